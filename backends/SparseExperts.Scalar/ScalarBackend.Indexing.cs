@@ -1,0 +1,48 @@
+namespace SparseExperts.Scalar;
+
+public sealed partial class ScalarBackend<T>
+{
+    public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
+    {
+        Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
+        var index = Integers(rows);
+        Check.Labels("GatherRows", index, x.Rows, -1);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < b.Rows; r++)
+            for (var j = 0; j < b.Columns; j++) Put(ref b[r, j], index[r] < 0 ? Zero : a[index[r], j], accumulate);
+    }
+
+    public void ScatterAddRows(Matrix x, Indices rows, Matrix y)
+    {
+        Check.RowIndices(this, "ScatterAddRows", x, y, rows, x.Rows);
+        var index = Integers(rows);
+        Check.Labels("ScatterAddRows", index, y.Rows, -1);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+            if (index[r] >= 0)
+                for (var j = 0; j < a.Columns; j++) b[index[r], j] += a[r, j];
+    }
+
+    public void GatherColumns(Matrix x, Indices columns, Matrix y)
+    {
+        Check.Owned(this, "GatherColumns", x, y);
+        Check.Owned(this, "GatherColumns", columns, x.Rows);
+        Check.Shape("GatherColumns", "Y", y, x.Rows, 1);
+        var index = Integers(columns);
+        Check.Labels("GatherColumns", index, x.Columns, -1);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++) b[r, 0] = index[r] < 0 ? Zero : a[r, index[r]];
+    }
+
+    public void ScatterAddColumns(Matrix x, Indices columns, Matrix y)
+    {
+        Check.Owned(this, "ScatterAddColumns", x, y);
+        Check.Owned(this, "ScatterAddColumns", columns, y.Rows);
+        Check.Shape("ScatterAddColumns", "X", x, y.Rows, 1);
+        var index = Integers(columns);
+        Check.Labels("ScatterAddColumns", index, y.Columns, -1);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+            if (index[r] >= 0) b[r, index[r]] += a[r, 0];
+    }
+}

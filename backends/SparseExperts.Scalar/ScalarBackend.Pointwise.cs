@@ -1,0 +1,128 @@
+namespace SparseExperts.Scalar;
+
+public sealed partial class ScalarBackend<T>
+{
+    public void Add(Matrix a, Matrix b, Matrix c)
+    {
+        Check.Owned(this, "Add", a, b, c);
+        Check.Same("Add", "A", a, "B", b);
+        Check.Same("Add", "A", a, "C", c);
+        View<T> x = new(a), y = new(b), z = new(c);
+        for (var r = 0; r < z.Rows; r++)
+            for (var j = 0; j < z.Columns; j++) z[r, j] = x[r, j] + y[r, j];
+    }
+
+    public void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        Check.Owned(this, "Multiply", a, b, c);
+        Check.Same("Multiply", "A", a, "B", b);
+        Check.Same("Multiply", "A", a, "C", c);
+        View<T> x = new(a), y = new(b), z = new(c);
+        for (var r = 0; r < z.Rows; r++)
+            for (var j = 0; j < z.Columns; j++)
+                z[r, j] = accumulate ? T.Fma(x[r, j], y[r, j], z[r, j]) : x[r, j] * y[r, j];
+    }
+
+    public void Scale(Matrix a, float factor, Matrix c, bool accumulate)
+    {
+        Check.Owned(this, "Scale", a, c);
+        Check.Same("Scale", "A", a, "C", c);
+        View<T> x = new(a), z = new(c);
+        var f = T.Of(factor);
+        for (var r = 0; r < z.Rows; r++)
+            for (var j = 0; j < z.Columns; j++)
+                z[r, j] = accumulate ? T.Fma(f, x[r, j], z[r, j]) : f * x[r, j];
+    }
+
+    public void Activate(Activation kind, Matrix x, Matrix y)
+    {
+        Check.Owned(this, "Activate", x, y);
+        Check.Same("Activate", "X", x, "Y", y);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++) b[r, j] = Activations<T>.Value(kind, a[r, j]);
+    }
+
+    public void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Owned(this, "ActivateBackward", x, dy, dx);
+        Check.Same("ActivateBackward", "X", x, "dY", dy);
+        Check.Same("ActivateBackward", "X", x, "dX", dx);
+        View<T> a = new(x), g = new(dy), d = new(dx);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++) Put(ref d[r, j], g[r, j] * Activations<T>.Slope(kind, a[r, j]), accumulate);
+    }
+
+    public void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
+    {
+        Check.Owned(this, "Gated", gate, linear, y);
+        Check.Same("Gated", "gate", gate, "linear", linear);
+        Check.Same("Gated", "gate", gate, "Y", y);
+        View<T> a = new(gate), b = new(linear), c = new(y);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++) c[r, j] = Activations<T>.Value(kind, a[r, j]) * b[r, j];
+    }
+
+    public void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear)
+    {
+        Check.Owned(this, "GatedBackward", gate, linear, dy, dGate, dLinear);
+        Check.Same("GatedBackward", "gate", gate, "linear", linear);
+        Check.Same("GatedBackward", "gate", gate, "dY", dy);
+        Check.Same("GatedBackward", "gate", gate, "dGate", dGate);
+        Check.Same("GatedBackward", "gate", gate, "dLinear", dLinear);
+        View<T> a = new(gate), b = new(linear), g = new(dy), da = new(dGate), db = new(dLinear);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++)
+            {
+                Put(ref da[r, j], g[r, j] * b[r, j] * Activations<T>.Slope(kind, a[r, j]), accumulateGate);
+                Put(ref db[r, j], g[r, j] * Activations<T>.Value(kind, a[r, j]), accumulateLinear);
+            }
+    }
+
+    public void Dropout(Matrix x, float rate, RandomStream stream, Matrix y, bool accumulate)
+    {
+        Check.Owned(this, "Dropout", x, y);
+        Check.Same("Dropout", "X", x, "Y", y);
+        Check.Rate("Dropout", rate);
+        View<T> a = new(x), b = new(y);
+        var keep = T.Of(1f / (1f - rate));
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++)
+            {
+                var kept = Philox.Uniform(Philox.Word(stream, (ulong)((long)r * a.Columns + j))) >= rate;
+                Put(ref b[r, j], kept ? a[r, j] * keep : Zero, accumulate);
+            }
+    }
+
+    public void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate)
+    {
+        Check.Rotary(this, x, cosines, sines, headWidth, y);
+        View<T> a = new(x), cos = new(cosines), sin = new(sines), b = new(y);
+        var half = headWidth / 2;
+        for (var r = 0; r < a.Rows; r++)
+            for (var head = 0; head < a.Columns; head += headWidth)
+                for (var i = 0; i < half; i++)
+                {
+                    T c = cos[r % cos.Rows, i], s = inverse ? -sin[r % cos.Rows, i] : sin[r % cos.Rows, i];
+                    T u = a[r, head + i], v = a[r, head + half + i];
+                    Put(ref b[r, head + i], T.Fma(-v, s, u * c), accumulate);
+                    Put(ref b[r, head + half + i], T.Fma(u, s, v * c), accumulate);
+                }
+    }
+
+    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    {
+        Check.AdamW(this, parameter, gradient, first, second);
+        View<T> p = new(parameter), g = new(gradient), m = new(first), v = new(second);
+        T decay = T.Of(step.Decay), factor = T.Of(step.Factor), keep2 = T.Of(step.Beta2), new1 = T.Of(1 - step.Beta1), new2 = T.Of(1 - step.Beta2);
+        T size = T.Of(-step.StepSize), root = T.Of(step.RootCorrection2), epsilon = T.Of(step.Epsilon);
+        for (var r = 0; r < p.Rows; r++)
+            for (var j = 0; j < p.Columns; j++)
+            {
+                var gradientHere = factor * g[r, j];
+                m[r, j] = T.Fma(new1, gradientHere - m[r, j], m[r, j]);
+                v[r, j] = T.Fma(new2 * gradientHere, gradientHere, keep2 * v[r, j]);
+                p[r, j] = T.Fma(size, m[r, j] / (T.Sqrt(v[r, j]) / root + epsilon), decay * p[r, j]);
+            }
+    }
+}

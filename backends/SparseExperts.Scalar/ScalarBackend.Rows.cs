@@ -1,0 +1,178 @@
+namespace SparseExperts.Scalar;
+
+public sealed partial class ScalarBackend<T>
+{
+    public void Softmax(Matrix x, Matrix y)
+    {
+        Check.Owned(this, "Softmax", x, y);
+        Check.Same("Softmax", "X", x, "Y", y);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+        {
+            var (max, sum) = ExpSum(a, r);
+            for (var j = 0; j < a.Columns; j++) b[r, j] = T.Exp(a[r, j] - max) / sum;
+        }
+    }
+
+    public void SoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Owned(this, "SoftmaxBackward", y, dy, dx);
+        Check.Same("SoftmaxBackward", "Y", y, "dY", dy);
+        Check.Same("SoftmaxBackward", "Y", y, "dX", dx);
+        View<T> p = new(y), g = new(dy), d = new(dx);
+        for (var r = 0; r < p.Rows; r++)
+        {
+            var dot = Dot(g, p, r);
+            for (var j = 0; j < p.Columns; j++) Put(ref d[r, j], p[r, j] * (g[r, j] - dot), accumulate);
+        }
+    }
+
+    public void LogSoftmax(Matrix x, Matrix y)
+    {
+        Check.Owned(this, "LogSoftmax", x, y);
+        Check.Same("LogSoftmax", "X", x, "Y", y);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+        {
+            var (max, sum) = ExpSum(a, r);
+            var log = T.Log(sum);
+            for (var j = 0; j < a.Columns; j++) b[r, j] = a[r, j] - max - log;
+        }
+    }
+
+    public void LogSoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Owned(this, "LogSoftmaxBackward", y, dy, dx);
+        Check.Same("LogSoftmaxBackward", "Y", y, "dY", dy);
+        Check.Same("LogSoftmaxBackward", "Y", y, "dX", dx);
+        View<T> l = new(y), g = new(dy), d = new(dx);
+        for (var r = 0; r < l.Rows; r++)
+        {
+            var sum = Sum(g, r);
+            for (var j = 0; j < l.Columns; j++) Put(ref d[r, j], T.Fma(-T.Exp(l[r, j]), sum, g[r, j]), accumulate);
+        }
+    }
+
+    public void LogSumExp(Matrix x, Matrix y)
+    {
+        Check.Owned(this, "LogSumExp", x, y);
+        Check.Shape("LogSumExp", "Y", y, x.Rows, 1);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++) b[r, 0] = LogSumExp(a, r);
+    }
+
+    public void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Owned(this, "LogSumExpBackward", x, y, dy, dx);
+        Check.Shape("LogSumExpBackward", "Y", y, x.Rows, 1);
+        Check.Same("LogSumExpBackward", "Y", y, "dY", dy);
+        Check.Same("LogSumExpBackward", "X", x, "dX", dx);
+        View<T> a = new(x), b = new(y), g = new(dy), d = new(dx);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++) Put(ref d[r, j], g[r, 0] * T.Exp(a[r, j] - b[r, 0]), accumulate);
+    }
+
+    public void CrossEntropy(Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums)
+    {
+        Check.CrossEntropy(this, logits, labels, smoothing, losses, logSums);
+        var label = Integers(labels);
+        Check.Labels("CrossEntropy", label, logits.Columns, -100);
+        View<T> x = new(logits), loss = new(losses), lse = new(logSums);
+        T s = T.Of(smoothing), rest = T.Of(1 - smoothing), n = T.Of(x.Columns);
+        for (var r = 0; r < x.Rows; r++)
+        {
+            lse[r, 0] = LogSumExp(x, r);
+            loss[r, 0] = label[r] < 0 ? Zero
+                : smoothing == 0 ? lse[r, 0] - x[r, label[r]]
+                : lse[r, 0] - T.Fma(rest, x[r, label[r]], s * (Sum(x, r) / n));
+        }
+    }
+
+    public void CrossEntropyBackward(Matrix logits, Indices labels, float smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
+    {
+        Check.CrossEntropy(this, logits, labels, smoothing, dLosses, logSums);
+        Check.Owned(this, "CrossEntropyBackward", dLogits);
+        Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
+        var label = Integers(labels);
+        Check.Labels("CrossEntropyBackward", label, logits.Columns, -100);
+        View<T> x = new(logits), lse = new(logSums), g = new(dLosses), d = new(dLogits);
+        T spread = T.Of(smoothing / logits.Columns), rest = T.Of(1 - smoothing);
+        for (var r = 0; r < x.Rows; r++)
+            for (var j = 0; j < x.Columns; j++)
+            {
+                var slope = T.Exp(x[r, j] - lse[r, 0]) - spread;
+                if (j == label[r]) slope -= rest;
+                Put(ref d[r, j], label[r] < 0 ? Zero : g[r, 0] * slope, accumulate);
+            }
+    }
+
+    public void SumRows(Matrix x, Matrix y, bool accumulate)
+    {
+        Check.Owned(this, "SumRows", x, y);
+        Check.Shape("SumRows", "Y", y, x.Rows, 1);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++) Put(ref b[r, 0], Sum(a, r), accumulate);
+    }
+
+    public void SumColumns(Matrix x, Matrix y, bool accumulate)
+    {
+        Check.Owned(this, "SumColumns", x, y);
+        Check.Shape("SumColumns", "Y", y, 1, x.Columns);
+        View<T> a = new(x), b = new(y);
+        for (var j = 0; j < a.Columns; j++)
+        {
+            var sum = accumulate ? b[0, j] : Zero;
+            for (var r = 0; r < a.Rows; r++) sum += a[r, j];
+            b[0, j] = sum;
+        }
+    }
+
+    public void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate)
+    {
+        Check.Owned(this, "ScaleRows", x, s, y);
+        Check.Shape("ScaleRows", "S", s, x.Rows, 1);
+        Check.Same("ScaleRows", "X", x, "Y", y);
+        View<T> a = new(x), f = new(s), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++) b[r, j] = accumulate ? T.Fma(a[r, j], f[r, 0], b[r, j]) : a[r, j] * f[r, 0];
+    }
+
+    public void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate)
+    {
+        Check.Owned(this, "RowDots", a, b, y);
+        Check.Same("RowDots", "A", a, "B", b);
+        Check.Shape("RowDots", "Y", y, a.Rows, 1);
+        View<T> u = new(a), v = new(b), d = new(y);
+        for (var r = 0; r < u.Rows; r++) Put(ref d[r, 0], Dot(u, v, r), accumulate);
+    }
+
+    /// <summary>max_j x_j (first wins, NaN never) and Σ_j e^{x_j − max}.</summary>
+    static (T Max, T Sum) ExpSum(View<T> x, int row)
+    {
+        var max = NegativeInfinity;
+        for (var j = 0; j < x.Columns; j++) max = x[row, j].Value > max.Value ? x[row, j] : max;
+        var lanes = new Lanes<T>();
+        for (var j = 0; j < x.Columns; j++) lanes.Add(j, T.Exp(x[row, j] - max));
+        return (max, lanes.Join());
+    }
+
+    static T LogSumExp(View<T> x, int row)
+    {
+        var (max, sum) = ExpSum(x, row);
+        return max + T.Log(sum);
+    }
+
+    static T Sum(View<T> x, int row)
+    {
+        var lanes = new Lanes<T>();
+        for (var j = 0; j < x.Columns; j++) lanes.Add(j, x[row, j]);
+        return lanes.Join();
+    }
+
+    static T Dot(View<T> a, View<T> b, int row)
+    {
+        var lanes = new Lanes<T>();
+        for (var j = 0; j < a.Columns; j++) lanes.AddProduct(j, a[row, j], b[row, j]);
+        return lanes.Join();
+    }
+}

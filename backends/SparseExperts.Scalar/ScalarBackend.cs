@@ -1,0 +1,74 @@
+namespace SparseExperts.Scalar;
+
+/// <summary>
+/// The definition of every op: plain loops over an arithmetic. <see cref="Float32"/> gives the canonical bits that SIMD backends must
+/// equal, <see cref="Float64"/> the arbiter, <see cref="Tracked"/> a derived tolerance for every element.
+/// </summary>
+public sealed partial class ScalarBackend<T> : IBackend where T : struct, IReal<T>
+{
+    static readonly T Zero = T.Of(0), One = T.Of(1), NegativeInfinity = T.Of(double.NegativeInfinity);
+
+    public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1);
+
+    public Storage Rent(ElementType type, long length) => new ScalarStorage<T>(this, type, length);
+    public void Return(Storage storage) { }      // the collector takes it: nothing here is worth a pool
+    public void Dispose() { }
+
+    public void Write(Storage to, long offset, ReadOnlySpan<float> values)
+    {
+        for (var i = 0; i < values.Length; i++) Reals(to)[offset + i] = T.Of(values[i]);
+    }
+
+    public void Write(Storage to, long offset, ReadOnlySpan<double> values)
+    {
+        for (var i = 0; i < values.Length; i++) Reals(to)[offset + i] = T.Of(values[i]);
+    }
+
+    public void Write(Storage to, long offset, ReadOnlySpan<int> values) => values.CopyTo(Integers(to).AsSpan(checked((int)offset)));
+
+    public void Read(Storage from, long offset, Span<float> values)
+    {
+        for (var i = 0; i < values.Length; i++) values[i] = (float)Reals(from)[offset + i].Value;
+    }
+
+    public void Read(Storage from, long offset, Span<double> values)
+    {
+        for (var i = 0; i < values.Length; i++) values[i] = Reals(from)[offset + i].Value;
+    }
+
+    public void Read(Storage from, long offset, Span<int> values) => Integers(from).AsSpan(checked((int)offset), values.Length).CopyTo(values);
+
+    /// <summary>The elements themselves, for those who need more than their values (the error bounds of <see cref="Tracked"/>).</summary>
+    public T[] Elements(Matrix from)
+    {
+        var view = new View<T>(from);
+        var values = new T[from.Count];
+        for (var r = 0; r < from.Rows; r++)
+            for (var c = 0; c < from.Columns; c++) values[r * from.Columns + c] = view[r, c];
+        return values;
+    }
+
+    public void Fill(Matrix matrix, float value)
+    {
+        Check.Owned(this, "Fill", matrix);
+        var m = new View<T>(matrix);
+        for (var r = 0; r < m.Rows; r++)
+            for (var c = 0; c < m.Columns; c++) m[r, c] = T.Of(value);
+    }
+
+    public void Copy(Matrix from, Matrix to)
+    {
+        Check.Owned(this, "Copy", from, to);
+        Check.Same("Copy", "from", from, "to", to);
+        View<T> x = new(from), y = new(to);
+        for (var r = 0; r < x.Rows; r++)
+            for (var c = 0; c < x.Columns; c++) y[r, c] = x[r, c];
+    }
+
+    static T[] Reals(Storage storage) => ((ScalarStorage<T>)storage).Reals;
+    static int[] Integers(Storage storage) => ((ScalarStorage<T>)storage).Integers;
+    static ReadOnlySpan<int> Integers(Indices indices) => Integers(indices.Storage).AsSpan(checked((int)indices.Offset), indices.Count);
+
+    /// <summary>What "accumulate" means wherever the op is not itself a fused multiply-add.</summary>
+    static void Put(ref T destination, T value, bool accumulate) => destination = accumulate ? destination + value : value;
+}

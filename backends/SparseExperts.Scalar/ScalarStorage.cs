@@ -1,0 +1,36 @@
+namespace SparseExperts.Scalar;
+
+/// <summary>An array of reals or integers.</summary>
+sealed class ScalarStorage<T>(IBackend owner, ElementType type, long length) : Storage(owner, type, length) where T : struct
+{
+    public readonly T[] Reals = type == ElementType.Real ? new T[length] : [];
+    public readonly int[] Integers = type == ElementType.Integer ? new int[length] : [];
+}
+
+/// <summary>Element access for the definitions: <c>view[row, column]</c>.</summary>
+readonly ref struct View<T>(Matrix matrix) where T : struct
+{
+    readonly T[] _values = ((ScalarStorage<T>)matrix.Storage).Reals;
+    public readonly int Rows = matrix.Rows, Columns = matrix.Columns;
+    public ref T this[int row, int column] => ref _values[matrix.Offset + (long)row * matrix.Stride + column];
+}
+
+/// <summary>
+/// The canonical sum along a row: lane l of 16 takes elements l, l + 16, …; then lanes l and l + 8 are joined, l and l + 4, l and
+/// l + 2, and the last two.
+/// </summary>
+readonly struct Lanes<T> where T : struct, IReal<T>
+{
+    readonly T[] _sums = new T[16];
+
+    public Lanes() => Array.Fill(_sums, T.Of(0));
+    public void Add(int index, T value) => _sums[index % 16] += value;
+    public void AddProduct(int index, T a, T b) => _sums[index % 16] = T.Fma(a, b, _sums[index % 16]);
+
+    public T Join()
+    {
+        for (var width = 8; width > 0; width /= 2)
+            for (var lane = 0; lane < width; lane++) _sums[lane] += _sums[lane + width];
+        return _sums[0];
+    }
+}

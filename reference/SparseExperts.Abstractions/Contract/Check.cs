@@ -1,0 +1,167 @@
+namespace SparseExperts;
+
+/// <summary>
+/// The argument rules of every op, shared by all backends, so that a wrong call fails with the same line everywhere:
+/// op, what, both shapes or owners, what to do.
+/// </summary>
+public static class Check
+{
+    /// <summary>Every view belongs to <paramref name="backend"/>, holds reals and lies inside its storage.</summary>
+    public static void Owned(IBackend backend, string op, params ReadOnlySpan<Matrix> views)
+    {
+        foreach (var view in views)
+        {
+            if (view.Storage is null) throw new ShapeException($"{op}: an argument is missing; rent a matrix from '{backend.Info.Name}'");
+            if (!ReferenceEquals(view.Storage.Owner, backend))
+                throw new ShapeException($"{op}: a matrix belongs to '{view.Storage.Owner.Info.Name}', the op ran on '{backend.Info.Name}'; write its values there first");
+            if (view.Storage.Type != ElementType.Real) throw new ShapeException($"{op}: a matrix views integers; rent it with ElementType.Real");
+            if (view.Rows < 0 || view.Columns < 0 || view.Offset < 0 || (view.Rows > 1 && view.Stride < view.Columns) ||
+                (view.Count > 0 && view.Offset + (long)(view.Rows - 1) * view.Stride + view.Columns > view.Storage.Length))
+                throw new ShapeException($"{op}: a {view.Shape} view at {view.Offset} with stride {view.Stride} leaves its storage of {view.Storage.Length}; shrink the view");
+        }
+    }
+
+    public static void Owned(IBackend backend, string op, Indices indices, int count)
+    {
+        if (indices.Storage is null || !ReferenceEquals(indices.Storage.Owner, backend))
+            throw new ShapeException($"{op}: the indices belong to '{indices.Storage?.Owner.Info.Name ?? "nobody"}', the op ran on '{backend.Info.Name}'; upload them there");
+        if (indices.Storage.Type != ElementType.Integer) throw new ShapeException($"{op}: the indices view reals; rent them with ElementType.Integer");
+        if (indices.Count != count) throw new ShapeException($"{op}: {indices.Count} indices for {count} rows; give one index a row");
+        if (indices.Offset < 0 || indices.Offset + indices.Count > indices.Storage.Length)
+            throw new ShapeException($"{op}: {indices.Count} indices at {indices.Offset} leave their storage of {indices.Storage.Length}; shrink the view");
+    }
+
+    public static void Same(string op, string nameA, Matrix a, string nameB, Matrix b)
+    {
+        if (a.Rows != b.Rows || a.Columns != b.Columns)
+            throw new ShapeException($"{op}: {nameA} is {a.Shape}, {nameB} is {b.Shape}; make the shapes equal");
+    }
+
+    public static void Shape(string op, string name, Matrix a, int rows, int columns)
+    {
+        if (a.Rows != rows || a.Columns != columns)
+            throw new ShapeException($"{op}: {name} is {a.Shape}, expected {rows}×{columns}; reshape or rent it so");
+    }
+
+    public static void Gemm(IBackend backend, string op, Matrix a, bool ta, Matrix b, bool tb, Matrix c)
+    {
+        Owned(backend, op, a, b, c);
+        int m = ta ? a.Columns : a.Rows, k = ta ? a.Rows : a.Columns, k2 = tb ? b.Columns : b.Rows, n = tb ? b.Rows : b.Columns;
+        if (k != k2)
+            throw new ShapeException($"{op}: inner dimensions differ: A{(ta ? "ᵀ" : "")} is {m}×{k}, B{(tb ? "ᵀ" : "")} is {k2}×{n} (A·B needs A.Columns = B.Rows)");
+        Shape(op, "C", c, m, n);
+    }
+
+    public static void Batches(IBackend backend, string op, Batch a, bool ta, Batch b, bool tb, Batch c)
+    {
+        if (a.Count != b.Count || a.Count != c.Count)
+            throw new ShapeException($"{op}: batches of {a.Count}, {b.Count} and {c.Count} products; give the three equal counts");
+        if (a.Count == 0) return;
+        Gemm(backend, op, a.First, ta, b.First, tb, c.First);
+        Gemm(backend, op, a[a.Count - 1], ta, b[b.Count - 1], tb, c[c.Count - 1]);
+    }
+
+    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows)
+    {
+        if (offsets.Length < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");
+        var before = 0;
+        foreach (var offset in offsets)
+        {
+            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} rows; offsets ascend within 0…rows");
+            before = offset;
+        }
+        return offsets.Length - 1;
+    }
+
+    public static void GemmGrouped(IBackend backend, Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets)
+    {
+        const string op = "GemmGrouped";
+        Owned(backend, op, a, b, c);
+        var groups = Groups(op, offsets, a.Rows);
+        if (groups == 0) return;
+        if (b.Rows % groups != 0) throw new ShapeException($"{op}: B has {b.Rows} rows for {groups} groups; stack equal matrices");
+        int rows = b.Rows / groups, k = tb ? b.Columns : rows, n = tb ? rows : b.Columns;
+        if (a.Columns != k) throw new ShapeException($"{op}: inner dimensions differ: A is {a.Shape}, each B{(tb ? "ᵀ" : "")} is {k}×{n} (A·B needs A.Columns = B.Rows)");
+        Shape(op, "C", c, a.Rows, n);
+    }
+
+    public static void GemmGroupedOuter(IBackend backend, Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets)
+    {
+        const string op = "GemmGroupedOuter";
+        Owned(backend, op, a, b, c);
+        var groups = Groups(op, offsets, a.Rows);
+        if (a.Rows != c.Rows) throw new ShapeException($"{op}: A is {a.Shape}, C is {c.Shape}; both need one row a token");
+        Shape(op, "B", b, groups * a.Columns, c.Columns);
+    }
+
+    public static void Rate(string op, float rate)
+    {
+        if (!(rate >= 0 && rate < 1)) throw new ShapeException($"{op}: rate {rate} is outside [0, 1); give the fraction to drop");
+    }
+
+    public static void Rotary(IBackend backend, Matrix x, Matrix cosines, Matrix sines, int headWidth, Matrix y)
+    {
+        const string op = "Rotary";
+        Owned(backend, op, x, cosines, sines, y);
+        Same(op, "X", x, "Y", y);
+        Same(op, "cosines", cosines, "sines", sines);
+        if (headWidth < 2 || headWidth % 2 != 0 || x.Columns % headWidth != 0)
+            throw new ShapeException($"{op}: head width {headWidth} for {x.Columns} columns; give an even width that divides the columns");
+        if (cosines.Columns != headWidth / 2 || cosines.Rows < 1)
+            throw new ShapeException($"{op}: tables are {cosines.Shape}, expected positions×{headWidth / 2}; build them for head width {headWidth}");
+    }
+
+    public static void AdamW(IBackend backend, Matrix parameter, Matrix gradient, Matrix first, Matrix second)
+    {
+        Owned(backend, "AdamW", parameter, gradient, first, second);
+        Same("AdamW", "parameter", parameter, "gradient", gradient);
+        Same("AdamW", "parameter", parameter, "first moment", first);
+        Same("AdamW", "parameter", parameter, "second moment", second);
+    }
+
+    public static void CrossEntropy(IBackend backend, Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums)
+    {
+        const string op = "CrossEntropy";
+        Owned(backend, op, logits, losses, logSums);
+        Owned(backend, op, labels, logits.Rows);
+        Shape(op, "losses", losses, logits.Rows, 1);
+        Shape(op, "log sums", logSums, logits.Rows, 1);
+        Rate(op, smoothing);
+    }
+
+    public static void Norm(IBackend backend, string op, Matrix x, Matrix weight, Matrix y, Matrix statistics, int width)
+    {
+        Owned(backend, op, x, weight, y, statistics);
+        Same(op, "X", x, "Y", y);
+        Shape(op, "weight", weight, 1, x.Columns);
+        Shape(op, "statistics", statistics, x.Rows, width);
+    }
+
+    public static void RowIndices(IBackend backend, string op, Matrix x, Matrix y, Indices rows, int count)
+    {
+        Owned(backend, op, x, y);
+        Owned(backend, op, rows, count);
+        if (x.Columns != y.Columns) throw new ShapeException($"{op}: X is {x.Shape}, Y is {y.Shape}; give both the same columns");
+    }
+
+    public static void Labels(string op, ReadOnlySpan<int> labels, int classes, int ignored)
+    {
+        for (var r = 0; r < labels.Length; r++)
+            if (labels[r] != ignored && (uint)labels[r] >= (uint)classes)
+                throw new ShapeException($"{op}: index {labels[r]} at row {r} is outside 0…{classes - 1}; {ignored} means none");
+    }
+
+    public static void Attention(IBackend backend, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    {
+        const string op = "Attention";
+        Owned(backend, op, q, k, v, probabilities, y);
+        var rows = s.Sequences * s.Length;
+        Shape(op, "Q", q, rows, s.Width);
+        Shape(op, "K", k, rows, s.Width);
+        Shape(op, "V", v, rows, s.Width);
+        Shape(op, "Y", y, rows, s.Width);
+        Shape(op, "probabilities", probabilities, s.ScoreRows, s.Length);
+        if (bias is { } b) { Owned(backend, op, b); Shape(op, "bias", b, s.Heads * s.Length, s.Length); }
+        if (pad is { } p) { Owned(backend, op, p); Shape(op, "pad", p, s.Sequences, s.Length); }
+    }
+}

@@ -1,0 +1,185 @@
+namespace SparseExperts;
+
+/// <summary>
+/// Matrix products. Every output is one chain in ascending k: <c>acc = C₀</c> (0, or C when accumulating), then
+/// <c>acc = fma(aₖ, bₖ, acc)</c>. Blocking, packing, SIMD width and threads never change the chain.
+/// </summary>
+public interface ILinearAlgebra
+{
+    /// <summary>C (+)= op(A)·op(B), op = transpose where the flag says so. Shapes [M,K]·[K,N] → [M,N].</summary>
+    void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate);
+
+    /// <summary>The same product for every member of three batches of equal count.</summary>
+    void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate);
+
+    /// <summary>
+    /// C[o_g…o_{g+1}) (+)= A[o_g…o_{g+1}) · op(B_g): row blocks of A meet their own matrix. B holds the G matrices one
+    /// below the other; <paramref name="offsets"/> has G+1 ascending entries, the last is at most A.Rows.
+    /// </summary>
+    void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate);
+
+    /// <summary>B_g (+)= A[o_g…o_{g+1})ᵀ · C[o_g…o_{g+1}): the weight gradient of <see cref="GemmGrouped"/>. An empty group gives 0.</summary>
+    void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate);
+}
+
+/// <summary>The non-linear functions of a Transformer. See <see cref="IPointwise.Activate"/> for the formulas.</summary>
+public enum Activation { Relu, GeluErf, GeluTanh, Silu, Sigmoid, Tanh, Softplus, Identity }
+
+/// <summary>Where a run of random numbers lies: Philox 4x32-10 with key <paramref name="Seed"/> and counter (index, <paramref name="Stream"/>).</summary>
+public readonly record struct RandomStream(ulong Seed, ulong Stream);
+
+/// <summary>Element by element; shapes equal, strides free.</summary>
+public interface IPointwise
+{
+    /// <summary>C = A + B. C may be A or B.</summary>
+    void Add(Matrix a, Matrix b, Matrix c);
+
+    /// <summary>C (+)= A ∘ B (accumulating: fma(a, b, c)).</summary>
+    void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate);
+
+    /// <summary>C (+)= factor · A (accumulating: fma(factor, a, c)). C may be A.</summary>
+    void Scale(Matrix a, float factor, Matrix c, bool accumulate);
+
+    /// <summary>
+    /// Y = f(X). relu max(x, 0); gelu(erf) ½x(1 + erf(x/√2)); gelu(tanh) ½x(1 + tanh(√(2/π)(x + 0.044715x³)));
+    /// silu x·σ(x); sigmoid 1/(1 + e⁻ˣ); tanh; softplus ln(1 + eˣ); identity.
+    /// </summary>
+    void Activate(Activation kind, Matrix x, Matrix y);
+
+    /// <summary>dX (+)= dY ∘ f'(X). relu'(0) = 0.</summary>
+    void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate);
+
+    /// <summary>Y = f(gate) ∘ linear (GLU family, Shazeer 2020, eq. 5–6).</summary>
+    void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y);
+
+    /// <summary>dGate (+)= dY ∘ linear ∘ f'(gate); dLinear (+)= dY ∘ f(gate).</summary>
+    void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear);
+
+    /// <summary>
+    /// Y (+)= X ∘ mask / (1 − rate), mask = [uniform ≥ rate]; element i (row-major) uses word i of the stream. The gradient is
+    /// the same op on dY. Y may be X.
+    /// </summary>
+    void Dropout(Matrix x, float rate, RandomStream stream, Matrix y, bool accumulate);
+
+    /// <summary>
+    /// Rotary positions (Su et al. 2021, eq. 34) in the half-split layout: for every head of width d and i &lt; d/2,
+    /// (y_i, y_{i+d/2}) = (x_i cos − x_{i+d/2} sin, x_{i+d/2} cos + x_i sin); row r uses row r mod S of the tables
+    /// [S, d/2]. With <paramref name="inverse"/> the angle changes sign, which is the gradient. Y may be X.
+    /// </summary>
+    void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate);
+}
+
+/// <summary>Ops along rows. Sums along a row use 16 lanes and a fixed tree; sums down a column are one chain in ascending row order.</summary>
+public interface IRows
+{
+    /// <summary>y_j = e^{x_j − max} / Σ e^{x_k − max}. A row with NaN or +∞ is NaN throughout.</summary>
+    void Softmax(Matrix x, Matrix y);
+
+    /// <summary>dx_j (+)= y_j (dy_j − Σ dy_k y_k).</summary>
+    void SoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate);
+
+    /// <summary>y_j = x_j − max − ln Σ e^{x_k − max}.</summary>
+    void LogSoftmax(Matrix x, Matrix y);
+
+    /// <summary>dx_j (+)= dy_j − e^{y_j} Σ dy_k.</summary>
+    void LogSoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate);
+
+    /// <summary>y = max + ln Σ e^{x_k − max}; Y is [rows, 1].</summary>
+    void LogSumExp(Matrix x, Matrix y);
+
+    /// <summary>dx_j (+)= dy · e^{x_j − y}.</summary>
+    void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate);
+
+    /// <summary>y = x / √(mean x² + ε) ∘ w (Zhang &amp; Sennrich 2019, eq. 4). <paramref name="scale"/> [rows,1] keeps 1/√(…).</summary>
+    void RmsNorm(Matrix x, Matrix weight, float epsilon, Matrix y, Matrix scale);
+
+    void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight);
+
+    /// <summary>y = (x − μ) / √(σ² + ε) ∘ w + b (Ba et al. 2016). <paramref name="statistics"/> [rows,2] keeps μ and 1/√(σ²+ε).</summary>
+    void LayerNorm(Matrix x, Matrix weight, Matrix bias, float epsilon, Matrix y, Matrix statistics);
+
+    void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters);
+
+    /// <summary>
+    /// loss_r = lse(x_r) − (1 − s)·x_{r,label} − s·mean_j x_{rj}, s = label smoothing. A label of −100 gives loss 0 and no gradient;
+    /// any other label outside 0…columns−1 is an error. <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
+    /// </summary>
+    void CrossEntropy(Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums);
+
+    /// <summary>dx_j (+)= dloss_r · (e^{x_j − lse} − s/n − (1 − s)[j = label]).</summary>
+    void CrossEntropyBackward(Matrix logits, Indices labels, float smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate);
+
+    /// <summary>y_r (+)= Σ_j x_rj; Y is [rows, 1].</summary>
+    void SumRows(Matrix x, Matrix y, bool accumulate);
+
+    /// <summary>y_j (+)= Σ_r x_rj, one chain from r = 0; Y is [1, columns].</summary>
+    void SumColumns(Matrix x, Matrix y, bool accumulate);
+
+    /// <summary>y_rj (+)= x_rj · s_r; S is [rows, 1].</summary>
+    void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate);
+
+    /// <summary>y_r (+)= Σ_j a_rj b_rj; Y is [rows, 1].</summary>
+    void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate);
+}
+
+/// <summary>Shapes of an attention call: rows of Q, K, V are (sequence, position), columns hold the heads side by side.</summary>
+public readonly record struct AttentionShape(int Sequences, int Length, int Heads, int HeadWidth, float Scale, bool Causal)
+{
+    public int Width => Heads * HeadWidth;
+    public int ScoreRows => Sequences * Heads * Length;
+}
+
+/// <summary>Scaled dot-product attention (Vaswani et al. 2017, eq. 1) on all heads at once.</summary>
+public interface IAttention
+{
+    /// <summary>
+    /// P = softmax(scale·QKᵀ + bias + pad, −∞ above the diagonal when causal), Y = P·V, per sequence and head. Q, K, V, Y are [B·S, H·d];
+    /// <paramref name="probabilities"/> [B·H·S, S]; <paramref name="bias"/> [H·S, S] or null; <paramref name="pad"/> [B, S] (added to the scores) or null.
+    /// Masked probabilities are exactly 0.
+    /// </summary>
+    void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y);
+
+    /// <summary>
+    /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias (+)= Σ over sequences dS.
+    /// The scale multiplies dS once, before the products.
+    /// </summary>
+    void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
+        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias);
+}
+
+/// <summary>Rows and elements chosen by integers. An index of −1 means "nothing": a gather reads 0, a scatter skips.</summary>
+public interface IIndexing
+{
+    /// <summary>y_r (+)= x_{index r}.</summary>
+    void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate);
+
+    /// <summary>y_{index r} += x_r, in ascending r.</summary>
+    void ScatterAddRows(Matrix x, Indices rows, Matrix y);
+
+    /// <summary>y_r = x_{r, index r}; Y is [rows, 1].</summary>
+    void GatherColumns(Matrix x, Indices columns, Matrix y);
+
+    /// <summary>y_{r, index r} += x_r; X is [rows, 1].</summary>
+    void ScatterAddColumns(Matrix x, Indices columns, Matrix y);
+}
+
+/// <summary>
+/// Numbers of one AdamW step. <paramref name="Factor"/> scales the gradient first (clipping); corrections are 1 − βᵗ. Kept in
+/// double; every constant that the update needs is rounded once to the backend's reals.
+/// </summary>
+public readonly record struct AdamWStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay, double Correction1, double Correction2, double Factor)
+{
+    public double Decay => 1 - Rate * WeightDecay;
+    public double StepSize => Rate / Correction1;
+    public double RootCorrection2 => Math.Sqrt(Correction2);
+}
+
+/// <summary>Parameter updates.</summary>
+public interface IOptimizers
+{
+    /// <summary>
+    /// Decoupled weight decay (Loshchilov &amp; Hutter 2019, algorithm 2), in PyTorch's order: p ← p(1 − rate·decay); g ← factor·g;
+    /// m ← m + (1−β₁)(g − m); v ← β₂v + (1−β₂)g²; p ← p − (rate/c₁)·m / (√v/√c₂ + ε).
+    /// </summary>
+    void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step);
+}

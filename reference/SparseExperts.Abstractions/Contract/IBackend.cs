@@ -1,0 +1,82 @@
+namespace SparseExperts;
+
+/// <summary>Name and nature of a backend. <paramref name="Precision"/> says what its reals are and how products accumulate.</summary>
+public sealed record BackendInfo(string Name, string Device, string Precision, int Threads);
+
+/// <summary>
+/// Everything that a model needs from a machine. Ops write into destinations that the caller passes; every
+/// <c>…Backward</c> op adds to its gradients when <c>accumulate</c> is true and overwrites them otherwise.
+/// A destination never overlaps a source unless the op's card says so.
+/// </summary>
+public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
+{
+    BackendInfo Info { get; }
+
+    /// <summary>A storage of at least <paramref name="length"/> elements from the pool; its contents are arbitrary.</summary>
+    Storage Rent(ElementType type, long length);
+
+    /// <summary>Gives a storage back to the pool.</summary>
+    void Return(Storage storage);
+
+    void Write(Storage to, long offset, ReadOnlySpan<float> values);
+    void Write(Storage to, long offset, ReadOnlySpan<double> values);
+    void Write(Storage to, long offset, ReadOnlySpan<int> values);
+    void Read(Storage from, long offset, Span<float> values);
+    void Read(Storage from, long offset, Span<double> values);
+    void Read(Storage from, long offset, Span<int> values);
+
+    /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
+    void Fill(Matrix matrix, float value);
+
+    /// <summary>Row-by-row copy between views of equal shape.</summary>
+    void Copy(Matrix from, Matrix to);
+}
+
+/// <summary>Convenience on top of the contract: views in, arrays out.</summary>
+public static class BackendExtensions
+{
+    public static Matrix Rent(this IBackend backend, int rows, int columns) =>
+        new(backend.Rent(ElementType.Real, Math.Max(1, (long)rows * columns)), rows, columns);
+
+    public static Indices Upload(this IBackend backend, ReadOnlySpan<int> values)
+    {
+        var storage = backend.Rent(ElementType.Integer, Math.Max(1, values.Length));
+        backend.Write(storage, 0, values);
+        return new(storage, 0, values.Length);
+    }
+
+    public static void Write(this IBackend backend, Matrix to, ReadOnlySpan<float> values)
+    {
+        for (var r = 0; r < to.Rows; r++) backend.Write(to.Storage, to.Offset + (long)r * to.Stride, values.Slice(r * to.Columns, to.Columns));
+    }
+
+    public static void Write(this IBackend backend, Matrix to, ReadOnlySpan<double> values)
+    {
+        for (var r = 0; r < to.Rows; r++) backend.Write(to.Storage, to.Offset + (long)r * to.Stride, values.Slice(r * to.Columns, to.Columns));
+    }
+
+    public static void Read(this IBackend backend, Matrix from, Span<float> values)
+    {
+        if (from.IsContiguous) { backend.Read(from.Storage, from.Offset, values[..checked((int)from.Count)]); return; }
+        for (var r = 0; r < from.Rows; r++) backend.Read(from.Storage, from.Offset + (long)r * from.Stride, values.Slice(r * from.Columns, from.Columns));
+    }
+
+    public static void Read(this IBackend backend, Matrix from, Span<double> values)
+    {
+        for (var r = 0; r < from.Rows; r++) backend.Read(from.Storage, from.Offset + (long)r * from.Stride, values.Slice(r * from.Columns, from.Columns));
+    }
+
+    public static float[] ToArray(this IBackend backend, Matrix from)
+    {
+        var values = new float[from.Count];
+        backend.Read(from, values);
+        return values;
+    }
+
+    public static double[] ToDoubles(this IBackend backend, Matrix from)
+    {
+        var values = new double[from.Count];
+        backend.Read(from, values);
+        return values;
+    }
+}

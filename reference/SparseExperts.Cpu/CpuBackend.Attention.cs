@@ -1,0 +1,152 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using static SparseExperts.Cpu.VectorMath;
+
+namespace SparseExperts.Cpu;
+
+public sealed unsafe partial class CpuBackend
+{
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    {
+        Check.Attention(this, shape, q, k, v, bias, pad, probabilities, y);
+        Workers.Run(shape.Sequences * shape.Heads, new AttentionJob
+        {
+            Shape = shape, Q = new(q), K = new(k), V = new(v), P = new(probabilities), Y = new(y),
+            Bias = bias is { } b ? new(b) : default, Pad = pad is { } p ? new(p) : default,
+        });
+    }
+
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
+        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
+    {
+        Check.Attention(this, shape, q, k, v, dBias, null, probabilities, dy);
+        Check.Attention(this, shape, dq, dk, dv, null, null, probabilities, dy);
+        var job = new AttentionBackwardJob
+        {
+            Shape = shape, Q = new(q), K = new(k), V = new(v), P = new(probabilities), Dy = new(dy), Dq = new(dq), Dk = new(dk), Dv = new(dv),
+            Accumulate = accumulate, DBias = dBias is { } b ? new(b) : default,
+        };
+        Workers.Run(dBias is null ? shape.Sequences * shape.Heads : shape.Heads, job);     // a head's bias gradient adds up over sequences in order
+    }
+
+    /// <summary>Queries are taken in blocks, so that a causal block meets only the keys up to its end.</summary>
+    const int QueryBlock = 32;
+
+    static Product Tile(float* a, long strideA, bool transposeA, float* b, long strideB, bool transposeB, float* c, long strideC, int m, int n, int k, bool accumulate) => new()
+    {
+        A = a, StrideA = strideA, TransposeA = transposeA, B = b, StrideB = strideB, TransposeB = transposeB, C = c, StrideC = strideC,
+        M = m, N = n, K = k, Accumulate = accumulate,
+    };
+
+    struct AttentionJob : IJob
+    {
+        public AttentionShape Shape;
+        public Grid Q, K, V, P, Y, Bias, Pad;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run(int part)
+        {
+            int length = Shape.Length, width = Shape.HeadWidth, sequence = part / Shape.Heads, head = part % Shape.Heads, token = sequence * length, first = head * width;
+            float* q = Q.Row(token) + first, k = K.Row(token) + first, v = V.Row(token) + first, p = P.Row(part * length), y = Y.Row(token) + first;
+            for (var i = 0; i < length; i += QueryBlock)
+            {
+                int rows = Math.Min(QueryBlock, length - i), keys = Shape.Causal ? i + rows : length;
+                Tile(q + i * Q.Stride, Q.Stride, false, k, K.Stride, true, p + i * P.Stride, P.Stride, rows, keys, width, false).Run();
+                for (var r = i; r < i + rows; r++) Normalise(p + r * P.Stride, head, sequence, r);
+                Tile(p + i * P.Stride, P.Stride, false, v, V.Stride, false, y + i * Y.Stride, Y.Stride, rows, width, keys, false).Run();
+            }
+        }
+
+        /// <summary>Scores to probabilities in place; keys beyond the visible ones become 0.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        readonly void Normalise(float* row, int head, int sequence, int query)
+        {
+            int length = Shape.Length, n = Shape.Causal ? query + 1 : length;
+            var scale = Set(Shape.Scale);
+            var max = Set(float.NegativeInfinity);
+            for (var j = 0; j < n; j += 16)
+            {
+                var score = RowMath.Load(row, j, n, float.NegativeInfinity) * scale;
+                if (Bias.First != null) score += RowMath.Load(Bias.Row(head * length + query), j, n);
+                if (Pad.First != null) score += RowMath.Load(Pad.Row(sequence), j, n);
+                RowMath.Store(score, row, j, n);
+                score = n - j >= 16 ? score : RowMath.Load(row, j, n, float.NegativeInfinity);
+                max = Pick(Vector512.GreaterThan(score, max), score, max);
+            }
+            var top = Set(JoinMax(max));
+            var sum = Vector512<float>.Zero;
+            for (var j = 0; j < n; j += 16)
+            {
+                var e = VectorMath.Exp(RowMath.Load(row, j, n, float.NegativeInfinity) - top);
+                sum += e;
+                RowMath.Store(e, row, j, n);
+            }
+            var total = Set(Join(sum));
+            for (var j = 0; j < n; j += 16) RowMath.Store(RowMath.Load(row, j, n) / total, row, j, n);
+            new Span<float>(row + n, length - n).Clear();
+        }
+    }
+
+    [ThreadStatic] static float* t_scores;
+    [ThreadStatic] static long t_scoresLength;
+
+    /// <summary>A thread's own scratch for one head's scores.</summary>
+    static float* Scores(long length)
+    {
+        if (t_scoresLength < length)
+        {
+            NativeMemory.AlignedFree(t_scores);
+            t_scores = (float*)NativeMemory.AlignedAlloc((nuint)length * sizeof(float), 64);
+            t_scoresLength = length;
+        }
+        return t_scores;
+    }
+
+    struct AttentionBackwardJob : IJob
+    {
+        public AttentionShape Shape;
+        public Grid Q, K, V, P, Dy, Dq, Dk, Dv, DBias;
+        public bool Accumulate;
+
+        public readonly void Run(int part)
+        {
+            if (DBias.First == null) { One(part / Shape.Heads, part % Shape.Heads); return; }
+            for (var sequence = 0; sequence < Shape.Sequences; sequence++) One(sequence, part);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        readonly void One(int sequence, int head)
+        {
+            int length = Shape.Length, width = Shape.HeadWidth, token = sequence * length, first = head * width;
+            float* q = Q.Row(token) + first, k = K.Row(token) + first, v = V.Row(token) + first, dy = Dy.Row(token) + first;
+            float* p = P.Row((sequence * Shape.Heads + head) * length), scores = Scores((long)length * length);
+            for (var i = 0; i < length; i += QueryBlock)
+            {
+                int rows = Math.Min(QueryBlock, length - i), keys = Shape.Causal ? i + rows : length;
+                Tile(dy + i * Dy.Stride, Dy.Stride, false, v, V.Stride, true, scores + (long)i * length, length, rows, keys, width, false).Run();
+                for (var r = i; r < i + rows; r++) Slopes(p + r * P.Stride, scores + (long)r * length, head, r, keys);
+                Tile(scores + (long)i * length, length, false, k, K.Stride, false, Dq.Row(token + i) + first, Dq.Stride, rows, width, keys, Accumulate).Run();
+            }
+            for (var j = 0; j < length; j += QueryBlock)
+            {
+                int columns = Math.Min(QueryBlock, length - j), from = Shape.Causal ? j : 0;
+                Tile(scores + (long)from * length + j, length, true, q + from * Q.Stride, Q.Stride, false, Dk.Row(token + j) + first, Dk.Stride, columns, width, length - from, Accumulate).Run();
+                Tile(p + from * P.Stride + j, P.Stride, true, dy + from * Dy.Stride, Dy.Stride, false, Dv.Row(token + j) + first, Dv.Stride, columns, width, length - from, Accumulate).Run();
+            }
+        }
+
+        /// <summary>dS = P ∘ (dP − Σ P ∘ dP), scaled for the products that follow.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        readonly void Slopes(float* p, float* scores, int head, int query, int n)
+        {
+            Vector512<float> mean = Set(RowMath.Dot(p, scores, n)), scale = Set(Shape.Scale);
+            for (var j = 0; j < n; j += 16)
+            {
+                var slope = RowMath.Load(p, j, n) * (RowMath.Load(scores, j, n) - mean);
+                if (DBias.First != null) RowMath.Put(slope, DBias.Row(head * Shape.Length + query), j, n, true);
+                RowMath.Store(slope * scale, scores, j, n);
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+namespace SparseExperts.Cpu;
+
+public sealed unsafe partial class CpuBackend
+{
+    /// <summary>Below this many operations a second thread costs more than it brings.</summary>
+    const double WorthForking = 4e5;
+
+    public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
+    {
+        Check.Gemm(this, "Gemm", a, transposeA, b, transposeB, c);
+        var product = ProductOf(a, transposeA, b, transposeB, c, accumulate);
+        if (product.Work < WorthForking || Workers.Count == 1) { product.Run(); return; }
+        Workers.Run(Workers.Count, new SplitJob { Whole = product, Parts = Workers.Count });
+    }
+
+    public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
+    {
+        Check.Batches(this, "GemmBatched", a, transposeA, b, transposeB, c);
+        if (a.Count == 0) return;
+        Workers.Run(a.Count, new BatchJob
+        {
+            First = ProductOf(a.First, transposeA, b.First, transposeB, c.First, accumulate),
+            InnerA = a.Inner, InnerB = b.Inner, InnerC = c.Inner,
+            StepA = (a.OuterStride, a.InnerStride), StepB = (b.OuterStride, b.InnerStride), StepC = (c.OuterStride, c.InnerStride),
+        });
+    }
+
+    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    {
+        Check.GemmGrouped(this, a, b, transposeB, c, offsets);
+        var groups = offsets.Length - 1;
+        if (groups == 0) return;
+        fixed (int* starts = offsets)
+            Workers.Run(groups * 2, new GroupJob
+            {
+                First = ProductOf(a, false, b.RowRange(0, b.Rows / groups), transposeB, c, accumulate),
+                Offsets = starts, StepB = (long)(b.Rows / groups) * b.Stride,
+            });
+    }
+
+    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    {
+        Check.GemmGroupedOuter(this, a, c, b, offsets);
+        if (offsets.Length == 1) return;
+        fixed (int* starts = offsets)
+            Workers.Run(offsets.Length - 1, new OuterJob
+            {
+                First = ProductOf(a, true, c, false, b.RowRange(0, a.Columns), accumulate), Offsets = starts, StepC = (long)a.Columns * b.Stride,
+            });
+    }
+
+    static Product ProductOf(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => new()
+    {
+        A = Pointer(a), B = Pointer(b), C = Pointer(c), StrideA = a.Stride, StrideB = b.Stride, StrideC = c.Stride,
+        M = c.Rows, N = c.Columns, K = transposeA ? a.Rows : a.Columns, TransposeA = transposeA, TransposeB = transposeB, Accumulate = accumulate,
+    };
+
+    /// <summary>Part <paramref name="part"/> of <paramref name="parts"/> equal shares of <paramref name="count"/> in multiples of <paramref name="unit"/>.</summary>
+    static (int Start, int Count) Share(int count, int parts, int part, int unit)
+    {
+        var units = (count + unit - 1) / unit;
+        int start = Math.Min(count, units * part / parts * unit), end = Math.Min(count, units * (part + 1) / parts * unit);
+        return (start, end - start);
+    }
+
+    /// <summary>One product, cut along its longer side.</summary>
+    struct SplitJob : IJob
+    {
+        public Product Whole;
+        public int Parts;
+
+        public readonly void Run(int part)
+        {
+            if (Whole.M >= Whole.N)
+            {
+                var (start, count) = Share(Whole.M, Parts, part, 12);
+                Whole.Rows(start, count).Run();
+            }
+            else
+            {
+                var (start, count) = Share(Whole.N, Parts, part, 32);
+                Whole.Columns(start, count).Run();
+            }
+        }
+    }
+
+    struct BatchJob : IJob
+    {
+        public Product First;
+        public int InnerA, InnerB, InnerC;
+        public (long Outer, long Inner) StepA, StepB, StepC;
+
+        public readonly void Run(int part)
+        {
+            var product = First;
+            product.A += part / InnerA * StepA.Outer + part % InnerA * StepA.Inner;
+            product.B += part / InnerB * StepB.Outer + part % InnerB * StepB.Inner;
+            product.C += part / InnerC * StepC.Outer + part % InnerC * StepC.Inner;
+            product.Run();
+        }
+    }
+
+    /// <summary>Row blocks against their own matrix; each group in two halves, so that a popular expert does not keep one thread waiting.</summary>
+    struct GroupJob : IJob
+    {
+        public Product First;
+        public int* Offsets;
+        public long StepB;
+
+        public readonly void Run(int part)
+        {
+            var group = part / 2;
+            var product = First.Rows(Offsets[group], Offsets[group + 1] - Offsets[group]);
+            product.B += group * StepB;
+            var (start, count) = Share(product.M, 2, part % 2, 12);
+            product.Rows(start, count).Run();
+        }
+    }
+
+    struct OuterJob : IJob
+    {
+        public Product First;
+        public int* Offsets;
+        public long StepC;
+
+        public readonly void Run(int part)
+        {
+            var product = First;
+            product.A += Offsets[part] * First.StrideA;
+            product.B += Offsets[part] * First.StrideB;
+            product.C += part * StepC;
+            product.K = Offsets[part + 1] - Offsets[part];
+            product.Run();
+        }
+    }
+}

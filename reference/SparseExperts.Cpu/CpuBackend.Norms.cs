@@ -1,0 +1,164 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using static SparseExperts.Cpu.RowMath;
+using static SparseExperts.Cpu.VectorMath;
+
+namespace SparseExperts.Cpu;
+
+public sealed unsafe partial class CpuBackend
+{
+    public void RmsNorm(Matrix x, Matrix weight, float epsilon, Matrix y, Matrix scale)
+    {
+        Check.Norm(this, "RmsNorm", x, weight, y, scale, 1);
+        EachRow(new RmsNormOp { X = new(x), Weight = new(weight), Y = new(y), Scale = new(scale), Epsilon = epsilon }, x);
+    }
+
+    struct RmsNormOp : IRowOp
+    {
+        public Grid X, Weight, Y, Scale;
+        public float Epsilon;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Row(int row)
+        {
+            float* x = X.Row(row), y = Y.Row(row), w = Weight.First;
+            var n = X.Columns;
+            var scale = *Scale.Row(row) = 1f / MathF.Sqrt(Dot(x, x, n) / n + Epsilon);
+            for (var j = 0; j < n; j += 16) RowMath.Store(RowMath.Load(x, j, n) * Set(scale) * RowMath.Load(w, j, n), y, j, n);
+        }
+    }
+
+    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
+    {
+        Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
+        Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);
+        EachRow(new RmsNormBackwardOp { X = new(x), Weight = new(weight), Scale = new(scale), Dy = new(dy), Dx = new(dx), Accumulate = accumulateX }, x);
+        EachColumn(new RmsNormWeightOp { X = new(x), Scale = new(scale), Dy = new(dy), DWeight = new(dWeight), Accumulate = accumulateWeight }, x);
+    }
+
+    struct RmsNormBackwardOp : IRowOp
+    {
+        public Grid X, Weight, Scale, Dy, Dx;
+        public bool Accumulate;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Row(int row)
+        {
+            float* x = X.Row(row), dy = Dy.Row(row), dx = Dx.Row(row), w = Weight.First;
+            var n = X.Columns;
+            var scale = Set(*Scale.Row(row));
+            var sum = Vector512<float>.Zero;
+            for (var j = 0; j < n; j += 16) sum = VectorMath.Fma(RowMath.Load(dy, j, n) * RowMath.Load(w, j, n), RowMath.Load(x, j, n) * scale, sum);
+            var mean = Set(Join(sum) / n);
+            for (var j = 0; j < n; j += 16)
+                Put(scale * VectorMath.Fma(-(RowMath.Load(x, j, n) * scale), mean, RowMath.Load(dy, j, n) * RowMath.Load(w, j, n)), dx, j, n, Accumulate);
+        }
+    }
+
+    struct RmsNormWeightOp : IColumnOp
+    {
+        public Grid X, Scale, Dy, DWeight;
+        public bool Accumulate;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Block(int column)
+        {
+            var n = X.Columns;
+            var sum = Accumulate ? RowMath.Load(DWeight.First, column, n) : Vector512<float>.Zero;
+            for (var r = 0; r < X.Rows; r++)
+                sum = VectorMath.Fma(RowMath.Load(Dy.Row(r), column, n), RowMath.Load(X.Row(r), column, n) * Set(*Scale.Row(r)), sum);
+            RowMath.Store(sum, DWeight.First, column, n);
+        }
+    }
+
+    public void LayerNorm(Matrix x, Matrix weight, Matrix bias, float epsilon, Matrix y, Matrix statistics)
+    {
+        Check.Norm(this, "LayerNorm", x, weight, y, statistics, 2);
+        Check.Norm(this, "LayerNorm", x, bias, y, statistics, 2);
+        EachRow(new LayerNormOp { X = new(x), Weight = new(weight), Bias = new(bias), Y = new(y), Statistics = new(statistics), Epsilon = epsilon }, x);
+    }
+
+    struct LayerNormOp : IRowOp
+    {
+        public Grid X, Weight, Bias, Y, Statistics;
+        public float Epsilon;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Row(int row)
+        {
+            float* x = X.Row(row), y = Y.Row(row), w = Weight.First, b = Bias.First, s = Statistics.Row(row);
+            var n = X.Columns;
+            var mean = Set(s[0] = Sum(x, n) / n);
+            var sum = Vector512<float>.Zero;
+            for (var j = 0; j < n; j += 16)
+            {
+                var centred = Clip(RowMath.Load(x, j, n) - mean, j, n);
+                sum = VectorMath.Fma(centred, centred, sum);
+            }
+            var scale = Set(s[1] = 1f / MathF.Sqrt(Join(sum) / n + Epsilon));
+            for (var j = 0; j < n; j += 16)
+                RowMath.Store(VectorMath.Fma((RowMath.Load(x, j, n) - mean) * scale, RowMath.Load(w, j, n), RowMath.Load(b, j, n)), y, j, n);
+        }
+    }
+
+    public void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters)
+    {
+        Check.Norm(this, "LayerNormBackward", x, weight, dy, statistics, 2);
+        Check.Norm(this, "LayerNormBackward", x, dWeight, dx, statistics, 2);
+        Check.Norm(this, "LayerNormBackward", x, dBias, dx, statistics, 2);
+        EachRow(new LayerNormBackwardOp { X = new(x), Weight = new(weight), Statistics = new(statistics), Dy = new(dy), Dx = new(dx), Accumulate = accumulateX }, x);
+        EachColumn(new LayerNormParametersOp
+        {
+            X = new(x), Statistics = new(statistics), Dy = new(dy), DWeight = new(dWeight), DBias = new(dBias), Accumulate = accumulateParameters,
+        }, x);
+    }
+
+    struct LayerNormBackwardOp : IRowOp
+    {
+        public Grid X, Weight, Statistics, Dy, Dx;
+        public bool Accumulate;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Row(int row)
+        {
+            float* x = X.Row(row), dy = Dy.Row(row), dx = Dx.Row(row), w = Weight.First, s = Statistics.Row(row);
+            var n = X.Columns;
+            Vector512<float> centre = Set(s[0]), scale = Set(s[1]), plain = default, scaled = default;
+            for (var j = 0; j < n; j += 16)
+            {
+                var slope = RowMath.Load(dy, j, n) * RowMath.Load(w, j, n);
+                plain += slope;
+                scaled = VectorMath.Fma(slope, (RowMath.Load(x, j, n) - centre) * scale, scaled);
+            }
+            Vector512<float> mean = Set(Join(plain) / n), along = Set(Join(scaled) / n);
+            for (var j = 0; j < n; j += 16)
+            {
+                var hat = (RowMath.Load(x, j, n) - centre) * scale;
+                Put(scale * VectorMath.Fma(-hat, along, RowMath.Load(dy, j, n) * RowMath.Load(w, j, n) - mean), dx, j, n, Accumulate);
+            }
+        }
+    }
+
+    struct LayerNormParametersOp : IColumnOp
+    {
+        public Grid X, Statistics, Dy, DWeight, DBias;
+        public bool Accumulate;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Block(int column)
+        {
+            var n = X.Columns;
+            var sum = Accumulate ? RowMath.Load(DWeight.First, column, n) : Vector512<float>.Zero;
+            var offset = Accumulate ? RowMath.Load(DBias.First, column, n) : Vector512<float>.Zero;
+            for (var r = 0; r < X.Rows; r++)
+            {
+                var s = Statistics.Row(r);
+                var dy = RowMath.Load(Dy.Row(r), column, n);
+                sum = VectorMath.Fma(dy, (RowMath.Load(X.Row(r), column, n) - Set(s[0])) * Set(s[1]), sum);
+                offset += dy;
+            }
+            RowMath.Store(sum, DWeight.First, column, n);
+            RowMath.Store(offset, DBias.First, column, n);
+        }
+    }
+}

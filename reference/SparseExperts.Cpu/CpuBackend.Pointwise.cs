@@ -1,0 +1,234 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace SparseExperts.Cpu;
+
+public sealed unsafe partial class CpuBackend
+{
+    public void Add(Matrix a, Matrix b, Matrix c)
+    {
+        Check.Owned(this, "Add", a, b, c);
+        Check.Same("Add", "A", a, "B", b);
+        Check.Same("Add", "A", a, "C", c);
+        Apply(new AddMap(), a, b, b, c);
+    }
+
+    public void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        Check.Owned(this, "Multiply", a, b, c);
+        Check.Same("Multiply", "A", a, "B", b);
+        Check.Same("Multiply", "A", a, "C", c);
+        if (accumulate) Apply(new MultiplyAddMap(), a, b, b, c);
+        else Apply(new MultiplyMap(), a, b, b, c);
+    }
+
+    public void Scale(Matrix a, float factor, Matrix c, bool accumulate)
+    {
+        Check.Owned(this, "Scale", a, c);
+        Check.Same("Scale", "A", a, "C", c);
+        if (accumulate) Apply(new ScaleAddMap(factor), a, a, a, c);
+        else Apply(new ScaleMap(factor), a, a, a, c);
+    }
+
+    public void Activate(Activation kind, Matrix x, Matrix y)
+    {
+        Check.Owned(this, "Activate", x, y);
+        Check.Same("Activate", "X", x, "Y", y);
+        Dispatch(kind, new Forward(this, x, y));
+    }
+
+    public void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Owned(this, "ActivateBackward", x, dy, dx);
+        Check.Same("ActivateBackward", "X", x, "dY", dy);
+        Check.Same("ActivateBackward", "X", x, "dX", dx);
+        Dispatch(kind, new Backward(this, x, dy, dx, accumulate));
+    }
+
+    public void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
+    {
+        Check.Owned(this, "Gated", gate, linear, y);
+        Check.Same("Gated", "gate", gate, "linear", linear);
+        Check.Same("Gated", "gate", gate, "Y", y);
+        Dispatch(kind, new GatedForward(this, gate, linear, y));
+    }
+
+    public void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear)
+    {
+        Check.Owned(this, "GatedBackward", gate, linear, dy, dGate, dLinear);
+        Check.Same("GatedBackward", "gate", gate, "linear", linear);
+        Check.Same("GatedBackward", "gate", gate, "dY", dy);
+        Check.Same("GatedBackward", "gate", gate, "dGate", dGate);
+        Check.Same("GatedBackward", "gate", gate, "dLinear", dLinear);
+        Dispatch(kind, new GateBackward(this, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear));
+    }
+
+    /// <summary>From an enum to a type, so that each activation becomes a loop of its own.</summary>
+    interface ICall { void With<T>() where T : struct, IActivation; }
+
+    static void Dispatch<TCall>(Activation kind, TCall call) where TCall : struct, ICall
+    {
+        switch (kind)
+        {
+            case Activation.Relu: call.With<Relu>(); break;
+            case Activation.GeluErf: call.With<GeluErf>(); break;
+            case Activation.GeluTanh: call.With<GeluTanh>(); break;
+            case Activation.Silu: call.With<Silu>(); break;
+            case Activation.Sigmoid: call.With<Sigmoid>(); break;
+            case Activation.Tanh: call.With<HyperbolicTangent>(); break;
+            case Activation.Softplus: call.With<Softplus>(); break;
+            case Activation.Identity: call.With<Identity>(); break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown activation");
+        }
+    }
+
+    readonly struct Forward(CpuBackend backend, Matrix x, Matrix y) : ICall
+    {
+        public void With<T>() where T : struct, IActivation => backend.Apply(new ValueMap<T>(), x, x, x, y);
+    }
+
+    readonly struct Backward(CpuBackend backend, Matrix x, Matrix dy, Matrix dx, bool accumulate) : ICall
+    {
+        public void With<T>() where T : struct, IActivation
+        {
+            if (accumulate) backend.Apply(new SlopeMap<T, Accumulate>(), x, dy, dy, dx);
+            else backend.Apply(new SlopeMap<T, Overwrite>(), x, dy, dy, dx);
+        }
+    }
+
+    readonly struct GatedForward(CpuBackend backend, Matrix gate, Matrix linear, Matrix y) : ICall
+    {
+        public void With<T>() where T : struct, IActivation => backend.Apply(new GatedMap<T>(), gate, linear, linear, y);
+    }
+
+    readonly struct GateBackward(CpuBackend backend, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) : ICall
+    {
+        public void With<T>() where T : struct, IActivation
+        {
+            if (accumulateGate) backend.Apply(new GateSlopeMap<T, Accumulate>(), gate, linear, dy, dGate);
+            else backend.Apply(new GateSlopeMap<T, Overwrite>(), gate, linear, dy, dGate);
+            if (accumulateLinear) backend.Apply(new GateValueMap<T, Accumulate>(), gate, dy, dy, dLinear);
+            else backend.Apply(new GateValueMap<T, Overwrite>(), gate, dy, dy, dLinear);
+        }
+    }
+
+    public void Dropout(Matrix x, float rate, RandomStream stream, Matrix y, bool accumulate)
+    {
+        Check.Owned(this, "Dropout", x, y);
+        Check.Same("Dropout", "X", x, "Y", y);
+        Check.Rate("Dropout", rate);
+        Workers.Run(x.Rows, new DropoutJob { X = Pointer(x), Y = Pointer(y), StrideX = x.Stride, StrideY = y.Stride, Columns = x.Columns, Rate = rate, Stream = stream, Accumulate = accumulate });
+    }
+
+    struct DropoutJob : IJob
+    {
+        public float* X, Y;
+        public long StrideX, StrideY;
+        public int Columns;
+        public float Rate;
+        public RandomStream Stream;
+        public bool Accumulate;
+
+        public readonly void Run(int row)
+        {
+            float* x = X + row * StrideX, y = Y + row * StrideY;
+            var keep = 1f / (1f - Rate);
+            for (var j = 0; j < Columns; j++)
+            {
+                var value = Philox.Uniform(Philox.Word(Stream, (ulong)((long)row * Columns + j))) >= Rate ? x[j] * keep : 0f;
+                y[j] = Accumulate ? y[j] + value : value;
+            }
+        }
+    }
+
+    public void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate)
+    {
+        Check.Rotary(this, x, cosines, sines, headWidth, y);
+        Workers.Run((x.Rows + 63) / 64, new RotaryJob
+        {
+            X = Pointer(x), Y = Pointer(y), Cos = Pointer(cosines), Sin = Pointer(sines), StrideX = x.Stride, StrideY = y.Stride,
+            StrideCos = cosines.Stride, StrideSin = sines.Stride, Rows = x.Rows, Columns = x.Columns, Positions = cosines.Rows, HeadWidth = headWidth,
+            Sign = inverse ? -1f : 1f, Accumulate = accumulate,
+        });
+    }
+
+    struct RotaryJob : IJob
+    {
+        public float* X, Y, Cos, Sin;
+        public long StrideX, StrideY, StrideCos, StrideSin;
+        public int Rows, Columns, Positions, HeadWidth;
+        public float Sign;
+        public bool Accumulate;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run(int part)
+        {
+            var half = HeadWidth / 2;
+            for (int row = part * 64, end = Math.Min(Rows, row + 64); row < end; row++)
+            {
+                float* cos = Cos + row % Positions * StrideCos, sin = Sin + row % Positions * StrideSin;
+                for (var head = 0; head < Columns; head += HeadWidth)
+                {
+                    float* x = X + row * StrideX + head, y = Y + row * StrideY + head;
+                    var i = 0;
+                    for (; i + 8 <= half; i += 8)
+                    {
+                        Vector256<float> c = Vector256.Load(cos + i), s = Vector256.Load(sin + i) * Sign, u = Vector256.Load(x + i), v = Vector256.Load(x + half + i);
+                        Vector256<float> first = Vector256.FusedMultiplyAdd(-v, s, u * c), second = Vector256.FusedMultiplyAdd(u, s, v * c);
+                        (Accumulate ? Vector256.Load(y + i) + first : first).Store(y + i);
+                        (Accumulate ? Vector256.Load(y + half + i) + second : second).Store(y + half + i);
+                    }
+                    for (; i < half; i++)
+                    {
+                        float c = cos[i], s = sin[i] * Sign, u = x[i], v = x[half + i];
+                        float first = MathF.FusedMultiplyAdd(-v, s, u * c), second = MathF.FusedMultiplyAdd(u, s, v * c);
+                        (y[i], y[half + i]) = Accumulate ? (y[i] + first, y[half + i] + second) : (first, second);
+                    }
+                }
+            }
+        }
+    }
+
+    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    {
+        Check.AdamW(this, parameter, gradient, first, second);
+        Workers.Run((parameter.Rows + 31) / 32, new AdamWJob
+        {
+            P = Pointer(parameter), G = Pointer(gradient), M = Pointer(first), V = Pointer(second), StrideP = parameter.Stride, StrideG = gradient.Stride,
+            StrideM = first.Stride, StrideV = second.Stride, Rows = parameter.Rows, Columns = parameter.Columns, Step = step,
+        });
+    }
+
+    struct AdamWJob : IJob
+    {
+        public float* P, G, M, V;
+        public long StrideP, StrideG, StrideM, StrideV;
+        public int Rows, Columns;
+        public AdamWStep Step;
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public readonly void Run(int part)
+        {
+            Vector512<float> decay = VectorMath.Set((float)Step.Decay), factor = VectorMath.Set((float)Step.Factor), keep2 = VectorMath.Set((float)Step.Beta2);
+            Vector512<float> new1 = VectorMath.Set((float)(1 - Step.Beta1)), new2 = VectorMath.Set((float)(1 - Step.Beta2)), size = VectorMath.Set((float)-Step.StepSize);
+            Vector512<float> root = VectorMath.Set((float)Step.RootCorrection2), epsilon = VectorMath.Set((float)Step.Epsilon);
+            for (int row = part * 32, end = Math.Min(Rows, row + 32); row < end; row++)
+            {
+                float* p = P + row * StrideP, g = G + row * StrideG, m = M + row * StrideM, v = V + row * StrideV;
+                for (var j = 0; j < Columns; j += 16)
+                {
+                    var rest = Columns - j;
+                    Vector512<float> grad, first, second, value;
+                    if (rest >= 16) (grad, first, second, value) = (Vector512.Load(g + j), Vector512.Load(m + j), Vector512.Load(v + j), Vector512.Load(p + j));
+                    else (grad, first, second, value) = (VectorMath.Load(g + j, rest), VectorMath.Load(m + j, rest), VectorMath.Load(v + j, rest), VectorMath.Load(p + j, rest));
+                    grad = factor * grad;
+                    first = VectorMath.Fma(new1, grad - first, first);
+                    second = VectorMath.Fma(new2 * grad, grad, keep2 * second);
+                    value = VectorMath.Fma(size, first / (Vector512.Sqrt(second) / root + epsilon), decay * value);
+                    if (rest >= 16) { first.Store(m + j); second.Store(v + j); value.Store(p + j); }
+                    else { VectorMath.Store(first, m + j, rest); VectorMath.Store(second, v + j, rest); VectorMath.Store(value, p + j, rest); }
+                }
+            }
+        }
+    }
+}
