@@ -1,0 +1,67 @@
+namespace SparseExperts.Autograd;
+
+/// <summary>
+/// A matrix on a tape: its value, and, when something it depends on is trained, the gradient of the loss with respect to it.
+/// </summary>
+public class Tensor
+{
+    readonly Tape _tape;
+    Matrix _gradient;
+
+    internal Tensor(Tape tape, Matrix value, bool requiresGradient)
+    {
+        _tape = tape;
+        Value = value;
+        RequiresGradient = requiresGradient;
+    }
+
+    public Matrix Value { get; }
+    public bool RequiresGradient { get; }
+    public int Rows => Value.Rows;
+    public int Columns => Value.Columns;
+
+    /// <summary>Whether any op has written a gradient here since the last reset.</summary>
+    public bool HasGradient { get; private set; }
+
+    /// <summary>∂loss/∂value; only after <c>Tape.Backward</c>.</summary>
+    public Matrix Gradient => HasGradient ? _gradient : throw new InvalidOperationException($"a {Value.Shape} tensor has no gradient yet; call Tape.Backward first");
+
+    /// <summary>
+    /// Where an op's backward writes. The first writer overwrites arbitrary memory, the others add: <paramref name="accumulate"/> says which.
+    /// </summary>
+    public Matrix GradientTarget(out bool accumulate)
+    {
+        accumulate = HasGradient;
+        if (!HasGradient) _gradient = RentGradient(_tape);
+        HasGradient = true;
+        return _gradient;
+    }
+
+    /// <summary>The gradient as a place to add to; zero before the first writer.</summary>
+    public Matrix GradientSum()
+    {
+        var target = GradientTarget(out var accumulate);
+        if (!accumulate) _tape.Backend.Fill(target, 0);
+        return target;
+    }
+
+    private protected virtual Matrix RentGradient(Tape tape) => tape.Rent(Rows, Columns);
+
+    internal void ForgetGradient() => HasGradient = false;
+}
+
+/// <summary>A trained matrix. It outlives the tape's resets, and so does the memory of its gradient.</summary>
+public sealed class Parameter : Tensor
+{
+    readonly IBackend _backend;
+    Matrix? _memory;
+
+    internal Parameter(Tape tape, string name, Matrix value, int stack) : base(tape, value, true) => (Name, Stack, _backend) = (name, stack, tape.Backend);
+
+    public string Name { get; }
+
+    /// <summary>How many equal matrices lie one below the other: E for expert weights, else 1.</summary>
+    public int Stack { get; }
+
+    private protected override Matrix RentGradient(Tape tape) => _memory ??= _backend.Rent(Rows, Columns);
+}

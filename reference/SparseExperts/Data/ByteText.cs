@@ -1,0 +1,85 @@
+using System.Security.Cryptography;
+
+namespace SparseExperts.Data;
+
+/// <summary>
+/// A text as bytes, whatever its encoding. The last 5 % are held out. Which bytes a training step sees depends on seed and step alone.
+/// </summary>
+public sealed class ByteText
+{
+    readonly byte[] _bytes;
+
+    ByteText(string path, byte[] bytes)
+    {
+        (Path, _bytes) = (path, bytes);
+        TrainLength = (int)(bytes.LongLength * 95 / 100);
+        Hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
+    }
+
+    public string Path { get; }
+    public int Length => _bytes.Length;
+
+    /// <summary>Bytes before the held-out part.</summary>
+    public int TrainLength { get; }
+    public string Hash { get; }
+
+    public ReadOnlySpan<byte> HeldOut => _bytes.AsSpan(TrainLength);
+    public ReadOnlySpan<byte> Train => _bytes.AsSpan(0, TrainLength);
+
+    /// <summary>A file, or all files of a folder (those named *.txt if there are any) in ordinal order of their paths.</summary>
+    public static ByteText Load(string path, int context)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = Directory.Exists(path) ? Folder(path) : File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DataException($"{path}: cannot be read ({(e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message)}); name a text file or a folder of texts");
+        }
+        return FromBytes(path, bytes, context);
+    }
+
+    public static ByteText FromBytes(string path, byte[] bytes, int context)
+    {
+        if (bytes.Length == 0) throw new DataException($"{path}: the text is empty; name a text of at least {Needed(context)} bytes");
+        var text = new ByteText(path, bytes);
+        if (text.TrainLength < context + 1 || text.HeldOut.Length < 2)
+            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; name a text of at least {Needed(context)} bytes or lower --context");
+        return text;
+    }
+
+    static int Needed(int context) => Math.Max(40, (int)Math.Ceiling((context + 1) / 0.95) + 1);
+
+    static byte[] Folder(string path)
+    {
+        var files = Directory.GetFiles(path, "*", SearchOption.AllDirectories);
+        var texts = files.Where(f => f.EndsWith(".txt", StringComparison.OrdinalIgnoreCase)).ToArray();
+        using var all = new MemoryStream();
+        foreach (var file in (texts.Length > 0 ? texts : files).Order(StringComparer.Ordinal)) all.Write(File.ReadAllBytes(file));
+        return all.ToArray();
+    }
+
+    /// <summary>
+    /// Inputs and labels of one step: <paramref name="batch"/> windows at uniform places, each label the byte after its input.
+    /// </summary>
+    public void Sample(ulong seed, long step, int batch, int context, Span<int> inputs, Span<int> labels)
+    {
+        var stream = new RandomStream(seed, 0xDA7A);
+        for (var b = 0; b < batch; b++)
+        {
+            var start = (int)(Philox.UniformDouble(stream, (ulong)(step * batch + b)) * (TrainLength - context));
+            Window(_bytes.AsSpan(start), context, inputs[(b * context)..], labels[(b * context)..]);
+        }
+    }
+
+    /// <summary>Copies one window: inputs, and labels shifted by one.</summary>
+    public static void Window(ReadOnlySpan<byte> bytes, int length, Span<int> inputs, Span<int> labels)
+    {
+        for (var i = 0; i < length; i++) (inputs[i], labels[i]) = (bytes[i], bytes[i + 1]);
+    }
+}
+
+/// <summary>Data that cannot be used; one line with the file, the reason and the remedy.</summary>
+public sealed class DataException(string message) : Exception(message);

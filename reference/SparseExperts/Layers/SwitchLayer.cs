@@ -1,0 +1,111 @@
+using SparseExperts.Autograd;
+using SparseExperts.Losses;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Layers;
+
+/// <summary>Everything that a Switch layer needs to know besides its weights. Coefficients multiply their losses; 0 leaves a loss out.</summary>
+public sealed record SwitchSettings
+{
+    public required int Experts { get; init; }
+    public Activation Activation { get; init; } = Activation.Relu;
+    public CapacityRule TrainCapacity { get; init; } = CapacityRule.SwitchTrain;
+    public CapacityRule EvalCapacity { get; init; } = CapacityRule.SwitchEval;
+    public GroupRule Group { get; init; } = new(1024);
+    public RouterPolicySettings Policy { get; init; } = new(RouterPolicy.Argmax);
+    public float BalanceCoefficient { get; init; } = 0.01f;
+
+    /// <summary>z_loss of Mesh-TensorFlow: multiplied by <see cref="BalanceCoefficient"/> as well, and added only while training.</summary>
+    public float ZLoss { get; init; }
+    public float ExpertDropout { get; init; }
+}
+
+/// <summary>What one call of a sparse layer did.</summary>
+/// <param name="Output">[T, D]; a dropped token's row is exactly 0, so that the residual carries it.</param>
+/// <param name="Loss">Auxiliary losses with their coefficients, 1×1.</param>
+public sealed record SwitchResult(Tensor Output, Tensor Loss, Tensor Logits, Tensor Probabilities, RoutingPlan Plan);
+
+/// <summary>
+/// The sparse feed-forward layer of Switch Transformers (Fedus, Zoph, Shazeer 2022, section 2; Mesh-TensorFlow moe.py, _switch_gating):
+/// p = softmax(x·W_r), e = argmax p, y = p_e·FFN_e(x) if the token finds a place in its expert, else 0.
+/// </summary>
+/// <param name="router">[D, E].</param>
+/// <param name="wi">[E·D, F], one expert below the other.</param>
+/// <param name="wo">[E·F, D].</param>
+/// <param name="name">Names the layer in messages.</param>
+public sealed class SwitchLayer(SwitchSettings settings, Tensor router, Tensor wi, Tensor wo, string name)
+{
+    float[] _scores = [];
+
+    /// <param name="x">Tokens [T, D].</param>
+    /// <param name="training">Chooses capacity factor, dropout, jitter and z-loss.</param>
+    /// <param name="draws">Stream of this call's random numbers; words are addressed, never consumed.</param>
+    /// <param name="importance">One number a token, 0 for padding; empty means that there is none.</param>
+    public SwitchResult Forward(Tape tape, Tensor x, bool training, RandomStream draws, ReadOnlySpan<float> importance = default)
+    {
+        int tokens = x.Rows, experts = settings.Experts, groups = settings.Group.Groups(tokens);
+
+        // Scores: jitter and dropout touch only what the router sees, never what the experts get.
+        var logits = tape.Linear(RouterInput(tape, x, training, draws), router);                        // [T, E]
+        var probabilities = tape.Softmax(logits);                                                       // [T, E]
+
+        // Selection, priority, capacity: integers, decided once.
+        var capacity = (training ? settings.TrainCapacity : settings.EvalCapacity).Capacity(tokens / groups, experts);
+        var scores = Scores(tape, probabilities, logits, draws);
+        var plan = TopOne.Plan(scores, experts, groups, capacity, importance, name);
+
+        // Dispatch, experts, combine.
+        Indices tokenOfRow = tape.Upload(plan.TokenOfRow), rowOfToken = tape.Upload(plan.RowOf);
+        var inputs = tape.Permute(x, tokenOfRow, rowOfToken);                                           // [rows, D], expert order
+        var hidden = tape.Activate(settings.Activation, tape.GroupedLinear(inputs, wi, plan.Offsets));   // [rows, F]
+        if (training) hidden = tape.Dropout(hidden, settings.ExpertDropout, draws with { Stream = draws.Stream + 1 });
+        var outputs = tape.GroupedLinear(hidden, wo, plan.Offsets);                                     // [rows, D]
+        var gate = tape.GatherColumns(probabilities, tape.Upload(plan.Expert));                         // [T, 1], never renormalised
+        var y = tape.ScaleRows(tape.Permute(outputs, rowOfToken, tokenOfRow), gate);                    // [T, D]
+
+        return new(y, Losses(tape, logits, probabilities, scores, groups, training, importance), logits, probabilities, plan);
+    }
+
+    Tensor RouterInput(Tape tape, Tensor x, bool training, RandomStream draws)
+    {
+        if (!training) return x;
+        switch (settings.Policy.Policy)
+        {
+            case RouterPolicy.InputJitter:
+                var noise = new float[x.Rows * x.Columns];
+                for (var i = 0; i < noise.Length; i++) noise[i] = (float)(1 + settings.Policy.Jitter * (2 * Philox.UniformDouble(draws, (ulong)i) - 1));
+                return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, noise));
+            case RouterPolicy.InputDropout:
+                return tape.Dropout(x, (float)settings.Policy.Dropout, draws);
+            default:
+                return x;
+        }
+    }
+
+    /// <summary>What the choice is made from: the probabilities, or for a sample l + τ·g with Gumbel noise g.</summary>
+    ReadOnlySpan<float> Scores(Tape tape, Tensor probabilities, Tensor logits, RandomStream draws)
+    {
+        if (_scores.Length < logits.Value.Count) _scores = new float[logits.Value.Count];
+        var scores = _scores.AsSpan(0, (int)logits.Value.Count);
+        var sample = settings.Policy is { Policy: RouterPolicy.Sample, Temperature: > 0 };
+        tape.Backend.Read((sample ? logits : probabilities).Value, scores);
+        if (!sample) return scores;
+        for (var i = 0; i < scores.Length; i++)
+        {
+            var uniform = Math.Max(1e-9, Philox.UniformDouble(draws, (ulong)i));
+            scores[i] += (float)(settings.Policy.Temperature * -Math.Log(-Math.Log(uniform)));
+        }
+        return scores;
+    }
+
+    Tensor Losses(Tape tape, Tensor logits, Tensor probabilities, ReadOnlySpan<float> scores, int groups, bool training, ReadOnlySpan<float> importance)
+    {
+        var first = new int[logits.Rows];
+        for (var t = 0; t < first.Length; t++) first[t] = TopOne.Best(scores.Slice(t * settings.Experts, settings.Experts), t, name);
+        var loss = tape.Scale(BalanceLoss.Switch(tape, probabilities, first, groups, importance), settings.BalanceCoefficient);
+        return training && settings.ZLoss != 0
+            ? tape.Add(loss, tape.Scale(RouterZLoss.Mean(tape, logits, importance), settings.ZLoss * settings.BalanceCoefficient))
+            : loss;
+    }
+}

@@ -1,0 +1,158 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Models;
+
+/// <summary>Logits [B·S, vocabulary], the auxiliary loss of all sparse layers (null for a dense model), and each sparse layer's result in order.</summary>
+public sealed record ModelResult(Tensor Logits, Tensor? AuxiliaryLoss, IReadOnlyList<SwitchResult> Sparse);
+
+/// <summary>
+/// Decoder-only Transformer, pre-norm: x ← x + Attention(norm(x)), x ← x + FFN(norm(x)), logits = norm(x)·Eᵀ with the embedding E.
+/// Sparse blocks have a <see cref="SwitchLayer"/> for FFN. No biases except in LayerNorm.
+/// </summary>
+public sealed class LanguageModel
+{
+    const float Epsilon = 1e-5f;
+
+    readonly Tape _tape;
+    readonly Parameter _embedding;
+    readonly Block[] _blocks;
+    readonly Parameter[] _finalNorm;
+    readonly Parameter? _relativeBias;
+    readonly Dictionary<int, RotaryTables> _rotary = [];
+
+    public LanguageModel(Tape tape, ModelConfig config, ulong seed)
+    {
+        config.Validate();
+        (_tape, Config) = (tape, config);
+        var start = new Initialiser(seed);
+        _embedding = Make("embedding", config.Vocabulary, config.Width, (n, c) => start.Normal(n, c, 0.08));
+        _blocks = [.. Enumerable.Range(0, config.Layers).Select(i => new Block(this, start, i))];
+        _finalNorm = Norm("norm");
+        if (config.Positions == Positions.T5Relative)
+            _relativeBias = Make("relative_bias", RelativePositions.Buckets, config.Heads, (n, c) => start.Normal(n, c, Math.Pow(config.Width, -0.5)));
+    }
+
+    public ModelConfig Config { get; }
+    public IReadOnlyList<Parameter> Parameters => _tape.Parameters;
+
+    /// <summary>Numbers that are trained.</summary>
+    public long ParameterCount => _tape.Parameters.Sum(p => p.Value.Count);
+
+    /// <summary>Numbers that one token meets: a sparse block counts one expert.</summary>
+    public long ActiveParameterCount => _tape.Parameters.Sum(p => p.Name.Contains(".experts.") ? p.Value.Count / Config.Experts : p.Value.Count);
+
+    /// <param name="ids">B·S bytes, sequence by sequence.</param>
+    /// <param name="draws">Stream of this step; every use of randomness in it has its own sub-stream.</param>
+    public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, RandomStream draws)
+    {
+        int length = ids.Length / sequences;
+        var x = _tape.GatherRows(_embedding, _tape.Upload(ids));                    // [B·S, D]
+        var bias = _relativeBias is null ? null : RelativePositions.Bias(_tape, _relativeBias, length, bidirectional: false);
+        Tensor? loss = null;
+        var sparse = new List<SwitchResult>();
+        for (var i = 0; i < _blocks.Length; i++)
+        {
+            var stream = draws with { Stream = (draws.Stream * (ulong)(_blocks.Length + 1) + (ulong)i) * 8 };
+            x = _blocks[i].Attend(x, sequences, length, Rotary(length), bias, training, stream);
+            x = _blocks[i].Feed(x, training, stream, out var result);
+            if (result is null) continue;
+            sparse.Add(result);
+            loss = loss is null ? result.Loss : _tape.Add(loss, result.Loss);       // summed over layers
+        }
+        var logits = _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
+        return new(logits, loss, sparse);
+    }
+
+    RotaryTables? Rotary(int length)
+    {
+        if (Config.Positions != Positions.Rotary) return null;
+        if (!_rotary.TryGetValue(length, out var tables)) _rotary[length] = tables = RotaryTables.Create(_tape.Backend, length, Config.HeadWidth);
+        return tables;
+    }
+
+    Tensor Normalise(Tensor x, Parameter[] norm) =>
+        norm.Length == 2 ? _tape.LayerNorm(x, norm[0], norm[1], Epsilon) : _tape.RmsNorm(x, norm[0], Epsilon);
+
+    Parameter Make(string name, int rows, int columns, Func<string, int, float[]> values, int stack = 1) =>
+        _tape.Parameter(name, rows, columns, values(name, rows * columns), stack);
+
+    Parameter[] Norm(string name)
+    {
+        var scale = Make(name + ".weight", 1, Config.Width, (_, n) => Ones(n));
+        return Config.Normalisation == Normalisation.RmsNorm ? [scale] : [scale, Make(name + ".bias", 1, Config.Width, (_, n) => new float[n])];
+
+        static float[] Ones(int n) => [.. Enumerable.Repeat(1f, n)];
+    }
+
+    /// <summary>A weight [in, out]; <paramref name="gain"/> is for scaled initialisation.</summary>
+    Parameter Weight(Initialiser start, string name, int count, int input, int output, double gain) =>
+        Make(name, count * input, output, (n, c) => Config.Initialisation == Initialisation.Switch
+            ? start.TruncatedNormal(n, c, 0.1, input)
+            : start.Normal(n, c, gain * Math.Pow(input, -0.5)), count);
+
+    sealed class Block
+    {
+        readonly LanguageModel _model;
+        readonly Parameter[] _norm1, _norm2;
+        readonly Parameter _qkv, _out, _wi, _wo;
+        readonly SwitchLayer? _switch;
+
+        public Block(LanguageModel model, Initialiser start, int index)
+        {
+            var config = model.Config;
+            _model = model;
+            var name = $"blocks.{index}";
+            _norm1 = model.Norm($"{name}.norm1");
+            _qkv = model.Weight(start, $"{name}.attention.qkv", 1, config.Width, 3 * config.Width, 0.58);
+            _out = model.Weight(start, $"{name}.attention.out", 1, config.Width, config.Width, 0.58);
+            _norm2 = model.Norm($"{name}.norm2");
+            var sparse = config.IsSparse(index);
+            var router = sparse ? model.Weight(start, $"{name}.router", 1, config.Width, config.Experts, 0.1) : null;
+            var (ffn, count) = sparse ? ("experts", config.Experts) : ("ffn", 1);
+            _wi = model.Weight(start, $"{name}.{ffn}.wi", count, config.Width, config.Hidden, 0.58);
+            _wo = model.Weight(start, $"{name}.{ffn}.wo", count, config.Hidden, config.Width, 0.58);
+            if (router is not null) _switch = new(Settings(config), router, _wi, _wo, name);
+        }
+
+        public Tensor Attend(Tensor x, int sequences, int length, RotaryTables? rotary, Tensor? bias, bool training, RandomStream draws)
+        {
+            var (tape, config) = (_model._tape, _model.Config);
+            var scale = config.Positions == Positions.T5Relative ? 1f : 1f / MathF.Sqrt(config.HeadWidth);
+            var shape = new AttentionShape(sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
+            var mixed = tape.SelfAttention(shape, tape.Linear(_model.Normalise(x, _norm1), _qkv), rotary, bias);
+            return Residual(x, mixed, _out, training, draws);
+        }
+
+        public Tensor Feed(Tensor x, bool training, RandomStream draws, out SwitchResult? result)
+        {
+            var (tape, config) = (_model._tape, _model.Config);
+            var normed = _model.Normalise(x, _norm2);
+            result = _switch?.Forward(tape, normed, training, draws with { Stream = draws.Stream + 1 });
+            if (result is null) return Residual(x, tape.Activate(config.Activation, tape.Linear(normed, _wi)), _wo, training, draws with { Stream = draws.Stream + 3 });
+            return tape.Add(x, Drop(result.Output, training, draws with { Stream = draws.Stream + 3 }));
+        }
+
+        Tensor Residual(Tensor x, Tensor input, Parameter weight, bool training, RandomStream draws) =>
+            training && _model.Config.Dropout > 0
+                ? _model._tape.Add(x, Drop(_model._tape.Linear(input, weight), training, draws))
+                : _model._tape.LinearAdd(x, input, weight);
+
+        Tensor Drop(Tensor x, bool training, RandomStream draws) => training ? _model._tape.Dropout(x, _model.Config.Dropout, draws) : x;
+
+        static SwitchSettings Settings(ModelConfig config) => new()
+        {
+            Experts = config.Experts,
+            Activation = config.Activation,
+            TrainCapacity = new CapacityRule(config.CapacityFactor, config.MinimumCapacity),
+            EvalCapacity = new CapacityRule(config.EvalCapacityFactor, config.MinimumCapacity),
+            Group = new GroupRule(config.GroupSize),
+            Policy = config.RouterJitter > 0 ? new(RouterPolicy.InputJitter, config.RouterJitter) : new(RouterPolicy.Argmax),
+            BalanceCoefficient = config.BalanceCoefficient,
+            ZLoss = config.ZLoss,
+            ExpertDropout = config.ExpertDropout,
+        };
+    }
+}

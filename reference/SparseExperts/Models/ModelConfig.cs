@@ -1,0 +1,68 @@
+namespace SparseExperts.Models;
+
+public enum Positions { Rotary, T5Relative }
+
+public enum Normalisation { LayerNorm, RmsNorm }
+
+/// <summary>How weights start: "Scaled" is σ = gain/√fan_in; "Switch" is a truncated normal of scale 0.1 (Fedus et al. 2022, section 2.4).</summary>
+public enum Initialisation { Scaled, Switch }
+
+/// <summary>
+/// A decoder-only language model on bytes. With <see cref="Experts"/> = 0 it is the dense twin: the same FLOPs a token, one
+/// feed-forward layer where the sparse model has E.
+/// </summary>
+public sealed record ModelConfig
+{
+    public int Vocabulary { get; init; } = 256;
+    public int Context { get; init; } = 128;
+    public int Width { get; init; } = 64;
+    public int Layers { get; init; } = 3;
+    public int HeadWidth { get; init; } = 16;
+    public int Hidden { get; init; } = 256;
+    public int Experts { get; init; } = 16;
+
+    /// <summary>Every n-th block is sparse: 1 all of them, 2 the second, fourth, …</summary>
+    public int SparseEvery { get; init; } = 1;
+    public double CapacityFactor { get; init; } = 1.25;
+    public double EvalCapacityFactor { get; init; } = 2.0;
+    public int MinimumCapacity { get; init; } = 4;
+
+    /// <summary>Tokens a routing group; 0 lets the whole batch compete.</summary>
+    public int GroupSize { get; init; }
+    public float BalanceCoefficient { get; init; } = 0.01f;
+    public float ZLoss { get; init; }
+    public double RouterJitter { get; init; }
+    public float Dropout { get; init; }
+    public float ExpertDropout { get; init; }
+    public Positions Positions { get; init; } = Positions.Rotary;
+    public Normalisation Normalisation { get; init; } = Normalisation.LayerNorm;
+    public Activation Activation { get; init; } = Activation.GeluErf;
+    public Initialisation Initialisation { get; init; } = Initialisation.Scaled;
+
+    public int Heads => Width / HeadWidth;
+    public bool IsSparse(int block) => Experts > 0 && (block + 1) % SparseEvery == 0;
+
+    /// <summary>One line for every value that cannot be.</summary>
+    public void Validate()
+    {
+        Require(Vocabulary >= 2, $"vocabulary {Vocabulary}: at least 2");
+        Require(Context >= 2, $"context {Context}: at least 2 bytes");
+        Require(Width >= 2 && HeadWidth >= 2 && Width % HeadWidth == 0, $"width {Width} with head width {HeadWidth}: the head width must divide the width");
+        Require(Positions != Positions.Rotary || HeadWidth % 2 == 0, $"head width {HeadWidth}: rotary positions need an even one");
+        Require(Layers >= 1, $"layers {Layers}: at least 1");
+        Require(Hidden >= 1, $"hidden {Hidden}: at least 1");
+        Require(Experts is 0 or >= 2 and <= 4096, $"experts {Experts}: between 2 and 4096, or 0 for the dense twin");
+        Require(SparseEvery >= 1, $"sparse every {SparseEvery}: at least 1");
+        Require(CapacityFactor > 0 && double.IsFinite(CapacityFactor), $"capacity factor {CapacityFactor}: a positive number");
+        Require(EvalCapacityFactor > 0 && double.IsFinite(EvalCapacityFactor), $"eval capacity factor {EvalCapacityFactor}: a positive number");
+        Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
+    }
+
+    static void Require(bool condition, string line)
+    {
+        if (!condition) throw new ConfigurationException(line);
+    }
+}
+
+/// <summary>A setting that cannot be; one line with the value and what is allowed.</summary>
+public sealed class ConfigurationException(string message) : Exception(message);

@@ -1,0 +1,23 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+public static partial class Op
+{
+    /// <summary>
+    /// Rows [o_e, o_{e+1}) of X meet W_e: Y_e = X_e·W_e. X [rows, in] in expert order, W [E·in, out] one matrix below the other,
+    /// <paramref name="offsets"/> E + 1 entries.
+    /// </summary>
+    /// <remarks>dX_e = dY_e·W_eᵀ, dW_e = X_eᵀ·dY_e; an expert without rows has dW_e = 0.</remarks>
+    public static Tensor GroupedLinear(this Tape tape, Tensor x, Tensor w, int[] offsets)
+    {
+        var y = tape.Result(x.Rows, w.Columns, x, w);
+        tape.Backend.GemmGrouped(x.Value, w.Value, false, y.Value, offsets, false);
+        tape.Record(y, () =>
+        {
+            if (x.RequiresGradient) tape.Backend.GemmGrouped(y.Gradient, w.Value, true, x.GradientTarget(out var more), offsets, more);
+            if (w.RequiresGradient) tape.Backend.GemmGroupedOuter(x.Value, y.Gradient, w.GradientTarget(out var add), offsets, add);
+        });
+        return y;
+    }
+}

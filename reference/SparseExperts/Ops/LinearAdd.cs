@@ -1,0 +1,22 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+public static partial class Op
+{
+    /// <summary>Y = R + X·W: a projection that ends in a residual stream. Each output is one chain that starts from R.</summary>
+    /// <remarks>dR = dY, dX = dY·Wᵀ, dW = Xᵀ·dY.</remarks>
+    public static Tensor LinearAdd(this Tape tape, Tensor residual, Tensor x, Tensor w)
+    {
+        var y = tape.Result(x.Rows, w.Columns, residual, x, w);
+        tape.Backend.Copy(residual.Value, y.Value);
+        tape.Backend.Gemm(x.Value, false, w.Value, false, y.Value, true);
+        tape.Record(y, () =>
+        {
+            if (residual.RequiresGradient) tape.Pass(y.Gradient, residual);
+            if (x.RequiresGradient) tape.Backend.Gemm(y.Gradient, false, w.Value, true, x.GradientTarget(out var more), more);
+            if (w.RequiresGradient) tape.Backend.Gemm(x.Value, true, y.Gradient, false, w.GradientTarget(out var add), add);
+        });
+        return y;
+    }
+}

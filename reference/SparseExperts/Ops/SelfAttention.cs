@@ -1,0 +1,55 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+/// <summary>cos and sin of position·base^(−2i/d), [positions, d/2], for rotary embeddings.</summary>
+public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
+{
+    /// <summary>Computed in double, rounded once.</summary>
+    public static RotaryTables Create(IBackend backend, int positions, int headWidth, double frequencyBase = 10000)
+    {
+        var half = headWidth / 2;
+        double[] cos = new double[positions * half], sin = new double[positions * half];
+        for (var p = 0; p < positions; p++)
+            for (var i = 0; i < half; i++)
+                (sin[p * half + i], cos[p * half + i]) = Math.SinCos(p * Math.Pow(frequencyBase, -(double)i / half));
+        Matrix cosines = backend.Rent(positions, half), sines = backend.Rent(positions, half);
+        backend.Write(cosines, cos);
+        backend.Write(sines, sin);
+        return new(cosines, sines);
+    }
+}
+
+public static partial class Op
+{
+    /// <summary>
+    /// Multi-head self-attention on packed projections: columns of <paramref name="qkv"/> [B·S, 3·H·d] are Q, K, V. With
+    /// <paramref name="rotary"/>, Q and K are rotated first; with <paramref name="bias"/> [H·S, S], it is added to the scores.
+    /// </summary>
+    /// <remarks>See <see cref="IAttention.AttentionBackward"/>; the rotation's gradient is the inverse rotation.</remarks>
+    public static Tensor SelfAttention(this Tape tape, AttentionShape shape, Tensor qkv, RotaryTables? rotary, Tensor? bias)
+    {
+        var width = shape.Width;
+        var y = tape.Result(qkv.Rows, width, qkv, bias);
+        var probabilities = tape.Rent(shape.ScoreRows, shape.Length);
+        var qk = qkv.Value.ColumnRange(0, 2 * width);
+        if (rotary is { } tables)
+        {
+            qk = tape.Rent(qkv.Rows, 2 * width);
+            tape.Backend.Rotary(qkv.Value.ColumnRange(0, 2 * width), tables.Cosines, tables.Sines, shape.HeadWidth, false, qk, false);
+        }
+        Matrix q = qk.ColumnRange(0, width), k = qk.ColumnRange(width, width), v = qkv.Value.ColumnRange(2 * width, width);
+        tape.Backend.Attention(shape, q, k, v, bias?.Value, null, probabilities, y.Value);
+        tape.Record(y, () =>
+        {
+            var d = qkv.GradientTarget(out var add);
+            var dv = d.ColumnRange(2 * width, width);
+            var dqk = rotary is null ? d.ColumnRange(0, 2 * width) : tape.Rent(qkv.Rows, 2 * width);
+            if (rotary is not null && add) tape.Backend.Fill(dqk, 0);
+            tape.Backend.AttentionBackward(shape, q, k, v, probabilities, y.Gradient, dqk.ColumnRange(0, width), dqk.ColumnRange(width, width), dv,
+                add, bias is { RequiresGradient: true } ? bias.GradientSum() : null);
+            if (rotary is { } t) tape.Backend.Rotary(dqk, t.Cosines, t.Sines, shape.HeadWidth, true, d.ColumnRange(0, 2 * width), add);
+        });
+        return y;
+    }
+}

@@ -1,0 +1,29 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+public static partial class Op
+{
+    /// <summary>Y = Xᵀ, for matrices with few columns: a product with the unit matrix, exact because every other term is 0.</summary>
+    /// <remarks>dX = dYᵀ.</remarks>
+    public static Tensor Transpose(this Tape tape, Tensor x)
+    {
+        var n = x.Columns;
+        var unit = new float[n * n];
+        for (var i = 0; i < n; i++) unit[i * n + i] = 1;
+        var identity = tape.Constant(n, n, unit).Value;
+        var y = tape.Result(n, x.Rows, x);
+        tape.Backend.Gemm(identity, false, x.Value, true, y.Value, false);
+        tape.Record(y, () => tape.Backend.Gemm(y.Gradient, true, identity, false, x.GradientTarget(out var add), add));
+        return y;
+    }
+
+    /// <summary>The same numbers under another shape; the gradient likewise.</summary>
+    public static Tensor Reshape(this Tape tape, Tensor x, int rows, int columns)
+    {
+        var y = tape.Result(rows, columns, x);
+        tape.Backend.Copy(x.Value.Reshape(rows, columns), y.Value);
+        tape.Record(y, () => tape.Pass(y.Gradient.Reshape(x.Rows, x.Columns), x));
+        return y;
+    }
+}

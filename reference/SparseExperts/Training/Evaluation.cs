@@ -1,0 +1,34 @@
+using SparseExperts.Data;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Training;
+
+/// <summary>Bits per byte over windows that follow each other without overlap; what is left at the end is not counted.</summary>
+public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
+{
+    const int Batch = 16;
+
+    public static Evaluation Run(Trainer trainer, ReadOnlySpan<byte> text, int maxWindows = int.MaxValue)
+    {
+        var length = Math.Min(trainer.Model.Config.Context, text.Length - 1);
+        if (length < 1) throw new DataException("evaluation needs at least two bytes; name a longer text");
+        var windows = Math.Min((text.Length - 1) / length, maxWindows);
+        double nats = 0, dropped = 0;
+        var batches = 0;
+        for (var w = 0; w < windows; w += Batch, batches++)
+        {
+            var count = Math.Min(Batch, windows - w);
+            int[] inputs = new int[count * length], labels = new int[count * length];
+            for (var b = 0; b < count; b++) ByteText.Window(text[((w + b) * length)..], length, inputs.AsSpan(b * length), labels.AsSpan(b * length));
+            var (sum, drop) = trainer.Evaluate(inputs, count, (result, tape) =>
+            {
+                var losses = trainer.Backend.ToArray(tape.CrossEntropy(result.Logits, tape.Upload(labels)).Value);
+                return (losses.Sum(l => (double)l), result.Sparse.Count == 0 ? 0 : result.Sparse.Average(s => s.Plan.DropRate));
+            });
+            nats += sum;
+            dropped += drop;
+        }
+        var bytes = (long)windows * length;
+        return new(nats / bytes / Math.Log(2), bytes, dropped / batches);
+    }
+}

@@ -1,0 +1,35 @@
+namespace SparseExperts.Training;
+
+/// <summary>Continues a text byte by byte.</summary>
+public static class Generation
+{
+    /// <param name="temperature">0 takes the likeliest byte, 1 samples from the model's distribution.</param>
+    /// <param name="topK">Samples only among the k likeliest bytes; 0 among all.</param>
+    public static byte[] Continue(Trainer trainer, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed)
+    {
+        var context = trainer.Model.Config.Context;
+        var text = new List<byte>(prompt.ToArray());
+        if (text.Count == 0) text.Add((byte)'\n');
+        var start = text.Count;
+        var stream = new RandomStream(seed, 0x6E6);
+        for (var i = 0; i < count; i++)
+        {
+            var window = text.Skip(Math.Max(0, text.Count - context)).Select(b => (int)b).ToArray();
+            var logits = trainer.Evaluate(window, 1, (result, _) => trainer.Backend.ToArray(result.Logits.Value.RowRange(window.Length - 1, 1)));
+            text.Add((byte)Choose(logits, temperature, topK, Philox.UniformDouble(stream, (ulong)i)));
+        }
+        return [.. text.Skip(start)];
+    }
+
+    static int Choose(float[] logits, double temperature, int topK, double uniform)
+    {
+        var order = Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).ToArray();
+        if (temperature <= 0) return order[0];
+        var kept = topK > 0 ? order[..Math.Min(topK, order.Length)] : order;
+        var weights = kept.Select(i => Math.Exp((logits[i] - logits[order[0]]) / temperature)).ToArray();
+        var left = uniform * weights.Sum();
+        for (var i = 0; i < kept.Length; i++)
+            if ((left -= weights[i]) < 0) return kept[i];
+        return kept[^1];
+    }
+}

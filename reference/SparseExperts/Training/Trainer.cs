@@ -1,0 +1,105 @@
+using SparseExperts.Autograd;
+using SparseExperts.Data;
+using SparseExperts.Layers;
+using SparseExperts.Models;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Training;
+
+/// <summary>What one training step measured. Loads are shares of choices an expert was asked to take, per sparse layer.</summary>
+/// <param name="Skipped">The loss or the gradient was not finite and the parameters were left alone.</param>
+public sealed record StepResult(long Step, double BitsPerByte, double GradientNorm, double Rate, bool Skipped, double[] DropRates, double[][] Loads, double[] Entropies);
+
+/// <summary>A model, its optimizer and its place in the data: everything that a checkpoint holds.</summary>
+public sealed class Trainer
+{
+    readonly Tape _tape;
+    readonly GradientNorm _norm;
+    readonly int[] _inputs, _labels;
+    readonly float[] _scalar = new float[1];
+
+    public Trainer(IBackend backend, ModelConfig model, TrainingConfig training)
+    {
+        model.Validate();
+        training.Validate();
+        (Backend, Config) = (backend, training);
+        _tape = new Tape(backend);
+        Model = new LanguageModel(_tape, model, training.Seed);
+        Optimizer = Optimizer.Create(backend, _tape.Parameters, training);
+        _norm = new GradientNorm(backend, _tape.Parameters);
+        _inputs = new int[training.Batch * model.Context];
+        _labels = new int[_inputs.Length];
+    }
+
+    public IBackend Backend { get; }
+    public TrainingConfig Config { get; }
+    public LanguageModel Model { get; }
+    public Optimizer Optimizer { get; }
+
+    /// <summary>Steps done, skipped ones included.</summary>
+    public long Step { get; set; }
+
+    /// <summary>Steps whose loss or gradient was not finite.</summary>
+    public long Skipped { get; set; }
+
+    /// <summary>One step on the batch that seed and step number name. <paramref name="progress"/> in [0, 1] drives the schedule.</summary>
+    public StepResult Train(ByteText text, double progress, bool details = true)
+    {
+        text.Sample(Config.Seed, Step, Config.Batch, Model.Config.Context, _inputs, _labels);
+        return Train(_inputs, _labels, progress, details);
+    }
+
+    StepResult Train(int[] inputs, int[] labels, double progress, bool details)
+    {
+        var rate = Schedules.Rate(Config, Step, progress);
+        var result = Model.Forward(inputs, Config.Batch, true, new(Config.Seed, (ulong)Step + 1));
+        var entropy = _tape.SumColumn(_tape.CrossEntropy(result.Logits, _tape.Upload(labels)), 1f / labels.Length);
+        var loss = result.AuxiliaryLoss is null ? entropy : _tape.Add(entropy, result.AuxiliaryLoss);
+        _tape.Backward(loss);
+
+        // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
+        var norm = _norm.Compute();
+        var skip = !double.IsFinite(norm) || !float.IsFinite(Scalar(loss));
+        if (skip) Skipped++;
+        else Optimizer.Step(rate, Training.GradientNorm.Factor(norm, Config.Clip));
+        Step++;
+
+        var report = new StepResult(Step, Scalar(entropy) / Math.Log(2), norm, rate, skip,
+            [.. result.Sparse.Select(s => s.Plan.DropRate)],
+            details ? [.. result.Sparse.Select(s => s.Plan.Load())] : [],
+            details ? [.. result.Sparse.Select(RouterEntropy)] : []);
+        _tape.Reset();
+        return report;
+    }
+
+    float Scalar(Tensor tensor)
+    {
+        Backend.Read(tensor.Value, _scalar);
+        return _scalar[0];
+    }
+
+    /// <summary>Mean entropy of the router's distribution in bits: log₂E is undecided, 0 is certain.</summary>
+    double RouterEntropy(SwitchResult sparse)
+    {
+        var p = Backend.ToArray(sparse.Probabilities.Value);
+        var sum = 0.0;
+        foreach (var x in p)
+            if (x > 0) sum -= x * Math.Log2(x);
+        return sum / sparse.Probabilities.Rows;
+    }
+
+    /// <summary>Runs the model without recording and hands out the result before its memory is taken back.</summary>
+    public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use)
+    {
+        _tape.Recording = false;
+        try
+        {
+            return use(Model.Forward(ids, sequences, false, default), _tape);
+        }
+        finally
+        {
+            _tape.Reset();
+            _tape.Recording = true;
+        }
+    }
+}
