@@ -2,7 +2,7 @@ namespace SparseExperts.Scalar;
 
 public sealed partial class ScalarBackend<T>
 {
-    public void RmsNorm(Matrix x, Matrix weight, float epsilon, Matrix y, Matrix scale)
+    public void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale)
     {
         Check.Norm(this, "RmsNorm", x, weight, y, scale, 1);
         View<T> a = new(x), w = new(weight), b = new(y), s = new(scale);
@@ -36,7 +36,7 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
-    public void LayerNorm(Matrix x, Matrix weight, Matrix bias, float epsilon, Matrix y, Matrix statistics)
+    public void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics)
     {
         Check.Norm(this, "LayerNorm", x, weight, y, statistics, 2);
         Check.Norm(this, "LayerNorm", x, bias, y, statistics, 2);

@@ -23,7 +23,7 @@ public sealed partial class ScalarBackend<T>
                 z[r, j] = accumulate ? T.Fma(x[r, j], y[r, j], z[r, j]) : x[r, j] * y[r, j];
     }
 
-    public void Scale(Matrix a, float factor, Matrix c, bool accumulate)
+    public void Scale(Matrix a, double factor, Matrix c, bool accumulate)
     {
         Check.Owned(this, "Scale", a, c);
         Check.Same("Scale", "A", a, "C", c);
@@ -79,13 +79,13 @@ public sealed partial class ScalarBackend<T>
             }
     }
 
-    public void Dropout(Matrix x, float rate, RandomStream stream, Matrix y, bool accumulate)
+    public void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate)
     {
         Check.Owned(this, "Dropout", x, y);
         Check.Same("Dropout", "X", x, "Y", y);
         Check.Rate("Dropout", rate);
         View<T> a = new(x), b = new(y);
-        var keep = T.Of(1f / (1f - rate));
+        var keep = T.Of(1 / (1 - rate));
         for (var r = 0; r < a.Rows; r++)
             for (var j = 0; j < a.Columns; j++)
             {

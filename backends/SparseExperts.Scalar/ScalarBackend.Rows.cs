@@ -72,7 +72,7 @@ public sealed partial class ScalarBackend<T>
             for (var j = 0; j < a.Columns; j++) Put(ref d[r, j], g[r, 0] * T.Exp(a[r, j] - b[r, 0]), accumulate);
     }
 
-    public void CrossEntropy(Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums)
+    public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
         Check.CrossEntropy(this, logits, labels, smoothing, losses, logSums);
         var label = Integers(labels);
@@ -88,7 +88,7 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
-    public void CrossEntropyBackward(Matrix logits, Indices labels, float smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
+    public void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
     {
         Check.CrossEntropy(this, logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);

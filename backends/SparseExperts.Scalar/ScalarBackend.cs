@@ -48,7 +48,7 @@ public sealed partial class ScalarBackend<T> : IBackend where T : struct, IReal<
         return values;
     }
 
-    public void Fill(Matrix matrix, float value)
+    public void Fill(Matrix matrix, double value)
     {
         Check.Owned(this, "Fill", matrix);
         var m = new View<T>(matrix);

@@ -63,7 +63,7 @@ public sealed unsafe partial class CpuBackend
         readonly void Normalise(float* row, int head, int sequence, int query)
         {
             int length = Shape.Length, n = Shape.Causal ? query + 1 : length;
-            var scale = Set(Shape.Scale);
+            var scale = Set((float)Shape.Scale);
             var max = Set(float.NegativeInfinity);
             for (var j = 0; j < n; j += 16)
             {
@@ -140,7 +140,7 @@ public sealed unsafe partial class CpuBackend
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         readonly void Slopes(float* p, float* scores, int head, int query, int n)
         {
-            Vector512<float> mean = Set(RowMath.Dot(p, scores, n)), scale = Set(Shape.Scale);
+            Vector512<float> mean = Set(RowMath.Dot(p, scores, n)), scale = Set((float)Shape.Scale);
             for (var j = 0; j < n; j += 16)
             {
                 var slope = RowMath.Load(p, j, n) * (RowMath.Load(scores, j, n) - mean);

@@ -7,10 +7,10 @@ namespace SparseExperts.Cpu;
 
 public sealed unsafe partial class CpuBackend
 {
-    public void RmsNorm(Matrix x, Matrix weight, float epsilon, Matrix y, Matrix scale)
+    public void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale)
     {
         Check.Norm(this, "RmsNorm", x, weight, y, scale, 1);
-        EachRow(new RmsNormOp { X = new(x), Weight = new(weight), Y = new(y), Scale = new(scale), Epsilon = epsilon }, x);
+        EachRow(new RmsNormOp { X = new(x), Weight = new(weight), Y = new(y), Scale = new(scale), Epsilon = (float)epsilon }, x);
     }
 
     struct RmsNormOp : IRowOp
@@ -71,11 +71,11 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void LayerNorm(Matrix x, Matrix weight, Matrix bias, float epsilon, Matrix y, Matrix statistics)
+    public void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics)
     {
         Check.Norm(this, "LayerNorm", x, weight, y, statistics, 2);
         Check.Norm(this, "LayerNorm", x, bias, y, statistics, 2);
-        EachRow(new LayerNormOp { X = new(x), Weight = new(weight), Bias = new(bias), Y = new(y), Statistics = new(statistics), Epsilon = epsilon }, x);
+        EachRow(new LayerNormOp { X = new(x), Weight = new(weight), Bias = new(bias), Y = new(y), Statistics = new(statistics), Epsilon = (float)epsilon }, x);
     }
 
     struct LayerNormOp : IRowOp

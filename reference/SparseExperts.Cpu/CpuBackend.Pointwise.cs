@@ -22,12 +22,12 @@ public sealed unsafe partial class CpuBackend
         else Apply(new MultiplyMap(), a, b, b, c);
     }
 
-    public void Scale(Matrix a, float factor, Matrix c, bool accumulate)
+    public void Scale(Matrix a, double factor, Matrix c, bool accumulate)
     {
         Check.Owned(this, "Scale", a, c);
         Check.Same("Scale", "A", a, "C", c);
-        if (accumulate) Apply(new ScaleAddMap(factor), a, a, a, c);
-        else Apply(new ScaleMap(factor), a, a, a, c);
+        if (accumulate) Apply(new ScaleAddMap((float)factor), a, a, a, c);
+        else Apply(new ScaleMap((float)factor), a, a, a, c);
     }
 
     public void Activate(Activation kind, Matrix x, Matrix y)
@@ -112,7 +112,7 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void Dropout(Matrix x, float rate, RandomStream stream, Matrix y, bool accumulate)
+    public void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate)
     {
         Check.Owned(this, "Dropout", x, y);
         Check.Same("Dropout", "X", x, "Y", y);
@@ -125,14 +125,14 @@ public sealed unsafe partial class CpuBackend
         public float* X, Y;
         public long StrideX, StrideY;
         public int Columns;
-        public float Rate;
+        public double Rate;
         public RandomStream Stream;
         public bool Accumulate;
 
         public readonly void Run(int row)
         {
             float* x = X + row * StrideX, y = Y + row * StrideY;
-            var keep = 1f / (1f - Rate);
+            var keep = (float)(1 / (1 - Rate));
             for (var j = 0; j < Columns; j++)
             {
                 var value = Philox.Uniform(Philox.Word(Stream, (ulong)((long)row * Columns + j))) >= Rate ? x[j] * keep : 0f;

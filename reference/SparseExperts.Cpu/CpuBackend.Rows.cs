@@ -152,18 +152,18 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void CrossEntropy(Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums)
+    public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
         Check.CrossEntropy(this, logits, labels, smoothing, losses, logSums);
         Check.Labels("CrossEntropy", Integers(labels), logits.Columns, -100);
-        EachRow(new CrossEntropyOp { X = new(logits), Labels = PointerTo(labels), Smoothing = smoothing, Losses = new(losses), LogSums = new(logSums) }, logits);
+        EachRow(new CrossEntropyOp { X = new(logits), Labels = PointerTo(labels), Smoothing = (float)smoothing, Rest = (float)(1 - smoothing), Losses = new(losses), LogSums = new(logSums) }, logits);
     }
 
     struct CrossEntropyOp : IRowOp
     {
         public Grid X, Losses, LogSums;
         public int* Labels;
-        public float Smoothing;
+        public float Smoothing, Rest;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public readonly void Row(int row)
@@ -173,11 +173,11 @@ public sealed unsafe partial class CpuBackend
             var lse = *LogSums.Row(row) = LogSumExpOp.Of(x, n);
             *Losses.Row(row) = label < 0 ? 0f
                 : Smoothing == 0 ? lse - x[label]
-                : lse - MathF.FusedMultiplyAdd(1 - Smoothing, x[label], Smoothing * (Sum(x, n) / n));
+                : lse - MathF.FusedMultiplyAdd(Rest, x[label], Smoothing * (Sum(x, n) / n));
         }
     }
 
-    public void CrossEntropyBackward(Matrix logits, Indices labels, float smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
+    public void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
     {
         Check.CrossEntropy(this, logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);
@@ -185,7 +185,7 @@ public sealed unsafe partial class CpuBackend
         Check.Labels("CrossEntropyBackward", Integers(labels), logits.Columns, -100);
         EachRow(new CrossEntropyBackwardOp
         {
-            X = new(logits), Labels = PointerTo(labels), Spread = smoothing / logits.Columns, Rest = 1 - smoothing, LogSums = new(logSums),
+            X = new(logits), Labels = PointerTo(labels), Spread = (float)(smoothing / logits.Columns), Rest = (float)(1 - smoothing), LogSums = new(logSums),
             Dy = new(dLosses), Dx = new(dLogits), Accumulate = accumulate,
         }, logits);
     }

@@ -50,10 +50,10 @@ public sealed unsafe partial class CpuBackend : IBackend
         for (var i = 0; i < values.Length; i++) values[i] = reals[i];
     }
 
-    public void Fill(Matrix matrix, float value)
+    public void Fill(Matrix matrix, double value)
     {
         Check.Owned(this, "Fill", matrix);
-        Apply(new FillMap(value), matrix, matrix, matrix, matrix);
+        Apply(new FillMap((float)value), matrix, matrix, matrix, matrix);
     }
 
     public void Copy(Matrix from, Matrix to)

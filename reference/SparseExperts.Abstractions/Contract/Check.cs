@@ -94,7 +94,7 @@ public static class Check
         Shape(op, "B", b, groups * a.Columns, c.Columns);
     }
 
-    public static void Rate(string op, float rate)
+    public static void Rate(string op, double rate)
     {
         if (!(rate >= 0 && rate < 1)) throw new ShapeException($"{op}: rate {rate} is outside [0, 1); give the fraction to drop");
     }
@@ -119,7 +119,7 @@ public static class Check
         Same("AdamW", "parameter", parameter, "second moment", second);
     }
 
-    public static void CrossEntropy(IBackend backend, Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums)
+    public static void CrossEntropy(IBackend backend, Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
         const string op = "CrossEntropy";
         Owned(backend, op, logits, losses, logSums);

@@ -38,7 +38,7 @@ public interface IPointwise
     void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate);
 
     /// <summary>C (+)= factor · A (accumulating: fma(factor, a, c)). C may be A.</summary>
-    void Scale(Matrix a, float factor, Matrix c, bool accumulate);
+    void Scale(Matrix a, double factor, Matrix c, bool accumulate);
 
     /// <summary>
     /// Y = f(X). relu max(x, 0); gelu(erf) ½x(1 + erf(x/√2)); gelu(tanh) ½x(1 + tanh(√(2/π)(x + 0.044715x³)));
@@ -59,7 +59,7 @@ public interface IPointwise
     /// Y (+)= X ∘ mask / (1 − rate), mask = [uniform ≥ rate]; element i (row-major) uses word i of the stream. The gradient is
     /// the same op on dY. Y may be X.
     /// </summary>
-    void Dropout(Matrix x, float rate, RandomStream stream, Matrix y, bool accumulate);
+    void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate);
 
     /// <summary>
     /// Rotary positions (Su et al. 2021, eq. 34) in the half-split layout: for every head of width d and i &lt; d/2,
@@ -91,12 +91,12 @@ public interface IRows
     void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate);
 
     /// <summary>y = x / √(mean x² + ε) ∘ w (Zhang &amp; Sennrich 2019, eq. 4). <paramref name="scale"/> [rows,1] keeps 1/√(…).</summary>
-    void RmsNorm(Matrix x, Matrix weight, float epsilon, Matrix y, Matrix scale);
+    void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale);
 
     void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight);
 
     /// <summary>y = (x − μ) / √(σ² + ε) ∘ w + b (Ba et al. 2016). <paramref name="statistics"/> [rows,2] keeps μ and 1/√(σ²+ε).</summary>
-    void LayerNorm(Matrix x, Matrix weight, Matrix bias, float epsilon, Matrix y, Matrix statistics);
+    void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics);
 
     void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters);
 
@@ -104,10 +104,10 @@ public interface IRows
     /// loss_r = lse(x_r) − (1 − s)·x_{r,label} − s·mean_j x_{rj}, s = label smoothing. A label of −100 gives loss 0 and no gradient;
     /// any other label outside 0…columns−1 is an error. <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
     /// </summary>
-    void CrossEntropy(Matrix logits, Indices labels, float smoothing, Matrix losses, Matrix logSums);
+    void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums);
 
     /// <summary>dx_j (+)= dloss_r · (e^{x_j − lse} − s/n − (1 − s)[j = label]).</summary>
-    void CrossEntropyBackward(Matrix logits, Indices labels, float smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate);
+    void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate);
 
     /// <summary>y_r (+)= Σ_j x_rj; Y is [rows, 1].</summary>
     void SumRows(Matrix x, Matrix y, bool accumulate);
@@ -123,7 +123,7 @@ public interface IRows
 }
 
 /// <summary>Shapes of an attention call: rows of Q, K, V are (sequence, position), columns hold the heads side by side.</summary>
-public readonly record struct AttentionShape(int Sequences, int Length, int Heads, int HeadWidth, float Scale, bool Causal)
+public readonly record struct AttentionShape(int Sequences, int Length, int Heads, int HeadWidth, double Scale, bool Causal)
 {
     public int Width => Heads * HeadWidth;
     public int ScoreRows => Sequences * Heads * Length;

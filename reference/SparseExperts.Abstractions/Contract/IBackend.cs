@@ -6,7 +6,7 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
 /// <summary>
 /// Everything that a model needs from a machine. Ops write into destinations that the caller passes; every
 /// <c>…Backward</c> op adds to its gradients when <c>accumulate</c> is true and overwrites them otherwise.
-/// A destination never overlaps a source unless the op's card says so.
+/// A destination never overlaps a source unless the op's card says so. Constants are doubles, rounded once to the backend's reals.
 /// </summary>
 public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
 {
@@ -26,7 +26,7 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
     void Read(Storage from, long offset, Span<int> values);
 
     /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
-    void Fill(Matrix matrix, float value);
+    void Fill(Matrix matrix, double value);
 
     /// <summary>Row-by-row copy between views of equal shape.</summary>
     void Copy(Matrix from, Matrix to);

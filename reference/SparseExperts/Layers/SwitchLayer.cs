@@ -14,11 +14,11 @@ public sealed record SwitchSettings
     public CapacityRule EvalCapacity { get; init; } = CapacityRule.SwitchEval;
     public GroupRule Group { get; init; } = new(1024);
     public RouterPolicySettings Policy { get; init; } = new(RouterPolicy.Argmax);
-    public float BalanceCoefficient { get; init; } = 0.01f;
+    public double BalanceCoefficient { get; init; } = 0.01;
 
     /// <summary>z_loss of Mesh-TensorFlow: multiplied by <see cref="BalanceCoefficient"/> as well, and added only while training.</summary>
-    public float ZLoss { get; init; }
-    public float ExpertDropout { get; init; }
+    public double ZLoss { get; init; }
+    public double ExpertDropout { get; init; }
 }
 
 /// <summary>What one call of a sparse layer did.</summary>
@@ -77,7 +77,7 @@ public sealed class SwitchLayer(SwitchSettings settings, Tensor router, Tensor w
                 for (var i = 0; i < noise.Length; i++) noise[i] = (float)(1 + settings.Policy.Jitter * (2 * Philox.UniformDouble(draws, (ulong)i) - 1));
                 return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, noise));
             case RouterPolicy.InputDropout:
-                return tape.Dropout(x, (float)settings.Policy.Dropout, draws);
+                return tape.Dropout(x, settings.Policy.Dropout, draws);
             default:
                 return x;
         }

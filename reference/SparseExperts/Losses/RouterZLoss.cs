@@ -21,6 +21,6 @@ public static class RouterZLoss
             count = Math.Max(1, kept.Count(i => i == 1));
             z = tape.Multiply(z, tape.Constant(logits.Rows, 1, kept));
         }
-        return tape.SumSquares(z, 1f / count);
+        return tape.SumSquares(z, 1.0 / count);
     }
 }

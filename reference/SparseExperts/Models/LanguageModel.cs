@@ -14,7 +14,7 @@ public sealed record ModelResult(Tensor Logits, Tensor? AuxiliaryLoss, IReadOnly
 /// </summary>
 public sealed class LanguageModel
 {
-    const float Epsilon = 1e-5f;
+    const double Epsilon = 1e-5;
 
     readonly Tape _tape;
     readonly Parameter _embedding;
@@ -120,7 +120,7 @@ public sealed class LanguageModel
         public Tensor Attend(Tensor x, int sequences, int length, RotaryTables? rotary, Tensor? bias, bool training, RandomStream draws)
         {
             var (tape, config) = (_model._tape, _model.Config);
-            var scale = config.Positions == Positions.T5Relative ? 1f : 1f / MathF.Sqrt(config.HeadWidth);
+            var scale = config.Positions == Positions.T5Relative ? 1 : 1 / Math.Sqrt(config.HeadWidth);
             var shape = new AttentionShape(sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
             var mixed = tape.SelfAttention(shape, tape.Linear(_model.Normalise(x, _norm1), _qkv), rotary, bias);
             return Residual(x, mixed, _out, training, draws);

@@ -29,11 +29,11 @@ public sealed record ModelConfig
 
     /// <summary>Tokens a routing group; 0 lets the whole batch compete.</summary>
     public int GroupSize { get; init; }
-    public float BalanceCoefficient { get; init; } = 0.01f;
-    public float ZLoss { get; init; }
+    public double BalanceCoefficient { get; init; } = 0.01;
+    public double ZLoss { get; init; }
     public double RouterJitter { get; init; }
-    public float Dropout { get; init; }
-    public float ExpertDropout { get; init; }
+    public double Dropout { get; init; }
+    public double ExpertDropout { get; init; }
     public Positions Positions { get; init; } = Positions.Rotary;
     public Normalisation Normalisation { get; init; } = Normalisation.LayerNorm;
     public Activation Activation { get; init; } = Activation.GeluErf;

@@ -34,7 +34,7 @@ public static partial class Op
 
     /// <summary>Y = factor·X.</summary>
     /// <remarks>dX = factor·dY.</remarks>
-    public static Tensor Scale(this Tape tape, Tensor x, float factor)
+    public static Tensor Scale(this Tape tape, Tensor x, double factor)
     {
         var y = tape.Result(x.Rows, x.Columns, x);
         tape.Backend.Scale(x.Value, factor, y.Value, false);

@@ -6,7 +6,7 @@ public static partial class Op
 {
     /// <summary>loss_r = ln Σ_j e^{x_rj} − (1 − s)·x_{r,label} − s·mean_j x_rj; a label of −100 gives 0. The result is [rows, 1].</summary>
     /// <remarks>dx_j = dloss·(softmax_j − s/n − (1 − s)[j = label]).</remarks>
-    public static Tensor CrossEntropy(this Tape tape, Tensor logits, Indices labels, float smoothing = 0)
+    public static Tensor CrossEntropy(this Tape tape, Tensor logits, Indices labels, double smoothing = 0)
     {
         var losses = tape.Result(logits.Rows, 1, logits);
         var sums = tape.Rent(logits.Rows, 1);

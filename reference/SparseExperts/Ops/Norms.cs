@@ -6,7 +6,7 @@ public static partial class Op
 {
     /// <summary>y = (x − μ)/√(σ² + ε) ∘ w + b, per row (Ba, Kiros, Hinton 2016, eq. 4). W, B are [1, columns].</summary>
     /// <remarks>With x̂ = (x − μ)·r and g = dy ∘ w: dx = r·(g − mean g − x̂·mean(g ∘ x̂)), dw = Σ_rows dy ∘ x̂, db = Σ_rows dy.</remarks>
-    public static Tensor LayerNorm(this Tape tape, Tensor x, Tensor weight, Tensor bias, float epsilon)
+    public static Tensor LayerNorm(this Tape tape, Tensor x, Tensor weight, Tensor bias, double epsilon)
     {
         var y = tape.Result(x.Rows, x.Columns, x, weight, bias);
         var statistics = tape.Rent(x.Rows, 2);
@@ -21,7 +21,7 @@ public static partial class Op
 
     /// <summary>y = x/√(mean x² + ε) ∘ w, per row (Zhang &amp; Sennrich 2019, eq. 4); T5's norm. W is [1, columns].</summary>
     /// <remarks>With x̂ = x·r and g = dy ∘ w: dx = r·(g − x̂·mean(g ∘ x̂)), dw = Σ_rows dy ∘ x̂.</remarks>
-    public static Tensor RmsNorm(this Tape tape, Tensor x, Tensor weight, float epsilon)
+    public static Tensor RmsNorm(this Tape tape, Tensor x, Tensor weight, double epsilon)
     {
         var y = tape.Result(x.Rows, x.Columns, x, weight);
         var scale = tape.Rent(x.Rows, 1);

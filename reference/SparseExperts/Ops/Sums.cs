@@ -6,7 +6,7 @@ public static partial class Op
 {
     /// <summary>y = factor·Σ_r x_r over a column X [rows, 1]; Y is 1×1.</summary>
     /// <remarks>dx_r = factor·dy.</remarks>
-    public static Tensor SumColumn(this Tape tape, Tensor x, float factor)
+    public static Tensor SumColumn(this Tape tape, Tensor x, double factor)
     {
         Matrix sum = tape.Rent(1, x.Columns);
         var y = tape.Result(1, x.Columns, x);
@@ -23,7 +23,7 @@ public static partial class Op
 
     /// <summary>y = factor·Σ_r x_r² over a column X [rows, 1]; Y is 1×1.</summary>
     /// <remarks>dx_r = 2·factor·dy·x_r.</remarks>
-    public static Tensor SumSquares(this Tape tape, Tensor x, float factor)
+    public static Tensor SumSquares(this Tape tape, Tensor x, double factor)
     {
         var sum = tape.Rent(1, 1);
         var y = tape.Result(1, 1, x);

@@ -53,7 +53,7 @@ public sealed class Trainer
     {
         var rate = Schedules.Rate(Config, Step, progress);
         var result = Model.Forward(inputs, Config.Batch, true, new(Config.Seed, (ulong)Step + 1));
-        var entropy = _tape.SumColumn(_tape.CrossEntropy(result.Logits, _tape.Upload(labels)), 1f / labels.Length);
+        var entropy = _tape.SumColumn(_tape.CrossEntropy(result.Logits, _tape.Upload(labels)), 1.0 / labels.Length);
         var loss = result.AuxiliaryLoss is null ? entropy : _tape.Add(entropy, result.AuxiliaryLoss);
         _tape.Backward(loss);
 

@@ -1,0 +1,42 @@
+using System.CommandLine;
+using SparseExperts.Data;
+using SparseExperts.Formats;
+using SparseExperts.Models;
+using SparseExperts.Routing;
+using SparseExperts.Runs;
+
+namespace SparseExperts.Cli;
+
+/// <summary>Exit codes of the command.</summary>
+static class ExitCode
+{
+    public const int Ok = 0, Failed = 1, BadInput = 2, Interrupted = 130;
+}
+
+/// <summary>Bad input is one line on standard error and exit code 2; what nobody foresaw is exit code 1 with its trace.</summary>
+static class CommandRunner
+{
+    public static int Run(RootCommand root, string[] args)
+    {
+        var parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0) return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see moe {parsed.CommandResult.Command.Name switch { "moe" => "", var name => name + " " }}--help");
+        try
+        {
+            return parsed.Invoke(new() { EnableDefaultExceptionHandler = false });
+        }
+        catch (Exception e) when (e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or ShapeException)
+        {
+            return Refuse(e.Message);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Refuse($"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space");
+        }
+    }
+
+    static int Refuse(string line)
+    {
+        Console.Error.WriteLine($"moe: {line.ReplaceLineEndings(" ")}");
+        return ExitCode.BadInput;
+    }
+}

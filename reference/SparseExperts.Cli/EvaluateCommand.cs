@@ -1,0 +1,36 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using SparseExperts.Data;
+using SparseExperts.Runs;
+using SparseExperts.Training;
+
+namespace SparseExperts.Cli;
+
+/// <summary><c>moe evaluate</c>: bits per byte of a trained model.</summary>
+static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        var run = CommonOptions.Run();
+        var text = new Option<string?>("--text") { Description = "Evaluate all of this text instead of the run's held-out part." };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object." };
+        var (threads, backend) = (CommonOptions.Threads(), CommonOptions.Backend());
+        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, json };
+        command.SetAction(parsed =>
+        {
+            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads));
+            var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
+            var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
+            var result = other is null
+                ? Evaluation.Run(opened.Trainer, opened.Text.HeldOut)
+                : Evaluation.Run(opened.Trainer, [.. other.Train, .. other.HeldOut]);
+            Console.WriteLine(parsed.GetValue(json)
+                ? JsonSerializer.Serialize(new { step = opened.Trainer.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
+                : $"{result.BitsPerByte.ToString("F4", CultureInfo.InvariantCulture)} bits/byte on {result.Bytes.ToString("N0", CultureInfo.InvariantCulture)} bytes of "
+                    + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Trainer.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

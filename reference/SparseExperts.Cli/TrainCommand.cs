@@ -1,0 +1,164 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using SparseExperts.Data;
+using SparseExperts.Models;
+using SparseExperts.Runs;
+using SparseExperts.Training;
+
+namespace SparseExperts.Cli;
+
+/// <summary><c>moe train</c>: trains a language model on a text, or goes on with an earlier run.</summary>
+static class TrainCommand
+{
+    static readonly Option<string?> TextOption = new("--text") { Description = "Text file, or folder of texts; any bytes will do. Default: the novels that come with the program." };
+    static readonly Option<string> PresetOption = new("--preset") { Description = $"Starting point: {string.Join("; ", Presets.All.Select(p => $"{p.Name} ({p.Purpose})"))}.", DefaultValueFactory = _ => "default" };
+    static readonly Option<int?> ExpertsOption = new("--experts") { Description = "Experts of a sparse layer." };
+    static readonly Option<double?> CapacityOption = new("--capacity-factor") { Description = "Capacity factor while training." };
+    static readonly Option<bool> DenseOption = new("--dense") { Description = "Train the dense twin: equal FLOPs a token, no experts." };
+    static readonly Option<long?> StepsOption = new("--steps") { Description = "Train this many steps." };
+    static readonly Option<double?> MinutesOption = new("--minutes") { Description = "Train this long; the schedule follows the clock." };
+    static readonly Option<ulong?> SeedOption = new("--seed") { Description = "Seed of weights, data order and dropout." };
+    static readonly Option<int?> BatchOption = new("--batch") { Description = "Sequences a step." };
+    static readonly Option<int?> ContextOption = new("--context") { Description = "Bytes a sequence." };
+    static readonly Option<int?> WidthOption = new("--width") { Description = "Model width; the hidden width becomes four times as much." };
+    static readonly Option<int?> LayersOption = new("--layers") { Description = "Blocks." };
+    static readonly Option<double?> RateOption = new("--rate") { Description = "Peak learning rate." };
+    static readonly Option<OptimizerKind?> OptimizerOption = new("--optimizer") { Description = "adamw or adafactor." };
+    static readonly Option<int> ThreadsOption = CommonOptions.Threads();
+    static readonly Option<string> BackendOption = CommonOptions.Backend();
+    static readonly Option<string?> OutOption = new("--out") { Description = "Run folder. Default: a new one below runs/." };
+    static readonly Option<long> CheckpointOption = new("--checkpoint-every") { Description = "Save every so many steps.", DefaultValueFactory = _ => 500 };
+    static readonly Option<string?> ResumeOption = new("--resume") { Description = "Go on with the run in this folder; needs nothing else." };
+    static readonly Option<bool> ForceOption = new("--force") { Description = "Replace the run that the folder holds." };
+    static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line instead of progress for people." };
+
+    public static Command Create()
+    {
+        var command = new Command("train", "Train a sparse language model on a text.")
+        {
+            TextOption, PresetOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
+            LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, OutOption, CheckpointOption, ResumeOption, ForceOption, JsonOption,
+        };
+        command.SetAction(Run);
+        return command;
+    }
+
+    static int Run(ParseResult parsed)
+    {
+        IBackend? backend = null;
+        try
+        {
+            var run = parsed.GetValue(ResumeOption) is { } folder ? Resume(parsed, folder, ref backend) : Start(parsed, ref backend);
+            return Execute(run, parsed.GetValue(JsonOption));
+        }
+        finally
+        {
+            backend?.Dispose();
+        }
+    }
+
+    static TrainingRun Resume(ParseResult parsed, string folder, ref IBackend? backend)
+    {
+        var given = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.OptionResult>()
+            .FirstOrDefault(r => !r.Implicit && r.Option != ResumeOption && r.Option != JsonOption && r.Option != ThreadsOption && r.Option != BackendOption);
+        if (given is not null) throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
+        IBackend? made = null;
+        var run = TrainingRun.Resume(folder, config => made = BackendCatalog.Create(
+            parsed.GetResult(BackendOption) is { Implicit: false } ? parsed.GetValue(BackendOption)! : config.Backend,
+            parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads));
+        backend = made;
+        return run;
+    }
+
+    static TrainingRun Start(ParseResult parsed, ref IBackend? backend)
+    {
+        var preset = Presets.Find(parsed.GetValue(PresetOption)!);
+        var (model, training) = (Model(parsed, preset.Model), Training(parsed, preset.Training));
+        model.Validate();
+        training.Validate();
+        var every = parsed.GetValue(CheckpointOption);
+        if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
+        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
+        var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
+        TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
+        backend = BackendCatalog.Create(parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption));
+        var config = new RunConfig
+        {
+            Preset = preset.Name, Model = model, Training = training, Text = text.Path, TextBytes = text.Length, TextHash = text.Hash,
+            Backend = parsed.GetValue(BackendOption)!, Threads = parsed.GetValue(ThreadsOption), CheckpointEvery = every,
+        };
+        return TrainingRun.Create(folder, config, backend, text, parsed.GetValue(ForceOption));
+    }
+
+    static ModelConfig Model(ParseResult parsed, ModelConfig preset)
+    {
+        if (parsed.GetValue(DenseOption) && parsed.GetValue(ExpertsOption) is not null) throw new ConfigurationException("--dense and --experts: give one of them");
+        return preset with
+        {
+            Experts = parsed.GetValue(DenseOption) ? 0 : parsed.GetValue(ExpertsOption) is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin") : preset.Experts,
+            CapacityFactor = parsed.GetValue(CapacityOption) ?? preset.CapacityFactor,
+            Context = parsed.GetValue(ContextOption) ?? preset.Context,
+            Width = parsed.GetValue(WidthOption) ?? preset.Width,
+            Hidden = parsed.GetValue(WidthOption) is { } width ? 4 * width : preset.Hidden,
+            Layers = parsed.GetValue(LayersOption) ?? preset.Layers,
+        };
+    }
+
+    static int NotZero(string option, int value, string otherwise) =>
+        value != 0 ? value : throw new ConfigurationException($"{option} 0: at least 2, {otherwise}");
+
+    static TrainingConfig Training(ParseResult parsed, TrainingConfig preset)
+    {
+        var (steps, minutes) = (parsed.GetValue(StepsOption), parsed.GetValue(MinutesOption));
+        if (steps is not null && minutes is not null) throw new ConfigurationException("--steps and --minutes: give one of them");
+        if (steps is < 1) throw new ConfigurationException($"--steps {steps}: at least 1");
+        if (minutes is not null and not (> 0 and <= 1e6)) throw new ConfigurationException($"--minutes {minutes}: a positive number");
+        return preset with
+        {
+            Steps = steps ?? (minutes is null ? preset.Steps : 0),
+            Minutes = minutes ?? (steps is null ? preset.Minutes : 0),
+            Seed = parsed.GetValue(SeedOption) ?? preset.Seed,
+            Batch = parsed.GetValue(BatchOption) ?? preset.Batch,
+            Rate = parsed.GetValue(RateOption) ?? preset.Rate,
+            Optimizer = parsed.GetValue(OptimizerOption) ?? preset.Optimizer,
+        };
+    }
+
+    static string DefaultText() => Path.Combine(AppContext.BaseDirectory, "data", "austen.txt");
+
+    static string NewFolder(string text, ModelConfig model, TrainingConfig training)
+    {
+        var kind = model.Experts == 0 ? "dense" : $"{model.Experts}-experts";
+        var name = $"{Path.GetFileNameWithoutExtension(text)}-{kind}-seed{training.Seed}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}";
+        var folder = Path.Combine("runs", name);
+        for (var n = 2; Directory.Exists(folder); n++) folder = Path.Combine("runs", $"{name}-{n}");
+        return folder;
+    }
+
+    static int Execute(TrainingRun run, bool json)
+    {
+        using var cancel = new CancellationTokenSource();
+        var signal = 0;
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            signal = context.Signal == PosixSignal.SIGTERM ? 15 : 2;
+            cancel.Cancel();
+        }
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+
+        var screen = TrainingScreen.Choose(run, json);
+        var outcome = screen.Show((watch, log) => run.Execute(watch, log, cancel.Token));
+        if (outcome == RunOutcome.Interrupted)
+        {
+            screen.Say($"interrupted at step {run.Trainer.Step} and saved; go on with: moe train --resume {run.Folder}");
+            return 128 + signal;
+        }
+        var report = RunReportBuilder.Write(run);
+        var last = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder)).Last();
+        screen.Done(last, report);
+        return ExitCode.Ok;
+    }
+}

@@ -1,0 +1,208 @@
+using System.Buffers.Binary;
+using System.Text.Json;
+
+namespace SparseExperts.Formats;
+
+/// <summary>A file that is not what it should be; one line with the file, what is wrong, and the remedy.</summary>
+public sealed class InvalidFileException(string message) : Exception(message);
+
+/// <summary>A tensor of a file: its bytes are [Begin, End) of the data section.</summary>
+public sealed record TensorEntry(string Name, string DType, long[] Shape, long Begin, long End)
+{
+    public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
+}
+
+/// <summary>
+/// Reads the safetensors format: eight bytes of header length (little-endian), a JSON header {name: {dtype, shape, data_offsets}} with
+/// optional strings under <c>__metadata__</c>, then the data, which the tensors must cover without hole or overlap (huggingface/safetensors,
+/// README, "Format"). Nothing that a file claims is believed before it is checked, and memory is only taken for what is asked.
+/// </summary>
+public sealed class SafetensorsFile : IDisposable
+{
+    const long MaxHeader = 100_000_000;
+
+    readonly string _path;
+    readonly FileStream _stream;
+    readonly long _dataStart;
+    readonly Dictionary<string, TensorEntry> _byName = new(StringComparer.Ordinal);
+
+    SafetensorsFile(string path, FileStream stream, byte[] header)
+    {
+        (_path, _stream, _dataStart) = (path, stream, 8 + header.Length);
+        (Metadata, Tensors) = Parse(header, stream.Length - _dataStart);
+        foreach (var tensor in Tensors) _byName[tensor.Name] = tensor;
+    }
+
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>In the order of their data.</summary>
+    public IReadOnlyList<TensorEntry> Tensors { get; }
+
+    public bool Contains(string name) => _byName.ContainsKey(name);
+
+    public static SafetensorsFile Open(string path)
+    {
+        FileStream stream;
+        try
+        {
+            stream = File.OpenRead(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidFileException($"{path}: cannot be opened ({(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : "not a readable file")}); name a .safetensors file");
+        }
+        try
+        {
+            return new(path, stream, Header(path, stream));
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
+        }
+    }
+
+    static byte[] Header(string path, FileStream stream)
+    {
+        Span<byte> prefix = stackalloc byte[8];
+        if (stream.Length < 8) throw Wrong(path, $"{stream.Length} bytes are too few for a header");
+        stream.ReadExactly(prefix);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (length > (ulong)(stream.Length - 8)) throw Wrong(path, $"its header claims {length} bytes, the file has {stream.Length - 8} after the length");
+        if (length > MaxHeader) throw Wrong(path, $"its header claims {length} bytes, more than the {MaxHeader} that are sensible");
+        var header = new byte[length];
+        stream.ReadExactly(header);
+        return header;
+    }
+
+    (Dictionary<string, string>, List<TensorEntry>) Parse(byte[] header, long dataLength)
+    {
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+        var tensors = new List<TensorEntry>();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        try
+        {
+            using var document = JsonDocument.Parse(header, new() { MaxDepth = 4 });
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw Wrong(_path, "its header is not a JSON object");
+            foreach (var property in document.RootElement.EnumerateObject())
+            {
+                if (!seen.Add(property.Name)) throw Wrong(_path, $"'{Show(property.Name)}' stands twice in its header");
+                if (property.Name != "__metadata__") tensors.Add(Entry(property, dataLength));
+                else
+                    foreach (var pair in property.Value.EnumerateObject())
+                        metadata[pair.Name] = pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()! : throw Wrong(_path, $"metadata '{Show(pair.Name)}' is not a string");
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or System.Text.DecoderFallbackException)
+        {
+            throw Wrong(_path, "its header is not valid JSON of the expected form");
+        }
+        tensors.Sort((a, b) => a.Begin != b.Begin ? a.Begin.CompareTo(b.Begin) : a.End.CompareTo(b.End));
+        long end = 0;
+        foreach (var tensor in tensors)
+        {
+            if (tensor.Begin != end) throw Wrong(_path, $"tensor '{Show(tensor.Name)}' starts at {tensor.Begin}, the one before ends at {end}");
+            end = tensor.End;
+        }
+        if (end != dataLength) throw Wrong(_path, $"its tensors cover {end} bytes of {dataLength}");
+        return (metadata, tensors);
+    }
+
+    TensorEntry Entry(JsonProperty property, long dataLength)
+    {
+        var name = Show(property.Name);
+        string? dtype = null;
+        long[]? shape = null, offsets = null;
+        foreach (var field in property.Value.EnumerateObject())
+            switch (field.Name)
+            {
+                case "dtype": dtype = field.Value.GetString(); break;
+                case "shape": shape = Numbers(field.Value); break;
+                case "data_offsets": offsets = Numbers(field.Value); break;
+                default: throw Wrong(_path, $"tensor '{name}' has an unknown field '{Show(field.Name)}'");
+            }
+        if (dtype is null || shape is null || offsets is not { Length: 2 }) throw Wrong(_path, $"tensor '{name}' lacks dtype, shape or two data_offsets");
+        var size = SizeOf(dtype) ?? throw Wrong(_path, $"tensor '{name}' has the unknown dtype '{Show(dtype)}'");
+        Int128 bytes = size;
+        foreach (var dimension in shape)
+            if ((bytes *= dimension) > long.MaxValue) throw Wrong(_path, $"tensor '{name}' claims more elements than can be");
+        if (offsets[0] > offsets[1] || offsets[1] > dataLength) throw Wrong(_path, $"tensor '{name}' claims bytes {offsets[0]}…{offsets[1]} of {dataLength}");
+        if (offsets[1] - offsets[0] != bytes) throw Wrong(_path, $"tensor '{name}' has {offsets[1] - offsets[0]} bytes, {dtype} [{string.Join(", ", shape)}] needs {bytes}");
+        return new(property.Name, dtype, shape, offsets[0], offsets[1]);
+
+        long[] Numbers(JsonElement array) =>
+            [.. array.EnumerateArray().Select(n => n.TryGetInt64(out var value) && value >= 0 ? value : throw Wrong(_path, $"tensor '{name}' has a number that is no size"))];
+    }
+
+    static int? SizeOf(string dtype) => dtype switch
+    {
+        "F64" or "I64" or "U64" => 8,
+        "F32" or "I32" or "U32" => 4,
+        "F16" or "BF16" or "I16" or "U16" => 2,
+        "I8" or "U8" or "BOOL" or "F8_E4M3" or "F8_E5M2" => 1,
+        _ => null,
+    };
+
+    /// <summary>All values of a float tensor, rounded to float32 where it is wider.</summary>
+    public float[] ReadFloats(string name)
+    {
+        var (entry, bytes) = Read(name);
+        if (entry.DType != "F32") return [.. Decode(entry, bytes).Select(x => (float)x)];
+        var values = new float[entry.Count];
+        for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(i * 4));
+        return values;
+    }
+
+    /// <summary>All values of a float or integer tensor.</summary>
+    public double[] ReadDoubles(string name)
+    {
+        var (entry, bytes) = Read(name);
+        return [.. Decode(entry, bytes)];
+    }
+
+    /// <summary>All values of an integer or boolean tensor.</summary>
+    public long[] ReadIntegers(string name)
+    {
+        var (entry, bytes) = Read(name);
+        if (entry.DType[0] == 'F' || entry.DType == "BF16") throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, integers were asked for");
+        return [.. Enumerable.Range(0, (int)entry.Count).Select(i => Integer(entry.DType, bytes, i))];
+    }
+
+    static IEnumerable<double> Decode(TensorEntry entry, byte[] bytes) => Enumerable.Range(0, (int)entry.Count).Select(i => entry.DType switch
+    {
+        "F64" => BinaryPrimitives.ReadDoubleLittleEndian(bytes.AsSpan(i * 8)),
+        "F32" => BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(i * 4)),
+        "F16" => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes.AsSpan(i * 2)),
+        "BF16" => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * 2)) << 16),
+        _ => Integer(entry.DType, bytes, i),
+    });
+
+    static long Integer(string dtype, byte[] bytes, int i) => dtype switch
+    {
+        "I64" or "U64" => BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(i * 8)),
+        "I32" => BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(i * 4)),
+        "U32" => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(i * 4)),
+        "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes.AsSpan(i * 2)),
+        "U16" => BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * 2)),
+        "I8" => (sbyte)bytes[i],
+        _ => bytes[i],
+    };
+
+    (TensorEntry, byte[]) Read(string name)
+    {
+        if (!_byName.TryGetValue(name, out var entry)) throw Wrong(_path, $"there is no tensor '{Show(name)}'");
+        if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
+        if (entry.End - entry.Begin > Array.MaxLength) throw Wrong(_path, $"tensor '{Show(name)}' has {entry.End - entry.Begin} bytes, more than fit in one array");
+        var bytes = new byte[entry.End - entry.Begin];
+        _stream.Position = _dataStart + entry.Begin;
+        _stream.ReadExactly(bytes);
+        return (entry, bytes);
+    }
+
+    /// <summary>A name from a file, fit for one line of a message.</summary>
+    static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));
+
+    static InvalidFileException Wrong(string path, string what) => new($"{path}: {what}; the file is damaged or not safetensors, take another copy");
+
+    public void Dispose() => _stream.Dispose();
+}

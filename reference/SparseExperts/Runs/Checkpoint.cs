@@ -1,0 +1,85 @@
+using System.Text.Json;
+using SparseExperts.Formats;
+using SparseExperts.Training;
+
+namespace SparseExperts.Runs;
+
+/// <summary>
+/// A checkpoint is a folder <c>step-00000100</c> with <c>model.safetensors</c> (parameters, optimizer state) and <c>state.json</c> (counters).
+/// It is written under another name and renamed when complete, so a folder with the right name is whole. Nothing in it depends on time,
+/// machine or threads: equal training gives equal bytes.
+/// </summary>
+public static class Checkpoint
+{
+    const string Prefix = "step-", Unfinished = ".unfinished-", ModelFile = "model.safetensors", StateFile = "state.json";
+
+    sealed record State(int Format, long Step, long Skipped, long OptimizerSteps);
+
+    /// <summary>Writes the trainer's state below <paramref name="folder"/> and returns the checkpoint's path.</summary>
+    public static string Save(Trainer trainer, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        string final = Path.Combine(folder, $"{Prefix}{trainer.Step:D8}"), temporary = Path.Combine(folder, $"{Unfinished}{trainer.Step:D8}");
+        if (Directory.Exists(temporary)) Directory.Delete(temporary, true);
+        Directory.CreateDirectory(temporary);
+        SafetensorsWriter.Write(Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["format"] = "sparse-experts/1" }, Tensors(trainer)
+            .Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, (ReadOnlyMemory<float>)trainer.Backend.ToArray(t.Value))));
+        var state = new State(1, trainer.Step, trainer.Skipped, trainer.Optimizer.Steps);
+        AtomicFile.WriteText(Path.Combine(temporary, StateFile), JsonSerializer.Serialize(state, RunConfig.Json) + "\n");
+        if (Directory.Exists(final)) Directory.Delete(final, true);
+        Directory.Move(temporary, final);
+        return final;
+    }
+
+    /// <summary>The newest whole checkpoint below <paramref name="folder"/>, or null.</summary>
+    public static string? Latest(string folder) => All(folder).LastOrDefault();
+
+    /// <summary>Deletes what crashes left unfinished, and all but the newest <paramref name="keep"/> checkpoints.</summary>
+    public static void Tidy(string folder, int keep)
+    {
+        foreach (var path in Directory.GetDirectories(folder, Unfinished + "*")) Directory.Delete(path, true);
+        foreach (var path in All(folder).SkipLast(keep)) Directory.Delete(path, true);
+    }
+
+    static IEnumerable<string> All(string folder) => !Directory.Exists(folder) ? [] :
+        from path in Directory.GetDirectories(folder, Prefix + "*")
+        where long.TryParse(Path.GetFileName(path)[Prefix.Length..], out _) && File.Exists(Path.Combine(path, StateFile))
+        orderby long.Parse(Path.GetFileName(path)[Prefix.Length..])
+        select path;
+
+    /// <summary>Puts a checkpoint's numbers into a trainer of the same configuration. On error the trainer is left as it was.</summary>
+    public static void Load(Trainer trainer, string path)
+    {
+        string modelPath = Path.Combine(path, ModelFile), statePath = Path.Combine(path, StateFile);
+        var state = ReadState(statePath);
+        using var file = SafetensorsFile.Open(modelPath);
+        var wanted = Tensors(trainer).ToArray();
+        foreach (var (name, value) in wanted)
+        {
+            var entry = file.Tensors.FirstOrDefault(t => t.Name == name)
+                ?? throw new RunException($"{modelPath}: no tensor '{name}'; the checkpoint belongs to another model or optimizer");
+            if (entry.DType != "F32" || !entry.Shape.SequenceEqual([value.Rows, value.Columns]))
+                throw new RunException($"{modelPath}: tensor '{name}' is {entry.DType} [{string.Join(", ", entry.Shape)}], the model needs F32 [{value.Rows}, {value.Columns}]; take the run's own checkpoint");
+        }
+        if (file.Tensors.FirstOrDefault(t => wanted.All(w => w.Name != t.Name)) is { } extra)
+            throw new RunException($"{modelPath}: tensor '{extra.Name}' is none of this model's; take the run's own checkpoint");
+        foreach (var (name, value) in wanted) trainer.Backend.Write(value, file.ReadFloats(name));
+        (trainer.Step, trainer.Skipped, trainer.Optimizer.Steps) = (state.Step, state.Skipped, state.OptimizerSteps);
+    }
+
+    static State ReadState(string path)
+    {
+        try
+        {
+            var state = JsonSerializer.Deserialize<State>(File.ReadAllText(path), RunConfig.Json);
+            return state is { Format: 1, Step: >= 0, Skipped: >= 0, OptimizerSteps: >= 0 } ? state : throw new JsonException("its numbers make no sense");
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new RunException($"{path}: not a usable checkpoint state ({e.Message.ReplaceLineEndings(" ")}); delete this checkpoint to go on from the one before");
+        }
+    }
+
+    static IEnumerable<(string Name, Matrix Value)> Tensors(Trainer trainer) =>
+        trainer.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(trainer.Optimizer.State);
+}

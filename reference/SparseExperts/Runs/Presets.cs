@@ -1,0 +1,33 @@
+using SparseExperts.Models;
+using SparseExperts.Training;
+
+namespace SparseExperts.Runs;
+
+/// <summary>A named starting point: model, recipe and budget. Options of the command change single values of it.</summary>
+public sealed record Preset(string Name, string Purpose, ModelConfig Model, TrainingConfig Training);
+
+/// <summary>All presets, in one place.</summary>
+public static class Presets
+{
+    static readonly ModelConfig BaseModel = new() { CapacityFactor = 1.5, EvalCapacityFactor = 4 };
+
+    public static IReadOnlyList<Preset> All { get; } =
+    [
+        new("tiny", "a smoke test of seconds",
+            BaseModel with { Width = 32, Layers = 2, Hidden = 64, Experts = 4, Context = 64 },
+            new() { Batch = 8, Steps = 60, WarmUp = 20 }),
+        new("default", "two minutes on two cores", BaseModel, new() { Minutes = 2 }),
+        new("small", "ten minutes on two cores", BaseModel with { Experts = 32 }, new() { Minutes = 10 }),
+        new("medium", "an hour on two cores", BaseModel with { Width = 96, Hidden = 384, Experts = 32, Layers = 4 }, new() { Minutes = 60, Rate = 2e-3 }),
+        new("switch", "the layer as published: relu, capacity 1.25/2.0, groups of 1024, every other block sparse, T5 positions, RMSNorm, scale 0.1, Adafactor",
+            new()
+            {
+                Width = 64, Layers = 4, Hidden = 256, Experts = 16, SparseEvery = 2, GroupSize = 1024, RouterJitter = 0.01, ExpertDropout = 0.1,
+                Activation = Activation.Relu, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm, Initialisation = Initialisation.Switch,
+            },
+            new() { Minutes = 5, Optimizer = OptimizerKind.Adafactor, Schedule = ScheduleKind.InverseSquareRoot, Rate = 1e-2, WeightDecay = 0 }),
+    ];
+
+    public static Preset Find(string name) => All.FirstOrDefault(p => p.Name == name)
+        ?? throw new ConfigurationException($"preset '{name}': unknown; choose one of {string.Join(", ", All.Select(p => p.Name))}");
+}

@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Text;
+using SparseExperts.Analysis;
+using SparseExperts.Data;
+using SparseExperts.Formats;
+using SparseExperts.Training;
+
+namespace SparseExperts.Runs;
+
+/// <summary>Gathers what <see cref="RunReport"/> shows from a run's folder and its trained model.</summary>
+public static class RunReportBuilder
+{
+    const int SampleBytes = 600, Windows = 64, TopTokens = 8, Examples = 3;
+
+    /// <summary>Writes <c>report.html</c> and returns its path.</summary>
+    public static string Write(TrainingRun run)
+    {
+        var path = TrainingRun.ReportPath(run.Folder);
+        AtomicFile.WriteText(path, RunReport.Html(Build(run)));
+        return path;
+    }
+
+    static RunReportData Build(TrainingRun run)
+    {
+        var metrics = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder));
+        var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
+        var sample = Generation.Continue(run.Trainer, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        return new(
+            $"{Path.GetFileName(run.Config.Text)}: {(run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts")}, {run.Trainer.Step} steps",
+            Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample), Experts(run), Notes(run, metrics));
+    }
+
+    static List<(string, string)> Configuration(TrainingRun run)
+    {
+        var (model, training) = (run.Config.Model, run.Config.Training);
+        return
+        [
+            ("preset", run.Config.Preset),
+            ("text", $"{Path.GetFileName(run.Config.Text)}, {Number(run.Config.TextBytes)} bytes, last 5 % held out"),
+            ("parameters", $"{Number(run.Trainer.Model.ParameterCount)}, of which a token meets {Number(run.Trainer.Model.ActiveParameterCount)}"),
+            ("model", $"width {model.Width}, {model.Layers} layers, {model.Heads} heads, hidden {model.Hidden}, context {model.Context}, {model.Positions}, {model.Normalisation}, {model.Activation}"),
+            ("experts", model.Experts == 0 ? "none: the dense twin" : $"{model.Experts} in every {(model.SparseEvery == 1 ? "" : model.SparseEvery + ". ")}block, capacity factor {Number(model.CapacityFactor)} (evaluation {Number(model.EvalCapacityFactor)}), balance loss {Number(model.BalanceCoefficient)}"),
+            ("optimizer", $"{training.Optimizer}, rate {Number(training.Rate)}, {training.Schedule}, warm-up {training.WarmUp}, clip {Number(training.Clip)}"),
+            ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
+            ("batch", $"{training.Batch} × {model.Context} bytes"),
+            ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
+            ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
+        ];
+    }
+
+    static ReportPoint Point(MetricsLine line) => new(line.Step, line.Seconds, line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.TokensPerSecond,
+        line.DropRate, line.RouterEntropy?.Average(), line.LearningRate, line.GradientNorm, line.Load, line.LayerDropRate, line.RouterEntropy);
+
+    static List<string> Notes(TrainingRun run, List<MetricsLine> metrics)
+    {
+        var notes = new List<string> { "Held-out loss: windows of one context each, without overlap; during training the first of them, at the end all of them." };
+        if (metrics.LastOrDefault()?.Skipped is > 0 and var skipped) notes.Add($"{skipped} steps were skipped because their loss or gradient was not finite.");
+        if (run.Config.Model.Experts > 0) notes.Add("What experts received was counted on held-out text.");
+        return notes;
+    }
+
+    /// <summary>Routes held-out windows and counts which bytes every expert was asked to take (Fedus et al. 2022; Cai et al. 2024, tables 2 and 3).</summary>
+    static List<ExpertSummary> Experts(TrainingRun run)
+    {
+        var (model, text) = (run.Config.Model, run.Text.HeldOut.ToArray());
+        if (model.Experts == 0) return [];
+        int length = Math.Min(model.Context, text.Length - 1), windows = Math.Min(Windows, (text.Length - 1) / length);
+        int[] ids = new int[windows * length], labels = new int[ids.Length];
+        for (var w = 0; w < windows; w++) ByteText.Window(text.AsSpan(w * length), length, ids.AsSpan(w * length), labels.AsSpan(w * length));
+        var choices = run.Trainer.Evaluate(ids, windows, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
+        var summaries = new List<ExpertSummary>();
+        for (var layer = 0; layer < choices.Length; layer++)
+            for (var expert = 0; expert < model.Experts; expert++)
+            {
+                var places = Enumerable.Range(0, ids.Length).Where(i => choices[layer][i] == expert).ToArray();
+                var top = places.GroupBy(i => ids[i]).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Take(TopTokens)
+                    .Select(g => (((char)g.Key).ToString(), (double)g.Count() / places.Length));
+                var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples]).Select(i => Around(text, i));
+                summaries.Add(new(layer, expert, (double)places.Length / ids.Length, [.. top], [.. examples]));
+            }
+        return summaries;
+    }
+
+    static string Around(byte[] text, int place)
+    {
+        int start = Math.Max(0, place - 12), end = Math.Min(text.Length, place + 12);
+        return $"{Encoding.Latin1.GetString(text[start..place])}⟦{(char)text[place]}⟧{Encoding.Latin1.GetString(text[(place + 1)..end])}";
+    }
+
+    static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e15 ? "N0" : "0.######", CultureInfo.InvariantCulture);
+}
