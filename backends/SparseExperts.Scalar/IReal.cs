@@ -102,12 +102,14 @@ public readonly record struct Tracked(double Value, double Error) : IReal<Tracke
         return Rounded(root, a.Error == 0 ? 0 : Math.Min(Math.Sqrt(a.Error), a.Error / Math.Max(root, double.Epsilon)));
     }
 
-    public static Tracked Exp(Tracked a) => Rounded(Math.Exp(a.Value), Math.Exp(a.Value) * Expm1(a.Error), CanonicalMath.ExpUlps);
+    public static Tracked Exp(Tracked a) => Rounded(Math.Exp(a.Value), ExpError(a), CanonicalMath.ExpUlps);
     public static Tracked Log(Tracked a) => Rounded(Math.Log(a.Value), a.Error == 0 ? 0 : a.Error / Math.Max(a.Value - a.Error, double.Epsilon), CanonicalMath.LogUlps);
     public static Tracked Tanh(Tracked a) => Rounded(Math.Tanh(a.Value), a.Error, CanonicalMath.TanhUlps);
     public static Tracked Erf(Tracked a) => Rounded(Float64.DoubleErf(a.Value), 1.13 * a.Error, CanonicalMath.ErfUlps);
 
-    static double Expm1(double x) => x < 1e-5 ? x + x * x / 2 : Math.Exp(x) - 1;
+    /// <summary>e^{x + δ} − eˣ, without cancellation where δ is small.</summary>
+    static double ExpError(Tracked a) =>
+        a.Error < 1e-5 ? Math.Exp(a.Value) * a.Error * (1 + a.Error) : Math.Exp(a.Value + a.Error) - Math.Exp(a.Value);
 
     static double Product(Tracked a, Tracked b) => Math.Abs(a.Value) * b.Error + Math.Abs(b.Value) * a.Error + a.Error * b.Error;
 }

@@ -7,55 +7,89 @@ namespace SparseExperts.Tests.Fixtures;
 /// <summary>Attention and rotary fixtures: [B, H, S, d] there, [B·S, H·d] here.</summary>
 static class AttentionFixtures
 {
-    const double ToDouble = 4.0 / (1 << 29);
+    public static void Attention(Fixture fixture) => FixtureCall.Compare(fixture, Attention<Float64>(fixture), Attention<Tracked>(fixture));
 
-    public static void Attention(Fixture fixture)
-    {
-        var (exact, bounds) = (Run<Float64>(fixture), Run<Tracked>(fixture));
-        foreach (var name in exact.Keys) Compare(name, Doubles(fixture, name), exact[name], bounds[name]);
-    }
+    public static void Rotary(Fixture fixture) => FixtureCall.Compare(fixture, Rotary<Float64>(fixture), Rotary<Tracked>(fixture));
 
-    static Dictionary<string, T[]> Run<T>(Fixture fixture) where T : struct, IReal<T>
+    static Dictionary<string, T[]> Attention<T>(Fixture fixture) where T : struct, IReal<T>
     {
         using var backend = new ScalarBackend<T>();
-        var dims = fixture.Shape("in.q");
-        int b = dims[0], h = dims[1], s = dims[2], d = dims[3];
-        var shape = new AttentionShape(b, s, h, d, 1, fixture.Flag("causal"));
-        Matrix Upload(string name, int rows, int columns)
-        {
-            var matrix = backend.Rent(rows, columns);
-            backend.Write(matrix, Doubles(fixture, name));
-            return matrix;
-        }
-        Matrix New(int rows, int columns)
-        {
-            var matrix = backend.Rent(rows, columns);
-            backend.Fill(matrix, 0);
-            return matrix;
-        }
+        var layout = new HeadLayout<T>(backend, fixture, "in.q");
+        var (b, h, s, d) = layout.Dims;
+        var shape = new AttentionShape(b, s, h, d, fixture.Number("scale"), fixture.Flag("causal"));
+        Matrix q = layout.Upload("in.q"), k = layout.Upload("in.k"), v = layout.Upload("in.v"), dy = layout.Upload("cot.y");
+        Matrix y = backend.Rent(b * s, h * d), probabilities = backend.Rent(shape.ScoreRows, s);
+        Matrix dq = backend.Rent(b * s, h * d), dk = backend.Rent(b * s, h * d), dv = backend.Rent(b * s, h * d);
+        Matrix? bias = fixture.Has("in.bias") ? layout.Plain("in.bias", h * s, s) : null, pad = fixture.Has("in.pad") ? layout.Plain("in.pad", b, s) : null;
+        Matrix? dBias = bias is null ? null : backend.Rent(h * s, s);
+        if (dBias is { } empty) backend.Fill(empty, 0);
 
-        // The contract's scale is a float; a recorded double scale goes into Q instead, and back into its gradient.
-        Matrix q = Upload("in.q", b * s, h * d), k = Upload("in.k", b * s, h * d), v = Upload("in.v", b * s, h * d);
-        var scale = Scalar(backend, fixture.Number("scale"));
-        backend.Gemm(Reshaped(q), false, scale, false, Reshaped(q = New(b * s, h * d)) , false);
-        throw new NotSupportedException();
+        backend.Attention(shape, q, k, v, bias, pad, probabilities, y);
+        backend.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, false, dBias);
+
+        var results = new Dictionary<string, T[]>
+        {
+            ["out.y"] = layout.Download(y), ["grad.q"] = layout.Download(dq), ["grad.k"] = layout.Download(dk), ["grad.v"] = layout.Download(dv),
+        };
+        if (dBias is { } gradient && fixture.Has("grad.bias")) results["grad.bias"] = backend.Elements(gradient);
+        return results;
     }
 
-    static Matrix Reshaped(Matrix m) => m.Reshape((int)m.Count, 1);
-
-    static Matrix Scalar<T>(ScalarBackend<T> backend, double value) where T : struct, IReal<T>
+    static Dictionary<string, T[]> Rotary<T>(Fixture fixture) where T : struct, IReal<T>
     {
-        var matrix = backend.Rent(1, 1);
-        backend.Write(matrix, [value]);
-        return matrix;
+        Assert.Equal("rotate_half", fixture.Text("layout"));
+        using var backend = new ScalarBackend<T>();
+        var results = new Dictionary<string, T[]>();
+        foreach (var name in new[] { "q", "k" })
+        {
+            var layout = new HeadLayout<T>(backend, fixture, $"in.{name}");
+            var (b, h, s, d) = layout.Dims;
+            var tables = RotaryTables.Create(backend, s, d, fixture.Number("base"));
+            Matrix y = backend.Rent(b * s, h * d), dx = backend.Rent(b * s, h * d);
+            backend.Rotary(layout.Upload($"in.{name}"), tables.Cosines, tables.Sines, d, false, y, false);
+            backend.Rotary(layout.Upload($"cot.{name}"), tables.Cosines, tables.Sines, d, true, dx, false);
+            results[$"out.{name}"] = layout.Download(y);
+            results[$"grad.{name}"] = layout.Download(dx);
+        }
+        return results;
     }
 
-    static double[] Doubles(Fixture fixture, string name) => fixture.Doubles(name);
-
-    static void Compare<T>(string name, double[] expected, T[] exact, Tracked[] bounds) where T : struct, IReal<T>
+    /// <summary>Moves between [B, H, S, d] and [B·S, H·d].</summary>
+    sealed class HeadLayout<T>(ScalarBackend<T> backend, Fixture fixture, string name) where T : struct, IReal<T>
     {
-        Assert.Equal(expected.Length, exact.Length);
-        for (var i = 0; i < expected.Length; i++)
-            Assert.True(Math.Abs(expected[i] - exact[i].Value) <= bounds[i].Error * ToDouble + double.Epsilon, $"{name}[{i}]: {exact[i].Value:R}, recorded {expected[i]:R}");
+        readonly int[] _shape = fixture.Shape(name);
+
+        public (int B, int H, int S, int D) Dims => (_shape[0], _shape[1], _shape[2], _shape[3]);
+
+        int Place(int i)
+        {
+            var (_, h, s, d) = Dims;
+            int inner = i % d, position = i / d % s, head = i / d / s % h, sequence = i / d / s / h;
+            return (sequence * s + position) * h * d + head * d + inner;
+        }
+
+        public Matrix Upload(string tensor)
+        {
+            var (b, h, s, d) = Dims;
+            var recorded = fixture.Doubles(tensor);
+            var moved = new double[recorded.Length];
+            for (var i = 0; i < recorded.Length; i++) moved[Place(i)] = recorded[i];
+            return Plain(moved, b * s, h * d);
+        }
+
+        public Matrix Plain(string tensor, int rows, int columns) => Plain(fixture.Doubles(tensor), rows, columns);
+
+        Matrix Plain(double[] values, int rows, int columns)
+        {
+            var matrix = backend.Rent(rows, columns);
+            backend.Write(matrix, values);
+            return matrix;
+        }
+
+        public T[] Download(Matrix matrix)
+        {
+            var values = backend.Elements(matrix);
+            return [.. Enumerable.Range(0, values.Length).Select(i => values[Place(i)])];
+        }
     }
 }

@@ -1,0 +1,93 @@
+using System.Globalization;
+
+namespace SparseExperts;
+
+/// <summary>
+/// A real argument. <paramref name="Values"/> are exactly floats. <see cref="Batch"/> is the number of its rows that belong to one
+/// independent item of the batch, 0 where all items share them.
+/// </summary>
+public sealed record OpInput(string Name, int Rows, int Columns, double[] Values)
+{
+    public bool Differentiable { get; init; }
+
+    /// <summary>The gradient op always adds, whatever the call asks for.</summary>
+    public bool GradientAdds { get; init; }
+    public int Batch { get; init; }
+    public double[] OldGradient { get; init; } = [];
+    public int Count => Rows * Columns;
+}
+
+/// <summary>An integer argument, one value a row.</summary>
+public sealed record OpIntegers(string Name, int[] Values)
+{
+    public int Batch { get; init; }
+}
+
+/// <summary>Whether an op writes over its destination, does so unless told to accumulate, or always starts from what is there.</summary>
+public enum OutputMode { Overwritten, Flagged, Updated }
+
+/// <summary>A destination. One that is <see cref="Saved"/> serves the backward op and has no cotangent.</summary>
+public sealed record OpOutput(string Name, int Rows, int Columns)
+{
+    public OutputMode Mode { get; init; }
+    public bool Saved { get; init; }
+    public int Batch { get; init; }
+    public double[] Initial { get; init; } = [];
+    public double[] Cotangent { get; init; } = [];
+    public int Count => Rows * Columns;
+}
+
+/// <summary>One call of an op as plain numbers, on no backend yet.</summary>
+public sealed record OpCase(string Op)
+{
+    public IReadOnlyList<OpInput> Inputs { get; init; } = [];
+    public IReadOnlyList<OpIntegers> Integers { get; init; } = [];
+    public IReadOnlyList<OpOutput> Outputs { get; init; } = [];
+    public IReadOnlyDictionary<string, object> Parameters { get; init; } = new Dictionary<string, object>();
+    public bool Accumulate { get; init; }
+
+    /// <summary>Unused elements between the rows of every view.</summary>
+    public int Padding { get; init; }
+
+    /// <summary>The parameter that counts the items of the batch, for ops that take it.</summary>
+    public string? BatchParameter { get; init; }
+
+    /// <summary>Independent items of the batch; 0 when the op mixes rows.</summary>
+    public int Items => Outputs.Where(o => o.Batch > 0).Select(o => o.Rows / o.Batch).FirstOrDefault();
+
+    public OpOutput Output(string name) => Outputs.First(o => o.Name == name);
+
+    /// <summary>Items <paramref name="start"/> … <paramref name="start"/> + <paramref name="count"/> − 1 as a case of their own.</summary>
+    public OpCase Slice(int start, int count)
+    {
+        double[] Part(double[] values, int item) => values.Length == 0 ? values : values.AsSpan(start * item, count * item).ToArray();
+        return this with
+        {
+            Inputs = [.. Inputs.Select(i => i.Batch == 0 ? i : i with
+            {
+                Rows = count * i.Batch, Values = Part(i.Values, i.Batch * i.Columns), OldGradient = Part(i.OldGradient, i.Batch * i.Columns),
+            })],
+            Integers = [.. Integers.Select(i => i.Batch == 0 ? i : i with { Values = i.Values.AsSpan(start * i.Batch, count * i.Batch).ToArray() })],
+            Outputs = [.. Outputs.Select(o => o.Batch == 0 ? o : o with
+            {
+                Rows = count * o.Batch, Initial = Part(o.Initial, o.Batch * o.Columns), Cotangent = Part(o.Cotangent, o.Batch * o.Columns),
+            })],
+            Parameters = BatchParameter is null ? Parameters : new Dictionary<string, object>(Parameters) { [BatchParameter] = count },
+        };
+    }
+
+    public override string ToString()
+    {
+        var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
+        var outputs = Outputs.Select(o => $"{o.Name} {o.Rows}×{o.Columns}");
+        var rest = Parameters.Select(p => $"{p.Key}={Text(p.Value)}").Append($"accumulate={Text(Accumulate)}").Append($"padding={Padding}");
+        return $"{Op}({string.Join(", ", inputs)} → {string.Join(", ", outputs)}; {string.Join(", ", rest)})";
+    }
+
+    static string Text(object value) => value switch
+    {
+        int[] many => $"[{string.Join(' ', many)}]",
+        bool flag => flag ? "yes" : "no",
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+    };
+}
