@@ -19,6 +19,9 @@ public sealed record SwitchSettings
     /// <summary>z_loss of Mesh-TensorFlow: multiplied by <see cref="BalanceCoefficient"/> as well, and added only while training.</summary>
     public double ZLoss { get; init; }
     public double ExpertDropout { get; init; }
+
+    /// <summary>Auxiliary losses are divided by the number of micro-batches that a step adds up.</summary>
+    public int Microbatches { get; init; } = 1;
 }
 
 /// <summary>What one call of a sparse layer did.</summary>
@@ -40,10 +43,12 @@ public sealed class SwitchLayer(SwitchSettings settings, Tensor router, Tensor w
 
     /// <param name="x">Tokens [T, D].</param>
     /// <param name="training">Chooses capacity factor, dropout, jitter and z-loss.</param>
-    /// <param name="draws">Stream of this call's random numbers; words are addressed, never consumed.</param>
+    /// <param name="stream">Stream of this call's random numbers; words are addressed, never consumed.</param>
     /// <param name="importance">One number a token, 0 for padding; empty means that there is none.</param>
-    public SwitchResult Forward(Tape tape, Tensor x, bool training, RandomStream draws, ReadOnlySpan<float> importance = default)
+    /// <param name="given">Draws of another implementation instead of the stream's.</param>
+    public SwitchResult Forward(Tape tape, Tensor x, bool training, RandomStream stream, ReadOnlySpan<float> importance = default, RouterDraws? given = null)
     {
+        var draws = given ?? RouterDraws.From(settings.Policy, training, stream, x.Rows, x.Columns, settings.Experts);
         int tokens = x.Rows, experts = settings.Experts, groups = settings.Group.Groups(tokens);
 
         // Scores: jitter and dropout touch only what the router sees, never what the experts get.
@@ -59,7 +64,7 @@ public sealed class SwitchLayer(SwitchSettings settings, Tensor router, Tensor w
         Indices tokenOfRow = tape.Upload(plan.TokenOfRow), rowOfToken = tape.Upload(plan.RowOf);
         var inputs = tape.Permute(x, tokenOfRow, rowOfToken);                                           // [rows, D], expert order
         var hidden = tape.Activate(settings.Activation, tape.GroupedLinear(inputs, wi, plan.Offsets));   // [rows, F]
-        if (training) hidden = tape.Dropout(hidden, settings.ExpertDropout, draws with { Stream = draws.Stream + 1 });
+        if (training) hidden = tape.Dropout(hidden, settings.ExpertDropout, stream with { Stream = stream.Stream + 1 });
         var outputs = tape.GroupedLinear(hidden, wo, plan.Offsets);                                     // [rows, D]
         var gate = tape.GatherColumns(probabilities, tape.Upload(plan.Expert));                         // [T, 1], never renormalised
         var y = tape.ScaleRows(tape.Permute(outputs, rowOfToken, tokenOfRow), gate);                    // [T, D]
@@ -67,35 +72,27 @@ public sealed class SwitchLayer(SwitchSettings settings, Tensor router, Tensor w
         return new(y, Losses(tape, logits, probabilities, scores, groups, training, importance), logits, probabilities, plan);
     }
 
-    Tensor RouterInput(Tape tape, Tensor x, bool training, RandomStream draws)
+    Tensor RouterInput(Tape tape, Tensor x, bool training, RouterDraws draws)
     {
         if (!training) return x;
-        switch (settings.Policy.Policy)
+        var factors = settings.Policy.Policy switch
         {
-            case RouterPolicy.InputJitter:
-                var noise = new float[x.Rows * x.Columns];
-                for (var i = 0; i < noise.Length; i++) noise[i] = (float)(1 + settings.Policy.Jitter * (2 * Philox.UniformDouble(draws, (ulong)i) - 1));
-                return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, noise));
-            case RouterPolicy.InputDropout:
-                return tape.Dropout(x, settings.Policy.Dropout, draws);
-            default:
-                return x;
-        }
+            RouterPolicy.InputJitter => draws.Jitter,
+            RouterPolicy.InputDropout => draws.InputDropout?.Select(u => u < 1 - settings.Policy.Dropout ? (float)(1 / (1 - settings.Policy.Dropout)) : 0).ToArray(),
+            _ => null,
+        };
+        return factors is null ? x : tape.Multiply(x, tape.Constant(x.Rows, x.Columns, factors));
     }
 
-    /// <summary>What the choice is made from: the probabilities, or for a sample l + τ·g with Gumbel noise g.</summary>
-    ReadOnlySpan<float> Scores(Tape tape, Tensor probabilities, Tensor logits, RandomStream draws)
+    /// <summary>What the choice is made from: the probabilities, or for a sample l + τ·g with Gumbel noise g = −ln(−ln u).</summary>
+    ReadOnlySpan<float> Scores(Tape tape, Tensor probabilities, Tensor logits, RouterDraws draws)
     {
         if (_scores.Length < logits.Value.Count) _scores = new float[logits.Value.Count];
         var scores = _scores.AsSpan(0, (int)logits.Value.Count);
-        var sample = settings.Policy is { Policy: RouterPolicy.Sample, Temperature: > 0 };
-        tape.Backend.Read((sample ? logits : probabilities).Value, scores);
-        if (!sample) return scores;
-        for (var i = 0; i < scores.Length; i++)
-        {
-            var uniform = Math.Max(1e-9, Philox.UniformDouble(draws, (ulong)i));
-            scores[i] += (float)(settings.Policy.Temperature * -Math.Log(-Math.Log(uniform)));
-        }
+        var uniforms = settings.Policy is { Policy: RouterPolicy.Sample, Temperature: > 0 } ? draws.Sample : null;
+        tape.Backend.Read((uniforms is null ? probabilities : logits).Value, scores);
+        for (var i = 0; i < uniforms?.Length; i++)
+            scores[i] += (float)(settings.Policy.Temperature * -Math.Log(-Math.Log(Math.Max(1e-9, uniforms[i]))));
         return scores;
     }
 
@@ -103,9 +100,10 @@ public sealed class SwitchLayer(SwitchSettings settings, Tensor router, Tensor w
     {
         var first = new int[logits.Rows];
         for (var t = 0; t < first.Length; t++) first[t] = TopOne.Best(scores.Slice(t * settings.Experts, settings.Experts), t, name);
-        var loss = tape.Scale(BalanceLoss.Switch(tape, probabilities, first, groups, importance), settings.BalanceCoefficient);
+        var coefficient = settings.BalanceCoefficient / settings.Microbatches;
+        var loss = tape.Scale(BalanceLoss.Switch(tape, probabilities, first, groups, importance), coefficient);
         return training && settings.ZLoss != 0
-            ? tape.Add(loss, tape.Scale(RouterZLoss.Mean(tape, logits, importance), settings.ZLoss * settings.BalanceCoefficient))
+            ? tape.Add(loss, tape.Scale(RouterZLoss.Mean(tape, logits, importance), settings.ZLoss * coefficient))
             : loss;
     }
 }

@@ -1,0 +1,105 @@
+namespace SparseExperts;
+
+/// <summary>Rows and elements chosen by integers; −1 means nothing.</summary>
+static class IndexingCards
+{
+    public static IEnumerable<OpCard> All => [GatherRows, ScatterAddRows, GatherColumns, ScatterAddColumns];
+
+    static OpCard GatherRows => new()
+    {
+        Name = "GatherRows",
+        Family = "indexing",
+        Formula = "y_r (+)= x_{index r}, 0 where the index is −1",
+        Gradient = "dx_{index r} += dy_r, in ascending r: ScatterAddRows",
+        Source = "dispatch of a mixture of experts; embedding lookup",
+        SpecialValues = "Values are copied bit for bit.",
+        Exactness = new Bitwise(),
+        Case = (draw, e) => new("GatherRows")
+        {
+            Inputs = [draw.Input("x", e.Depth, e.Columns) with { GradientAdds = true }],
+            Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1)) { Batch = 1 }],
+            Outputs = [new("y", e.Rows, e.Columns) { Batch = 1, Mode = OutputMode.Flagged }],
+        },
+        Forward = (b, c) => b.GatherRows(c["x"], c.Indices("index"), c["y"], c.Accumulate),
+        Backward = (b, c) => b.ScatterAddRows(c["dy"], c.Indices("index"), c["dx"]),
+        Errors =
+        [
+            new("index outside", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 2]), b.Rent(2, 3), false), "GatherRows: index 2 at row 1 is outside 0…1; -1 means none"),
+            new("one index short", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0]), b.Rent(2, 3), false), "GatherRows: 1 indices for 2 rows; give one index a row"),
+            new("columns", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), false), "GatherRows: X is 2×3, Y is 2×4; give both the same columns"),
+            new("reals as indices", (b, _) => b.GatherRows(b.Rent(2, 3), new(b.Rent(ElementType.Real, 2), 0, 2), b.Rent(2, 3), false),
+                "GatherRows: the indices view reals; rent them with ElementType.Integer"),
+        ],
+    };
+
+    static OpCard ScatterAddRows => new()
+    {
+        Name = "ScatterAddRows",
+        Family = "indexing",
+        Formula = "y_{index r} += x_r in ascending r",
+        Gradient = "dx_r (+)= dy_{index r}: GatherRows",
+        Source = "combine of a mixture of experts; embedding gradient",
+        SpecialValues = "Two rows may meet the same destination: the earlier one is added first. −1 is skipped.",
+        Exactness = new Reduction("rows of one destination"),
+        Case = (draw, e) => new("ScatterAddRows")
+        {
+            Inputs = [draw.Input("x", e.Rows, e.Columns)],
+            Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1))],
+            Outputs = [draw.Updated("y", e.Depth, e.Columns, draw.Reals(e.Depth * e.Columns)) with { Saved = false }],
+        },
+        Forward = (b, c) => b.ScatterAddRows(c["x"], c.Indices("index"), c["y"]),
+        Backward = (b, c) => b.GatherRows(c["dy"], c.Indices("index"), c["dx"], c.Accumulate),
+        Errors =
+        [
+            new("index outside", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, -2]), b.Rent(2, 3)), "ScatterAddRows: index -2 at row 1 is outside 0…1; -1 means none"),
+            new("columns", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4)), "ScatterAddRows: X is 2×3, Y is 2×4; give both the same columns"),
+        ],
+    };
+
+    static OpCard GatherColumns => new()
+    {
+        Name = "GatherColumns",
+        Family = "indexing",
+        Formula = "y_r = x_{r, index r}, 0 where the index is −1",
+        Gradient = "dx_{r, index r} += dy_r: ScatterAddColumns",
+        Source = "the chosen expert's probability",
+        SpecialValues = "Values are copied bit for bit.",
+        Exactness = new Bitwise(),
+        Case = (draw, e) => new("GatherColumns")
+        {
+            Inputs = [draw.Input("x", e.Rows, e.Columns, 1) with { GradientAdds = true }],
+            Integers = [new("index", draw.Indices(e.Rows, e.Columns, -1)) { Batch = 1 }],
+            Outputs = [new("y", e.Rows, 1) { Batch = 1 }],
+        },
+        Forward = (b, c) => b.GatherColumns(c["x"], c.Indices("index"), c["y"]),
+        Backward = (b, c) => b.ScatterAddColumns(c["dy"], c.Indices("index"), c["dx"]),
+        Errors =
+        [
+            new("index outside", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([3, 0]), b.Rent(2, 1)), "GatherColumns: index 3 at row 0 is outside 0…2; -1 means none"),
+            new("destination", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(1, 2)), "GatherColumns: Y is 1×2, expected 2×1; reshape or rent it so"),
+        ],
+    };
+
+    static OpCard ScatterAddColumns => new()
+    {
+        Name = "ScatterAddColumns",
+        Family = "indexing",
+        Formula = "y_{r, index r} += x_r",
+        Gradient = "dx_r = dy_{r, index r}: GatherColumns",
+        Source = "gradient of GatherColumns",
+        SpecialValues = "−1 is skipped.",
+        Exactness = new Bitwise(),
+        Case = (draw, e) => new("ScatterAddColumns")
+        {
+            Inputs = [draw.Input("x", e.Rows, 1, 1)],
+            Integers = [new("index", draw.Indices(e.Rows, e.Columns, -1)) { Batch = 1 }],
+            Outputs = [draw.Updated("y", e.Rows, e.Columns, draw.Reals(e.Rows * e.Columns)) with { Saved = false, Batch = 1 }],
+        },
+        Forward = (b, c) => b.ScatterAddColumns(c["x"], c.Indices("index"), c["y"]),
+        Errors =
+        [
+            new("source", (b, _) => b.ScatterAddColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(2, 3)), "ScatterAddColumns: X is 2×3, expected 2×1; reshape or rent it so"),
+            new("index outside", (b, _) => b.ScatterAddColumns(b.Rent(2, 1), b.Upload([0, 3]), b.Rent(2, 3)), "ScatterAddColumns: index 3 at row 1 is outside 0…2; -1 means none"),
+        ],
+    };
+}

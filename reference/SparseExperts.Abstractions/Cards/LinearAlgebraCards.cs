@@ -1,0 +1,179 @@
+namespace SparseExperts;
+
+/// <summary>Matrix products and their gradients, which are matrix products again.</summary>
+static class LinearAlgebraCards
+{
+    const string Source = "row-by-column product; canonical chain of fused multiply-adds in ascending k";
+    const string Special = "IEEE: 0·∞ and ∞ − ∞ are NaN, and a NaN reaches its own row and column only. K = 0 gives 0, or C when accumulating.";
+
+    public static IEnumerable<OpCard> All =>
+        [Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmBatched, GemmGrouped(false), GemmGrouped(true), GemmGroupedOuter];
+
+    static OpCard Gemm(bool ta, bool tb) => new()
+    {
+        Name = $"Gemm A{(ta ? "ᵀ" : "")}·B{(tb ? "ᵀ" : "")}",
+        Family = "linear algebra",
+        Formula = "c_ij (+)= Σ_k op(A)_ik · op(B)_kj",
+        Gradient = (ta, tb) switch
+        {
+            (false, false) => "dA = dC·Bᵀ, dB = Aᵀ·dC",
+            (true, false) => "dA = B·dCᵀ, dB = A·dC",
+            (false, true) => "dA = dC·B, dB = dCᵀ·A",
+            (true, true) => "dA = Bᵀ·dCᵀ, dB = dCᵀ·Aᵀ",
+        },
+        Source = Source,
+        SpecialValues = Special,
+        Exactness = new Reduction("k"),
+        Case = (draw, e) => new OpCase("Gemm")
+        {
+            Inputs = [ta ? draw.Input("a", e.Depth, e.Rows) : draw.Input("a", e.Rows, e.Depth, batch: 1), tb ? draw.Input("b", e.Columns, e.Depth) : draw.Input("b", e.Depth, e.Columns)],
+            Outputs = [new("c", e.Rows, e.Columns) { Mode = OutputMode.Flagged, Batch = ta ? 0 : 1 }],
+            Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb },
+        },
+        Forward = (b, c) => b.Gemm(c["a"], ta, c["b"], tb, c["c"], c.Accumulate),
+        Backward = (b, c) =>
+        {
+            Matrix dc = c["dc"], da = c["da"], db = c["db"];
+            if (ta) b.Gemm(c["b"], tb, dc, true, da, c.Accumulate);
+            else b.Gemm(dc, false, c["b"], !tb, da, c.Accumulate);
+            if (tb) b.Gemm(dc, true, c["a"], ta, db, c.Accumulate);
+            else b.Gemm(c["a"], !ta, dc, false, db, c.Accumulate);
+        },
+        Errors = GemmErrors(ta, tb),
+    };
+
+    static OpError[] GemmErrors(bool ta, bool tb)
+    {
+        Matrix A(IBackend b, int m, int k) => ta ? b.Rent(k, m) : b.Rent(m, k);
+        Matrix B(IBackend b, int k, int n) => tb ? b.Rent(n, k) : b.Rent(k, n);
+        return
+        [
+            new("inner dimensions", (b, _) => b.Gemm(A(b, 2, 3), ta, B(b, 4, 5), tb, b.Rent(2, 5), false),
+                $"Gemm: inner dimensions differ: A{(ta ? "ᵀ" : "")} is 2×3, B{(tb ? "ᵀ" : "")} is 4×5 (A·B needs A.Columns = B.Rows)"),
+            new("destination", (b, _) => b.Gemm(A(b, 2, 3), ta, B(b, 3, 5), tb, b.Rent(5, 2), false), "Gemm: C is 5×2, expected 2×5; reshape or rent it so"),
+            new("foreign argument", (b, other) => b.Gemm(A(b, 2, 3), ta, B(other, 3, 5), tb, b.Rent(2, 5), false),
+                "Gemm: a matrix belongs to '{backend}', the op ran on '{backend}'; write its values there first"),
+            new("missing argument", (b, _) => b.Gemm(default, ta, B(b, 3, 5), tb, b.Rent(2, 5), false), "Gemm: an argument is missing; rent a matrix from '{backend}'"),
+            new("integers", (b, _) => b.Gemm(new(b.Rent(ElementType.Integer, 6), ta ? 3 : 2, ta ? 2 : 3), ta, B(b, 3, 5), tb, b.Rent(2, 5), false),
+                "Gemm: a matrix views integers; rent it with ElementType.Real"),
+            new("view leaves its storage", (b, _) => b.Gemm(A(b, 2, 3), ta, B(b, 3, 5), tb, new(b.Rent(ElementType.Real, 9), 0, 2, 5, 5), false),
+                "Gemm: a 2×5 view at 0 with stride 5 leaves its storage of 9; shrink the view"),
+        ];
+    }
+
+    /// <summary>Members lie side by side within a block of rows, as the heads of attention do.</summary>
+    static OpCard GemmBatched => new()
+    {
+        Name = "GemmBatched",
+        Family = "linear algebra",
+        Formula = "C_p (+)= op(A_p)·op(B_p) for every member p",
+        Gradient = "as Gemm, member by member",
+        Source = Source,
+        SpecialValues = Special + " No members: nothing happens.",
+        Exactness = new Reduction("k"),
+        Case = (draw, e) =>
+        {
+            int outer = Math.Min(e.Rows, 3), inner = draw.Between(1, 3), m = Math.Min(e.Rows, 9), k = Math.Min(e.Depth, 40), n = e.Columns;
+            bool ta = draw.Coin(), tb = draw.Coin();
+            return new("GemmBatched")
+            {
+                Inputs = [draw.Input("a", outer * (ta ? k : m), inner * (ta ? m : k), ta ? k : m), draw.Input("b", outer * (tb ? n : k), inner * (tb ? k : n), tb ? n : k)],
+                Outputs = [new("c", outer * m, inner * n) { Mode = OutputMode.Flagged, Batch = m }],
+                Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb, ["outer"] = outer, ["inner"] = inner },
+                BatchParameter = "outer",
+            };
+        },
+        Forward = (b, c) => b.GemmBatched(Members(c, "a"), c.Flag("transposeA"), Members(c, "b"), c.Flag("transposeB"), Members(c, "c"), c.Accumulate),
+        Backward = (b, c) =>
+        {
+            bool ta = c.Flag("transposeA"), tb = c.Flag("transposeB");
+            if (ta) b.GemmBatched(Members(c, "b"), tb, Members(c, "dc"), true, Members(c, "da"), c.Accumulate);
+            else b.GemmBatched(Members(c, "dc"), false, Members(c, "b"), !tb, Members(c, "da"), c.Accumulate);
+            if (tb) b.GemmBatched(Members(c, "dc"), true, Members(c, "a"), ta, Members(c, "db"), c.Accumulate);
+            else b.GemmBatched(Members(c, "a"), !ta, Members(c, "dc"), false, Members(c, "db"), c.Accumulate);
+        },
+        Errors =
+        [
+            new("unequal counts", (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 0, 1, 0), false, new(b.Rent(3, 4), 3, 0, 1, 0), false, new(b.Rent(2, 4), 2, 0, 1, 0), false),
+                "GemmBatched: batches of 2, 3 and 2 products; give the three equal counts"),
+            new("inner dimensions", (b, _) => b.GemmBatched(new(b.Rent(2, 3), 1, 0, 1, 0), false, new(b.Rent(4, 5), 1, 0, 1, 0), false, new(b.Rent(2, 5), 1, 0, 1, 0), false),
+                "GemmBatched: inner dimensions differ: A is 2×3, B is 4×5 (A·B needs A.Columns = B.Rows)"),
+            new("last member outside", (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 6, 1, 0), false, new(b.Rent(3, 5), 2, 0, 1, 0), false, new(b.Rent(2, 5), 2, 0, 1, 0), false),
+                "GemmBatched: a 2×3 view at 6 with stride 3 leaves its storage of 6; shrink the view"),
+        ],
+    };
+
+    static Batch Members(OpCall call, string name) => call.Batch(name, call.Count("outer"), call.Count("inner"));
+
+    static OpCard GemmGrouped(bool tb) => new()
+    {
+        Name = $"GemmGrouped A·B{(tb ? "ᵀ" : "")}",
+        Family = "linear algebra",
+        Formula = "C[o_g … o_{g+1}) (+)= A[o_g … o_{g+1}) · op(B_g)",
+        Gradient = tb ? "dA_g = dC_g·B_g, dB_g = dC_gᵀ·A_g" : "dA_g = dC_g·B_gᵀ, dB_g = A_gᵀ·dC_g",
+        Source = "grouped product of a mixture of experts (Gale et al. 2022, section 4)",
+        SpecialValues = Special + " An empty group writes nothing; rows beyond the last offset keep what they hold.",
+        Exactness = new Reduction("k"),
+        Case = (draw, e) => Grouped(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows), tb),
+        MoreEdges = draw => [Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true }, Grouped(draw, new(4, 3, 2), [0, 0, 4, 4], tb)],
+        Forward = (b, c) => b.GemmGrouped(c["a"], c["b"], tb, c["c"], c.Get<int[]>("offsets"), c.Accumulate),
+        Backward = (b, c) =>
+        {
+            b.GemmGrouped(c["dc"], c["b"], !tb, c["da"], c.Get<int[]>("offsets"), c.Accumulate);
+            if (tb) b.GemmGroupedOuter(c["dc"], c["a"], c["db"], c.Get<int[]>("offsets"), c.Accumulate);
+            else b.GemmGroupedOuter(c["a"], c["dc"], c["db"], c.Get<int[]>("offsets"), c.Accumulate);
+        },
+        Errors =
+        [
+            new("inner dimensions", (b, _) => b.GemmGrouped(b.Rent(4, 3), tb ? b.Rent(10, 2) : b.Rent(4, 5), tb, b.Rent(4, 5), [0, 1, 4], false),
+                $"GemmGrouped: inner dimensions differ: A is 4×3, each B{(tb ? "ᵀ" : "")} is 2×5 (A·B needs A.Columns = B.Rows)"),
+            new("descending offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [0, 3, 2], false),
+                "GemmGrouped: offset 2 after 3 with 4 rows; offsets ascend within 0…rows"),
+            new("offset beyond the rows", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [0, 3, 5], false),
+                "GemmGrouped: offset 5 after 3 with 4 rows; offsets ascend within 0…rows"),
+            new("no offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [], false), "GemmGrouped: no offsets; give one more offset than groups"),
+            new("uneven stack", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(7, 5), tb, b.Rent(4, 5), [0, 2, 4], false),
+                "GemmGrouped: B has 7 rows for 2 groups; stack equal matrices"),
+        ],
+    };
+
+    static OpCase Grouped(Draw draw, Extent e, int[] offsets, bool tb) => new("GemmGrouped")
+    {
+        Inputs = [draw.Input("a", e.Rows, e.Depth), draw.Input("b", (offsets.Length - 1) * (tb ? e.Columns : e.Depth), tb ? e.Depth : e.Columns)],
+        Outputs = [new("c", e.Rows, e.Columns) { Mode = OutputMode.Flagged }],
+        Parameters = new Dictionary<string, object> { ["transposeB"] = tb, ["offsets"] = offsets },
+    };
+
+    static OpCard GemmGroupedOuter => new()
+    {
+        Name = "GemmGroupedOuter",
+        Family = "linear algebra",
+        Formula = "B_g (+)= A[o_g … o_{g+1})ᵀ · C[o_g … o_{g+1})",
+        Gradient = "dA_g = C_g·dB_gᵀ, dC_g = A_g·dB_g",
+        Source = "weight gradient of GemmGrouped",
+        SpecialValues = Special + " An empty group gives a matrix of zeros, or what was there when accumulating.",
+        Exactness = new Reduction("rows of a group"),
+        Case = (draw, e) => Outer(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows)),
+        MoreEdges = draw => [Outer(draw, new(7, 9, 5), [0, 2, 2, 7]), Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true }],
+        Forward = (b, c) => b.GemmGroupedOuter(c["a"], c["c"], c["b"], c.Get<int[]>("offsets"), c.Accumulate),
+        Backward = (b, c) =>
+        {
+            b.GemmGrouped(c["c"], c["db"], true, c["da"], c.Get<int[]>("offsets"), c.Accumulate);
+            b.GemmGrouped(c["a"], c["db"], false, c["dc"], c.Get<int[]>("offsets"), c.Accumulate);
+        },
+        Errors =
+        [
+            new("unequal rows", (b, _) => b.GemmGroupedOuter(b.Rent(4, 3), b.Rent(5, 2), b.Rent(6, 2), [0, 1, 4], false),
+                "GemmGroupedOuter: A is 4×3, C is 5×2; both need one row a token"),
+            new("destination", (b, _) => b.GemmGroupedOuter(b.Rent(4, 3), b.Rent(4, 2), b.Rent(3, 2), [0, 1, 4], false),
+                "GemmGroupedOuter: B is 3×2, expected 6×2; reshape or rent it so"),
+        ],
+    };
+
+    static OpCase Outer(Draw draw, Extent e, int[] offsets) => new("GemmGroupedOuter")
+    {
+        Inputs = [draw.Input("a", e.Rows, e.Depth), draw.Input("c", e.Rows, e.Columns)],
+        Outputs = [new("b", (offsets.Length - 1) * e.Depth, e.Columns) { Mode = OutputMode.Flagged }],
+        Parameters = new Dictionary<string, object> { ["offsets"] = offsets },
+    };
+}
