@@ -19,6 +19,7 @@ static class CommandRunner
     public static int Run(RootCommand root, string[] args)
     {
         var parsed = root.Parse(args);
+        if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
         if (parsed.Errors.Count > 0) return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see moe {parsed.CommandResult.Command.Name switch { "moe" => "", var name => name + " " }}--help");
         try
         {

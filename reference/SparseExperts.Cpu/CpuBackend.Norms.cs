@@ -48,7 +48,8 @@ public sealed unsafe partial class CpuBackend
             var n = X.Columns;
             var scale = Set(*Scale.Row(row));
             var sum = Vector512<float>.Zero;
-            for (var j = 0; j < n; j += 16) sum = VectorMath.Fma(RowMath.Load(dy, j, n) * RowMath.Load(w, j, n), RowMath.Load(x, j, n) * scale, sum);
+            for (var j = 0; j < n; j += 16)                   // clipped: behind the end 0·scale is NaN for an infinite scale
+                sum = VectorMath.Fma(RowMath.Load(dy, j, n) * RowMath.Load(w, j, n), Clip(RowMath.Load(x, j, n) * scale, j, n), sum);
             var mean = Set(Join(sum) / n);
             for (var j = 0; j < n; j += 16)
                 Put(scale * VectorMath.Fma(-(RowMath.Load(x, j, n) * scale), mean, RowMath.Load(dy, j, n) * RowMath.Load(w, j, n)), dx, j, n, Accumulate);
@@ -128,7 +129,7 @@ public sealed unsafe partial class CpuBackend
             {
                 var slope = RowMath.Load(dy, j, n) * RowMath.Load(w, j, n);
                 plain += slope;
-                scaled = VectorMath.Fma(slope, (RowMath.Load(x, j, n) - centre) * scale, scaled);
+                scaled = VectorMath.Fma(slope, Clip((RowMath.Load(x, j, n) - centre) * scale, j, n), scaled);      // behind the end it may overflow
             }
             Vector512<float> mean = Set(Join(plain) / n), along = Set(Join(scaled) / n);
             for (var j = 0; j < n; j += 16)

@@ -12,6 +12,7 @@ interface IJob { void Run(int part); }
 /// </summary>
 sealed unsafe class Workers : IDisposable
 {
+    const int PatientSpins = 2000;
     static readonly long SpinTicks = Stopwatch.Frequency / 4000;      // 250 µs
 
     readonly Thread[] _threads;
@@ -48,7 +49,11 @@ sealed unsafe class Workers : IDisposable
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref _sleeping) is > 0 and var asleep) _wake.Release(asleep);
         TakeParts();
-        while (_running != 0) Thread.SpinWait(1);
+        for (var spins = 0; _running != 0; spins++)
+        {
+            if (spins < PatientSpins) Thread.SpinWait(1);
+            else Thread.Yield();                                    // the other thread waits for a processor: let it have this one
+        }
     }
 
     static void Invoke<TJob>(void* job, int part) where TJob : unmanaged, IJob => Unsafe.AsRef<TJob>(job).Run(part);
@@ -66,6 +71,7 @@ sealed unsafe class Workers : IDisposable
             for (var spins = 1; _generation == seen && !_stop; spins++)
             {
                 Thread.SpinWait(8);
+                if (spins % 256 == 0) Thread.Yield();
                 if (spins % 64 == 0 && Stopwatch.GetTimestamp() - start > SpinTicks) { Sleep(seen); start = Stopwatch.GetTimestamp(); }
             }
             if (_stop) return;

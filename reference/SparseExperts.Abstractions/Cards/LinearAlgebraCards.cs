@@ -115,7 +115,7 @@ static class LinearAlgebraCards
         SpecialValues = Special + " An empty group writes nothing; rows beyond the last offset keep what they hold.",
         Exactness = new Reduction("k"),
         Case = (draw, e) => Grouped(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows), tb),
-        MoreEdges = draw => [Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true }, Grouped(draw, new(4, 3, 2), [0, 0, 4, 4], tb)],
+        MoreEdges = draw => [Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true, KeepsSome = true }, Grouped(draw, new(4, 3, 2), [0, 0, 4, 4], tb)],
         Forward = (b, c) => b.GemmGrouped(c["a"], c["b"], tb, c["c"], c.Get<int[]>("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {
@@ -154,7 +154,7 @@ static class LinearAlgebraCards
         SpecialValues = Special + " An empty group gives a matrix of zeros, or what was there when accumulating.",
         Exactness = new Reduction("rows of a group"),
         Case = (draw, e) => Outer(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows)),
-        MoreEdges = draw => [Outer(draw, new(7, 9, 5), [0, 2, 2, 7]), Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true }],
+        MoreEdges = draw => [Outer(draw, new(7, 9, 5), [0, 2, 2, 7]), Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true, KeepsSome = true }],
         Forward = (b, c) => b.GemmGroupedOuter(c["a"], c["c"], c["b"], c.Get<int[]>("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {

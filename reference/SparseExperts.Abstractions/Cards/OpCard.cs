@@ -57,6 +57,13 @@ public sealed class OpCard
     /// <summary>An output that may be the same view as an input.</summary>
     public (string Input, string Output)? InPlace { get; init; }
 
+    /// <summary>The same card with another forward call and no backward one.</summary>
+    public OpCard Rebound(Action<OpCall> forward) => new()
+    {
+        Name = Name, Family = Family, Formula = Formula, Gradient = Gradient, Source = Source, SpecialValues = SpecialValues, Exactness = Exactness,
+        Case = Case, Forward = (_, call) => forward(call), Errors = Errors,
+    };
+
     /// <summary>A random case whose extents are at most <paramref name="size"/>.</summary>
     public OpCase Sample(Random random, int size)
     {
@@ -77,7 +84,7 @@ public sealed class OpCard
         {
             var index = 0;
             foreach (var extent in Extents)
-                foreach (var temper in Enum.GetValues<Temper>())
+                foreach (var temper in extent.Columns > 33 ? [Temper.Calm] : Enum.GetValues<Temper>())
                 {
                     var draw = new Draw(new Random(++index), temper);
                     var drawn = Case(draw, extent);
@@ -101,7 +108,7 @@ public sealed class OpCard
 
     static readonly Extent[] Extents =
     [
-        new(3, 1, 2), new(2, 15, 15), new(1, 16, 16), new(4, 17, 17), new(13, 31, 5), new(5, 33, 33), new(0, 16, 3), new(3, 16, 0), new(12, 40, 300), new(3, 530, 7),
+        new(3, 1, 2), new(2, 15, 15), new(1, 16, 16), new(4, 17, 17), new(13, 31, 5), new(5, 33, 33), new(0, 16, 3), new(3, 16, 0), new(2, 40, 300), new(2, 530, 3),
     ];
 
     public override string ToString() => Name;

@@ -97,7 +97,7 @@ static class PointwiseCards
             Parameters = new Dictionary<string, object>
             {
                 ["rate"] = draw.One(0.0, 0.1, 0.5, 0.9),
-                ["stream"] = new RandomStream((ulong)draw.Between(0, int.MaxValue), (ulong)draw.Between(0, 9)),
+                ["stream"] = new RandomStream((ulong)draw.Between(0, 1 << 30), (ulong)draw.Between(0, 9)),
             },
         },
         Forward = (b, c) => b.Dropout(c["x"], c.Number("rate"), c.Get<RandomStream>("stream"), c["y"], c.Accumulate),

@@ -133,7 +133,8 @@ public sealed class TrainingRun
 
     RunOutcome Finish(Action<MetricsLine> log, double seconds, bool interrupted)
     {
-        if (!interrupted && MetricsFile.Read(MetricsPath(Folder)).LastOrDefault() is not { HeldOutBitsPerByte: not null })
+        var last = MetricsFile.Read(MetricsPath(Folder)).LastOrDefault();
+        if (!interrupted && (last?.Step != Trainer.Step || last.HeldOutBitsPerByte is null))
         {
             var evaluation = Evaluation.Run(Trainer, _text.HeldOut);
             Write(log, new() { Step = Trainer.Step, Seconds = _secondsBefore + seconds, HeldOutBitsPerByte = evaluation.BitsPerByte, DropRate = evaluation.DropRate, Skipped = Trainer.Skipped });

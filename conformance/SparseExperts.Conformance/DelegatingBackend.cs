@@ -1,0 +1,90 @@
+namespace SparseExperts.Conformance;
+
+/// <summary>A backend that hands every call to another one. Subclasses change single ops, to watch them or to break them.</summary>
+public abstract class DelegatingBackend(IBackend inner) : IBackend
+{
+    protected IBackend Inner => inner;
+
+    public virtual BackendInfo Info => inner.Info;
+    public virtual Storage Rent(ElementType type, long length) => inner.Rent(type, length);
+    public virtual void Return(Storage storage) => inner.Return(storage);
+    public virtual void Write(Storage to, long offset, ReadOnlySpan<float> values) => inner.Write(to, offset, values);
+    public virtual void Write(Storage to, long offset, ReadOnlySpan<double> values) => inner.Write(to, offset, values);
+    public virtual void Write(Storage to, long offset, ReadOnlySpan<int> values) => inner.Write(to, offset, values);
+    public virtual void Read(Storage from, long offset, Span<float> values) => inner.Read(from, offset, values);
+    public virtual void Read(Storage from, long offset, Span<double> values) => inner.Read(from, offset, values);
+    public virtual void Read(Storage from, long offset, Span<int> values) => inner.Read(from, offset, values);
+    public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
+    public virtual void Copy(Matrix from, Matrix to) => inner.Copy(from, to);
+
+    public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
+
+    public virtual void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate) =>
+        inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
+
+    public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
+        inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
+
+    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) => inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
+
+    public virtual void Add(Matrix a, Matrix b, Matrix c) => inner.Add(a, b, c);
+    public virtual void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate) => inner.Multiply(a, b, c, accumulate);
+    public virtual void Scale(Matrix a, double factor, Matrix c, bool accumulate) => inner.Scale(a, factor, c, accumulate);
+    public virtual void Activate(Activation kind, Matrix x, Matrix y) => inner.Activate(kind, x, y);
+    public virtual void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) => inner.ActivateBackward(kind, x, dy, dx, accumulate);
+    public virtual void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y) => inner.Gated(kind, gate, linear, y);
+
+    public virtual void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) =>
+        inner.GatedBackward(kind, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear);
+
+    public virtual void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate) => inner.Dropout(x, rate, stream, y, accumulate);
+
+    public virtual void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate) =>
+        inner.Rotary(x, cosines, sines, headWidth, inverse, y, accumulate);
+
+    public virtual void Softmax(Matrix x, Matrix y) => inner.Softmax(x, y);
+    public virtual void SoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate) => inner.SoftmaxBackward(y, dy, dx, accumulate);
+    public virtual void LogSoftmax(Matrix x, Matrix y) => inner.LogSoftmax(x, y);
+    public virtual void LogSoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate) => inner.LogSoftmaxBackward(y, dy, dx, accumulate);
+    public virtual void LogSumExp(Matrix x, Matrix y) => inner.LogSumExp(x, y);
+    public virtual void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate) => inner.LogSumExpBackward(x, y, dy, dx, accumulate);
+    public virtual void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) => inner.RmsNorm(x, weight, epsilon, y, scale);
+
+    public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight) =>
+        inner.RmsNormBackward(x, weight, scale, dy, dx, accumulateX, dWeight, accumulateWeight);
+
+    public virtual void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics) => inner.LayerNorm(x, weight, bias, epsilon, y, statistics);
+
+    public virtual void LayerNormBackward(
+        Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters) =>
+        inner.LayerNormBackward(x, weight, statistics, dy, dx, accumulateX, dWeight, dBias, accumulateParameters);
+
+    public virtual void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums) =>
+        inner.CrossEntropy(logits, labels, smoothing, losses, logSums);
+
+    public virtual void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate) =>
+        inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
+
+    public virtual void SumRows(Matrix x, Matrix y, bool accumulate) => inner.SumRows(x, y, accumulate);
+    public virtual void SumColumns(Matrix x, Matrix y, bool accumulate) => inner.SumColumns(x, y, accumulate);
+    public virtual void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate) => inner.ScaleRows(x, s, y, accumulate);
+    public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);
+
+    public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y) =>
+        inner.Attention(shape, q, k, v, bias, pad, probabilities, y);
+
+    public virtual void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
+        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias) => inner.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+
+    public virtual void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate) => inner.GatherRows(x, rows, y, accumulate);
+    public virtual void ScatterAddRows(Matrix x, Indices rows, Matrix y) => inner.ScatterAddRows(x, rows, y);
+    public virtual void GatherColumns(Matrix x, Indices columns, Matrix y) => inner.GatherColumns(x, columns, y);
+    public virtual void ScatterAddColumns(Matrix x, Indices columns, Matrix y) => inner.ScatterAddColumns(x, columns, y);
+    public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) => inner.AdamW(parameter, gradient, first, second, step);
+
+    public virtual void Dispose()
+    {
+        inner.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,110 @@
+using Xunit;
+
+namespace SparseExperts.Tests.EndToEnd;
+
+/// <summary>Every refusal is one line on standard error, exit code 2, and leaves the disk as it was.</summary>
+public sealed class BadInputTests
+{
+    public static TheoryData<string, string> Refusals() => new()
+    {
+        { "train --steps x", "--steps" },
+        { "train --steps 0", "--steps 0: at least 1" },
+        { "train --steps 5 --minutes 1", "--steps and --minutes: give one of them" },
+        { "train --minutes -1", "--minutes -1: a positive number" },
+        { "train --preset huge", "preset 'huge': unknown; choose one of tiny, default" },
+        { "train --experts 1", "experts 1: between 2 and 4096" },
+        { "train --experts 0", "--experts 0: at least 2" },
+        { "train --dense --experts 4", "--dense and --experts: give one of them" },
+        { "train --capacity-factor 0", "capacity factor 0: a positive number" },
+        { "train --backend cuda9", "--backend cuda9: unknown; choose one of cpu, scalar" },
+        { "train --threads -2", "--threads -2: between 1 and 1024" },
+        { "train --text nowhere.txt", "nowhere.txt: cannot be read (no such file or folder)" },
+        { "train --text empty.txt", "empty.txt: the text is empty" },
+        { "train --text short.txt", "short.txt: 30 bytes are too few" },
+        { "train --checkpoint-every 0", "--checkpoint-every 0: at least 1 step" },
+        { "train --width 30", "width 30 with head width 16" },
+        { "train --nonsense", "--nonsense" },
+        { "train --resume nowhere", "nowhere: no such folder" },
+        { "train --resume .", "holds no run (no config.json)" },
+        { "train --resume nowhere --steps 5", "--steps: not with --resume" },
+        { "train --out occupied", "occupied: exists and is not empty" },
+        { "train --out occupied --force", "holds no run (no config.json), so --force does not touch it" },
+        { "evaluate nowhere", "nowhere: no such folder" },
+        { "generate nowhere --bytes 0", "--bytes 0: between 1 and" },
+        { "report nowhere", "nowhere: no such folder" },
+        { "frobnicate", "frobnicate" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Refusals))]
+    public void A_wrong_call_is_refused_with_one_line(string call, string expected)
+    {
+        using var workspace = new Workspace();
+        File.WriteAllBytes(workspace.At("empty.txt"), []);
+        File.WriteAllText(workspace.At("short.txt"), new string('a', 30));
+        Directory.CreateDirectory(workspace.At("occupied"));
+        File.WriteAllText(workspace.At("occupied/diary.txt"), "mine");
+        var before = Files(workspace.Folder);
+
+        var arguments = call.Split(' ').Select(word => word is "nowhere" or "occupied" or "." || word.EndsWith(".txt", StringComparison.Ordinal) ? workspace.At(word) : word);
+        var result = MoeCommand.Run([.. arguments]);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(expected, result.Error);
+        Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
+        Assert.Equal(before, Files(workspace.Folder));
+    }
+
+    [Fact]
+    public void A_run_is_not_overwritten_without_force()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "2")).ExitCode);
+        var before = workspace.CheckpointHash("run");
+        Assert.Equal(2, MoeCommand.Run(workspace.Tiny("run", "--steps", "3")).ExitCode);
+        Assert.Equal(before, workspace.CheckpointHash("run"));
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "3", "--force")).ExitCode);
+        Assert.NotEqual(before, workspace.CheckpointHash("run"));
+    }
+
+    [Theory]
+    [InlineData("truncated", "damaged")]
+    [InlineData("garbage", "damaged")]
+    [InlineData("renamed", "no tensor 'embedding'")]
+    [InlineData("reshaped", "the model needs F32 [256, 32]")]
+    [InlineData("state", "state.json: not a usable checkpoint state")]
+    [InlineData("config", "config.json: not a usable run configuration")]
+    [InlineData("text", "is not the text that the run")]
+    public void A_damaged_run_is_refused_with_one_line(string damage, string expected)
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "2")).ExitCode);
+        var checkpoint = Directory.GetDirectories(workspace.At("run/checkpoints")).Single();
+        var model = Path.Combine(checkpoint, "model.safetensors");
+        var bytes = File.ReadAllBytes(model);
+        switch (damage)
+        {
+            case "truncated": File.WriteAllBytes(model, bytes[..^100]); break;
+            case "garbage": File.WriteAllBytes(model, [.. Enumerable.Repeat((byte)0xFF, 500)]); break;
+            case "renamed": Replace("\"embedding\"", "\"embeddinh\""); break;
+            case "reshaped": Replace("[256,32]", "[32,256]"); break;
+            case "state": File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{\"format\": 1"); break;
+            case "config": File.WriteAllText(workspace.At("run/config.json"), "[]"); break;
+            case "text": File.AppendAllText(workspace.TextPath, "more"); break;
+        }
+        var result = MoeCommand.Run(["evaluate", workspace.At("run")]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(expected, result.Error);
+        Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
+
+        void Replace(string from, string to)
+        {
+            var text = System.Text.Encoding.Latin1.GetString(bytes);
+            var at = text.IndexOf(from, StringComparison.Ordinal);
+            Assert.True(at > 0);
+            File.WriteAllBytes(model, System.Text.Encoding.Latin1.GetBytes(text.Remove(at, from.Length).Insert(at, to)));
+        }
+    }
+
+    static string[] Files(string folder) => [.. Directory.GetFileSystemEntries(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+}

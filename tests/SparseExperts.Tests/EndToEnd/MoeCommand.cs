@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace SparseExperts.Tests.EndToEnd;
+
+/// <summary>The command as a user runs it: a process with arguments, an exit code and two streams.</summary>
+static partial class MoeCommand
+{
+    public sealed record Result(int ExitCode, string Output, string Error);
+
+    public static Result Run(string[] arguments, params (string Name, string Value)[] environment)
+    {
+        using var process = Start(arguments, environment);
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new(process.ExitCode, output, error.Result);
+    }
+
+    public static Process Start(string[] arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "moe.dll"), .. arguments]) start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    /// <summary>SIGINT, as Ctrl-C sends it.</summary>
+    public static void Interrupt(Process process) => Kill(process.Id, 2);
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}
+
+/// <summary>A folder of its own with a small text, gone at the end.</summary>
+sealed class Workspace : IDisposable
+{
+    public Workspace()
+    {
+        Folder = Directory.CreateTempSubdirectory("sparse-experts-").FullName;
+        TextPath = Path.Combine(Folder, "text.txt");
+        var line = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.\n";
+        File.WriteAllText(TextPath, string.Concat(Enumerable.Range(0, 60).Select(i => $"{i}. {line}")));
+    }
+
+    public string Folder { get; }
+    public string TextPath { get; }
+    public string At(string name) => Path.Combine(Folder, name);
+
+    /// <summary>Arguments of a training of seconds.</summary>
+    public string[] Tiny(string run, params string[] more) => ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more.Contains("--threads") ? more : [.. more, "--threads", "1"]];
+
+    /// <summary>SHA-256 over every file of the newest checkpoint.</summary>
+    public string CheckpointHash(string run)
+    {
+        var newest = Directory.GetDirectories(At($"{run}/checkpoints")).Order(StringComparer.Ordinal).Last();
+        var all = Directory.GetFiles(newest).Order(StringComparer.Ordinal).SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
+        return Path.GetFileName(newest) + " " + Convert.ToHexString(SHA256.HashData([.. all]));
+    }
+
+    public void Dispose() => Directory.Delete(Folder, true);
+}

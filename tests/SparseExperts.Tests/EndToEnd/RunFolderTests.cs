@@ -1,0 +1,84 @@
+using System.Text.Json;
+using Xunit;
+
+namespace SparseExperts.Tests.EndToEnd;
+
+public sealed class RunFolderTests
+{
+    [Fact]
+    public void A_run_folder_holds_configuration_metrics_checkpoint_and_report()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "40")).ExitCode);
+        var metrics = File.ReadLines(workspace.At("run/metrics.jsonl")).Select(l => JsonDocument.Parse(l).RootElement).ToArray();
+        Assert.True(metrics[^1].GetProperty("held_out_bits_per_byte").GetDouble() is > 0 and < 8.5);
+        Assert.Equal(40, metrics[^1].GetProperty("step").GetInt64());
+        Assert.All(metrics[..^1], m => Assert.True(m.GetProperty("train_bits_per_byte").GetDouble() > 0 && m.GetProperty("tokens_per_second").GetDouble() > 0));
+        Assert.Equal(4, metrics[0].GetProperty("load")[0].GetArrayLength());
+        Assert.Equal(40, JsonDocument.Parse(File.ReadAllText(workspace.At("run/config.json"))).RootElement.GetProperty("training").GetProperty("steps").GetInt64());
+        Assert.Contains("<svg", File.ReadAllText(workspace.At("run/report.html")));
+    }
+
+    [Fact]
+    public void Json_lines_are_the_metrics()
+    {
+        using var workspace = new Workspace();
+        var result = MoeCommand.Run(workspace.Tiny("run", "--steps", "20", "--json"));
+        Assert.Equal(File.ReadAllText(workspace.At("run/metrics.jsonl")), result.Output);
+    }
+
+    [Fact]
+    public void Bytes_that_are_not_text_train_too()
+    {
+        using var workspace = new Workspace();
+        File.WriteAllBytes(workspace.TextPath, [.. Enumerable.Range(0, 4000).Select(i => (byte)(i * 7919 >> 3))]);
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "3")).ExitCode);
+    }
+
+    [Fact]
+    public void A_folder_of_texts_is_read_in_ordinal_order()
+    {
+        using var workspace = new Workspace();
+        Directory.CreateDirectory(workspace.At("texts"));
+        File.WriteAllText(workspace.At("texts/b.txt"), new string('b', 500));
+        File.WriteAllText(workspace.At("texts/a.txt"), new string('a', 500));
+        File.WriteAllText(workspace.At("texts/notes.md"), "left out, because there are .txt files");
+        var text = SparseExperts.Data.ByteText.Load(workspace.At("texts"), 64);
+        Assert.Equal(1000, text.Length);
+        Assert.Equal(((byte)'a', (byte)'b'), (text.Train[0], text.HeldOut[^1]));
+    }
+
+    [Fact]
+    public void A_trained_model_evaluates_and_generates_the_same_way_twice()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "30")).ExitCode);
+        string[] generate = ["generate", workspace.At("run"), "--prompt", "It was ", "--bytes", "20", "--seed", "3"];
+        var first = MoeCommand.Run(generate);
+        Assert.Equal(first, MoeCommand.Run(generate));
+        Assert.StartsWith("It was ", first.Output);
+        var evaluated = JsonDocument.Parse(MoeCommand.Run(["evaluate", workspace.At("run"), "--json"]).Output).RootElement.GetProperty("bits_per_byte").GetDouble();
+        var logged = JsonDocument.Parse(File.ReadLines(workspace.At("run/metrics.jsonl")).Last()).RootElement.GetProperty("held_out_bits_per_byte").GetDouble();
+        Assert.Equal(logged, evaluated);
+    }
+
+    [Theory]
+    [InlineData("--dense")]
+    [InlineData("--optimizer", "adafactor")]
+    [InlineData("--experts", "7", "--capacity-factor", "0.5")]
+    public void Every_kind_of_training_learns(params string[] options)
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", ["--steps", "60", .. options])).ExitCode);
+        var bits = File.ReadLines(workspace.At("run/metrics.jsonl")).Select(l => JsonDocument.Parse(l).RootElement)
+            .Where(m => m.TryGetProperty("train_bits_per_byte", out _)).Select(m => m.GetProperty("train_bits_per_byte").GetDouble()).ToArray();
+        Assert.True(bits[^1] < bits[0] - 0.5, $"from {bits[0]} to {bits[^1]}");
+    }
+
+    [Fact]
+    public void The_published_recipe_runs()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(["train", "--preset", "switch", "--steps", "3", "--batch", "2", "--text", workspace.TextPath, "--out", workspace.At("run")]).ExitCode);
+    }
+}

@@ -1,0 +1,136 @@
+using SparseExperts.Autograd;
+using SparseExperts.Cpu;
+using SparseExperts.Models;
+using SparseExperts.Ops;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Tests.Models;
+
+public sealed class LanguageModelTests
+{
+    static readonly ModelConfig Small = new()
+    {
+        Vocabulary = 11, Context = 6, Width = 8, HeadWidth = 4, Layers = 2, Hidden = 12, Experts = 3, CapacityFactor = 1.5, EvalCapacityFactor = 3, MinimumCapacity = 1, ZLoss = 0.1,
+    };
+
+    public static TheoryData<string> Variants() => ["rotary", "t5", "rms", "dense", "every-other", "dropout", "jitter", "switch-init"];
+
+    static ModelConfig Variant(string name) => name switch
+    {
+        "t5" => Small with { Positions = Positions.T5Relative },
+        "rms" => Small with { Normalisation = Normalisation.RmsNorm, Activation = Activation.Silu },
+        "dense" => Small with { Experts = 0 },
+        "every-other" => Small with { SparseEvery = 2 },
+        "dropout" => Small with { Dropout = 0.2, ExpertDropout = 0.3 },
+        "jitter" => Small with { RouterJitter = 0.1, GroupSize = 6 },
+        "switch-init" => Small with { Initialisation = Initialisation.Switch },
+        _ => Small,
+    };
+
+    /// <summary>
+    /// Every parameter against central differences of the whole model in double. With step h the difference quotient errs by about
+    /// h²·f'''/6 + u·|f|/h; two steps h and h/2 measure the first, so the tolerance is their disagreement plus the second.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void Gradients_of_the_whole_model_match_central_differences(string variant)
+    {
+        using var backend = new ScalarBackend<Float64>();
+        var tape = new Tape(backend);
+        var model = new LanguageModel(tape, Variant(variant), 5);
+        int[] ids = [1, 4, 2, 2, 9, 0, 7, 3, 3, 10, 5, 1], labels = [4, 2, 2, 9, 0, -100, 3, 3, 10, 5, 1, 6];
+        var loss = Loss();
+        tape.Backward(loss);
+        var gradients = model.Parameters.Select(p => backend.ToDoubles(p.Gradient)).ToArray();
+        tape.Reset();
+
+        for (var p = 0; p < model.Parameters.Count; p++)
+            for (var i = 0; i < gradients[p].Length; i += 1 + gradients[p].Length / 7)
+            {
+                double coarse = Slope(p, i, 2e-4), fine = Slope(p, i, 1e-4);
+                var tolerance = Math.Abs(coarse - fine) + 1e-11;
+                Assert.True(Math.Abs(gradients[p][i] - fine) <= tolerance, $"{model.Parameters[p].Name}[{i}]: {gradients[p][i]:R}, differences {fine:R} ± {tolerance:R}");
+            }
+
+        Tensor Loss()
+        {
+            var result = model.Forward(ids, 2, true, new(5, 1));
+            var entropy = tape.SumColumn(tape.CrossEntropy(result.Logits, tape.Upload(labels), 0.1), 0.1);
+            return result.AuxiliaryLoss is null ? entropy : tape.Add(entropy, result.AuxiliaryLoss);
+        }
+
+        double Slope(int p, int i, double h)
+        {
+            double At(double shift)
+            {
+                var value = model.Parameters[p].Value;
+                var numbers = backend.ToDoubles(value);
+                numbers[i] += shift;
+                backend.Write(value, numbers);
+                var result = backend.ToDoubles(Loss().Value)[0];
+                tape.Reset();
+                numbers[i] -= shift;
+                backend.Write(value, numbers);
+                return result;
+            }
+            return (At(h) - At(-h)) / (2 * h);
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    public void A_tokens_logits_do_not_change_with_the_batch_around_it(int experts)
+    {
+        using var backend = new CpuBackend(2);
+        var tape = new Tape(backend) { Recording = false };
+        var model = new LanguageModel(tape, new ModelConfig { Context = 32, Layers = 2, Experts = experts, EvalCapacityFactor = 1000 }, 1);
+        int[] sequence = [.. Enumerable.Range(0, 32).Select(i => i * 37 % 256)], other = [.. Enumerable.Range(0, 96).Select(i => i * 91 % 256)];
+        var alone = backend.ToArray(model.Forward(sequence, 1, false, default).Logits.Value);
+        var among = backend.ToArray(model.Forward([.. other, .. sequence], 4, false, default).Logits.Value.RowRange(96, 32));
+        var shorter = backend.ToArray(model.Forward(sequence[..17], 1, false, default).Logits.Value);
+        Assert.Equal(alone.Select(BitConverter.SingleToInt32Bits), among.Select(BitConverter.SingleToInt32Bits));
+        Assert.Equal(alone[..shorter.Length].Select(BitConverter.SingleToInt32Bits), shorter.Select(BitConverter.SingleToInt32Bits));
+    }
+
+    [Fact]
+    public void A_later_byte_never_changes_an_earlier_prediction()
+    {
+        using var backend = new CpuBackend(1);
+        var tape = new Tape(backend) { Recording = false };
+        var model = new LanguageModel(tape, new ModelConfig { Context = 40, Layers = 2, Experts = 4, EvalCapacityFactor = 1000, Positions = Positions.T5Relative }, 1);
+        int[] one = [.. Enumerable.Range(0, 40)], two = [.. one[..39], 200];
+        var first = backend.ToArray(model.Forward(one, 1, false, default).Logits.Value.RowRange(0, 39));
+        var second = backend.ToArray(model.Forward(two, 1, false, default).Logits.Value.RowRange(0, 39));
+        Assert.Equal(first, second);
+    }
+
+    [Fact]
+    public void The_dense_twin_meets_as_many_numbers_a_token_as_the_sparse_model_less_the_router()
+    {
+        using var backend = new CpuBackend(1);
+        var config = new ModelConfig { Experts = 8 };
+        var sparse = new LanguageModel(new Tape(backend), config, 0);
+        var dense = new LanguageModel(new Tape(backend), config with { Experts = 0 }, 0);
+        Assert.Equal(dense.ActiveParameterCount, sparse.ActiveParameterCount - config.Layers * config.Width * config.Experts);
+        Assert.Equal(dense.ParameterCount, dense.ActiveParameterCount);
+    }
+
+    [Fact]
+    public void A_steady_step_allocates_nothing_that_grows_with_the_model()
+    {
+        long Allocated(int hidden)
+        {
+            using var backend = new CpuBackend(1);
+            var trainer = new SparseExperts.Training.Trainer(backend, new ModelConfig { Context = 16, Layers = 1, Experts = 4, Hidden = hidden }, new() { Batch = 2, Steps = 100 });
+            var text = SparseExperts.Data.ByteText.FromBytes("text", [.. Enumerable.Range(0, 4000).Select(i => (byte)(i % 97))], 16);
+            for (var i = 0; i < 5; i++) trainer.Train(text, 0, false);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 5; i++) trainer.Train(text, 0, false);
+            return (GC.GetAllocatedBytesForCurrentThread() - before) / 5;
+        }
+        long small = Allocated(64), large = Allocated(1024);
+        Assert.True(large <= small + 256, $"{small} bytes a step with hidden 64, {large} with 1024");
+    }
+}

@@ -1,0 +1,81 @@
+using SparseExperts.Cpu;
+using SparseExperts.Data;
+using SparseExperts.Models;
+using SparseExperts.Routing;
+using SparseExperts.Training;
+using Xunit;
+
+namespace SparseExperts.Tests.Models;
+
+public sealed class TrainerTests
+{
+    static readonly ModelConfig Model = new() { Context = 16, Width = 16, Layers = 1, Hidden = 16, Experts = 2 };
+    static readonly ByteText Text = ByteText.FromBytes("text", [.. Enumerable.Range(0, 4000).Select(i => (byte)(i % 97))], 16);
+
+    [Fact]
+    public void A_batch_whose_gradient_is_not_finite_is_skipped_and_leaves_the_parameters_alone()
+    {
+        using var backend = new CpuBackend(1);
+        var trainer = new Trainer(backend, Model with { Experts = 0 }, new() { Batch = 2, Steps = 10 });
+        trainer.Train(Text, 0);
+        var norm = trainer.Model.Parameters.Single(p => p.Name == "norm.weight");
+        var healthy = backend.ToArray(norm.Value);
+        backend.Fill(norm.Value, float.PositiveInfinity);
+        var other = trainer.Model.Parameters.Single(p => p.Name == "embedding");
+        var before = backend.ToArray(other.Value);
+        var result = trainer.Train(Text, 0.1);
+        Assert.True(result.Skipped);
+        Assert.Equal((2, 1), (trainer.Step, trainer.Skipped));
+        Assert.Equal(before, backend.ToArray(other.Value));
+        backend.Write(norm.Value, healthy);
+        Assert.False(trainer.Train(Text, 0.2).Skipped);
+    }
+
+    [Fact]
+    public void NaN_router_scores_are_an_error_that_names_token_and_layer()
+    {
+        using var backend = new CpuBackend(1);
+        var trainer = new Trainer(backend, Model, new() { Batch = 2, Steps = 10 });
+        backend.Fill(trainer.Model.Parameters.Single(p => p.Name == "blocks.0.router").Value, float.NaN);
+        var error = Assert.Throws<RoutingException>(() => trainer.Train(Text, 0));
+        Assert.StartsWith("blocks.0: router score of token 0 for expert 0 is NaN", error.Message);
+    }
+
+    [Fact]
+    public void The_data_of_a_step_depend_on_seed_and_step_alone()
+    {
+        int[] a = new int[64], b = new int[64], labels = new int[64];
+        Text.Sample(3, 17, 4, 16, a, labels);
+        Text.Sample(3, 17, 4, 16, b, labels);
+        Assert.Equal(a, b);
+        Assert.Equal(a[1..16], labels[..15]);
+        Text.Sample(3, 18, 4, 16, b, labels);
+        Assert.NotEqual(a, b);
+        Assert.All(b, id => Assert.InRange(id, 0, 96));
+    }
+
+    [Fact]
+    public void The_last_twentieth_of_the_bytes_is_held_out_and_never_sampled()
+    {
+        var bytes = new byte[2000];
+        for (var i = 1900; i < 2000; i++) bytes[i] = 1;
+        var text = ByteText.FromBytes("text", bytes, 16);
+        Assert.Equal((1900, 100), (text.TrainLength, text.HeldOut.Length));
+        int[] inputs = new int[16 * 64], labels = new int[16 * 64];
+        for (var step = 0; step < 200; step++)
+        {
+            text.Sample(1, step, 64, 16, inputs, labels);
+            Assert.DoesNotContain(1, inputs);
+            Assert.DoesNotContain(1, labels);
+        }
+    }
+
+    [Fact]
+    public void Warm_up_ends_at_the_peak_and_the_cosine_at_its_floor()
+    {
+        var config = new TrainingConfig { Steps = 1000, Rate = 2, WarmUp = 10, Floor = 0.1 };
+        Assert.Equal(0.2, Schedules.Rate(config, 0, 0), 12);
+        Assert.Equal(2, Schedules.Rate(config, 9, 0), 12);
+        Assert.Equal(0.2, Schedules.Rate(config, 999, 1), 12);
+    }
+}
