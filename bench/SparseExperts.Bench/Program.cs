@@ -1,4 +1,5 @@
 using System.CommandLine;
+using BenchmarkDotNet.Running;
 using SparseExperts.Bench;
 
 var results = new Option<string>("--results") { DefaultValueFactory = _ => "headline.jsonl", Description = "File of finished trainings; those in it are not repeated." };
@@ -9,4 +10,21 @@ var seeds = new Option<int>("--seeds") { DefaultValueFactory = _ => 3, Descripti
 var threads = new Option<int>("--threads") { DefaultValueFactory = _ => 0, Description = "Threads; the numbers do not depend on them." };
 var headline = new Command("headline", "Sparse models against their dense twin at equal steps: the README's table.") { results, steps, width, experts, seeds, threads };
 headline.SetAction(parsed => Headline.Run(parsed.GetValue(results)!, parsed.GetValue(steps), parsed.GetValue(width), parsed.GetValue(experts)!, parsed.GetValue(seeds), parsed.GetValue(threads)));
-return new RootCommand("Benchmarks of SparseExperts.") { headline }.Parse(args).Invoke();
+
+var rounds = new Option<int>("--rounds") { DefaultValueFactory = _ => 3, Description = "Rounds; the best of each counts." };
+var peerSteps = new Option<int>("--steps") { DefaultValueFactory = _ => 600, Description = "Steps a round; the peer takes a third." };
+var peerThreads = new Option<int>("--threads") { DefaultValueFactory = _ => 2, Description = "Threads of both." };
+var python = new Option<string>("--python") { DefaultValueFactory = _ => "/usr/bin/python3", Description = "Interpreter that has PyTorch." };
+var script = new Option<string>("--script") { DefaultValueFactory = _ => "bench/peers/switch_lm.py", Description = "The peer." };
+var peer = new Command("peer", "Training throughput beside PyTorch's, in one run.") { rounds, peerSteps, peerThreads, python, script };
+peer.SetAction(parsed => PeerStep.Run(parsed.GetValue(rounds), parsed.GetValue(peerSteps), parsed.GetValue(peerThreads), parsed.GetValue(python)!, parsed.GetValue(script)!));
+
+var minutes = new Option<double>("--minutes") { DefaultValueFactory = _ => 2, Description = "Training time of every candidate." };
+var search = new Command("search", "The small search behind the default preset.") { minutes };
+search.SetAction(parsed => Search.Run(parsed.GetValue(minutes)));
+
+var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
+var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
+micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
+
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, micro }.Parse(args).Invoke();

@@ -67,7 +67,7 @@ static class NormCards
         var one = Enumerable.Repeat(1.0, 5).ToArray();
         return new(op)
         {
-            Inputs = [new("x", 1, 5, row) { Differentiable = true }, new("w", 1, 5, one) { Differentiable = true }, new("b", 1, 5, one) { Differentiable = true }],
+            Inputs = [.. from name in op == "RmsNorm" ? (string[])["x", "w"] : ["x", "w", "b"] select new OpInput(name, 1, 5, name == "x" ? row : one) { Differentiable = true }],
             Outputs = [new("y", 1, 5), new("scale", 1, op == "RmsNorm" ? 1 : 2) { Saved = true }],
             Parameters = new Dictionary<string, object> { ["epsilon"] = epsilon },
         };

@@ -16,14 +16,14 @@ public sealed class OpCall(IBackend backend, OpCase @case)
     public Matrix this[string name]
     {
         get => _views.TryGetValue(name, out var view) ? view : throw new KeyNotFoundException($"{@case}: no matrix '{name}'; there are {string.Join(", ", _views.Keys)}");
-        internal set => _views[name] = value;
+        set => _views[name] = value;
     }
 
     /// <summary>A matrix that the case may leave out.</summary>
     public Matrix? Optional(string name) => _views.TryGetValue(name, out var view) ? view : null;
 
     public Indices Indices(string name) => _integers[name];
-    internal void Bind(string name, Indices indices) => _integers[name] = indices;
+    public void Bind(string name, Indices indices) => _integers[name] = indices;
 
     public T Get<T>(string parameter) => (T)@case.Parameters[parameter];
     public bool Flag(string parameter) => Get<bool>(parameter);
