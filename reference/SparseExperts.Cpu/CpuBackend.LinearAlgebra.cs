@@ -5,12 +5,16 @@ public sealed unsafe partial class CpuBackend
     /// <summary>Below this many operations a second thread costs more than it brings.</summary>
     const double WorthForking = 4e5;
 
+    /// <summary>From this many on, parts are smaller than shares, so that a thread that was held up leaves less behind.</summary>
+    const double ManyParts = 8e6;
+
     public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
         Check.Gemm(this, "Gemm", a, transposeA, b, transposeB, c);
         var product = ProductOf(a, transposeA, b, transposeB, c, accumulate);
         if (product.Work < WorthForking || Workers.Count == 1) { product.Run(); return; }
-        Workers.Run(Workers.Count, new SplitJob { Whole = product, Parts = Workers.Count });
+        var parts = product.Work < ManyParts ? Workers.Count : 2 * Workers.Count;
+        Workers.Run(parts, new SplitJob { Whole = product, Parts = parts });
     }
 
     public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)

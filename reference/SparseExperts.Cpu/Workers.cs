@@ -7,8 +7,9 @@ namespace SparseExperts.Cpu;
 interface IJob { void Run(int part); }
 
 /// <summary>
-/// Fork and join over persistent threads. A worker spins for a moment before it sleeps, because the ops of a small model follow each
-/// other within microseconds. Parts are taken one by one; since they never share an output, who takes which does not matter.
+/// Fork and join over persistent threads. Parts are taken one by one, and the caller takes them too, so a worker that gets no processor
+/// delays nobody. A worker spins for a moment before it sleeps, because the ops of a small model follow each other within microseconds.
+/// Since parts never share an output, who takes which does not matter.
 /// </summary>
 sealed unsafe class Workers : IDisposable
 {
@@ -16,11 +17,11 @@ sealed unsafe class Workers : IDisposable
     static readonly long SpinTicks = Stopwatch.Frequency / 4000;      // 250 µs
 
     readonly Thread[] _threads;
-    readonly SemaphoreSlim _wake = new(0);
+    readonly object _gate = new();
     delegate*<void*, int, void> _call;
     void* _job;
-    int _parts, _next, _sleeping;
-    volatile int _generation, _running;
+    int _parts, _done, _sleeping;
+    long _ticket;               // number of the job in the upper half, the next part in the lower
     volatile bool _stop;
 
     public Workers(int threads)
@@ -43,24 +44,32 @@ sealed unsafe class Workers : IDisposable
         _call = &Invoke<TJob>;
         _job = &job;
         _parts = parts;
-        Volatile.Write(ref _next, 0);
-        _running = _threads.Length;
-        _generation++;
-        Interlocked.MemoryBarrier();
-        if (Volatile.Read(ref _sleeping) is > 0 and var asleep) _wake.Release(asleep);
-        TakeParts();
-        for (var spins = 0; _running != 0; spins++)
+        _done = 0;
+        var number = Number(_ticket) + 1;
+        Interlocked.Exchange(ref _ticket, (long)number << 32);      // opens the job; a full fence, so a worker about to sleep sees it or is seen
+        if (Volatile.Read(ref _sleeping) > 0) Wake();
+        TakeParts(number);
+        for (var spins = 0; Volatile.Read(ref _done) != parts; spins++)
         {
             if (spins < PatientSpins) Thread.SpinWait(1);
             else Thread.Yield();                                    // the other thread waits for a processor: let it have this one
         }
+        Interlocked.Exchange(ref _ticket, ((long)number << 32) | int.MaxValue);     // closes it: who comes late finds no part
     }
 
     static void Invoke<TJob>(void* job, int part) where TJob : unmanaged, IJob => Unsafe.AsRef<TJob>(job).Run(part);
 
-    void TakeParts()
+    static int Number(long ticket) => (int)(ticket >> 32);
+
+    /// <summary>Takes parts of one job as long as there are any. The exchange fails when the job was closed in between.</summary>
+    void TakeParts(int number)
     {
-        for (int part; (part = Interlocked.Increment(ref _next) - 1) < _parts;) _call(_job, part);
+        while (Volatile.Read(ref _ticket) is var ticket && Number(ticket) == number && (int)ticket < _parts)
+        {
+            if (Interlocked.CompareExchange(ref _ticket, ticket + 1, ticket) != ticket) continue;
+            _call(_job, (int)ticket);
+            Interlocked.Increment(ref _done);
+        }
     }
 
     void Serve()
@@ -68,31 +77,35 @@ sealed unsafe class Workers : IDisposable
         for (var seen = 0; ;)
         {
             var start = Stopwatch.GetTimestamp();
-            for (var spins = 1; _generation == seen && !_stop; spins++)
+            for (var spins = 1; Number(Volatile.Read(ref _ticket)) == seen && !_stop; spins++)
             {
                 Thread.SpinWait(8);
-                if (spins % 256 == 0) Thread.Yield();
-                if (spins % 64 == 0 && Stopwatch.GetTimestamp() - start > SpinTicks) { Sleep(seen); start = Stopwatch.GetTimestamp(); }
+                if (spins % 64 == 0 && Stopwatch.GetTimestamp() - start > SpinTicks) Sleep(seen);
             }
             if (_stop) return;
-            seen = _generation;
-            TakeParts();
-            Interlocked.Decrement(ref _running);
+            seen = Number(Volatile.Read(ref _ticket));
+            TakeParts(seen);
         }
     }
 
     void Sleep(int seen)
     {
-        Interlocked.Increment(ref _sleeping);
-        if (_generation == seen && !_stop) _wake.Wait();
+        Interlocked.Increment(ref _sleeping);                   // a full fence: whoever opens a job after our look at the ticket sees us
+        lock (_gate)
+            while (Number(Volatile.Read(ref _ticket)) == seen && !_stop) Monitor.Wait(_gate);
         Interlocked.Decrement(ref _sleeping);
+    }
+
+    /// <summary>Wakes all sleepers. Not by permits of a semaphore: a worker that is done could take the permit of one that has not woken yet.</summary>
+    void Wake()
+    {
+        lock (_gate) Monitor.PulseAll(_gate);
     }
 
     public void Dispose()
     {
         _stop = true;
-        _wake.Release(Count);
+        Wake();
         foreach (var thread in _threads) thread.Join();
-        _wake.Dispose();
     }
 }

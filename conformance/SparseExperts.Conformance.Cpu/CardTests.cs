@@ -1,0 +1,115 @@
+using System.Runtime.CompilerServices;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Conformance.Cpu;
+
+/// <summary>That the cards cover the contract and describe themselves.</summary>
+public sealed class CardTests
+{
+    [Fact]
+    public void Every_op_of_the_contract_is_exercised_by_a_card()
+    {
+        var called = new HashSet<string>();
+        foreach (var card in OpCards.All)
+            foreach (var seed in Enumerable.Range(0, 3)) OpRunner.Run(new Recorder(called), card, card.Sample(new Random(seed), 4));
+        var ops = typeof(IBackend).GetInterfaces().Where(family => family != typeof(IDisposable)).SelectMany(family => family.GetMethods()).Select(method => method.Name);
+        var missing = ops.Concat([nameof(IBackend.Fill), nameof(IBackend.Copy)]).Where(op => !called.Contains(op)).ToArray();
+        Assert.True(missing.Length == 0, $"no card calls {string.Join(", ", missing)}; add one in reference/SparseExperts.Abstractions/Cards");
+    }
+
+    [Fact]
+    public void Every_card_is_complete()
+    {
+        Assert.Distinct(OpCards.All.Select(card => card.Name));
+        foreach (var card in OpCards.All)
+        {
+            foreach (var text in (string[])[card.Family, card.Formula, card.Gradient, card.Source, card.SpecialValues]) Assert.False(string.IsNullOrWhiteSpace(text), card.Name);
+            Assert.NotEmpty(card.Errors);
+        }
+    }
+
+    [Fact]
+    public void A_case_names_its_shapes_and_parameters() =>
+        Assert.Equal("Softmax(x 1×3 → y 1×3; accumulate=no, padding=0)", OpCards.Named("Softmax").Edges.Last().ToString());
+
+    /// <summary>Notes which ops are called.</summary>
+    sealed class Recorder(HashSet<string> called) : DelegatingBackend(new ScalarBackend<Float32>())
+    {
+        void Note([CallerMemberName] string op = "") => called.Add(op);
+
+        public override void Fill(Matrix matrix, double value) { Note(); base.Fill(matrix, value); }
+        public override void Copy(Matrix from, Matrix to) { Note(); base.Copy(from, to); }
+        public override void Gemm(Matrix a, bool ta, Matrix b, bool tb, Matrix c, bool add) { Note(); base.Gemm(a, ta, b, tb, c, add); }
+        public override void GemmBatched(Batch a, bool ta, Batch b, bool tb, Batch c, bool add) { Note(); base.GemmBatched(a, ta, b, tb, c, add); }
+        public override void GemmGrouped(Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets, bool add) { Note(); base.GemmGrouped(a, b, tb, c, offsets, add); }
+        public override void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool add) { Note(); base.GemmGroupedOuter(a, c, b, offsets, add); }
+        public override void Add(Matrix a, Matrix b, Matrix c) { Note(); base.Add(a, b, c); }
+        public override void Multiply(Matrix a, Matrix b, Matrix c, bool add) { Note(); base.Multiply(a, b, c, add); }
+        public override void Scale(Matrix a, double factor, Matrix c, bool add) { Note(); base.Scale(a, factor, c, add); }
+        public override void Activate(Activation kind, Matrix x, Matrix y) { Note(); base.Activate(kind, x, y); }
+        public override void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool add) { Note(); base.ActivateBackward(kind, x, dy, dx, add); }
+        public override void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y) { Note(); base.Gated(kind, gate, linear, y); }
+
+        public override void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool addGate, Matrix dLinear, bool addLinear)
+        {
+            Note();
+            base.GatedBackward(kind, gate, linear, dy, dGate, addGate, dLinear, addLinear);
+        }
+
+        public override void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool add) { Note(); base.Dropout(x, rate, stream, y, add); }
+        public override void Rotary(Matrix x, Matrix cos, Matrix sin, int width, bool inverse, Matrix y, bool add) { Note(); base.Rotary(x, cos, sin, width, inverse, y, add); }
+        public override void Softmax(Matrix x, Matrix y) { Note(); base.Softmax(x, y); }
+        public override void SoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool add) { Note(); base.SoftmaxBackward(y, dy, dx, add); }
+        public override void LogSoftmax(Matrix x, Matrix y) { Note(); base.LogSoftmax(x, y); }
+        public override void LogSoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool add) { Note(); base.LogSoftmaxBackward(y, dy, dx, add); }
+        public override void LogSumExp(Matrix x, Matrix y) { Note(); base.LogSumExp(x, y); }
+        public override void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool add) { Note(); base.LogSumExpBackward(x, y, dy, dx, add); }
+        public override void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) { Note(); base.RmsNorm(x, weight, epsilon, y, scale); }
+
+        public override void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool addX, Matrix dWeight, bool addWeight)
+        {
+            Note();
+            base.RmsNormBackward(x, weight, scale, dy, dx, addX, dWeight, addWeight);
+        }
+
+        public override void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix s) { Note(); base.LayerNorm(x, weight, bias, epsilon, y, s); }
+
+        public override void LayerNormBackward(Matrix x, Matrix weight, Matrix s, Matrix dy, Matrix dx, bool addX, Matrix dWeight, Matrix dBias, bool addParameters)
+        {
+            Note();
+            base.LayerNormBackward(x, weight, s, dy, dx, addX, dWeight, dBias, addParameters);
+        }
+
+        public override void CrossEntropy(Matrix x, Indices labels, double smoothing, Matrix losses, Matrix sums) { Note(); base.CrossEntropy(x, labels, smoothing, losses, sums); }
+
+        public override void CrossEntropyBackward(Matrix x, Indices labels, double smoothing, Matrix sums, Matrix dLosses, Matrix dx, bool add)
+        {
+            Note();
+            base.CrossEntropyBackward(x, labels, smoothing, sums, dLosses, dx, add);
+        }
+
+        public override void SumRows(Matrix x, Matrix y, bool add) { Note(); base.SumRows(x, y, add); }
+        public override void SumColumns(Matrix x, Matrix y, bool add) { Note(); base.SumColumns(x, y, add); }
+        public override void ScaleRows(Matrix x, Matrix s, Matrix y, bool add) { Note(); base.ScaleRows(x, s, y, add); }
+        public override void RowDots(Matrix a, Matrix b, Matrix y, bool add) { Note(); base.RowDots(a, b, y, add); }
+
+        public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix p, Matrix y)
+        {
+            Note();
+            base.Attention(shape, q, k, v, bias, pad, p, y);
+        }
+
+        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix p, Matrix dy, Matrix dq, Matrix dk, Matrix dv, bool add, Matrix? dBias)
+        {
+            Note();
+            base.AttentionBackward(shape, q, k, v, p, dy, dq, dk, dv, add, dBias);
+        }
+
+        public override void GatherRows(Matrix x, Indices rows, Matrix y, bool add) { Note(); base.GatherRows(x, rows, y, add); }
+        public override void ScatterAddRows(Matrix x, Indices rows, Matrix y) { Note(); base.ScatterAddRows(x, rows, y); }
+        public override void GatherColumns(Matrix x, Indices columns, Matrix y) { Note(); base.GatherColumns(x, columns, y); }
+        public override void ScatterAddColumns(Matrix x, Indices columns, Matrix y) { Note(); base.ScatterAddColumns(x, columns, y); }
+        public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) { Note(); base.AdamW(p, gradient, first, second, step); }
+    }
+}
