@@ -7,7 +7,8 @@ namespace SparseExperts.Scalar;
 /// </summary>
 public static class CanonicalMath
 {
-    public const double ExpUlps = 2, LogUlps = 2, TanhUlps = 3, ErfUlps = 3;
+    /// <summary>Stated bounds; the largest errors over all floats are 1.014, 0.861, 1.332 and 1.172 ulps.</summary>
+    public const double ExpUlps = 1.02, LogUlps = 1, TanhUlps = 2, ErfUlps = 2;
 
     const float Log2E = 1.44269504f, Ln2High = 0.693359375f, Ln2Low = -2.12194440e-4f, RoundMagic = 12582912f;
 
@@ -62,9 +63,9 @@ public static class CanonicalMath
         p = Fma(p, z, -0.05374349653720856f);
         p = Fma(p, z, 0.13331490755081177f);
         p = Fma(p, z, -0.3333328366279602f);
-        var near = Fma(p, z * x, x);
+        var near = Fma(p, z * a, a);
         var far = 1f - 2f / (Exp(a + a) + 1f);
-        return a < 0.625f ? near : MathF.CopySign(far, x);
+        return MathF.CopySign(a < 0.625f ? near : far, x);
     }
 
     /// <summary>erf x = x + x·p(x²) below 0.92, else 1 − e^{q(|x|)} with the sign of x; 1 from 4 on.</summary>

@@ -107,7 +107,8 @@ public readonly record struct Tracked(double Value, double Error) : IReal<Tracke
     }
 
     public static Tracked Exp(Tracked a) => Rounded(Math.Exp(a.Value), ExpError(a), 2 * CanonicalMath.ExpUlps);
-    public static Tracked Log(Tracked a) => Rounded(Math.Log(a.Value), a.Error == 0 ? 0 : a.Error / Math.Max(a.Value - a.Error, double.Epsilon), 2 * CanonicalMath.LogUlps);
+    public static Tracked Log(Tracked a) =>
+        Rounded(Math.Log(a.Value), a.Error == 0 ? 0 : a.Error / Math.Max(a.Value - a.Error, double.Epsilon), 2 * CanonicalMath.LogUlps);
     public static Tracked Tanh(Tracked a) => Rounded(Math.Tanh(a.Value), a.Error, 2 * CanonicalMath.TanhUlps);
     public static Tracked Erf(Tracked a) => Rounded(Float64.DoubleErf(a.Value), 1.13 * a.Error, 2 * CanonicalMath.ErfUlps);
 

@@ -32,7 +32,7 @@ public sealed partial class ScalarBackend<T>
                     {
                         var mixed = Zero;
                         for (var j = 0; j < visible; j++) mixed = T.Fma(p[row, j], values[b * shape.Length + j, d], mixed);
-                        output[token, d] = mixed;
+                        output[token, d] = mixed + Zero;
                     }
                 }
     }
@@ -77,7 +77,7 @@ public sealed partial class ScalarBackend<T>
                             sumK = T.Fma(scores[j, i], queries[tokens + j, d], sumK);
                             sumV = T.Fma(p[rows + j, i], g[tokens + j, d], sumV);
                         }
-                        (gq[tokens + i, d], gk[tokens + i, d], gv[tokens + i, d]) = (sumQ, sumK, sumV);
+                        (gq[tokens + i, d], gk[tokens + i, d], gv[tokens + i, d]) = (sumQ + Zero, sumK + Zero, sumV + Zero);
                     }
             }
     }

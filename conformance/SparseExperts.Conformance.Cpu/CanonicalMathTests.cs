@@ -7,7 +7,9 @@ namespace SparseExperts.Conformance.Cpu;
 /// <summary>The elementary functions over all magnitudes, against double, in units in the last place of the exact value.</summary>
 public sealed class CanonicalMathTests
 {
-    public static TheoryData<string> Functions => ["exp", "log", "tanh", "erf"];
+    static readonly string[] Names = ["exp", "log", "tanh", "erf"];
+
+    public static TheoryData<string> Functions => [.. Names];
 
     [Theory, MemberData(nameof(Functions))]
     public void The_stated_ulps_hold_over_all_magnitudes(string name)
@@ -20,7 +22,7 @@ public sealed class CanonicalMathTests
             if (error > worst) (worst, at) = (error, x);
         }
         Assert.True(worst <= stated, $"{name}({at:R}) is {worst:F3} ulps away, stated {stated}");
-        Assert.True(worst > stated - 1, $"{name} is never more than {worst:F3} ulps away (at {at:R}); state {Math.Ceiling(worst)} instead of {stated}");
+        Assert.True(worst > stated / 2, $"{name} is never more than {worst:F3} ulps away (at {at:R}); {stated} is an idle statement");
     }
 
     [Theory]
@@ -40,11 +42,12 @@ public sealed class CanonicalMathTests
     [Fact]
     public void Special_arguments_give_special_values()
     {
-        Assert.Equal((1f, 0f, float.PositiveInfinity), (CanonicalMath.Exp(0), CanonicalMath.Exp(float.NegativeInfinity), CanonicalMath.Exp(float.PositiveInfinity)));
-        Assert.Equal((float.NegativeInfinity, float.PositiveInfinity, 0f), (CanonicalMath.Log(0), CanonicalMath.Log(float.PositiveInfinity), CanonicalMath.Log(1)));
-        Assert.Equal((1f, -1f), (CanonicalMath.Tanh(float.PositiveInfinity), CanonicalMath.Tanh(float.NegativeInfinity)));
-        Assert.Equal((1f, -1f), (CanonicalMath.Erf(float.PositiveInfinity), CanonicalMath.Erf(float.NegativeInfinity)));
-        Assert.All((Func<float, float>[])[CanonicalMath.Exp, CanonicalMath.Log, CanonicalMath.Tanh, CanonicalMath.Erf], f => Assert.True(float.IsNaN(f(float.NaN))));
+        const float infinity = float.PositiveInfinity;
+        Assert.Equal((1f, 0f, infinity), (CanonicalMath.Exp(0), CanonicalMath.Exp(-infinity), CanonicalMath.Exp(infinity)));
+        Assert.Equal((-infinity, infinity, 0f), (CanonicalMath.Log(0), CanonicalMath.Log(infinity), CanonicalMath.Log(1)));
+        Assert.Equal((1f, -1f, 0f), (CanonicalMath.Tanh(infinity), CanonicalMath.Tanh(-infinity), CanonicalMath.Tanh(0)));
+        Assert.Equal((1f, -1f, 0f), (CanonicalMath.Erf(infinity), CanonicalMath.Erf(-infinity), CanonicalMath.Erf(0)));
+        Assert.All(Names, name => Assert.True(float.IsNaN(Function(name).Function(float.NaN)), name));
         Assert.True(float.IsNaN(CanonicalMath.Log(-1)));
         Assert.True(float.IsNegative(CanonicalMath.Tanh(-0f)) && float.IsNegative(CanonicalMath.Erf(-0f)));
     }
@@ -58,7 +61,14 @@ public sealed class CanonicalMathTests
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such function"),
     };
 
-    /// <summary>Every 2¹³-th bit pattern of both signs, a fine grid through [−110, 110], and the neighbourhoods where formulas change.</summary>
+    /// <summary>Where formulas change, and where a search over all floats found the largest errors.</summary>
+    static readonly float[] Breakpoints =
+    [
+        37.77864f, 59.92188f, 1.3982602f, 0.6310442f, 0.95391273f,
+        0.625f, 0.92f, 4f, 0.34657359f, 0.70710678f, 1f, 1.41421356f, 2f, 88.72284f, 89f, 87.33655f, 103.97208f, 104f, 1.17549435e-38f,
+    ];
+
+    /// <summary>Every 2¹³-th bit pattern of both signs, a fine grid through [−110, 110], and the breakpoints with their neighbours.</summary>
     static IEnumerable<float> Arguments()
     {
         for (long bits = 0; bits < 0x7f800000; bits += 1 << 13)
@@ -68,7 +78,7 @@ public sealed class CanonicalMathTests
             yield return -x;
         }
         for (var i = -220_000; i <= 220_000; i++) yield return i / 2000f;
-        foreach (var centre in (float[])[0.625f, 0.92f, 4f, 0.34657359f, 0.70710678f, 1f, 1.41421356f, 2f, 88.72284f, 89f, 87.33655f, 103.97208f, 104f, 1.17549435e-38f])
+        foreach (var centre in Breakpoints)
             for (var step = -2000; step <= 2000; step++)
             {
                 var x = BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(centre) + step);
@@ -77,14 +87,12 @@ public sealed class CanonicalMathTests
             }
     }
 
-    /// <summary>Distance in ulps of the float binade that holds the exact value; values beyond the floats' range count as its end.</summary>
+    /// <summary>Distance in ulps of the float binade that holds the exact value. Infinity stands for 2¹²⁸, the float after the largest.</summary>
     static double Ulps(float seen, double exact)
     {
-        if (double.IsNaN(exact)) return float.IsNaN(seen) ? 0 : double.PositiveInfinity;
-        var limit = (double)float.MaxValue + Math.ScaleB(1, 103);
-        if (Math.Abs(exact) >= limit || float.IsInfinity(seen)) return (float)exact == seen ? 0 : Math.Abs(exact) >= limit || Math.Abs(exact) > float.MaxValue * (1 - 1e-6) ? 1 : double.PositiveInfinity;
-        var exponent = Math.Max(-126, Math.ILogB(exact));
-        return Math.Abs(seen - exact) / Math.ScaleB(1, exponent - 23);
+        if (double.IsNaN(exact) || float.IsNaN(seen)) return double.IsNaN(exact) && float.IsNaN(seen) ? 0 : double.PositiveInfinity;
+        double after = Math.ScaleB(1, 128), value = Math.Clamp(exact, -after, after), number = Math.Clamp(seen, -after, after);
+        return Math.Abs(number - value) / Math.ScaleB(1, Math.Clamp(Math.ILogB(value), -126, 127) - 23);
     }
 
     static string[] Bits(IBackend backend, Activation kind, float[] x)
@@ -92,9 +100,6 @@ public sealed class CanonicalMathTests
         Matrix from = backend.Rent(1, x.Length), to = backend.Rent(1, x.Length);
         backend.Write(from, x);
         backend.Activate(kind, from, to);
-        string[] bits = [.. backend.ToArray(to).Zip(x, (y, argument) => $"{argument:R}: {(float.IsNaN(y) ? "NaN" : BitConverter.SingleToInt32Bits(y).ToString("x8"))}")];
-        backend.Return(from.Storage);
-        backend.Return(to.Storage);
-        return bits;
+        return [.. backend.ToArray(to).Zip(x, (y, argument) => $"{argument:R}: {(float.IsNaN(y) ? "NaN" : $"{BitConverter.SingleToInt32Bits(y):x8}")}")];
     }
 }

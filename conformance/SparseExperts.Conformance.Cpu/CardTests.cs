@@ -13,7 +13,8 @@ public sealed class CardTests
         var called = new HashSet<string>();
         foreach (var card in OpCards.All)
             foreach (var seed in Enumerable.Range(0, 3)) OpRunner.Run(new Recorder(called), card, card.Sample(new Random(seed), 4));
-        var ops = typeof(IBackend).GetInterfaces().Where(family => family != typeof(IDisposable)).SelectMany(family => family.GetMethods()).Select(method => method.Name);
+        var families = typeof(IBackend).GetInterfaces().Where(family => family != typeof(IDisposable));
+        var ops = families.SelectMany(family => family.GetMethods()).Select(method => method.Name);
         var missing = ops.Concat([nameof(IBackend.Fill), nameof(IBackend.Copy)]).Where(op => !called.Contains(op)).ToArray();
         Assert.True(missing.Length == 0, $"no card calls {string.Join(", ", missing)}; add one in reference/SparseExperts.Abstractions/Cards");
     }
@@ -24,7 +25,8 @@ public sealed class CardTests
         Assert.Distinct(OpCards.All.Select(card => card.Name));
         foreach (var card in OpCards.All)
         {
-            foreach (var text in (string[])[card.Family, card.Formula, card.Gradient, card.Source, card.SpecialValues]) Assert.False(string.IsNullOrWhiteSpace(text), card.Name);
+            string[] texts = [card.Family, card.Formula, card.Gradient, card.Source, card.SpecialValues];
+            Assert.All(texts, text => Assert.False(string.IsNullOrWhiteSpace(text)));
             Assert.NotEmpty(card.Errors);
         }
     }
@@ -42,13 +44,28 @@ public sealed class CardTests
         public override void Copy(Matrix from, Matrix to) { Note(); base.Copy(from, to); }
         public override void Gemm(Matrix a, bool ta, Matrix b, bool tb, Matrix c, bool add) { Note(); base.Gemm(a, ta, b, tb, c, add); }
         public override void GemmBatched(Batch a, bool ta, Batch b, bool tb, Batch c, bool add) { Note(); base.GemmBatched(a, ta, b, tb, c, add); }
-        public override void GemmGrouped(Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets, bool add) { Note(); base.GemmGrouped(a, b, tb, c, offsets, add); }
-        public override void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool add) { Note(); base.GemmGroupedOuter(a, c, b, offsets, add); }
+        public override void GemmGrouped(Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets, bool add)
+        {
+            Note();
+            base.GemmGrouped(a, b, tb, c, offsets, add);
+        }
+
+        public override void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool add)
+        {
+            Note();
+            base.GemmGroupedOuter(a, c, b, offsets, add);
+        }
+
         public override void Add(Matrix a, Matrix b, Matrix c) { Note(); base.Add(a, b, c); }
         public override void Multiply(Matrix a, Matrix b, Matrix c, bool add) { Note(); base.Multiply(a, b, c, add); }
         public override void Scale(Matrix a, double factor, Matrix c, bool add) { Note(); base.Scale(a, factor, c, add); }
         public override void Activate(Activation kind, Matrix x, Matrix y) { Note(); base.Activate(kind, x, y); }
-        public override void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool add) { Note(); base.ActivateBackward(kind, x, dy, dx, add); }
+        public override void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool add)
+        {
+            Note();
+            base.ActivateBackward(kind, x, dy, dx, add);
+        }
+
         public override void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y) { Note(); base.Gated(kind, gate, linear, y); }
 
         public override void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool addGate, Matrix dLinear, bool addLinear)
@@ -58,7 +75,12 @@ public sealed class CardTests
         }
 
         public override void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool add) { Note(); base.Dropout(x, rate, stream, y, add); }
-        public override void Rotary(Matrix x, Matrix cos, Matrix sin, int width, bool inverse, Matrix y, bool add) { Note(); base.Rotary(x, cos, sin, width, inverse, y, add); }
+        public override void Rotary(Matrix x, Matrix cos, Matrix sin, int width, bool inverse, Matrix y, bool add)
+        {
+            Note();
+            base.Rotary(x, cos, sin, width, inverse, y, add);
+        }
+
         public override void Softmax(Matrix x, Matrix y) { Note(); base.Softmax(x, y); }
         public override void SoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool add) { Note(); base.SoftmaxBackward(y, dy, dx, add); }
         public override void LogSoftmax(Matrix x, Matrix y) { Note(); base.LogSoftmax(x, y); }
@@ -73,15 +95,24 @@ public sealed class CardTests
             base.RmsNormBackward(x, weight, scale, dy, dx, addX, dWeight, addWeight);
         }
 
-        public override void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix s) { Note(); base.LayerNorm(x, weight, bias, epsilon, y, s); }
+        public override void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix s)
+        {
+            Note();
+            base.LayerNorm(x, weight, bias, epsilon, y, s);
+        }
 
-        public override void LayerNormBackward(Matrix x, Matrix weight, Matrix s, Matrix dy, Matrix dx, bool addX, Matrix dWeight, Matrix dBias, bool addParameters)
+        public override void LayerNormBackward(
+            Matrix x, Matrix weight, Matrix s, Matrix dy, Matrix dx, bool addX, Matrix dWeight, Matrix dBias, bool addParameters)
         {
             Note();
             base.LayerNormBackward(x, weight, s, dy, dx, addX, dWeight, dBias, addParameters);
         }
 
-        public override void CrossEntropy(Matrix x, Indices labels, double smoothing, Matrix losses, Matrix sums) { Note(); base.CrossEntropy(x, labels, smoothing, losses, sums); }
+        public override void CrossEntropy(Matrix x, Indices labels, double smoothing, Matrix losses, Matrix sums)
+        {
+            Note();
+            base.CrossEntropy(x, labels, smoothing, losses, sums);
+        }
 
         public override void CrossEntropyBackward(Matrix x, Indices labels, double smoothing, Matrix sums, Matrix dLosses, Matrix dx, bool add)
         {
@@ -100,7 +131,8 @@ public sealed class CardTests
             base.Attention(shape, q, k, v, bias, pad, p, y);
         }
 
-        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix p, Matrix dy, Matrix dq, Matrix dk, Matrix dv, bool add, Matrix? dBias)
+        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix p, Matrix dy,
+            Matrix dq, Matrix dk, Matrix dv, bool add, Matrix? dBias)
         {
             Note();
             base.AttentionBackward(shape, q, k, v, p, dy, dq, dk, dv, add, dBias);
@@ -110,6 +142,11 @@ public sealed class CardTests
         public override void ScatterAddRows(Matrix x, Indices rows, Matrix y) { Note(); base.ScatterAddRows(x, rows, y); }
         public override void GatherColumns(Matrix x, Indices columns, Matrix y) { Note(); base.GatherColumns(x, columns, y); }
         public override void ScatterAddColumns(Matrix x, Indices columns, Matrix y) { Note(); base.ScatterAddColumns(x, columns, y); }
-        public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) { Note(); base.AdamW(p, gradient, first, second, step); }
+        public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+        {
+            Note();
+            base.AdamW(p, gradient, first, second, step);
+        }
+
     }
 }

@@ -17,7 +17,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
     public virtual void Copy(Matrix from, Matrix to) => inner.Copy(from, to);
 
-    public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
+    public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
+        inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
 
     public virtual void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate) =>
         inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
@@ -25,16 +26,19 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
 
-    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) => inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
+    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) =>
+        inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
 
     public virtual void Add(Matrix a, Matrix b, Matrix c) => inner.Add(a, b, c);
     public virtual void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate) => inner.Multiply(a, b, c, accumulate);
     public virtual void Scale(Matrix a, double factor, Matrix c, bool accumulate) => inner.Scale(a, factor, c, accumulate);
     public virtual void Activate(Activation kind, Matrix x, Matrix y) => inner.Activate(kind, x, y);
-    public virtual void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) => inner.ActivateBackward(kind, x, dy, dx, accumulate);
+    public virtual void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) =>
+        inner.ActivateBackward(kind, x, dy, dx, accumulate);
     public virtual void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y) => inner.Gated(kind, gate, linear, y);
 
-    public virtual void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) =>
+    public virtual void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy,
+        Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) =>
         inner.GatedBackward(kind, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear);
 
     public virtual void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate) => inner.Dropout(x, rate, stream, y, accumulate);
@@ -53,7 +57,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight) =>
         inner.RmsNormBackward(x, weight, scale, dy, dx, accumulateX, dWeight, accumulateWeight);
 
-    public virtual void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics) => inner.LayerNorm(x, weight, bias, epsilon, y, statistics);
+    public virtual void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics) =>
+        inner.LayerNorm(x, weight, bias, epsilon, y, statistics);
 
     public virtual void LayerNormBackward(
         Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters) =>
@@ -62,7 +67,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums) =>
         inner.CrossEntropy(logits, labels, smoothing, losses, logSums);
 
-    public virtual void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate) =>
+    public virtual void CrossEntropyBackward(
+        Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate) =>
         inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
 
     public virtual void SumRows(Matrix x, Matrix y, bool accumulate) => inner.SumRows(x, y, accumulate);
@@ -74,13 +80,15 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
         inner.Attention(shape, q, k, v, bias, pad, probabilities, y);
 
     public virtual void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
-        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias) => inner.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias) =>
+        inner.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
 
     public virtual void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate) => inner.GatherRows(x, rows, y, accumulate);
     public virtual void ScatterAddRows(Matrix x, Indices rows, Matrix y) => inner.ScatterAddRows(x, rows, y);
     public virtual void GatherColumns(Matrix x, Indices columns, Matrix y) => inner.GatherColumns(x, columns, y);
     public virtual void ScatterAddColumns(Matrix x, Indices columns, Matrix y) => inner.ScatterAddColumns(x, columns, y);
-    public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) => inner.AdamW(parameter, gradient, first, second, step);
+    public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) =>
+        inner.AdamW(parameter, gradient, first, second, step);
 
     public virtual void Dispose()
     {

@@ -88,6 +88,7 @@ public static class Examination
         foreach (var edge in card.Edges) law.Demand(subject, card, edge);
         if (large)
             foreach (var wide in card.Large) law.Demand(subject, card, wide);
-        ForAll.Holds($"{law}.{card}", Recipe.For(card, tempers), recipe => law.Demand(subject, card, recipe.Case), recipe => recipe.Smaller(), tests, maxSize: 40);
+        ForAll.Holds($"{law}.{card}", Recipe.For(card, tempers), recipe => law.Demand(subject, card, recipe.Case),
+            recipe => recipe.Smaller(), tests, maxSize: 40);
     }
 }

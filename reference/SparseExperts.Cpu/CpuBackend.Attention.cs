@@ -39,6 +39,13 @@ public sealed unsafe partial class CpuBackend
         M = m, N = n, K = k, Accumulate = accumulate,
     };
 
+    /// <summary>Adds +0: whether masked keys (exact zeros) are in a chain or left out can only change the sign of a zero.</summary>
+    static void NoNegativeZero(float* first, long stride, int rows, int n)
+    {
+        for (var r = 0; r < rows; r++, first += stride)
+            for (var j = 0; j < n; j += 16) RowMath.Store(RowMath.Load(first, j, n) + Vector512<float>.Zero, first, j, n);
+    }
+
     struct AttentionJob : IJob
     {
         public AttentionShape Shape;
@@ -55,6 +62,7 @@ public sealed unsafe partial class CpuBackend
                 Tile(q + i * Q.Stride, Q.Stride, false, k, K.Stride, true, p + i * P.Stride, P.Stride, rows, keys, width, false).Run();
                 for (var r = i; r < i + rows; r++) Normalise(p + r * P.Stride, head, sequence, r);
                 Tile(p + i * P.Stride, P.Stride, false, v, V.Stride, false, y + i * Y.Stride, Y.Stride, rows, width, keys, false).Run();
+                NoNegativeZero(y + i * Y.Stride, Y.Stride, rows, width);
             }
         }
 
@@ -127,12 +135,15 @@ public sealed unsafe partial class CpuBackend
                 Tile(dy + i * Dy.Stride, Dy.Stride, false, v, V.Stride, true, scores + (long)i * length, length, rows, keys, width, false).Run();
                 for (var r = i; r < i + rows; r++) Slopes(p + r * P.Stride, scores + (long)r * length, head, r, keys);
                 Tile(scores + (long)i * length, length, false, k, K.Stride, false, Dq.Row(token + i) + first, Dq.Stride, rows, width, keys, Accumulate).Run();
+                NoNegativeZero(Dq.Row(token + i) + first, Dq.Stride, rows, width);
             }
             for (var j = 0; j < length; j += QueryBlock)
             {
                 int columns = Math.Min(QueryBlock, length - j), from = Shape.Causal ? j : 0;
                 Tile(scores + (long)from * length + j, length, true, q + from * Q.Stride, Q.Stride, false, Dk.Row(token + j) + first, Dk.Stride, columns, width, length - from, Accumulate).Run();
                 Tile(p + from * P.Stride + j, P.Stride, true, dy + from * Dy.Stride, Dy.Stride, false, Dv.Row(token + j) + first, Dv.Stride, columns, width, length - from, Accumulate).Run();
+                NoNegativeZero(Dk.Row(token + j) + first, Dk.Stride, columns, width);
+                NoNegativeZero(Dv.Row(token + j) + first, Dv.Stride, columns, width);
             }
         }
 

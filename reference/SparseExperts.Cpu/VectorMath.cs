@@ -118,9 +118,9 @@ static unsafe class VectorMath
         p = Fma(p, z, Set(-0.05374349653720856f));
         p = Fma(p, z, Set(0.13331490755081177f));
         p = Fma(p, z, Set(-0.3333328366279602f));
-        var near = Fma(p, z * x, x);
+        var near = Fma(p, z * a, a);
         var far = Set(1f) - Set(2f) / (Exp(a + a) + Set(1f));
-        return KeepNaN(x, Pick(Vector512.LessThan(a, Set(0.625f)), near, CopySign(far, x)));
+        return KeepNaN(x, CopySign(Pick(Vector512.LessThan(a, Set(0.625f)), near, far), x));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -12,7 +12,8 @@ public static class CallLaws
             var expected = error.Message.Replace("{backend}", backend.Info.Name, StringComparison.Ordinal);
             if (Failure(() => error.Call(backend, subject.Other)) is not { } line) return $"{error.Name}: nothing failed, expected '{expected}'";
             if (line != expected) return $"{error.Name}: '{line}', expected '{expected}'";
-            if (line.Contains('\n') || !(line.Contains("; ", StringComparison.Ordinal) || line.EndsWith(')'))) return $"{error.Name}: '{line}' is not one line with a remedy";
+            if (line.Contains('\n') || !(line.Contains("; ", StringComparison.Ordinal) || line.EndsWith(')')))
+                return $"{error.Name}: '{line}' is not one line with a remedy";
         }
         var elsewhere = card.Rebound(call => card.Forward(backend, call));
         var foreign = Failure(() => OpRunner.Run(subject.Other, elsewhere, @case, new(Backward: false)));

@@ -11,7 +11,8 @@ public static class DefinitionLaws
         return Different(OpRunner.Run(new ScalarBackend<Float32>(), card, @case), OpRunner.Run(subject.Backend, card, @case));
     });
 
-    public static Law WithinTheBound { get; } = new("Lies_within_the_derived_bound_of_the_double_arbiter", (subject, card, @case) => Beyond(subject.Backend, card, @case));
+    public static Law WithinTheBound { get; } = new("Lies_within_the_derived_bound_of_the_double_arbiter", (subject, card, @case) =>
+        Beyond(subject.Backend, card, @case));
 
     public static Law AtAKink { get; } = new("Gives_the_documented_slope_at_a_kink", (subject, card, _) =>
     {

@@ -62,7 +62,10 @@ public static class GradientLaw
         var total = 0.0;
         foreach (var output in @case.Outputs.Where(o => !o.Saved))
             for (var i = 0; i < output.Count; i++)
-                total += Math.Abs(output.Cotangent[i]) * (errors.Values[output.Name][i] * DoubleOverFloat + output.Count * Math.ScaleB(1, -53) * Math.Abs(values.Values[output.Name][i]));
+            {
+                double own = errors.Values[output.Name][i] * DoubleOverFloat, sum = Math.ScaleB(output.Count, -53) * Math.Abs(values.Values[output.Name][i]);
+                total += Math.Abs(output.Cotangent[i]) * (own + sum);
+            }
         return total;
     }
 }

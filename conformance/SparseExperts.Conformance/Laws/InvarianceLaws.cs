@@ -7,7 +7,8 @@ public static class InvarianceLaws
     {
         var one = OpRunner.Run(subject[1], card, @case);
         foreach (var threads in (int[])[2, 3])
-            if (DefinitionLaws.Different(one, OpRunner.Run(subject[threads], card, @case)) is { } detail) return $"with {threads} threads {detail} of one thread";
+            if (DefinitionLaws.Different(one, OpRunner.Run(subject[threads], card, @case)) is { } detail)
+                return $"with {threads} threads {detail} of one thread";
         return null;
     });
 
@@ -20,7 +21,8 @@ public static class InvarianceLaws
         {
             var part = OpRunner.Run(subject.Backend, card, @case.Slice(start, count));
             var rows = @case.Outputs.Where(o => o.Batch > 0).Select(o => (o.Name, Item: o.Batch * o.Columns))
-                .Concat(@case.Inputs.Where(i => i.Batch > 0 && part.Values.ContainsKey("d" + i.Name)).Select(i => (Name: "d" + i.Name, Item: i.Batch * i.Columns)));
+                .Concat(@case.Inputs.Where(i => i.Batch > 0 && part.Values.ContainsKey("d" + i.Name))
+                    .Select(i => (Name: "d" + i.Name, Item: i.Batch * i.Columns)));
             foreach (var (name, item) in rows)
             {
                 var expected = whole.Values[name].AsSpan(start * item, count * item);

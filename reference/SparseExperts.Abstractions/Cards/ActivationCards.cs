@@ -45,7 +45,8 @@ static class ActivationCards
         Errors =
         [
             new("destination", (b, _) => b.Activate(kind, b.Rent(2, 3), b.Rent(3, 2)), "Activate: X is 2×3, Y is 3×2; make the shapes equal"),
-            new("cotangent", (b, _) => b.ActivateBackward(kind, b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 3), false), "ActivateBackward: X is 2×3, dY is 3×2; make the shapes equal"),
+            new("cotangent", (b, _) => b.ActivateBackward(kind, b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 3), false),
+                "ActivateBackward: X is 2×3, dY is 3×2; make the shapes equal"),
         ],
     };
 
@@ -70,14 +71,19 @@ static class ActivationCards
         [
             new(new("Gated")
             {
-                Inputs = [new("gate", 1, 2, [0.0, -0.0]) { Differentiable = true, OldGradient = [5, 5] }, new("linear", 1, 2, [2, 2]) { Differentiable = true, OldGradient = [5, 5] }],
+                Inputs =
+                [
+                    new("gate", 1, 2, [0.0, -0.0]) { Differentiable = true, OldGradient = [5, 5] },
+                    new("linear", 1, 2, [2, 2]) { Differentiable = true, OldGradient = [5, 5] },
+                ],
                 Outputs = [new("y", 1, 2) { Cotangent = [3, 3] }],
                 Parameters = new Dictionary<string, object> { ["kind"] = kind },
             }, "dgate", [0, 0]),
         ],
         Errors =
         [
-            new("unequal sources", (b, _) => b.Gated(kind, b.Rent(2, 3), b.Rent(2, 4), b.Rent(2, 3)), "Gated: gate is 2×3, linear is 2×4; make the shapes equal"),
+            new("unequal sources", (b, _) => b.Gated(kind, b.Rent(2, 3), b.Rent(2, 4), b.Rent(2, 3)),
+                "Gated: gate is 2×3, linear is 2×4; make the shapes equal"),
             new("gradient", (b, _) => b.GatedBackward(kind, b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 3), false, b.Rent(3, 2), false),
                 "GatedBackward: gate is 2×3, dLinear is 3×2; make the shapes equal"),
         ],
@@ -86,7 +92,11 @@ static class ActivationCards
     /// <summary>Where the elementary functions change their formula, overflow or saturate, and the floats beside.</summary>
     static double[] Breakpoints =>
     [
-        .. from centre in (float[])[0.625f, 0.3125f, 0.92f, 1.30108f, 4, 5.65686f, 0.34657359f, 1, 8.5f, 17.4f, 38, 88.72284f, 89, 103.97208f, 104, 1e10f, 1e19f, float.MaxValue, 1.17549435e-38f]
+        .. from centre in (float[])
+           [
+               0.625f, 0.3125f, 0.92f, 1.30108f, 4, 5.65686f, 0.34657359f, 1, 8.5f, 17.4f, 38, 88.72284f, 89, 103.97208f, 104,
+               1e10f, 1e19f, float.MaxValue, 1.17549435e-38f,
+           ]
            from value in (float[])[MathF.BitDecrement(centre), centre, MathF.BitIncrement(centre)]
            from sign in (float[])[1, -1]
            select (double)(value * sign),

@@ -49,7 +49,8 @@ public sealed class Draw(Random random, Temper temper = Temper.Calm)
     /// <summary>Ascending offsets 0 … rows of <paramref name="groups"/> groups, some of them empty.</summary>
     public int[] Offsets(int groups, int rows) => [0, .. Many(groups - 1, () => random.Next(rows + 1)).Order(), rows];
 
-    public OpInput Input(string name, int rows, int columns, int batch = 0) => new(name, rows, columns, Reals(rows * columns)) { Differentiable = true, Batch = batch };
+    public OpInput Input(string name, int rows, int columns, int batch = 0) =>
+        new(name, rows, columns, Reals(rows * columns)) { Differentiable = true, Batch = batch };
     public OpInput Constant(string name, int rows, int columns, int batch = 0) => Input(name, rows, columns, batch) with { Differentiable = false };
 
     /// <summary>A matrix that the op changes in place.</summary>

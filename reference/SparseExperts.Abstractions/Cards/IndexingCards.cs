@@ -24,9 +24,12 @@ static class IndexingCards
         Backward = (b, c) => b.ScatterAddRows(c["dy"], c.Indices("index"), c["dx"]),
         Errors =
         [
-            new("index outside", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 2]), b.Rent(2, 3), false), "GatherRows: index 2 at row 1 is outside 0…1; -1 means none"),
-            new("one index short", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0]), b.Rent(2, 3), false), "GatherRows: 1 indices for 2 rows; give one index a row"),
-            new("columns", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), false), "GatherRows: X is 2×3, Y is 2×4; give both the same columns"),
+            new("index outside", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 2]), b.Rent(2, 3), false),
+                "GatherRows: index 2 at row 1 is outside 0…1; -1 means none"),
+            new("one index short", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0]), b.Rent(2, 3), false),
+                "GatherRows: 1 indices for 2 rows; give one index a row"),
+            new("columns", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), false),
+                "GatherRows: X is 2×3, Y is 2×4; give both the same columns"),
             new("reals as indices", (b, _) => b.GatherRows(b.Rent(2, 3), new(b.Rent(ElementType.Real, 2), 0, 2), b.Rent(2, 3), false),
                 "GatherRows: the indices view reals; rent them with ElementType.Integer"),
         ],
@@ -51,8 +54,10 @@ static class IndexingCards
         Backward = (b, c) => b.GatherRows(c["dy"], c.Indices("index"), c["dx"], c.Accumulate),
         Errors =
         [
-            new("index outside", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, -2]), b.Rent(2, 3)), "ScatterAddRows: index -2 at row 1 is outside 0…1; -1 means none"),
-            new("columns", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4)), "ScatterAddRows: X is 2×3, Y is 2×4; give both the same columns"),
+            new("index outside", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, -2]), b.Rent(2, 3)),
+                "ScatterAddRows: index -2 at row 1 is outside 0…1; -1 means none"),
+            new("columns", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4)),
+                "ScatterAddRows: X is 2×3, Y is 2×4; give both the same columns"),
         ],
     };
 
@@ -75,8 +80,10 @@ static class IndexingCards
         Backward = (b, c) => b.ScatterAddColumns(c["dy"], c.Indices("index"), c["dx"]),
         Errors =
         [
-            new("index outside", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([3, 0]), b.Rent(2, 1)), "GatherColumns: index 3 at row 0 is outside 0…2; -1 means none"),
-            new("destination", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(1, 2)), "GatherColumns: Y is 1×2, expected 2×1; reshape or rent it so"),
+            new("index outside", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([3, 0]), b.Rent(2, 1)),
+                "GatherColumns: index 3 at row 0 is outside 0…2; -1 means none"),
+            new("destination", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(1, 2)),
+                "GatherColumns: Y is 1×2, expected 2×1; reshape or rent it so"),
         ],
     };
 
@@ -98,8 +105,10 @@ static class IndexingCards
         Forward = (b, c) => b.ScatterAddColumns(c["x"], c.Indices("index"), c["y"]),
         Errors =
         [
-            new("source", (b, _) => b.ScatterAddColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(2, 3)), "ScatterAddColumns: X is 2×3, expected 2×1; reshape or rent it so"),
-            new("index outside", (b, _) => b.ScatterAddColumns(b.Rent(2, 1), b.Upload([0, 3]), b.Rent(2, 3)), "ScatterAddColumns: index 3 at row 1 is outside 0…2; -1 means none"),
+            new("source", (b, _) => b.ScatterAddColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(2, 3)),
+                "ScatterAddColumns: X is 2×3, expected 2×1; reshape or rent it so"),
+            new("index outside", (b, _) => b.ScatterAddColumns(b.Rent(2, 1), b.Upload([0, 3]), b.Rent(2, 3)),
+                "ScatterAddColumns: index 3 at row 1 is outside 0…2; -1 means none"),
         ],
     };
 }

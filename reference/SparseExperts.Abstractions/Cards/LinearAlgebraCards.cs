@@ -26,7 +26,11 @@ static class LinearAlgebraCards
         Exactness = new Reduction("k"),
         Case = (draw, e) => new OpCase("Gemm")
         {
-            Inputs = [ta ? draw.Input("a", e.Depth, e.Rows) : draw.Input("a", e.Rows, e.Depth, batch: 1), tb ? draw.Input("b", e.Columns, e.Depth) : draw.Input("b", e.Depth, e.Columns)],
+            Inputs =
+            [
+                ta ? draw.Input("a", e.Depth, e.Rows) : draw.Input("a", e.Rows, e.Depth, batch: 1),
+                tb ? draw.Input("b", e.Columns, e.Depth) : draw.Input("b", e.Depth, e.Columns),
+            ],
             Outputs = [new("c", e.Rows, e.Columns) { Mode = OutputMode.Flagged, Batch = ta ? 0 : 1 }],
             Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb },
         },
@@ -53,7 +57,8 @@ static class LinearAlgebraCards
             new("destination", (b, _) => b.Gemm(A(b, 2, 3), ta, B(b, 3, 5), tb, b.Rent(5, 2), false), "Gemm: C is 5×2, expected 2×5; reshape or rent it so"),
             new("foreign argument", (b, other) => b.Gemm(A(b, 2, 3), ta, B(other, 3, 5), tb, b.Rent(2, 5), false),
                 "Gemm: a matrix belongs to '{backend}', the op ran on '{backend}'; write its values there first"),
-            new("missing argument", (b, _) => b.Gemm(default, ta, B(b, 3, 5), tb, b.Rent(2, 5), false), "Gemm: an argument is missing; rent a matrix from '{backend}'"),
+            new("missing argument", (b, _) => b.Gemm(default, ta, B(b, 3, 5), tb, b.Rent(2, 5), false),
+                "Gemm: an argument is missing; rent a matrix from '{backend}'"),
             new("integers", (b, _) => b.Gemm(new(b.Rent(ElementType.Integer, 6), ta ? 3 : 2, ta ? 2 : 3), ta, B(b, 3, 5), tb, b.Rent(2, 5), false),
                 "Gemm: a matrix views integers; rent it with ElementType.Real"),
             new("view leaves its storage", (b, _) => b.Gemm(A(b, 2, 3), ta, B(b, 3, 5), tb, new(b.Rent(ElementType.Real, 9), 0, 2, 5, 5), false),
@@ -77,7 +82,11 @@ static class LinearAlgebraCards
             bool ta = draw.Coin(), tb = draw.Coin();
             return new("GemmBatched")
             {
-                Inputs = [draw.Input("a", outer * (ta ? k : m), inner * (ta ? m : k), ta ? k : m), draw.Input("b", outer * (tb ? n : k), inner * (tb ? k : n), tb ? n : k)],
+                Inputs =
+                [
+                    draw.Input("a", outer * (ta ? k : m), inner * (ta ? m : k), ta ? k : m),
+                    draw.Input("b", outer * (tb ? n : k), inner * (tb ? k : n), tb ? n : k),
+                ],
                 Outputs = [new("c", outer * m, inner * n) { Mode = OutputMode.Flagged, Batch = m }],
                 Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb, ["outer"] = outer, ["inner"] = inner },
                 BatchParameter = "outer",
@@ -94,11 +103,14 @@ static class LinearAlgebraCards
         },
         Errors =
         [
-            new("unequal counts", (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 0, 1, 0), false, new(b.Rent(3, 4), 3, 0, 1, 0), false, new(b.Rent(2, 4), 2, 0, 1, 0), false),
+            new("unequal counts",
+                (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 0, 1, 0), false, new(b.Rent(3, 4), 3, 0, 1, 0), false, new(b.Rent(2, 4), 2, 0, 1, 0), false),
                 "GemmBatched: batches of 2, 3 and 2 products; give the three equal counts"),
-            new("inner dimensions", (b, _) => b.GemmBatched(new(b.Rent(2, 3), 1, 0, 1, 0), false, new(b.Rent(4, 5), 1, 0, 1, 0), false, new(b.Rent(2, 5), 1, 0, 1, 0), false),
+            new("inner dimensions",
+                (b, _) => b.GemmBatched(new(b.Rent(2, 3), 1, 0, 1, 0), false, new(b.Rent(4, 5), 1, 0, 1, 0), false, new(b.Rent(2, 5), 1, 0, 1, 0), false),
                 "GemmBatched: inner dimensions differ: A is 2×3, B is 4×5 (A·B needs A.Columns = B.Rows)"),
-            new("last member outside", (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 6, 1, 0), false, new(b.Rent(3, 5), 2, 0, 1, 0), false, new(b.Rent(2, 5), 2, 0, 1, 0), false),
+            new("last member outside",
+                (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 6, 1, 0), false, new(b.Rent(3, 5), 2, 0, 1, 0), false, new(b.Rent(2, 5), 2, 0, 1, 0), false),
                 "GemmBatched: a 2×3 view at 6 with stride 3 leaves its storage of 6; shrink the view"),
         ],
     };
@@ -115,7 +127,11 @@ static class LinearAlgebraCards
         SpecialValues = Special + " An empty group writes nothing; rows beyond the last offset keep what they hold.",
         Exactness = new Reduction("k"),
         Case = (draw, e) => Grouped(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows), tb),
-        MoreEdges = draw => [Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true, KeepsSome = true }, Grouped(draw, new(4, 3, 2), [0, 0, 4, 4], tb)],
+        MoreEdges = draw =>
+        [
+            Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true, KeepsSome = true },
+            Grouped(draw, new(4, 3, 2), [0, 0, 4, 4], tb),
+        ],
         Forward = (b, c) => b.GemmGrouped(c["a"], c["b"], tb, c["c"], c.Get<int[]>("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {
@@ -131,7 +147,8 @@ static class LinearAlgebraCards
                 "GemmGrouped: offset 2 after 3 with 4 rows; offsets ascend within 0…rows"),
             new("offset beyond the rows", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [0, 3, 5], false),
                 "GemmGrouped: offset 5 after 3 with 4 rows; offsets ascend within 0…rows"),
-            new("no offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [], false), "GemmGrouped: no offsets; give one more offset than groups"),
+            new("no offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [], false),
+                "GemmGrouped: no offsets; give one more offset than groups"),
             new("uneven stack", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(7, 5), tb, b.Rent(4, 5), [0, 2, 4], false),
                 "GemmGrouped: B has 7 rows for 2 groups; stack equal matrices"),
         ],

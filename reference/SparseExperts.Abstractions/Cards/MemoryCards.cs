@@ -41,7 +41,8 @@ static class MemoryCards
         Errors =
         [
             new("integers", (b, _) => b.Fill(new(b.Rent(ElementType.Integer, 6), 2, 3), 0), "Fill: a matrix views integers; rent it with ElementType.Real"),
-            new("foreign matrix", (b, other) => b.Fill(other.Rent(2, 3), 0), "Fill: a matrix belongs to '{backend}', the op ran on '{backend}'; write its values there first"),
+            new("foreign matrix", (b, other) => b.Fill(other.Rent(2, 3), 0),
+                "Fill: a matrix belongs to '{backend}', the op ran on '{backend}'; write its values there first"),
         ],
     };
 }

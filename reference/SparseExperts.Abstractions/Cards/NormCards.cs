@@ -15,14 +15,23 @@ static class NormCards
         SpecialValues = "A row of zeros gives zeros when ε > 0. NaN or ∞ makes its own row NaN or 0, never another one.",
         Exactness = new Reduction("columns"),
         Case = (draw, e) => Rms(draw, e, draw.One(1e-6, 1e-2)),
-        MoreEdges = draw => [Rms(draw.With(Temper.Wide), new(2, 5, 1), 0), Constant("RmsNorm", 0, 1e-6), Constant("RmsNorm", 1e30, 1e-6), Constant("RmsNorm", 1e-42, 0)],
+        MoreEdges = draw =>
+        [
+            Rms(draw.With(Temper.Wide), new(2, 5, 1), 0),
+            Constant("RmsNorm", 0, 1e-6),
+            Constant("RmsNorm", 1e30, 1e-6),
+            Constant("RmsNorm", 1e-42, 0),
+        ],
         Forward = (b, c) => b.RmsNorm(c["x"], c["w"], c.Number("epsilon"), c["y"], c["scale"]),
         Backward = (b, c) => b.RmsNormBackward(c["x"], c["w"], c["scale"], c["dy"], c["dx"], c.Accumulate, c["dw"], c.Accumulate),
         Errors =
         [
-            new("weight", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(3, 1), 1e-6, b.Rent(2, 3), b.Rent(2, 1)), "RmsNorm: weight is 3×1, expected 1×3; reshape or rent it so"),
-            new("statistics", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(1, 3), 1e-6, b.Rent(2, 3), b.Rent(2, 2)), "RmsNorm: statistics is 2×2, expected 2×1; reshape or rent it so"),
-            new("destination", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(1, 3), 1e-6, b.Rent(3, 3), b.Rent(2, 1)), "RmsNorm: X is 2×3, Y is 3×3; make the shapes equal"),
+            new("weight", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(3, 1), 1e-6, b.Rent(2, 3), b.Rent(2, 1)),
+                "RmsNorm: weight is 3×1, expected 1×3; reshape or rent it so"),
+            new("statistics", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(1, 3), 1e-6, b.Rent(2, 3), b.Rent(2, 2)),
+                "RmsNorm: statistics is 2×2, expected 2×1; reshape or rent it so"),
+            new("destination", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(1, 3), 1e-6, b.Rent(3, 3), b.Rent(2, 1)),
+                "RmsNorm: X is 2×3, Y is 3×3; make the shapes equal"),
         ],
     };
 
@@ -43,13 +52,21 @@ static class NormCards
         SpecialValues = "A constant row gives b when ε > 0. NaN or ∞ makes its own row NaN.",
         Exactness = new Reduction("columns"),
         Case = (draw, e) => Layer(draw, e, draw.One(1e-5, 1e-2)),
-        MoreEdges = draw => [Layer(draw.With(Temper.Wide), new(2, 5, 1), 0), Constant("LayerNorm", 7, 1e-5), Constant("LayerNorm", 1e37, 1e-5), Constant("LayerNorm", 1e-42, 0)],
+        MoreEdges = draw =>
+        [
+            Layer(draw.With(Temper.Wide), new(2, 5, 1), 0),
+            Constant("LayerNorm", 7, 1e-5),
+            Constant("LayerNorm", 1e37, 1e-5),
+            Constant("LayerNorm", 1e-42, 0),
+        ],
         Forward = (b, c) => b.LayerNorm(c["x"], c["w"], c["b"], c.Number("epsilon"), c["y"], c["scale"]),
         Backward = (b, c) => b.LayerNormBackward(c["x"], c["w"], c["scale"], c["dy"], c["dx"], c.Accumulate, c["dw"], c["db"], c.Accumulate),
         Errors =
         [
-            new("bias", (b, _) => b.LayerNorm(b.Rent(2, 3), b.Rent(1, 3), b.Rent(3, 1), 1e-5, b.Rent(2, 3), b.Rent(2, 2)), "LayerNorm: weight is 3×1, expected 1×3; reshape or rent it so"),
-            new("statistics", (b, _) => b.LayerNorm(b.Rent(2, 3), b.Rent(1, 3), b.Rent(1, 3), 1e-5, b.Rent(2, 3), b.Rent(2, 1)), "LayerNorm: statistics is 2×1, expected 2×2; reshape or rent it so"),
+            new("bias", (b, _) => b.LayerNorm(b.Rent(2, 3), b.Rent(1, 3), b.Rent(3, 1), 1e-5, b.Rent(2, 3), b.Rent(2, 2)),
+                "LayerNorm: weight is 3×1, expected 1×3; reshape or rent it so"),
+            new("statistics", (b, _) => b.LayerNorm(b.Rent(2, 3), b.Rent(1, 3), b.Rent(1, 3), 1e-5, b.Rent(2, 3), b.Rent(2, 1)),
+                "LayerNorm: statistics is 2×1, expected 2×2; reshape or rent it so"),
         ],
     };
 
@@ -67,7 +84,11 @@ static class NormCards
         var one = Enumerable.Repeat(1.0, 5).ToArray();
         return new(op)
         {
-            Inputs = [.. from name in op == "RmsNorm" ? (string[])["x", "w"] : ["x", "w", "b"] select new OpInput(name, 1, 5, name == "x" ? row : one) { Differentiable = true }],
+            Inputs =
+            [
+                .. from name in op == "RmsNorm" ? (string[])["x", "w"] : ["x", "w", "b"]
+                   select new OpInput(name, 1, 5, name == "x" ? row : one) { Differentiable = true },
+            ],
             Outputs = [new("y", 1, 5), new("scale", 1, op == "RmsNorm" ? 1 : 2) { Saved = true }],
             Parameters = new Dictionary<string, object> { ["epsilon"] = epsilon },
         };

@@ -15,7 +15,9 @@ public sealed class OpCall(IBackend backend, OpCase @case)
 
     public Matrix this[string name]
     {
-        get => _views.TryGetValue(name, out var view) ? view : throw new KeyNotFoundException($"{@case}: no matrix '{name}'; there are {string.Join(", ", _views.Keys)}");
+        get => _views.TryGetValue(name, out var view)
+            ? view
+            : throw new KeyNotFoundException($"{@case}: no matrix '{name}'; there are {string.Join(", ", _views.Keys)}");
         set => _views[name] = value;
     }
 

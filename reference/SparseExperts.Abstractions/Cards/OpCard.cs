@@ -108,7 +108,8 @@ public sealed class OpCard
 
     static readonly Extent[] Extents =
     [
-        new(3, 1, 2), new(2, 15, 15), new(1, 16, 16), new(4, 17, 17), new(13, 31, 5), new(5, 33, 33), new(0, 16, 3), new(3, 16, 0), new(2, 40, 300), new(2, 530, 3),
+        new(3, 1, 2), new(2, 15, 15), new(1, 16, 16), new(4, 17, 17), new(13, 31, 5), new(5, 33, 33), new(0, 16, 3), new(3, 16, 0),
+        new(2, 40, 300), new(2, 530, 3),
     ];
 
     public override string ToString() => Name;

@@ -33,7 +33,9 @@ public sealed class OpRunner
         var aliased = _run.InPlace ? _card.InPlace!.Value : default;
         foreach (var input in _case.Inputs) call[input.Name] = Hold(input.Name, input.Rows, input.Columns, input.Values);
         foreach (var output in _case.Outputs)
-            call[output.Name] = output.Name == aliased.Output ? call[aliased.Input] : Hold(output.Name, output.Rows, output.Columns, Before(output.Mode, output.Count, output.Initial));
+            call[output.Name] = output.Name == aliased.Output
+                ? call[aliased.Input]
+                : Hold(output.Name, output.Rows, output.Columns, Before(output.Mode, output.Count, output.Initial));
         foreach (var integers in _case.Integers) call.Bind(integers.Name, Integers(integers.Values));
         List<string> modified = [];
 
@@ -104,7 +106,9 @@ public sealed class OpRunner
             {
                 var (row, column) = ((i - (int)view.Offset) / Math.Max(1, view.Stride), (i - (int)view.Offset) % Math.Max(1, view.Stride));
                 var inside = i >= view.Offset && row < view.Rows && column < view.Columns;
-                if (!inside && after[i] != Guard(i)) { found.Add($"{name} {view.Shape}: element {i - view.Offset} of a view with stride {view.Stride}"); break; }
+                if (inside || after[i] == Guard(i)) continue;
+                found.Add($"{name} {view.Shape}: element {i - view.Offset} of a view with stride {view.Stride}");
+                break;
             }
         }
         return found;

@@ -28,10 +28,13 @@ static class OptimizerCards
         Forward = (b, c) => b.AdamW(c["parameter"], c["gradient"], c["first"], c["second"], c.Get<AdamWStep>("step")),
         Errors =
         [
-            new("gradient", (b, _) => b.AdamW(b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 3), b.Rent(2, 3), Step(1, 0, 1)), "AdamW: parameter is 2×3, gradient is 3×2; make the shapes equal"),
-            new("second moment", (b, _) => b.AdamW(b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 3), b.Rent(1, 3), Step(1, 0, 1)), "AdamW: parameter is 2×3, second moment is 1×3; make the shapes equal"),
+            new("gradient", (b, _) => b.AdamW(b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 3), b.Rent(2, 3), Step(1, 0, 1)),
+                "AdamW: parameter is 2×3, gradient is 3×2; make the shapes equal"),
+            new("second moment", (b, _) => b.AdamW(b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 3), b.Rent(1, 3), Step(1, 0, 1)),
+                "AdamW: parameter is 2×3, second moment is 1×3; make the shapes equal"),
         ],
     };
 
-    static AdamWStep Step(int step, double decay, double factor) => new(1e-3, 0.9, 0.999, 1e-8, decay, 1 - Math.Pow(0.9, step), 1 - Math.Pow(0.999, step), factor);
+    static AdamWStep Step(int step, double decay, double factor) =>
+        new(1e-3, 0.9, 0.999, 1e-8, decay, 1 - Math.Pow(0.9, step), 1 - Math.Pow(0.999, step), factor);
 }

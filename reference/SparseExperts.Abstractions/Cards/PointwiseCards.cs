@@ -55,7 +55,8 @@ static class PointwiseCards
         },
         Errors =
         [
-            new("unequal sources", (b, _) => b.Multiply(b.Rent(2, 3), b.Rent(2, 2), b.Rent(2, 3), false), "Multiply: A is 2×3, B is 2×2; make the shapes equal"),
+            new("unequal sources", (b, _) => b.Multiply(b.Rent(2, 3), b.Rent(2, 2), b.Rent(2, 3), false),
+                "Multiply: A is 2×3, B is 2×2; make the shapes equal"),
             new("destination", (b, _) => b.Multiply(b.Rent(2, 3), b.Rent(2, 3), b.Rent(1, 3), false), "Multiply: A is 2×3, C is 1×3; make the shapes equal"),
         ],
     };
@@ -105,8 +106,10 @@ static class PointwiseCards
         InPlace = ("x", "y"),
         Errors =
         [
-            new("rate of one", (b, _) => b.Dropout(b.Rent(2, 3), 1, default, b.Rent(2, 3), false), "Dropout: rate 1 is outside [0, 1); give the fraction to drop"),
-            new("negative rate", (b, _) => b.Dropout(b.Rent(2, 3), -0.5, default, b.Rent(2, 3), false), "Dropout: rate -0.5 is outside [0, 1); give the fraction to drop"),
+            new("rate of one", (b, _) => b.Dropout(b.Rent(2, 3), 1, default, b.Rent(2, 3), false),
+                "Dropout: rate 1 is outside [0, 1); give the fraction to drop"),
+            new("negative rate", (b, _) => b.Dropout(b.Rent(2, 3), -0.5, default, b.Rent(2, 3), false),
+                "Dropout: rate -0.5 is outside [0, 1); give the fraction to drop"),
             new("destination", (b, _) => b.Dropout(b.Rent(2, 3), 0.5, default, b.Rent(3, 2), false), "Dropout: X is 2×3, Y is 3×2; make the shapes equal"),
         ],
     };
@@ -122,12 +125,13 @@ static class PointwiseCards
         Exactness = new Ulps(2),
         Case = (draw, e) =>
         {
-            int half = Math.Max(1, Math.Min(e.Depth, 33)), heads = draw.Between(1, 3), positions = Math.Max(1, Math.Min(e.Columns, 40)), sequences = Math.Min(e.Rows, 3);
+            int half = Math.Clamp(e.Depth, 1, 33), heads = draw.Between(1, 3), positions = Math.Clamp(e.Columns, 1, 40), sequences = Math.Min(e.Rows, 3);
             return new("Rotary")
             {
                 Inputs =
                 [
-                    draw.Input("x", sequences * positions, heads * 2 * half, positions), draw.Constant("cos", positions, half), draw.Constant("sin", positions, half),
+                    draw.Input("x", sequences * positions, heads * 2 * half, positions),
+                    draw.Constant("cos", positions, half), draw.Constant("sin", positions, half),
                 ],
                 Outputs = [new("y", sequences * positions, heads * 2 * half) { Mode = OutputMode.Flagged, Batch = positions }],
                 Parameters = new Dictionary<string, object> { ["headWidth"] = 2 * half, ["inverse"] = draw.Coin() },

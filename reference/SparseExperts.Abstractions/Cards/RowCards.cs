@@ -15,13 +15,20 @@ static class RowCards
         SpecialValues = "A row with NaN or +∞, or of −∞ only, is NaN throughout; −∞ beside a number gives exactly 0.",
         Exactness = new Reduction("columns"),
         Case = (draw, e) => Rows("Softmax", draw, e),
-        MoreEdges = draw => [Row("Softmax", [3, 3, 3, 3]), Row("Softmax", [100, 101, 102]), Row("Softmax", [double.NegativeInfinity, 0, -3]), Row("Softmax", [-1000, 0, 1000])],
+        MoreEdges = draw =>
+        [
+            Row("Softmax", [3, 3, 3, 3]),
+            Row("Softmax", [100, 101, 102]),
+            Row("Softmax", [double.NegativeInfinity, 0, -3]),
+            Row("Softmax", [-1000, 0, 1000]),
+        ],
         Forward = (b, c) => b.Softmax(c["x"], c["y"]),
         Backward = (b, c) => b.SoftmaxBackward(c["y"], c["dy"], c["dx"], c.Accumulate),
         Errors =
         [
             new("destination", (b, _) => b.Softmax(b.Rent(2, 3), b.Rent(3, 2)), "Softmax: X is 2×3, Y is 3×2; make the shapes equal"),
-            new("gradient", (b, _) => b.SoftmaxBackward(b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 4), false), "SoftmaxBackward: Y is 2×3, dX is 2×4; make the shapes equal"),
+            new("gradient", (b, _) => b.SoftmaxBackward(b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 4), false),
+                "SoftmaxBackward: Y is 2×3, dX is 2×4; make the shapes equal"),
         ],
     };
 
@@ -41,7 +48,8 @@ static class RowCards
         Errors =
         [
             new("destination", (b, _) => b.LogSoftmax(b.Rent(2, 3), b.Rent(2, 2)), "LogSoftmax: X is 2×3, Y is 2×2; make the shapes equal"),
-            new("cotangent", (b, _) => b.LogSoftmaxBackward(b.Rent(2, 3), b.Rent(1, 3), b.Rent(2, 3), false), "LogSoftmaxBackward: Y is 2×3, dY is 1×3; make the shapes equal"),
+            new("cotangent", (b, _) => b.LogSoftmaxBackward(b.Rent(2, 3), b.Rent(1, 3), b.Rent(2, 3), false),
+                "LogSoftmaxBackward: Y is 2×3, dY is 1×3; make the shapes equal"),
         ],
     };
 
@@ -61,7 +69,8 @@ static class RowCards
         Errors =
         [
             new("destination", (b, _) => b.LogSumExp(b.Rent(2, 3), b.Rent(2, 3)), "LogSumExp: Y is 2×3, expected 2×1; reshape or rent it so"),
-            new("gradient", (b, _) => b.LogSumExpBackward(b.Rent(2, 3), b.Rent(2, 1), b.Rent(2, 1), b.Rent(3, 2), false), "LogSumExpBackward: X is 2×3, dX is 3×2; make the shapes equal"),
+            new("gradient", (b, _) => b.LogSumExpBackward(b.Rent(2, 3), b.Rent(2, 1), b.Rent(2, 1), b.Rent(3, 2), false),
+                "LogSumExpBackward: X is 2×3, dX is 3×2; make the shapes equal"),
         ],
     };
 

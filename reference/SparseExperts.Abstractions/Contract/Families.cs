@@ -135,7 +135,7 @@ public interface IAttention
     /// <summary>
     /// P = softmax(scale·QKᵀ + bias + pad, −∞ above the diagonal when causal), Y = P·V, per sequence and head. Q, K, V, Y are [B·S, H·d];
     /// <paramref name="probabilities"/> [B·H·S, S]; <paramref name="bias"/> [H·S, S] or null; <paramref name="pad"/> [B, S] (added to the scores) or null.
-    /// Masked probabilities are exactly 0.
+    /// Masked probabilities are exactly 0. A zero in Y, dQ, dK or dV is +0, so that masked keys may be left out of the chains.
     /// </summary>
     void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y);
 

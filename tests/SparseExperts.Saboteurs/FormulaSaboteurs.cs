@@ -1,0 +1,150 @@
+namespace SparseExperts.Saboteurs;
+
+public sealed class SoftmaxWithoutItsMaximum(IBackend inner) : Saboteur(inner)
+{
+    public override void Softmax(Matrix x, Matrix y)
+    {
+        base.Softmax(x, y);
+        var t = Look(x);
+        for (var r = 0; r < t.Rows; r++)
+        {
+            var sum = 0.0;
+            for (var j = 0; j < t.Columns; j++) sum = Round(sum + (t[r, j] = Round(Math.Exp(t[r, j]))));
+            for (var j = 0; j < t.Columns; j++) t[r, j] = Round(t[r, j] / sum);
+        }
+        Put(y, t);
+    }
+}
+
+/// <summary>Forward with erf, backward with the tanh approximation.</summary>
+public sealed class SlopeOfAnotherGelu(IBackend inner) : Saboteur(inner)
+{
+    public override void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) =>
+        base.ActivateBackward(kind == Activation.GeluErf ? Activation.GeluTanh : kind, x, dy, dx, accumulate);
+}
+
+/// <summary>The mean of the two one-sided slopes at the kink, where the contract says 0.</summary>
+public sealed class HalfASlopeAtZero(IBackend inner) : Saboteur(inner)
+{
+    public override void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate)
+    {
+        base.ActivateBackward(kind, x, dy, dx, accumulate);
+        if (kind != Activation.Relu || accumulate) return;
+        Table values = Look(x), slopes = Look(dy), result = Look(dx);
+        for (var i = 0; i < values.Values.Length; i++)
+            if (values.Values[i] == 0) result.Values[i] = slopes.Values[i] / 2;
+        Put(dx, result);
+    }
+}
+
+/// <summary>The sample's variance, over n − 1.</summary>
+public sealed class VarianceOverNMinusOne(IBackend inner) : Saboteur(inner)
+{
+    public override void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics)
+    {
+        base.LayerNorm(x, weight, bias, epsilon, y, statistics);
+        Table t = Look(x), w = Look(weight), b = Look(bias), s = Look(statistics);
+        for (var r = 0; r < t.Rows; r++)
+        {
+            var sum = 0.0;
+            for (var j = 0; j < t.Columns; j++) sum += (t[r, j] - s[r, 0]) * (t[r, j] - s[r, 0]);
+            s[r, 1] = Round(1 / Math.Sqrt(sum / Math.Max(1, t.Columns - 1) + epsilon));
+            for (var j = 0; j < t.Columns; j++) t[r, j] = Round((t[r, j] - s[r, 0]) * s[r, 1] * w[0, j] + b[0, j]);
+        }
+        Put(y, t);
+        Put(statistics, s);
+    }
+}
+
+public sealed class RmsNormWithoutEpsilon(IBackend inner) : Saboteur(inner)
+{
+    public override void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) => base.RmsNorm(x, weight, 0, y, scale);
+}
+
+/// <summary>Label −100 is read as class 0.</summary>
+public sealed class IgnoredLabelsCount(IBackend inner) : Saboteur(inner)
+{
+    public override void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
+    {
+        if (logits.Columns == 0) { base.CrossEntropy(logits, labels, smoothing, losses, logSums); return; }
+        var counted = Inner.Upload([.. Look(labels).Select(label => label == -100 ? 0 : label)]);
+        base.CrossEntropy(logits, counted, smoothing, losses, logSums);
+        Inner.Return(counted.Storage);
+    }
+}
+
+/// <summary>Smoothing spread over the n − 1 wrong classes, the other convention.</summary>
+public sealed class SmoothingOverTheOtherClasses(IBackend inner) : Saboteur(inner)
+{
+    public override void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums) =>
+        base.CrossEntropy(logits, labels, Math.Min(0.99, smoothing * logits.Columns / Math.Max(1, logits.Columns - 1)), losses, logSums);
+}
+
+/// <summary>Each query sees the next key too.</summary>
+public sealed class CausalMaskOffByOne(IBackend inner) : Saboteur(inner)
+{
+    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    {
+        if (!shape.Causal) { base.Attention(shape, q, k, v, bias, pad, probabilities, y); return; }
+        var mask = Inner.Rent(shape.Heads * shape.Length, shape.Length);
+        var values = bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
+        for (var row = 0; row < values.Rows; row++)
+            for (var key = row % shape.Length + 2; key < shape.Length; key++) values[row, key] = double.NegativeInfinity;
+        Put(mask, values);
+        base.Attention(shape with { Causal = false }, q, k, v, mask, pad, probabilities, y);
+        Inner.Return(mask.Storage);
+    }
+}
+
+/// <summary>The scale multiplies dS and then the products again.</summary>
+public sealed class ScaleAppliedTwiceInTheBackward(IBackend inner) : Saboteur(inner)
+{
+    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
+        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias) =>
+        base.AttentionBackward(shape with { Scale = shape.Scale * shape.Scale }, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+}
+
+/// <summary>Drops, but does not make up for what it dropped.</summary>
+public sealed class DropoutWithoutItsFactor(IBackend inner) : Saboteur(inner)
+{
+    public override void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate)
+    {
+        var before = Look(y);
+        base.Dropout(x, rate, stream, y, false);
+        var t = Look(y);
+        for (var i = 0; i < t.Values.Length; i++) t.Values[i] = Round(t.Values[i] * (1 - rate)) + (accumulate ? before.Values[i] : 0);
+        Put(y, t);
+    }
+}
+
+/// <summary>Pairs (2i, 2i + 1), the layout of the paper, where the contract says (i, i + d/2).</summary>
+public sealed class RotaryOfNeighbours(IBackend inner) : Saboteur(inner)
+{
+    public override void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate)
+    {
+        base.Rotary(x, cosines, sines, headWidth, inverse, y, accumulate);
+        Table t = Look(x), cos = Look(cosines), sin = Look(sines), result = Look(x);
+        for (var r = 0; r < t.Rows; r++)
+            for (var j = 0; j < t.Columns; j += 2)
+            {
+                double c = cos[r % cos.Rows, j % headWidth / 2], s = sin[r % cos.Rows, j % headWidth / 2] * (inverse ? -1 : 1);
+                result[r, j] = Round(t[r, j] * c - t[r, j + 1] * s);
+                result[r, j + 1] = Round(t[r, j + 1] * c + t[r, j] * s);
+            }
+        if (!accumulate) Put(y, result);
+    }
+}
+
+/// <summary>Adam with weight decay inside the gradient (L2), which AdamW exists to avoid.</summary>
+public sealed class DecayInsideTheGradient(IBackend inner) : Saboteur(inner)
+{
+    public override void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    {
+        if (step.WeightDecay == 0 || parameter.Count == 0) { base.AdamW(parameter, gradient, first, second, step); return; }
+        var coupled = Inner.Rent(parameter.Rows, parameter.Columns);
+        Inner.Copy(gradient, coupled);
+        Inner.Scale(parameter, step.WeightDecay, coupled, accumulate: true);
+        base.AdamW(parameter, coupled, first, second, step with { WeightDecay = 0 });
+        Inner.Return(coupled.Storage);
+    }
+}

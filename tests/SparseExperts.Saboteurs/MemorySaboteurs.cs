@@ -1,0 +1,56 @@
+namespace SparseExperts.Saboteurs;
+
+/// <summary>The last columns that fill no vector of 16 keep what they held.</summary>
+public sealed class TailLeftStale(IBackend inner) : Saboteur(inner)
+{
+    public override void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        var whole = c.Columns / 16 * 16;
+        base.Multiply(a.ColumnRange(0, whole), b.ColumnRange(0, whole), c.ColumnRange(0, whole), accumulate);
+    }
+}
+
+/// <summary>Stores one float too many behind the last row.</summary>
+public sealed class OneElementPastTheView(IBackend inner) : Saboteur(inner)
+{
+    public override void Add(Matrix a, Matrix b, Matrix c)
+    {
+        base.Add(a, b, c);
+        if (c.Count > 0) Inner.Write(c.Storage, c.Offset + (long)(c.Rows - 1) * c.Stride + c.Columns, (ReadOnlySpan<double>)[0.0]);
+    }
+}
+
+/// <summary>Subtracts the maximum in the source instead of a copy.</summary>
+public sealed class SourceUsedAsScratch(IBackend inner) : Saboteur(inner)
+{
+    public override void Softmax(Matrix x, Matrix y)
+    {
+        base.Softmax(x, y);
+        Inner.Copy(y, x);
+    }
+}
+
+public sealed class ScatterInDescendingOrder(IBackend inner) : Saboteur(inner)
+{
+    public override void ScatterAddRows(Matrix x, Indices rows, Matrix y)
+    {
+        Check.RowIndices(Inner, "ScatterAddRows", x, y, rows, x.Rows);
+        Table from = Look(x), to = Look(y);
+        var index = Look(rows);
+        for (var r = from.Rows - 1; r >= 0; r--)
+            if (index[r] >= 0)
+                for (var j = 0; j < from.Columns; j++) to[index[r], j] = Round(to[index[r], j] + from[r, j]);
+        Put(y, to);
+    }
+}
+
+public sealed class NothingReadsRowZero(IBackend inner) : Saboteur(inner)
+{
+    public override void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
+    {
+        if (x.Rows == 0) { base.GatherRows(x, rows, y, accumulate); return; }
+        var clamped = Inner.Upload([.. Look(rows).Select(index => Math.Max(0, index))]);
+        base.GatherRows(x, clamped, y, accumulate);
+        Inner.Return(clamped.Storage);
+    }
+}

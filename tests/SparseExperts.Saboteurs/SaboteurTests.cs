@@ -1,0 +1,130 @@
+using SparseExperts.Conformance;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Saboteurs;
+
+/// <summary>Tests of the tests: each broken backend breaks the law that its test names, and the healthy one keeps it.</summary>
+public sealed class SaboteurTests
+{
+    const string Products = "Gemm A·B";
+
+    [Fact]
+    public void A_descending_chain_is_not_the_definition() => Caught(inner => new DescendingChain(inner), DefinitionLaws.EqualsTheDefinition, Products);
+
+    [Fact]
+    public void Partial_sums_of_blocks_are_not_the_definition() =>
+        Caught(inner => new PartialSumsOfBlocks(inner), DefinitionLaws.EqualsTheDefinition, Products);
+
+    [Fact]
+    public void A_product_rounded_before_the_sum_is_not_the_definition() =>
+        Caught(inner => new MultiplyThenAdd(inner), DefinitionLaws.EqualsTheDefinition, Products);
+
+    [Fact]
+    public void An_order_chosen_by_the_batch_shows_when_a_row_runs_alone() => Caught(inner => new OrderByBatchSize(inner), InvarianceLaws.Batch, Products);
+
+    [Fact]
+    public void A_sum_split_among_threads_shows_between_thread_counts() =>
+        Caught((inner, threads) => new SumSplitAmongThreads(inner, threads), InvarianceLaws.Threads, Products);
+
+    [Fact]
+    public void Overwriting_that_multiplies_by_zero_keeps_a_NaN() =>
+        Caught(inner => new OverwritingReadsTheDestination(inner), MemoryLaws.OverwritingIgnores, Products);
+
+    [Fact]
+    public void Accumulating_that_overwrites_forgets_the_old_value() =>
+        Caught(inner => new AccumulatingOverwrites(inner), MemoryLaws.AccumulatingAdds, Products);
+
+    [Fact]
+    public void A_stale_tail_shows_the_garbage_that_was_there() => Caught(inner => new TailLeftStale(inner), MemoryLaws.OverwritingIgnores, "Multiply");
+
+    [Fact]
+    public void A_stale_tail_is_not_the_definition() => Caught(inner => new TailLeftStale(inner), DefinitionLaws.EqualsTheDefinition, "Multiply");
+
+    [Fact]
+    public void One_element_past_the_view_hits_a_guard() => Caught(inner => new OneElementPastTheView(inner), MemoryLaws.WritesStayInside, "Add");
+
+    [Fact]
+    public void A_source_used_as_scratch_is_seen() => Caught(inner => new SourceUsedAsScratch(inner), MemoryLaws.InputsAreKept, "Softmax");
+
+    [Fact]
+    public void Scatter_in_descending_order_is_not_the_definition() =>
+        Caught(inner => new ScatterInDescendingOrder(inner), DefinitionLaws.EqualsTheDefinition, "ScatterAddRows");
+
+    [Fact]
+    public void Nothing_read_as_row_zero_is_seen_exactly() => Caught(inner => new NothingReadsRowZero(inner), DefinitionLaws.WithinTheBound, "GatherRows");
+
+    [Fact]
+    public void Softmax_without_its_maximum_overflows_out_of_the_bound() =>
+        Caught(inner => new SoftmaxWithoutItsMaximum(inner), DefinitionLaws.WithinTheBound, "Softmax");
+
+    [Fact]
+    public void The_slope_of_another_gelu_is_not_the_derivative() => CaughtByDifferences(inner => new SlopeOfAnotherGelu(inner), "Activate GeluErf");
+
+    [Fact]
+    public void Half_a_slope_at_zero_is_not_the_documented_one() => Caught(inner => new HalfASlopeAtZero(inner), DefinitionLaws.AtAKink, "Activate Relu");
+
+    [Fact]
+    public void Variance_over_n_minus_one_leaves_the_bound() => Caught(inner => new VarianceOverNMinusOne(inner), DefinitionLaws.WithinTheBound, "LayerNorm");
+
+    [Fact]
+    public void Variance_over_n_minus_one_is_not_what_the_gradient_belongs_to() => CaughtByDifferences(inner => new VarianceOverNMinusOne(inner), "LayerNorm");
+
+    [Fact]
+    public void Rms_norm_without_epsilon_leaves_the_bound() => Caught(inner => new RmsNormWithoutEpsilon(inner), DefinitionLaws.WithinTheBound, "RmsNorm");
+
+    [Fact]
+    public void Ignored_labels_that_count_leave_the_bound() => Caught(inner => new IgnoredLabelsCount(inner), DefinitionLaws.WithinTheBound, "CrossEntropy");
+
+    [Fact]
+    public void Smoothing_over_the_other_classes_leaves_the_bound() =>
+        Caught(inner => new SmoothingOverTheOtherClasses(inner), DefinitionLaws.WithinTheBound, "CrossEntropy");
+
+    [Fact]
+    public void Smoothing_over_the_other_classes_is_not_what_the_gradient_belongs_to() =>
+        CaughtByDifferences(inner => new SmoothingOverTheOtherClasses(inner), "CrossEntropy");
+
+    [Fact]
+    public void A_causal_mask_off_by_one_leaves_the_bound() =>
+        Caught(inner => new CausalMaskOffByOne(inner), DefinitionLaws.WithinTheBound, "Attention causal");
+
+    [Fact]
+    public void A_scale_applied_twice_is_not_the_derivative() => CaughtByDifferences(inner => new ScaleAppliedTwiceInTheBackward(inner), "Attention full");
+
+    [Fact]
+    public void Dropout_without_its_factor_leaves_the_bound() => Caught(inner => new DropoutWithoutItsFactor(inner), DefinitionLaws.WithinTheBound, "Dropout");
+
+    [Fact]
+    public void Rotary_of_neighbours_leaves_the_bound() => Caught(inner => new RotaryOfNeighbours(inner), DefinitionLaws.WithinTheBound, "Rotary");
+
+    [Fact]
+    public void Decay_inside_the_gradient_leaves_the_bound() => Caught(inner => new DecayInsideTheGradient(inner), DefinitionLaws.WithinTheBound, "AdamW");
+
+    static void Caught(Func<IBackend, IBackend> sabotage, Law law, string card) => Caught((inner, _) => sabotage(inner), law, card);
+    static void CaughtByDifferences(Func<IBackend, IBackend> sabotage, string card) =>
+        Examine((inner, _) => sabotage(inner), () => new ScalarBackend<Float64>(), GradientLaw.Gradients, card);
+    static void Caught(Func<IBackend, int, IBackend> sabotage, Law law, string card) => Examine(sabotage, () => new ScalarBackend<Float32>(), law, card);
+
+    static void Examine(Func<IBackend, int, IBackend> sabotage, Func<IBackend> healthy, Law law, string name)
+    {
+        var card = OpCards.Named(name);
+        using var sound = new Subject(_ => healthy(), canonical: true);
+        foreach (var drawn in Cases(card, law)) law.Demand(sound, card, drawn);
+
+        using var broken = new Subject(threads => sabotage(healthy(), threads), canonical: true);
+        var violation = Assert.Throws<LawViolation>(() =>
+        {
+            foreach (var drawn in Cases(card, law)) law.Demand(broken, card, drawn);
+        });
+        Assert.Equal((law.Name, name), (violation.Law.Name, violation.Card.Name));
+        Assert.StartsWith($"{law.Name}: {name}: ", violation.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The edges and a few samples; for differences small calm samples only, as edges hold numbers that have none.</summary>
+    static IEnumerable<OpCase> Cases(OpCard card, Law law)
+    {
+        var differences = law == GradientLaw.Gradients;
+        var samples = Enumerable.Range(1, 8).Select(seed => card.Sample(new Random(seed), differences ? 6 : 20));
+        return differences ? samples : card.Edges.Concat(samples);
+    }
+}

@@ -1,0 +1,60 @@
+using SparseExperts.Conformance;
+using SparseExperts.Routing;
+using Xunit;
+
+namespace SparseExperts.Tests.Routing;
+
+/// <summary>The router keeps every law, and routers broken in one way each are named by the law that catches them.</summary>
+public sealed class RouterLawTests
+{
+    static RoutingPlan Healthy(RoutingCase asked) => TopOne.Plan(asked.Scores, asked.Experts, asked.Groups, asked.Capacity, asked.Importance, "layer");
+
+    public static TheoryData<string> Laws => [.. RouterLaws.All.Select(law => law.Name)];
+
+    [Theory, MemberData(nameof(Laws))]
+    public void Top_one_keeps_the_law(string name) => RouterLaws.All.Single(law => law.Name == name).Hold(Healthy);
+
+    [Fact]
+    public void Capacity_that_rounds_up_is_named() => Caught(RouterLaws.CapacityHolds, asked => Healthy(asked with { Capacity = asked.Capacity + 1 }));
+
+    [Fact]
+    public void Capacity_that_loses_a_place_is_named() =>
+        Caught(RouterLaws.NobodyIsDroppedForNothing, asked => Healthy(asked with { Capacity = asked.Capacity - 1 }));
+
+    [Fact]
+    public void Priority_from_the_back_is_named() => Caught(RouterLaws.TokenOrder, asked =>
+    {
+        var plan = Healthy(asked);
+        int[] slot = new int[asked.Tokens], taken = new int[asked.Experts];
+        for (var t = asked.Tokens - 1; t >= 0; t--)
+        {
+            if ((t + 1) % asked.GroupSize == 0) Array.Clear(taken);
+            slot[t] = plan.Expert[t] >= 0 && taken[plan.Expert[t]] < asked.Capacity ? taken[plan.Expert[t]]++ : RoutingPlan.Dropped;
+        }
+        return new(asked.Experts, asked.Groups, 1, asked.Capacity, plan.Expert, slot);
+    });
+
+    [Fact]
+    public void Ties_that_go_to_the_last_expert_are_named() => Caught(RouterLaws.FirstLargestScore, asked =>
+    {
+        var nudged = asked.Scores.Select((score, i) => score + i % asked.Experts * 1e-3f).ToArray();
+        return Healthy(asked with { Scores = nudged });
+    });
+
+    [Fact]
+    public void Padding_that_takes_places_is_named() => Caught(RouterLaws.PaddingTakesNoPlace, asked => Healthy(asked with { Importance = [] }));
+
+    [Fact]
+    public void Groups_that_compete_with_each_other_are_named() => Caught(RouterLaws.NobodyIsDroppedForNothing, asked =>
+    {
+        var plan = Healthy(asked with { Groups = 1 });
+        return new(asked.Experts, 1, 1, asked.Capacity, plan.Expert, plan.Slot);
+    });
+
+    static void Caught(RouterLaw law, Func<RoutingCase, RoutingPlan> broken)
+    {
+        law.Hold(Healthy);
+        var failure = Assert.ThrowsAny<Exception>(() => law.Hold(broken));
+        Assert.Contains(law.Name, failure.ToString());
+    }
+}
