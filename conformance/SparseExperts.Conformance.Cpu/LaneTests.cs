@@ -38,7 +38,9 @@ public sealed class LaneTests(ITestOutputHelper output)
     {
         var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "SparseExperts.Conformance.Lanes.dll")])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
         };
         foreach (var name in (string[])["DOTNET_EnableAVX512", "DOTNET_EnableAVX2", "DOTNET_EnableHWIntrinsic"]) start.Environment.Remove(name);
         foreach (var name in switches) start.Environment[name] = "0";

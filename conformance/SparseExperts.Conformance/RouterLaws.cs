@@ -34,7 +34,9 @@ public sealed record RoutingCase(int Experts, int Groups, int Capacity, float[] 
 
     RoutingCase Only(int tokens, int groups) => this with
     {
-        Groups = groups, Scores = Scores[..(tokens * Experts)], Importance = Importance.Length == 0 ? [] : Importance[..tokens],
+        Groups = groups,
+        Scores = Scores[..(tokens * Experts)],
+        Importance = Importance.Length == 0 ? [] : Importance[..tokens],
     };
 }
 

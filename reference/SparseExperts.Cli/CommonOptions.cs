@@ -9,7 +9,8 @@ static class CommonOptions
 
     public static Option<string> Backend() => new("--backend")
     {
-        Description = $"What computes: {string.Join(", ", BackendCatalog.All.Select(b => b.Name))}.", DefaultValueFactory = _ => "cpu",
+        Description = $"What computes: {string.Join(", ", BackendCatalog.All.Select(b => b.Name))}.",
+        DefaultValueFactory = _ => "cpu",
     };
 
     public static Argument<string> Run() => new("run") { Description = "Folder of a training run." };

@@ -85,8 +85,15 @@ static class TrainCommand
         backend = BackendCatalog.Create(parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption));
         var config = new RunConfig
         {
-            Preset = preset.Name, Model = model, Training = training, Text = text.Path, TextBytes = text.Length, TextHash = text.Hash,
-            Backend = parsed.GetValue(BackendOption)!, Threads = parsed.GetValue(ThreadsOption), CheckpointEvery = every,
+            Preset = preset.Name,
+            Model = model,
+            Training = training,
+            Text = text.Path,
+            TextBytes = text.Length,
+            TextHash = text.Hash,
+            Backend = parsed.GetValue(BackendOption)!,
+            Threads = parsed.GetValue(ThreadsOption),
+            CheckpointEvery = every,
         };
         return TrainingRun.Create(folder, config, backend, text, parsed.GetValue(ForceOption));
     }

@@ -12,8 +12,14 @@ public sealed unsafe partial class CpuBackend
         Check.Attention(this, shape, q, k, v, bias, pad, probabilities, y);
         Workers.Run(shape.Sequences * shape.Heads, new AttentionJob
         {
-            Shape = shape, Q = new(q), K = new(k), V = new(v), P = new(probabilities), Y = new(y),
-            Bias = bias is { } b ? new(b) : default, Pad = pad is { } p ? new(p) : default,
+            Shape = shape,
+            Q = new(q),
+            K = new(k),
+            V = new(v),
+            P = new(probabilities),
+            Y = new(y),
+            Bias = bias is { } b ? new(b) : default,
+            Pad = pad is { } p ? new(p) : default,
         });
     }
 
@@ -24,8 +30,17 @@ public sealed unsafe partial class CpuBackend
         Check.Attention(this, shape, dq, dk, dv, null, null, probabilities, dy);
         var job = new AttentionBackwardJob
         {
-            Shape = shape, Q = new(q), K = new(k), V = new(v), P = new(probabilities), Dy = new(dy), Dq = new(dq), Dk = new(dk), Dv = new(dv),
-            Accumulate = accumulate, DBias = dBias is { } b ? new(b) : default,
+            Shape = shape,
+            Q = new(q),
+            K = new(k),
+            V = new(v),
+            P = new(probabilities),
+            Dy = new(dy),
+            Dq = new(dq),
+            Dk = new(dk),
+            Dv = new(dv),
+            Accumulate = accumulate,
+            DBias = dBias is { } b ? new(b) : default,
         };
         Workers.Run(dBias is null ? shape.Sequences * shape.Heads : shape.Heads, job);     // a head's bias gradient adds up over sequences in order
     }
@@ -35,8 +50,18 @@ public sealed unsafe partial class CpuBackend
 
     static Product Tile(float* a, long strideA, bool transposeA, float* b, long strideB, bool transposeB, float* c, long strideC, int m, int n, int k, bool accumulate) => new()
     {
-        A = a, StrideA = strideA, TransposeA = transposeA, B = b, StrideB = strideB, TransposeB = transposeB, C = c, StrideC = strideC,
-        M = m, N = n, K = k, Accumulate = accumulate,
+        A = a,
+        StrideA = strideA,
+        TransposeA = transposeA,
+        B = b,
+        StrideB = strideB,
+        TransposeB = transposeB,
+        C = c,
+        StrideC = strideC,
+        M = m,
+        N = n,
+        K = k,
+        Accumulate = accumulate,
     };
 
     /// <summary>Adds +0: whether masked keys (exact zeros) are in a chain or left out can only change the sign of a zero.</summary>

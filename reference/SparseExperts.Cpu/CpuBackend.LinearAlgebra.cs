@@ -24,8 +24,12 @@ public sealed unsafe partial class CpuBackend
         Workers.Run(a.Count, new BatchJob
         {
             First = ProductOf(a.First, transposeA, b.First, transposeB, c.First, accumulate),
-            InnerA = a.Inner, InnerB = b.Inner, InnerC = c.Inner,
-            StepA = (a.OuterStride, a.InnerStride), StepB = (b.OuterStride, b.InnerStride), StepC = (c.OuterStride, c.InnerStride),
+            InnerA = a.Inner,
+            InnerB = b.Inner,
+            InnerC = c.Inner,
+            StepA = (a.OuterStride, a.InnerStride),
+            StepB = (b.OuterStride, b.InnerStride),
+            StepC = (c.OuterStride, c.InnerStride),
         });
     }
 
@@ -38,7 +42,8 @@ public sealed unsafe partial class CpuBackend
             Workers.Run(groups * 2, new GroupJob
             {
                 First = ProductOf(a, false, b.RowRange(0, b.Rows / groups), transposeB, c, accumulate),
-                Offsets = starts, StepB = (long)(b.Rows / groups) * b.Stride,
+                Offsets = starts,
+                StepB = (long)(b.Rows / groups) * b.Stride,
             });
     }
 
@@ -49,14 +54,26 @@ public sealed unsafe partial class CpuBackend
         fixed (int* starts = offsets)
             Workers.Run(offsets.Length - 1, new OuterJob
             {
-                First = ProductOf(a, true, c, false, b.RowRange(0, a.Columns), accumulate), Offsets = starts, StepC = (long)a.Columns * b.Stride,
+                First = ProductOf(a, true, c, false, b.RowRange(0, a.Columns), accumulate),
+                Offsets = starts,
+                StepC = (long)a.Columns * b.Stride,
             });
     }
 
     static Product ProductOf(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => new()
     {
-        A = Pointer(a), B = Pointer(b), C = Pointer(c), StrideA = a.Stride, StrideB = b.Stride, StrideC = c.Stride,
-        M = c.Rows, N = c.Columns, K = transposeA ? a.Rows : a.Columns, TransposeA = transposeA, TransposeB = transposeB, Accumulate = accumulate,
+        A = Pointer(a),
+        B = Pointer(b),
+        C = Pointer(c),
+        StrideA = a.Stride,
+        StrideB = b.Stride,
+        StrideC = c.Stride,
+        M = c.Rows,
+        N = c.Columns,
+        K = transposeA ? a.Rows : a.Columns,
+        TransposeA = transposeA,
+        TransposeB = transposeB,
+        Accumulate = accumulate,
     };
 
     /// <summary>Part <paramref name="part"/> of <paramref name="parts"/> equal shares of <paramref name="count"/> in multiples of <paramref name="unit"/>.</summary>

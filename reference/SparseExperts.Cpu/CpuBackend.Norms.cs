@@ -110,7 +110,12 @@ public sealed unsafe partial class CpuBackend
         EachRow(new LayerNormBackwardOp { X = new(x), Weight = new(weight), Statistics = new(statistics), Dy = new(dy), Dx = new(dx), Accumulate = accumulateX }, x);
         EachColumn(new LayerNormParametersOp
         {
-            X = new(x), Statistics = new(statistics), Dy = new(dy), DWeight = new(dWeight), DBias = new(dBias), Accumulate = accumulateParameters,
+            X = new(x),
+            Statistics = new(statistics),
+            Dy = new(dy),
+            DWeight = new(dWeight),
+            DBias = new(dBias),
+            Accumulate = accumulateParameters,
         }, x);
     }
 

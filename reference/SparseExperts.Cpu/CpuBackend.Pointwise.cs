@@ -146,9 +146,20 @@ public sealed unsafe partial class CpuBackend
         Check.Rotary(this, x, cosines, sines, headWidth, y);
         Workers.Run((x.Rows + 63) / 64, new RotaryJob
         {
-            X = Pointer(x), Y = Pointer(y), Cos = Pointer(cosines), Sin = Pointer(sines), StrideX = x.Stride, StrideY = y.Stride,
-            StrideCos = cosines.Stride, StrideSin = sines.Stride, Rows = x.Rows, Columns = x.Columns, Positions = cosines.Rows, HeadWidth = headWidth,
-            Sign = inverse ? -1f : 1f, Accumulate = accumulate,
+            X = Pointer(x),
+            Y = Pointer(y),
+            Cos = Pointer(cosines),
+            Sin = Pointer(sines),
+            StrideX = x.Stride,
+            StrideY = y.Stride,
+            StrideCos = cosines.Stride,
+            StrideSin = sines.Stride,
+            Rows = x.Rows,
+            Columns = x.Columns,
+            Positions = cosines.Rows,
+            HeadWidth = headWidth,
+            Sign = inverse ? -1f : 1f,
+            Accumulate = accumulate,
         });
     }
 
@@ -194,8 +205,17 @@ public sealed unsafe partial class CpuBackend
         Check.AdamW(this, parameter, gradient, first, second);
         Workers.Run((parameter.Rows + 31) / 32, new AdamWJob
         {
-            P = Pointer(parameter), G = Pointer(gradient), M = Pointer(first), V = Pointer(second), StrideP = parameter.Stride, StrideG = gradient.Stride,
-            StrideM = first.Stride, StrideV = second.Stride, Rows = parameter.Rows, Columns = parameter.Columns, Step = step,
+            P = Pointer(parameter),
+            G = Pointer(gradient),
+            M = Pointer(first),
+            V = Pointer(second),
+            StrideP = parameter.Stride,
+            StrideG = gradient.Stride,
+            StrideM = first.Stride,
+            StrideV = second.Stride,
+            Rows = parameter.Rows,
+            Columns = parameter.Columns,
+            Step = step,
         });
     }
 

@@ -185,8 +185,14 @@ public sealed unsafe partial class CpuBackend
         Check.Labels("CrossEntropyBackward", Integers(labels), logits.Columns, -100);
         EachRow(new CrossEntropyBackwardOp
         {
-            X = new(logits), Labels = PointerTo(labels), Spread = (float)(smoothing / logits.Columns), Rest = (float)(1 - smoothing), LogSums = new(logSums),
-            Dy = new(dLosses), Dx = new(dLogits), Accumulate = accumulate,
+            X = new(logits),
+            Labels = PointerTo(labels),
+            Spread = (float)(smoothing / logits.Columns),
+            Rest = (float)(1 - smoothing),
+            LogSums = new(logSums),
+            Dy = new(dLosses),
+            Dx = new(dLogits),
+            Accumulate = accumulate,
         }, logits);
     }
 
@@ -226,7 +232,7 @@ public sealed unsafe partial class CpuBackend
     {
         public Grid X, Y;
         public bool Accumulate;
-        
+
         public readonly void Row(int row)
         {
             var sum = Sum(X.Row(row), X.Columns);

@@ -67,7 +67,12 @@ static class AttentionCards
             ],
             Parameters = new Dictionary<string, object>
             {
-                ["sequences"] = sequences, ["length"] = length, ["heads"] = heads, ["headWidth"] = width, ["scale"] = 1 / Math.Sqrt(width), ["causal"] = causal,
+                ["sequences"] = sequences,
+                ["length"] = length,
+                ["heads"] = heads,
+                ["headWidth"] = width,
+                ["scale"] = 1 / Math.Sqrt(width),
+                ["causal"] = causal,
             },
             BatchParameter = "sequences",
         };

@@ -60,8 +60,16 @@ public sealed class OpCard
     /// <summary>The same card with another forward call and no backward one.</summary>
     public OpCard Rebound(Action<OpCall> forward) => new()
     {
-        Name = Name, Family = Family, Formula = Formula, Gradient = Gradient, Source = Source, SpecialValues = SpecialValues, Exactness = Exactness,
-        Case = Case, Forward = (_, call) => forward(call), Errors = Errors,
+        Name = Name,
+        Family = Family,
+        Formula = Formula,
+        Gradient = Gradient,
+        Source = Source,
+        SpecialValues = SpecialValues,
+        Exactness = Exactness,
+        Case = Case,
+        Forward = (_, call) => forward(call),
+        Errors = Errors,
     };
 
     /// <summary>A random case whose extents are at most <paramref name="size"/>.</summary>

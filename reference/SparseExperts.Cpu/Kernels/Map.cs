@@ -25,8 +25,17 @@ static unsafe class Map
     {
         var job = new Job<TMap>
         {
-            Map = map, A = CpuBackend.Pointer(a), B = CpuBackend.Pointer(b), C = CpuBackend.Pointer(c), To = CpuBackend.Pointer(to),
-            StrideA = a.Stride, StrideB = b.Stride, StrideC = c.Stride, StrideTo = to.Stride, Rows = to.Rows, Columns = to.Columns,
+            Map = map,
+            A = CpuBackend.Pointer(a),
+            B = CpuBackend.Pointer(b),
+            C = CpuBackend.Pointer(c),
+            To = CpuBackend.Pointer(to),
+            StrideA = a.Stride,
+            StrideB = b.Stride,
+            StrideC = c.Stride,
+            StrideTo = to.Stride,
+            Rows = to.Rows,
+            Columns = to.Columns,
         };
         job.Flat = a.IsContiguous && b.IsContiguous && c.IsContiguous && to.IsContiguous;
         job.RowsPerPart = Math.Max(1, Run / Math.Max(1, to.Columns));

@@ -29,7 +29,10 @@ static class AttentionFixtures
 
         var results = new Dictionary<string, T[]>
         {
-            ["out.y"] = layout.Download(y), ["grad.q"] = layout.Download(dq), ["grad.k"] = layout.Download(dk), ["grad.v"] = layout.Download(dv),
+            ["out.y"] = layout.Download(y),
+            ["grad.q"] = layout.Download(dq),
+            ["grad.k"] = layout.Download(dk),
+            ["grad.v"] = layout.Download(dv),
         };
         if (dBias is { } gradient && fixture.Has("grad.bias")) results["grad.bias"] = backend.Elements(gradient);
         return results;

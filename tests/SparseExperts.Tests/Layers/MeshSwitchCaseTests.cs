@@ -47,7 +47,10 @@ public sealed class MeshSwitchCaseTests
 
         var policy = parameters["router_policy"].GetString() switch
         {
-            "input_jitter" => RouterPolicy.InputJitter, "input_dropout" => RouterPolicy.InputDropout, "sample" => RouterPolicy.Sample, _ => RouterPolicy.Argmax,
+            "input_jitter" => RouterPolicy.InputJitter,
+            "input_dropout" => RouterPolicy.InputDropout,
+            "sample" => RouterPolicy.Sample,
+            _ => RouterPolicy.Argmax,
         };
         float[]? Draws(string draw) => file.Contains(draw) ? file.ReadFloats(draw) : null;
         var layer = new SwitchLayer(new()

@@ -11,7 +11,17 @@ public sealed class LanguageModelTests
 {
     static readonly ModelConfig Small = new()
     {
-        Vocabulary = 11, Context = 6, Width = 8, HeadWidth = 4, Layers = 2, Hidden = 12, Experts = 3, CapacityFactor = 1.5, EvalCapacityFactor = 3, MinimumCapacity = 1, ZLoss = 0.1,
+        Vocabulary = 11,
+        Context = 6,
+        Width = 8,
+        HeadWidth = 4,
+        Layers = 2,
+        Hidden = 12,
+        Experts = 3,
+        CapacityFactor = 1.5,
+        EvalCapacityFactor = 3,
+        MinimumCapacity = 1,
+        ZLoss = 0.1,
     };
 
     public static TheoryData<string> Variants() => ["rotary", "t5", "rms", "dense", "every-other", "dropout", "jitter", "switch-init"];
