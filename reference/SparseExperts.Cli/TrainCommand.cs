@@ -75,8 +75,7 @@ static class TrainCommand
     {
         var preset = Presets.Find(parsed.GetValue(PresetOption)!);
         var (model, training) = (Model(parsed, preset.Model), Training(parsed, preset.Training));
-        model.Validate();
-        training.Validate();
+        Trainer.Validate(model, training);
         var every = parsed.GetValue(CheckpointOption);
         if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
         var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);

@@ -140,7 +140,7 @@ public interface IAttention
     void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y);
 
     /// <summary>
-    /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias (+)= Σ over sequences dS.
+    /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias += Σ over sequences dS, always.
     /// The scale multiplies dS once, before the products.
     /// </summary>
     void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,

@@ -47,6 +47,7 @@ public sealed record ModelConfig
     {
         Require(Vocabulary >= 2, $"vocabulary {Vocabulary}: at least 2");
         Require(Context >= 2, $"context {Context}: at least 2 bytes");
+        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024, $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
         Require(Width >= 2 && HeadWidth >= 2 && Width % HeadWidth == 0, $"width {Width} with head width {HeadWidth}: the head width must divide the width");
         Require(Positions != Positions.Rotary || HeadWidth % 2 == 0, $"head width {HeadWidth}: rotary positions need an even one");
         Require(Layers >= 1, $"layers {Layers}: at least 1");

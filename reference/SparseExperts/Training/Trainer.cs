@@ -20,8 +20,7 @@ public sealed class Trainer
 
     public Trainer(IBackend backend, ModelConfig model, TrainingConfig training)
     {
-        model.Validate();
-        training.Validate();
+        Validate(model, training);
         (Backend, Config) = (backend, training);
         _tape = new Tape(backend);
         Model = new LanguageModel(_tape, model, training.Seed);
@@ -29,6 +28,18 @@ public sealed class Trainer
         _norm = new GradientNorm(backend, _tape.Parameters);
         _inputs = new int[training.Batch * model.Context];
         _labels = new int[_inputs.Length];
+    }
+
+    /// <summary>What each configuration demands, and what both together must not exceed: one matrix and one batch fit in memory.</summary>
+    public static void Validate(ModelConfig model, TrainingConfig training)
+    {
+        const long limit = 1 << 30;
+        model.Validate();
+        training.Validate();
+        var weights = Math.Max(1L, model.Experts) * model.Width * model.Hidden;
+        if (weights > limit) throw new ConfigurationException($"{model.Experts} experts of {model.Width} × {model.Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
+        var scores = (double)training.Batch * model.Heads * model.Context * model.Context;
+        if (scores > limit) throw new ConfigurationException($"batch {training.Batch} of {model.Context} bytes: {scores:0} attention scores, at most {limit}; lower --batch or --context");
     }
 
     public IBackend Backend { get; }
