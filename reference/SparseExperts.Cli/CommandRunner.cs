@@ -7,13 +7,13 @@ using SparseExperts.Runs;
 
 namespace SparseExperts.Cli;
 
-/// <summary>Exit codes of the command.</summary>
+/// <summary>Exit codes of the command; a run that a signal stopped gives 128 plus the signal's number, so 130 for Ctrl-C.</summary>
 static class ExitCode
 {
-    public const int Ok = 0, Failed = 1, BadInput = 2, Interrupted = 130;
+    public const int Ok = 0, BadInput = 2;
 }
 
-/// <summary>Bad input is one line on standard error and exit code 2; what nobody foresaw is exit code 1 with its trace.</summary>
+/// <summary>Bad input is one line on standard error and exit code 2; what nobody foresaw ends the process with its trace.</summary>
 static class CommandRunner
 {
     public static int Run(RootCommand root, string[] args)
