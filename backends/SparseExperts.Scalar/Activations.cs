@@ -4,7 +4,7 @@ namespace SparseExperts.Scalar;
 static class Activations<T> where T : struct, IReal<T>
 {
     static readonly T Zero = T.Of(0), One = T.Of(1), Half = T.Of(0.5), InverseSqrt2 = T.Of(0.70710678118654752440), InverseSqrt2Pi = T.Of(0.39894228040143267794);
-    static readonly T TanhScale = T.Of(0.79788456080286535588), Cubic = T.Of(0.044715), Three = T.Of(3);
+    static readonly T TanhScale = T.Of(0.79788456080286535588), Cubic = T.Of(0.044715), Three = T.Of(3), TwoOverRootPi = T.Of(1.12837916709551257390);
 
     public static T Value(Activation kind, T x) => kind switch
     {
@@ -16,6 +16,10 @@ static class Activations<T> where T : struct, IReal<T>
         Activation.Tanh => T.Tanh(x),
         Activation.Softplus => Softplus(x),
         Activation.Identity => x,
+        Activation.Sqrt => T.Sqrt(x),
+        Activation.Exp => T.Exp(x),
+        Activation.Log => T.Log(x),
+        Activation.Erf => T.Erf(x),
         _ => throw Unknown(kind),
     };
 
@@ -42,6 +46,10 @@ static class Activations<T> where T : struct, IReal<T>
                 return (One - h) * (One + h);
             case Activation.Softplus: return Sigmoid(x);
             case Activation.Identity: return One;
+            case Activation.Sqrt: return Half / T.Sqrt(x);
+            case Activation.Exp: return T.Exp(x);
+            case Activation.Log: return One / x;
+            case Activation.Erf: return TwoOverRootPi * T.Exp(-x * x);   // 2/√π·e^{−x²}
             default: throw Unknown(kind);
         }
     }

@@ -17,6 +17,9 @@ public interface IReal<T> where T : struct, IReal<T>
     static abstract T Log(T a);
     static abstract T Tanh(T a);
     static abstract T Erf(T a);
+
+    /// <summary>To nearest even in a format.</summary>
+    static abstract T Round(NumberFormat format, T a);
 }
 
 /// <summary>IEEE binary32: the canonical bits.</summary>
@@ -36,6 +39,7 @@ public readonly record struct Float32(float Bits) : IReal<Float32>
     public static Float32 Log(Float32 a) => new(CanonicalMath.Log(a.Bits));
     public static Float32 Tanh(Float32 a) => new(CanonicalMath.Tanh(a.Bits));
     public static Float32 Erf(Float32 a) => new(CanonicalMath.Erf(a.Bits));
+    public static Float32 Round(NumberFormat format, Float32 a) => new((float)Rounding.To(format, a.Bits));
 }
 
 /// <summary>IEEE binary64: the arbiter.</summary>
@@ -55,6 +59,7 @@ public readonly record struct Float64(double Bits) : IReal<Float64>
     public static Float64 Log(Float64 a) => new(Math.Log(a.Bits));
     public static Float64 Tanh(Float64 a) => new(Math.Tanh(a.Bits));
     public static Float64 Erf(Float64 a) => new(DoubleErf(a.Bits));
+    public static Float64 Round(NumberFormat format, Float64 a) => new(Rounding.To(format, a.Bits));
 
     /// <summary>erf x = (2/√π) e^{−x²} Σ 2ⁿ x^{2n+1} / (2n+1)!!, all terms positive, so nothing cancels (Abramowitz &amp; Stegun 7.1.6).</summary>
     internal static double DoubleErf(double x)
@@ -111,6 +116,16 @@ public readonly record struct Tracked(double Value, double Error) : IReal<Tracke
         Rounded(Math.Log(a.Value), a.Error == 0 ? 0 : a.Error / Math.Max(a.Value - a.Error, double.Epsilon), 2 * CanonicalMath.LogUlps);
     public static Tracked Tanh(Tracked a) => Rounded(Math.Tanh(a.Value), a.Error, 2 * CanonicalMath.TanhUlps);
     public static Tracked Erf(Tracked a) => Rounded(Float64.DoubleErf(a.Value), 1.13 * a.Error, 2 * CanonicalMath.ErfUlps);
+
+    /// <summary>
+    /// The value stays as it is and the bound grows by half a unit of the format: an implementation that rounds lies within it, on whichever
+    /// side of a boundary its own value falls.
+    /// </summary>
+    public static Tracked Round(NumberFormat format, Tracked a)
+    {
+        var error = a.Error + Rounding.HalfUnit(format, Math.Abs(a.Value) + a.Error);
+        return new(a.Value, Math.Abs(a.Value) + error > Rounding.Largest(format) ? double.PositiveInfinity : error);
+    }
 
     /// <summary>e^{x + δ} − eˣ, without cancellation where δ is small.</summary>
     static double ExpError(Tracked a) =>

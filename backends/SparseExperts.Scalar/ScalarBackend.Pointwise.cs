@@ -34,6 +34,45 @@ public sealed partial class ScalarBackend<T>
                 z[r, j] = accumulate ? T.Fma(f, x[r, j], z[r, j]) : f * x[r, j];
     }
 
+    public void Divide(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        Check.Owned(this, "Divide", a, b, c);
+        Check.Same("Divide", "A", a, "B", b);
+        Check.Same("Divide", "A", a, "C", c);
+        View<T> x = new(a), y = new(b), z = new(c);
+        for (var r = 0; r < z.Rows; r++)
+            for (var j = 0; j < z.Columns; j++) Put(ref z[r, j], x[r, j] / y[r, j], accumulate);
+    }
+
+    public void Clamp(Matrix x, double low, double high, Matrix y)
+    {
+        Check.Clamp(this, "Clamp", x, low, high, x, y);
+        View<T> a = new(x), b = new(y);
+        T least = T.Of(low), most = T.Of(high);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++)
+                b[r, j] = a[r, j].Value < least.Value ? least : a[r, j].Value > most.Value ? most : a[r, j];
+    }
+
+    public void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Clamp(this, "ClampBackward", x, low, high, dy, dx);
+        View<T> a = new(x), g = new(dy), d = new(dx);
+        T least = T.Of(low), most = T.Of(high);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++)
+                Put(ref d[r, j], a[r, j].Value < least.Value || a[r, j].Value > most.Value ? Zero : g[r, j], accumulate);
+    }
+
+    public void Round(NumberFormat format, Matrix x, Matrix y)
+    {
+        Check.Owned(this, "Round", x, y);
+        Check.Same("Round", "X", x, "Y", y);
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < a.Rows; r++)
+            for (var j = 0; j < a.Columns; j++) b[r, j] = T.Round(format, a[r, j]);
+    }
+
     public void Activate(Activation kind, Matrix x, Matrix y)
     {
         Check.Owned(this, "Activate", x, y);

@@ -32,6 +32,11 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Add(Matrix a, Matrix b, Matrix c) => inner.Add(a, b, c);
     public virtual void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate) => inner.Multiply(a, b, c, accumulate);
     public virtual void Scale(Matrix a, double factor, Matrix c, bool accumulate) => inner.Scale(a, factor, c, accumulate);
+    public virtual void Divide(Matrix a, Matrix b, Matrix c, bool accumulate) => inner.Divide(a, b, c, accumulate);
+    public virtual void Clamp(Matrix x, double low, double high, Matrix y) => inner.Clamp(x, low, high, y);
+    public virtual void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate) =>
+        inner.ClampBackward(x, low, high, dy, dx, accumulate);
+    public virtual void Round(NumberFormat format, Matrix x, Matrix y) => inner.Round(format, x, y);
     public virtual void Activate(Activation kind, Matrix x, Matrix y) => inner.Activate(kind, x, y);
     public virtual void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) =>
         inner.ActivateBackward(kind, x, dy, dx, accumulate);

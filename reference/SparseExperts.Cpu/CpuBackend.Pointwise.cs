@@ -30,6 +30,40 @@ public sealed unsafe partial class CpuBackend
         else Apply(new ScaleMap((float)factor), a, a, a, c);
     }
 
+    public void Divide(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        Check.Owned(this, "Divide", a, b, c);
+        Check.Same("Divide", "A", a, "B", b);
+        Check.Same("Divide", "A", a, "C", c);
+        if (accumulate) Apply(new DivideMap<Accumulate>(), a, b, b, c);
+        else Apply(new DivideMap<Overwrite>(), a, b, b, c);
+    }
+
+    public void Clamp(Matrix x, double low, double high, Matrix y)
+    {
+        Check.Clamp(this, "Clamp", x, low, high, x, y);
+        Apply(new ClampMap((float)low, (float)high), x, x, x, y);
+    }
+
+    public void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.Clamp(this, "ClampBackward", x, low, high, dy, dx);
+        if (accumulate) Apply(new ClampSlopeMap<Accumulate>((float)low, (float)high), x, dy, dy, dx);
+        else Apply(new ClampSlopeMap<Overwrite>((float)low, (float)high), x, dy, dy, dx);
+    }
+
+    public void Round(NumberFormat format, Matrix x, Matrix y)
+    {
+        Check.Owned(this, "Round", x, y);
+        Check.Same("Round", "X", x, "Y", y);
+        switch (format)
+        {
+            case NumberFormat.Float16: Apply(new RoundToHalfMap(), x, x, x, y); break;
+            case NumberFormat.BFloat16: Apply(new RoundToBFloat16Map(), x, x, x, y); break;
+            default: Apply(new CopyMap(), x, x, x, y); break;
+        }
+    }
+
     public void Activate(Activation kind, Matrix x, Matrix y)
     {
         Check.Owned(this, "Activate", x, y);
@@ -78,6 +112,10 @@ public sealed unsafe partial class CpuBackend
             case Activation.Tanh: call.With<HyperbolicTangent>(); break;
             case Activation.Softplus: call.With<Softplus>(); break;
             case Activation.Identity: call.With<Identity>(); break;
+            case Activation.Sqrt: call.With<SquareRoot>(); break;
+            case Activation.Exp: call.With<Exponential>(); break;
+            case Activation.Log: call.With<Logarithm>(); break;
+            case Activation.Erf: call.With<ErrorFunction>(); break;
             default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown activation");
         }
     }

@@ -15,10 +15,10 @@ static class ActivationCards
         Gradient = $"dx (+)= dy · f'(x), f'(x) = {Text(kind).Slope}",
         Source = Text(kind).Source,
         SpecialValues = "NaN stays NaN." + (kind == Activation.Relu ? " f'(0) = 0." : ""),
-        Exactness = kind is Activation.Relu or Activation.Identity ? new Bitwise() : new Ulps(8),
+        Exactness = kind is Activation.Relu or Activation.Identity or Activation.Sqrt ? new Bitwise() : new Ulps(8),
         Case = (draw, e) => new("Activate")
         {
-            Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
+            Inputs = [kind is Activation.Sqrt or Activation.Log ? Magnitudes(draw.Input("x", e.Rows, e.Columns, 1)) : draw.Input("x", e.Rows, e.Columns, 1)],
             Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }],
             Parameters = new Dictionary<string, object> { ["kind"] = kind },
         },
@@ -49,6 +49,9 @@ static class ActivationCards
                 "ActivateBackward: X is 2×3, dY is 3×2; make the shapes equal"),
         ],
     };
+
+    /// <summary>Where the function has a real value.</summary>
+    static OpInput Magnitudes(OpInput drawn) => drawn with { Values = [.. drawn.Values.Select(Math.Abs)] };
 
     static OpCard Gated(Activation kind) => new()
     {
@@ -113,6 +116,10 @@ static class ActivationCards
         Activation.Tanh => ("tanh x", "1 − tanh² x", "hyperbolic tangent"),
         Activation.Softplus => ("ln(1 + eˣ)", "σ(x)", "Dugas et al. 2001"),
         Activation.Identity => ("x", "1", "identity"),
+        Activation.Sqrt => ("√x", "1/(2√x)", "IEEE 754 square root"),
+        Activation.Exp => ("eˣ", "eˣ", "exponential function"),
+        Activation.Log => ("ln x", "1/x", "natural logarithm"),
+        Activation.Erf => ("erf x = 2/√π ∫₀ˣ e^{−t²} dt", "2/√π·e^{−x²}", "error function"),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "give the new activation a formula, a slope and a source here"),
     };
 }

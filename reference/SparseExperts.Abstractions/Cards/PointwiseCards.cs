@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Element by element: sums, products, masks and rotations.</summary>
 static class PointwiseCards
 {
-    public static IEnumerable<OpCard> All => [Add, Multiply, Scale, Dropout, Rotary];
+    public static IEnumerable<OpCard> All => [Add, Multiply, Divide, Scale, Clamp, Round, Dropout, Rotary];
 
     static OpCard Add => new()
     {
@@ -60,6 +60,107 @@ static class PointwiseCards
             new("destination", (b, _) => b.Multiply(b.Rent(2, 3), b.Rent(2, 3), b.Rent(1, 3), false), "Multiply: A is 2×3, C is 1×3; make the shapes equal"),
         ],
     };
+
+    static OpCard Divide => new()
+    {
+        Name = "Divide",
+        Family = "pointwise",
+        Formula = "c (+)= a / b",
+        Gradient = "da (+)= dc / b, db (+)= −dc · c / b",
+        Source = "IEEE 754 division",
+        SpecialValues = "IEEE: x/0 is ±∞, 0/0 is NaN.",
+        Exactness = new Bitwise(),
+        Case = (draw, e) => new("Divide")
+        {
+            Inputs = [draw.Input("a", e.Rows, e.Columns, 1), draw.Input("b", e.Rows, e.Columns, 1)],
+            Outputs = [new("c", e.Rows, e.Columns) { Batch = 1, Mode = OutputMode.Flagged }],
+        },
+        Forward = (b, c) => b.Divide(c["a"], c["b"], c["c"], c.Accumulate),
+        Backward = (b, c) =>
+        {
+            Matrix quotient = c.Ones(c["a"].Rows, c["a"].Columns), slope = c.Ones(c["a"].Rows, c["a"].Columns);
+            b.Divide(c["a"], c["b"], quotient, false);
+            b.Divide(c["dc"], c["b"], slope, false);
+            b.Divide(c["dc"], c["b"], c["da"], c.Accumulate);
+            b.Scale(slope, -1, slope, false);
+            b.Multiply(slope, quotient, c["db"], c.Accumulate);
+        },
+        Errors =
+        [
+            new("unequal sources", (b, _) => b.Divide(b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 3), false), "Divide: A is 2×3, B is 3×2; make the shapes equal"),
+            new("destination", (b, _) => b.Divide(b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 4), false), "Divide: A is 2×3, C is 2×4; make the shapes equal"),
+        ],
+    };
+
+    static OpCard Clamp => new()
+    {
+        Name = "Clamp",
+        Family = "pointwise",
+        Formula = "y = min(max(x, low), high)",
+        Gradient = "dx (+)= dy · [low ≤ x ≤ high]",
+        Source = "torch.clamp",
+        SpecialValues = "NaN stays NaN and lets its gradient through. Both bounds belong to the inside. Y may be X.",
+        Exactness = new Bitwise(),
+        Case = (draw, e) => new("Clamp")
+        {
+            Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
+            Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }],
+            Parameters = new Dictionary<string, object> { ["low"] = draw.One(double.NegativeInfinity, -1 / 3.0, 0), ["high"] = draw.One(double.PositiveInfinity, 1 / 7.0, 1.1) },
+        },
+        Forward = (b, c) => b.Clamp(c["x"], c.Number("low"), c.Number("high"), c["y"]),
+        Backward = (b, c) => b.ClampBackward(c["x"], c.Number("low"), c.Number("high"), c["dy"], c["dx"], c.Accumulate),
+        InPlace = ("x", "y"),
+        Kinks =
+        [
+            new(new("Clamp")
+            {
+                Inputs = [new("x", 1, 2, [-1.0, 2.0]) { Differentiable = true, OldGradient = [5, 5] }],
+                Outputs = [new("y", 1, 2) { Cotangent = [3, 3] }],
+                Parameters = new Dictionary<string, object> { ["low"] = -1.0, ["high"] = 2.0 },
+            }, "dx", [3, 3]),
+        ],
+        Errors =
+        [
+            new("destination", (b, _) => b.Clamp(b.Rent(2, 3), 0, 1, b.Rent(3, 2)), "Clamp: X is 2×3, Y is 3×2; make the shapes equal"),
+            new("bounds", (b, _) => b.Clamp(b.Rent(2, 3), 1, 0, b.Rent(2, 3)), "Clamp: bounds 1 and 0; give the lower one first"),
+            new("cotangent", (b, _) => b.ClampBackward(b.Rent(2, 3), 0, 1, b.Rent(2, 2), b.Rent(2, 3), false), "ClampBackward: X is 2×3, dY is 2×2; make the shapes equal"),
+        ],
+    };
+
+    static OpCard Round => new()
+    {
+        Name = "Round",
+        Family = "pointwise",
+        Formula = "y = x rounded to nearest even in binary16, bfloat16 or binary32",
+        Gradient = "none: a step; on a tape the gradient goes through unchanged",
+        Source = "IEEE 754-2019, 4.3.1; bfloat16 as in Intel, BFLOAT16 hardware numerics definition, 2018",
+        SpecialValues = "NaN and infinities stay; beyond the range ±∞; subnormals are kept. Y may be X.",
+        Exactness = new Bitwise(),
+        Case = (draw, e) => new("Round")
+        {
+            Inputs = [draw.Constant("x", e.Rows, e.Columns, 1)],
+            Outputs = [new("y", e.Rows, e.Columns) { Batch = 1, Saved = true }],
+            Parameters = new Dictionary<string, object> { ["format"] = draw.One(NumberFormat.BFloat16, NumberFormat.Float16, NumberFormat.Float32) },
+        },
+        MoreEdges = _ => Enum.GetValues<NumberFormat>().Select(format => new OpCase("Round")
+        {
+            Inputs = [new("x", 1, Ties.Length, Ties) { Batch = 1 }],
+            Outputs = [new("y", 1, Ties.Length) { Batch = 1, Saved = true }],
+            Parameters = new Dictionary<string, object> { ["format"] = format },
+        }),
+        Forward = (b, c) => b.Round(c.Get<NumberFormat>("format"), c["x"], c["y"]),
+        InPlace = ("x", "y"),
+        Errors = [new("destination", (b, _) => b.Round(NumberFormat.BFloat16, b.Rent(2, 3), b.Rent(3, 2)), "Round: X is 2×3, Y is 3×2; make the shapes equal")],
+    };
+
+    /// <summary>Halfway between neighbours of bfloat16 and binary16, even and odd, and beside; the ends of their ranges.</summary>
+    static double[] Ties =>
+    [
+        .. from centre in (float[])[1 + 1 / 256f, 1 + 3 / 256f, 1 + 1 / 2048f, 1 + 3 / 2048f, 65504, 65519.996f, 65520, 3.3895314e38f, 3.3961775e38f, 6e-8f, 2.98e-8f, 1e-40f]
+           from value in (float[])[MathF.BitDecrement(centre), centre, MathF.BitIncrement(centre)]
+           from sign in (float[])[1, -1]
+           select (double)(value * sign),
+    ];
 
     static OpCard Scale => new()
     {

@@ -94,6 +94,14 @@ public static class Check
         Shape(op, "B", b, groups * a.Columns, c.Columns);
     }
 
+    public static void Clamp(IBackend backend, string op, Matrix x, double low, double high, Matrix from, Matrix to)
+    {
+        Owned(backend, op, x, from, to);
+        Same(op, "X", x, op == "Clamp" ? "Y" : "dX", to);
+        Same(op, "X", x, "dY", from);
+        if (!(low <= high)) throw new ShapeException($"{op}: bounds {low} and {high}; give the lower one first");
+    }
+
     public static void Rate(string op, double rate)
     {
         if (!(rate >= 0 && rate < 1)) throw new ShapeException($"{op}: rate {rate} is outside [0, 1); give the fraction to drop");

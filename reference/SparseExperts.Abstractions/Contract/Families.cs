@@ -22,8 +22,14 @@ public interface ILinearAlgebra
     void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate);
 }
 
-/// <summary>The non-linear functions of a Transformer. See <see cref="IPointwise.Activate"/> for the formulas.</summary>
-public enum Activation { Relu, GeluErf, GeluTanh, Silu, Sigmoid, Tanh, Softplus, Identity }
+/// <summary>
+/// The non-linear functions of a Transformer, and the elementary functions that routers and their losses need. See
+/// <see cref="IPointwise.Activate"/> for the formulas.
+/// </summary>
+public enum Activation { Relu, GeluErf, GeluTanh, Silu, Sigmoid, Tanh, Softplus, Identity, Sqrt, Exp, Log, Erf }
+
+/// <summary>Number formats that values are rounded to, to nearest even.</summary>
+public enum NumberFormat { Float64, Float32, Float16, BFloat16 }
 
 /// <summary>Where a run of random numbers lies: Philox 4x32-10 with key <paramref name="Seed"/> and counter (index, <paramref name="Stream"/>).</summary>
 public readonly record struct RandomStream(ulong Seed, ulong Stream);
@@ -40,9 +46,24 @@ public interface IPointwise
     /// <summary>C (+)= factor · A (accumulating: fma(factor, a, c)). C may be A.</summary>
     void Scale(Matrix a, double factor, Matrix c, bool accumulate);
 
+    /// <summary>C (+)= A / B.</summary>
+    void Divide(Matrix a, Matrix b, Matrix c, bool accumulate);
+
+    /// <summary>Y = min(max(X, low), high); NaN stays NaN. Y may be X.</summary>
+    void Clamp(Matrix x, double low, double high, Matrix y);
+
+    /// <summary>dX (+)= dY where low ≤ X ≤ high, else 0.</summary>
+    void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate);
+
+    /// <summary>
+    /// Y = X rounded to nearest even in <paramref name="format"/> and kept as a real; beyond the format's range ±∞. The gradient goes
+    /// through unchanged. Y may be X.
+    /// </summary>
+    void Round(NumberFormat format, Matrix x, Matrix y);
+
     /// <summary>
     /// Y = f(X). relu max(x, 0); gelu(erf) ½x(1 + erf(x/√2)); gelu(tanh) ½x(1 + tanh(√(2/π)(x + 0.044715x³)));
-    /// silu x·σ(x); sigmoid 1/(1 + e⁻ˣ); tanh; softplus ln(1 + eˣ); identity.
+    /// silu x·σ(x); sigmoid 1/(1 + e⁻ˣ); tanh; softplus ln(1 + eˣ); identity; √x; eˣ; ln x; erf x.
     /// </summary>
     void Activate(Activation kind, Matrix x, Matrix y);
 

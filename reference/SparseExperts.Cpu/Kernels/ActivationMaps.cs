@@ -116,6 +116,42 @@ struct Identity : IActivation
     public static V Slope(V x) => Set(1f);
 }
 
+struct SquareRoot : IActivation
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Value(V x) => Vector512.Sqrt(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Slope(V x) => Set(0.5f) / Vector512.Sqrt(x);
+}
+
+struct Exponential : IActivation
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Value(V x) => Exp(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Slope(V x) => Exp(x);
+}
+
+struct Logarithm : IActivation
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Value(V x) => Log(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Slope(V x) => Set(1f) / x;
+}
+
+struct ErrorFunction : IActivation
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Value(V x) => Erf(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Slope(V x) => Set(1.12837916709551257390f) * Exp(-x * x);
+}
+
 /// <summary>The maps that an activation stands in: forward, backward, gated forward, and the two gated gradients.</summary>
 struct ValueMap<T> : IMap where T : IActivation
 {
