@@ -5,7 +5,13 @@ public interface IReal<T> where T : struct, IReal<T>
 {
     static abstract string Name { get; }
     static abstract T Of(double value);
+
+    /// <summary>A number that is known to within an error.</summary>
+    static virtual T Within(double value, double error) => T.Of(value);
     double Value { get; }
+
+    /// <summary>A bound on what float32 would have lost; 0 where none is carried.</summary>
+    double Error { get; }
     static abstract T operator +(T a, T b);
     static abstract T operator -(T a, T b);
     static abstract T operator *(T a, T b);
@@ -28,6 +34,7 @@ public readonly record struct Float32(float Bits) : IReal<Float32>
     public static string Name => "float32";
     public static Float32 Of(double value) => new((float)value);
     public double Value => Bits;
+    public double Error => 0;
     public static Float32 operator +(Float32 a, Float32 b) => new(a.Bits + b.Bits);
     public static Float32 operator -(Float32 a, Float32 b) => new(a.Bits - b.Bits);
     public static Float32 operator *(Float32 a, Float32 b) => new(a.Bits * b.Bits);
@@ -48,6 +55,7 @@ public readonly record struct Float64(double Bits) : IReal<Float64>
     public static string Name => "float64";
     public static Float64 Of(double value) => new(value);
     public double Value => Bits;
+    public double Error => 0;
     public static Float64 operator +(Float64 a, Float64 b) => new(a.Bits + b.Bits);
     public static Float64 operator -(Float64 a, Float64 b) => new(a.Bits - b.Bits);
     public static Float64 operator *(Float64 a, Float64 b) => new(a.Bits * b.Bits);
@@ -85,6 +93,8 @@ public readonly record struct Tracked(double Value, double Error) : IReal<Tracke
     public static string Name => "float64 with a float32 error bound";
     /// <summary>A constant, with what float32 loses of it.</summary>
     public static Tracked Of(double value) => new(value, double.IsFinite(value) ? Math.Abs((float)value - value) : 0);
+
+    public static Tracked Within(double value, double error) => new(value, error);
 
     static Tracked Rounded(double value, double inherited, double halfUlps = 1)
     {

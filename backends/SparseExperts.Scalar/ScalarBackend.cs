@@ -4,7 +4,7 @@ namespace SparseExperts.Scalar;
 /// The definition of every op: plain loops over an arithmetic. <see cref="Float32"/> gives the canonical bits that SIMD backends must
 /// equal, <see cref="Float64"/> the arbiter, <see cref="Tracked"/> a derived tolerance for every element.
 /// </summary>
-public sealed partial class ScalarBackend<T> : IBackend where T : struct, IReal<T>
+public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : struct, IReal<T>
 {
     static readonly T Zero = T.Of(0), One = T.Of(1), NegativeInfinity = T.Of(double.NegativeInfinity);
 
@@ -46,6 +46,20 @@ public sealed partial class ScalarBackend<T> : IBackend where T : struct, IReal<
         for (var r = 0; r < from.Rows; r++)
             for (var c = 0; c < from.Columns; c++) values[r * from.Columns + c] = view[r, c];
         return values;
+    }
+
+    public void ReadErrors(Matrix from, Span<double> errors)
+    {
+        var view = new View<T>(from);
+        for (var r = 0; r < from.Rows; r++)
+            for (var c = 0; c < from.Columns; c++) errors[r * from.Columns + c] = view[r, c].Error;
+    }
+
+    public void WriteErrors(Matrix to, ReadOnlySpan<double> values, ReadOnlySpan<double> errors)
+    {
+        var view = new View<T>(to);
+        for (var r = 0; r < to.Rows; r++)
+            for (var c = 0; c < to.Columns; c++) view[r, c] = T.Within(values[r * to.Columns + c], errors[r * to.Columns + c]);
     }
 
     public void Fill(Matrix matrix, double value)

@@ -36,7 +36,7 @@ static class Headline
     static Curve Train(int experts, ulong seed, long steps, int width, int threads)
     {
         using var backend = new CpuBackend(threads);
-        var model = new ModelConfig { Experts = experts, Width = width, Hidden = 4 * width, CapacityFactor = 1.5, EvalCapacityFactor = 4 };
+        var model = new ModelConfig { Experts = experts, Width = width, Hidden = 4 * width };
         var trainer = new Trainer(backend, model, new() { Steps = steps, Seed = seed });
         var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Context);
         var curve = new Curve(experts, seed, steps, width, trainer.Model.ParameterCount, [], []);

@@ -12,7 +12,7 @@ static class Search
 {
     public static void Run(double minutes)
     {
-        ModelConfig model = new() { CapacityFactor = 1.5, EvalCapacityFactor = 4 };
+        ModelConfig model = new();
         TrainingConfig training = new() { Minutes = minutes };
         (string Change, ModelConfig Model, TrainingConfig Training)[] candidates =
         [

@@ -2,6 +2,7 @@ using System.CommandLine;
 using SparseExperts.Data;
 using SparseExperts.Formats;
 using SparseExperts.Models;
+using SparseExperts.Oracle;
 using SparseExperts.Routing;
 using SparseExperts.Runs;
 
@@ -25,7 +26,7 @@ static class CommandRunner
         {
             return parsed.Invoke(new() { EnableDefaultExceptionHandler = false });
         }
-        catch (Exception e) when (e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or ShapeException)
+        catch (Exception e) when (e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or DialectException or CaseException or ShapeException)
         {
             return Refuse(e.Message);
         }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using SparseExperts.Data;
 using SparseExperts.Models;
+using SparseExperts.Routing;
 using SparseExperts.Runs;
 using SparseExperts.Training;
 
@@ -15,6 +16,7 @@ static class TrainCommand
     static readonly Option<string> PresetOption = new("--preset") { Description = $"Starting point: {string.Join("; ", Presets.All.Select(p => $"{p.Name} ({p.Purpose})"))}.", DefaultValueFactory = _ => "default" };
     static readonly Option<int?> ExpertsOption = new("--experts") { Description = "Experts of a sparse layer." };
     static readonly Option<double?> CapacityOption = new("--capacity-factor") { Description = "Capacity factor while training." };
+    static readonly Option<string?> DialectOption = new("--dialect") { Description = "How the sparse layers route: a name of moe dialects, or a JSON file. Default: mesh.switch with roomier experts." };
     static readonly Option<bool> DenseOption = new("--dense") { Description = "Train the dense twin: equal FLOPs a token, no experts." };
     static readonly Option<long?> StepsOption = new("--steps") { Description = "Train this many steps." };
     static readonly Option<double?> MinutesOption = new("--minutes") { Description = "Train this long; the schedule follows the clock." };
@@ -37,7 +39,7 @@ static class TrainCommand
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
-            TextOption, PresetOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
+            TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
             LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, OutOption, CheckpointOption, ResumeOption, ForceOption, JsonOption,
         };
         command.SetAction(Run);
@@ -103,12 +105,23 @@ static class TrainCommand
         return preset with
         {
             Experts = parsed.GetValue(DenseOption) ? 0 : parsed.GetValue(ExpertsOption) is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin") : preset.Experts,
-            CapacityFactor = parsed.GetValue(CapacityOption) ?? preset.CapacityFactor,
+            Dialect = Dialect(parsed, preset.Dialect),
             Context = parsed.GetValue(ContextOption) ?? preset.Context,
             Width = parsed.GetValue(WidthOption) ?? preset.Width,
             Hidden = parsed.GetValue(WidthOption) is { } width ? 4 * width : preset.Hidden,
             Layers = parsed.GetValue(LayersOption) ?? preset.Layers,
         };
+    }
+
+    static Dialect Dialect(ParseResult parsed, Dialect preset)
+    {
+        var dialect = parsed.GetValue(DialectOption) is { } name ? DialectFile.Resolve(name) : preset;
+        if (parsed.GetValue(DialectOption) is not null && parsed.GetValue(DenseOption)) throw new ConfigurationException("--dense and --dialect: give one of them");
+        if (parsed.GetValue(CapacityOption) is not { } factor) return dialect;
+        if (!(factor > 0 && double.IsFinite(factor))) throw new ConfigurationException($"capacity factor {factor}: a positive number");
+        return dialect.Parameters.Contains("capacity_factor") && dialect.Capacity is null
+            ? dialect with { CapacityFactor = factor }
+            : throw new ConfigurationException($"--capacity-factor: {dialect.Name} has none; leave it out or choose a dialect that has one");
     }
 
     static int NotZero(string option, int value, string otherwise) =>

@@ -32,6 +32,13 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
     void Copy(Matrix from, Matrix to);
 }
 
+/// <summary>A backend whose numbers carry a bound on what float32 would have lost of them; tolerances are read from it.</summary>
+public interface IErrorBounds
+{
+    void ReadErrors(Matrix from, Span<double> errors);
+    void WriteErrors(Matrix to, ReadOnlySpan<double> values, ReadOnlySpan<double> errors);
+}
+
 /// <summary>Convenience on top of the contract: views in, arrays out.</summary>
 public static class BackendExtensions
 {

@@ -10,10 +10,13 @@ public sealed class RoutingPlan
 {
     public const int Dropped = -1;
 
+    /// <summary>The capacity of a plan that drops nothing.</summary>
+    public const int Unlimited = int.MaxValue;
+
     /// <param name="experts">Number of experts E.</param>
     /// <param name="groups">Number of groups G; token t belongs to group t / (T/G).</param>
     /// <param name="choices">Choices a token K.</param>
-    /// <param name="capacity">Slots C of an expert in one group.</param>
+    /// <param name="capacity">Slots C of an expert in one group, or <see cref="Unlimited"/>.</param>
     /// <param name="expert">Chosen expert [T·K], also where dropped; −1 where the token makes no choice (padding).</param>
     /// <param name="slot">Slot [T·K], or <see cref="Dropped"/>.</param>
     public RoutingPlan(int experts, int groups, int choices, int capacity, int[] expert, int[] slot)
@@ -22,20 +25,31 @@ public sealed class RoutingPlan
         Tokens = expert.Length / choices;
         var perGroup = Tokens / Math.Max(1, groups);
 
-        // Rows of (expert, group): counts, then starts, then each kept choice takes start + slot.
+        // Rows of (expert, group): as many as its largest slot asks for; then starts; then each kept choice takes start + slot.
         var starts = new int[experts * groups + 1];
         for (var i = 0; i < expert.Length; i++)
-            if (slot[i] != Dropped) starts[expert[i] * groups + i / choices / perGroup + 1]++;
+        {
+            if (slot[i] == Dropped) continue;
+            ref var rows = ref starts[expert[i] * groups + i / choices / perGroup + 1];
+            rows = Math.Max(rows, slot[i] + 1);
+        }
         for (var i = 0; i < experts * groups; i++) starts[i + 1] += starts[i];
         Offsets = new int[experts + 1];
         for (var e = 0; e <= experts; e++) Offsets[e] = starts[e * groups];
         Rows = starts[^1];
+        ChoiceOfRow = new int[Rows];
         TokenOfRow = new int[Rows];
+        Array.Fill(ChoiceOfRow, -1);
+        Array.Fill(TokenOfRow, -1);
         RowOf = new int[expert.Length];
         for (var i = 0; i < expert.Length; i++)
         {
-            RowOf[i] = slot[i] == Dropped ? Dropped : starts[expert[i] * groups + i / choices / perGroup] + slot[i];
-            if (RowOf[i] != Dropped) TokenOfRow[RowOf[i]] = i / choices;
+            var row = RowOf[i] = slot[i] == Dropped ? Dropped : starts[expert[i] * groups + i / choices / perGroup] + slot[i];
+            if (row == Dropped) continue;
+            Kept++;
+            SharesSlots |= ChoiceOfRow[row] >= 0;
+            ChoiceOfRow[row] = i;
+            TokenOfRow[row] = i / choices;
         }
     }
 
@@ -45,8 +59,14 @@ public sealed class RoutingPlan
     public int Capacity { get; }
     public int Tokens { get; }
 
-    /// <summary>Kept choices: rows of the dispatched matrix.</summary>
+    /// <summary>Rows of the dispatched matrix: the kept choices, and slots that stay empty below a taken one.</summary>
     public int Rows { get; }
+
+    /// <summary>Choices with a slot.</summary>
+    public int Kept { get; }
+
+    /// <summary>Two choices meet in one slot. No correct router does that; some libraries do.</summary>
+    public bool SharesSlots { get; }
 
     /// <summary>Chosen expert of (token, choice), at token·K + choice; −1 where none.</summary>
     public int[] Expert { get; }
@@ -57,8 +77,11 @@ public sealed class RoutingPlan
     /// <summary>Rows of expert e are Offsets[e] … Offsets[e + 1] − 1.</summary>
     public int[] Offsets { get; }
 
-    /// <summary>The token that a row carries.</summary>
+    /// <summary>The token that a row carries, −1 for an empty slot.</summary>
     public int[] TokenOfRow { get; }
+
+    /// <summary>The choice, token·K + choice, that a row carries; −1 for an empty slot.</summary>
+    public int[] ChoiceOfRow { get; }
 
     /// <summary>The row of (token, choice), or <see cref="Dropped"/>.</summary>
     public int[] RowOf { get; }
@@ -67,7 +90,7 @@ public sealed class RoutingPlan
     public int ChoicesMade => Expert.Count(e => e >= 0);
 
     /// <summary>Share of choices without a slot.</summary>
-    public double DropRate => ChoicesMade is var made and > 0 ? 1 - (double)Rows / made : 0;
+    public double DropRate => ChoicesMade is var made and > 0 ? 1 - (double)Kept / made : 0;
 
     /// <summary>Share of all choices that each expert was asked to take, dropped ones included.</summary>
     public double[] Load()
@@ -79,10 +102,10 @@ public sealed class RoutingPlan
         return [.. load.Select(n => n / made)];
     }
 
-    /// <summary>A table for checking by hand: one line a token, <c>expert:slot</c> for every choice, × where dropped, – for padding.</summary>
+    /// <summary>A table for checking by hand: one line a token, <c>expert:slot</c> for every choice, × where dropped, – where none was made.</summary>
     public string Describe()
     {
-        var text = new StringBuilder($"T={Tokens} E={Experts} K={Choices} G={Groups} C={Capacity} rows={Rows}\n");
+        var text = new StringBuilder($"T={Tokens} E={Experts} K={Choices} G={Groups} C={(Capacity == Unlimited ? "∞" : Capacity)} rows={Rows}\n");
         var perGroup = Tokens / Math.Max(1, Groups);
         for (var t = 0; t < Tokens; t++)
         {

@@ -10,6 +10,9 @@ public sealed class Tape(IBackend backend)
     readonly List<Storage> _rented = [];
     readonly List<Parameter> _parameters = [];
     readonly Dictionary<int, Matrix> _ones = [];
+    readonly Dictionary<int, Stack<double[]>> _hostFree = [];
+    readonly List<double[]> _hostUsed = [];
+    readonly Dictionary<int, double[]> _hostZeros = [];
 
     public IBackend Backend { get; } = backend;
     public IReadOnlyList<Parameter> Parameters => _parameters;
@@ -71,6 +74,17 @@ public sealed class Tape(IBackend backend)
         return indices;
     }
 
+    /// <summary>A host array of exactly that length until the next reset; its contents are arbitrary.</summary>
+    internal double[] HostNumbers(int count)
+    {
+        var array = _hostFree.TryGetValue(count, out var free) && free.TryPop(out var known) ? known : new double[count];
+        _hostUsed.Add(array);
+        return array;
+    }
+
+    /// <summary>Zeros on the host, shared by all who only read.</summary>
+    internal double[] HostZeros(int count) => _hostZeros.TryGetValue(count, out var zeros) ? zeros : _hostZeros[count] = new double[count];
+
     /// <summary>A column of ones, kept for ever: products with it broadcast and sum exactly.</summary>
     internal Matrix Ones(int rows)
     {
@@ -108,5 +122,11 @@ public sealed class Tape(IBackend backend)
         foreach (var parameter in _parameters) parameter.ForgetGradient();
         foreach (var storage in _rented) Backend.Return(storage);
         _rented.Clear();
+        foreach (var array in _hostUsed)
+        {
+            if (!_hostFree.TryGetValue(array.Length, out var free)) _hostFree[array.Length] = free = [];
+            free.Push(array);
+        }
+        _hostUsed.Clear();
     }
 }

@@ -64,13 +64,15 @@ public sealed class ByteText
     /// <summary>
     /// Inputs and labels of one step: <paramref name="batch"/> windows at uniform places, each label the byte after its input.
     /// </summary>
-    public void Sample(ulong seed, long step, int batch, int context, Span<int> inputs, Span<int> labels)
+    /// <param name="tasks">The part of the text, of <paramref name="parts"/> equal ones, that each window begins in; may be empty.</param>
+    public void Sample(ulong seed, long step, int batch, int context, Span<int> inputs, Span<int> labels, Span<int> tasks = default, int parts = 1)
     {
         var stream = new RandomStream(seed, 0xDA7A);
         for (var b = 0; b < batch; b++)
         {
             var start = (int)(Philox.UniformDouble(stream, (ulong)(step * batch + b)) * (TrainLength - context));
             Window(_bytes.AsSpan(start), context, inputs[(b * context)..], labels[(b * context)..]);
+            if (tasks.Length > 0) tasks[b] = (int)((long)start * parts / TrainLength);
         }
     }
 

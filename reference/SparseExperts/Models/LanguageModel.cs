@@ -1,16 +1,15 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
 using SparseExperts.Ops;
-using SparseExperts.Routing;
 
 namespace SparseExperts.Models;
 
 /// <summary>Logits [B·S, vocabulary], the auxiliary loss of all sparse layers (null for a dense model), and each sparse layer's result in order.</summary>
-public sealed record ModelResult(Tensor Logits, Tensor? AuxiliaryLoss, IReadOnlyList<SwitchResult> Sparse);
+public sealed record ModelResult(Tensor Logits, Tensor? AuxiliaryLoss, IReadOnlyList<SparseResult> Sparse);
 
 /// <summary>
 /// Decoder-only Transformer, pre-norm: x ← x + Attention(norm(x)), x ← x + FFN(norm(x)), logits = norm(x)·Eᵀ with the embedding E.
-/// Sparse blocks have a <see cref="SwitchLayer"/> for FFN. No biases except in LayerNorm.
+/// Sparse blocks have a <see cref="SparseLayer"/> for FFN. No biases except in LayerNorm.
 /// </summary>
 public sealed class LanguageModel
 {
@@ -44,27 +43,42 @@ public sealed class LanguageModel
     /// <summary>Numbers that one token meets: a sparse block counts one expert.</summary>
     public long ActiveParameterCount => _tape.Parameters.Sum(p => p.Name.Contains(".experts.") ? p.Value.Count / Config.Experts : p.Value.Count);
 
+    /// <summary>What routers carry from step to step besides parameters, in a fixed order.</summary>
+    public IEnumerable<(string Name, Matrix Value)> State => _blocks.Where(b => b.Sparse?.State is not null).Select(b => b.Sparse!.State!.Value);
+
     /// <param name="ids">B·S bytes, sequence by sequence.</param>
     /// <param name="draws">Stream of this step; every use of randomness in it has its own sub-stream.</param>
-    public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, RandomStream draws)
+    /// <param name="tasks">Task of every sequence; empty means that all have task 0.</param>
+    public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, RandomStream draws, ReadOnlySpan<int> tasks = default)
     {
         int length = ids.Length / sequences;
+        var taskOf = new int[ids.Length];
+        for (var t = 0; t < taskOf.Length && tasks.Length > 0; t++) taskOf[t] = tasks[t / length];
+        var inputs = new BlockInputs(ids.ToArray(), taskOf, sequences, training, draws);
         var x = _tape.GatherRows(_embedding, _tape.Upload(ids));                    // [B·S, D]
         var bias = _relativeBias is null ? null : RelativePositions.Bias(_tape, _relativeBias, length, bidirectional: false);
-        Tensor? loss = null;
-        var sparse = new List<SwitchResult>();
+        var sparse = new List<SparseResult>();
         for (var i = 0; i < _blocks.Length; i++)
         {
             var stream = draws with { Stream = (draws.Stream * (ulong)(_blocks.Length + 1) + (ulong)i) * 8 };
             x = _blocks[i].Attend(x, sequences, length, Rotary(length), bias, training, stream);
-            x = _blocks[i].Feed(x, training, stream, out var result);
-            if (result is null) continue;
-            sparse.Add(result);
-            loss = loss is null ? result.Loss : _tape.Add(loss, result.Loss);       // summed over layers
+            x = _blocks[i].Feed(x, inputs with { Draws = stream }, out var result);
+            if (result is not null) sparse.Add(result);
         }
         var logits = _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
-        return new(logits, loss, sparse);
+        return new(logits, LayerLosses.Join(_tape, Config, training, sparse), sparse);
     }
+
+    /// <summary>Lets the routers update their state after a step.</summary>
+    public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
+    {
+        var next = 0;
+        foreach (var block in _blocks)
+            if (block.Sparse is { } layer) layer.AfterStep(sparse[next++], reward);
+    }
+
+    /// <summary>The running mean reward of the first router that keeps one.</summary>
+    public double Baseline => _blocks.Select(b => b.Sparse).FirstOrDefault(s => s is not null)?.Baseline ?? 0;
 
     RotaryTables? Rotary(int length)
     {
@@ -98,7 +112,8 @@ public sealed class LanguageModel
         readonly LanguageModel _model;
         readonly Parameter[] _norm1, _norm2;
         readonly Parameter _qkv, _out, _wi, _wo;
-        readonly SwitchLayer? _switch;
+
+        public SparseBlock? Sparse { get; }
 
         public Block(LanguageModel model, Initialiser start, int index)
         {
@@ -110,11 +125,12 @@ public sealed class LanguageModel
             _out = model.Weight(start, $"{name}.attention.out", 1, config.Width, config.Width, 0.58);
             _norm2 = model.Norm($"{name}.norm2");
             var sparse = config.IsSparse(index);
-            var router = sparse ? model.Weight(start, $"{name}.router", 1, config.Width, config.Experts, 0.1) : null;
-            var (ffn, count) = sparse ? ("experts", config.Experts) : ("ffn", 1);
+            var (ffn, count) = sparse ? ("experts", config.Experts - config.Dialect.IdentityExperts) : ("ffn", 1);
             _wi = model.Weight(start, $"{name}.{ffn}.wi", count, config.Width, config.Hidden, 0.58);
             _wo = model.Weight(start, $"{name}.{ffn}.wo", count, config.Hidden, config.Width, 0.58);
-            if (router is not null) _switch = new(Settings(config), router, _wi, _wo, name);
+            if (sparse)
+                Sparse = new(model._tape, config, start, name, (n, c, input, output, gain) => model.Weight(start, n, c, input, output, gain),
+                    (n, rows, columns, values) => model._tape.Parameter(n, rows, columns, values), _wi, _wo);
         }
 
         public Tensor Attend(Tensor x, int sequences, int length, RotaryTables? rotary, Tensor? bias, bool training, RandomStream draws)
@@ -126,11 +142,12 @@ public sealed class LanguageModel
             return Residual(x, mixed, _out, training, draws);
         }
 
-        public Tensor Feed(Tensor x, bool training, RandomStream draws, out SwitchResult? result)
+        public Tensor Feed(Tensor x, BlockInputs inputs, out SparseResult? result)
         {
+            var (training, draws) = (inputs.Training, inputs.Draws);
             var (tape, config) = (_model._tape, _model.Config);
             var normed = _model.Normalise(x, _norm2);
-            result = _switch?.Forward(tape, normed, training, draws with { Stream = draws.Stream + 1 });
+            result = Sparse?.Forward(normed, inputs with { Draws = draws with { Stream = draws.Stream + 1 } });
             if (result is null) return Residual(x, tape.Activate(config.Activation, tape.Linear(normed, _wi)), _wo, training, draws with { Stream = draws.Stream + 3 });
             return tape.Add(x, Drop(result.Output, training, draws with { Stream = draws.Stream + 3 }));
         }
@@ -141,18 +158,5 @@ public sealed class LanguageModel
                 : _model._tape.LinearAdd(x, input, weight);
 
         Tensor Drop(Tensor x, bool training, RandomStream draws) => training ? _model._tape.Dropout(x, _model.Config.Dropout, draws) : x;
-
-        static SwitchSettings Settings(ModelConfig config) => new()
-        {
-            Experts = config.Experts,
-            Activation = config.Activation,
-            TrainCapacity = new CapacityRule(config.CapacityFactor, config.MinimumCapacity),
-            EvalCapacity = new CapacityRule(config.EvalCapacityFactor, config.MinimumCapacity),
-            Group = new GroupRule(config.GroupSize),
-            Policy = config.RouterJitter > 0 ? new(RouterPolicy.InputJitter, config.RouterJitter) : new(RouterPolicy.Argmax),
-            BalanceCoefficient = config.BalanceCoefficient,
-            ZLoss = config.ZLoss,
-            ExpertDropout = config.ExpertDropout,
-        };
     }
 }

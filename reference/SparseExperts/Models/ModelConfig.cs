@@ -1,3 +1,5 @@
+using SparseExperts.Routing;
+
 namespace SparseExperts.Models;
 
 public enum Positions { Rotary, T5Relative }
@@ -23,15 +25,17 @@ public sealed record ModelConfig
 
     /// <summary>Every n-th block is sparse: 1 all of them, 2 the second, fourth, …</summary>
     public int SparseEvery { get; init; } = 1;
-    public double CapacityFactor { get; init; } = 1.25;
-    public double EvalCapacityFactor { get; init; } = 2.0;
-    public int MinimumCapacity { get; init; } = 4;
+    /// <summary>What the sparse layers compute.</summary>
+    public Dialect Dialect { get; init; } = DefaultDialect;
 
-    /// <summary>Tokens a routing group; 0 lets the whole batch compete.</summary>
-    public int GroupSize { get; init; }
-    public double BalanceCoefficient { get; init; } = 0.01;
-    public double ZLoss { get; init; }
-    public double RouterJitter { get; init; }
+    /// <summary>The Switch layer of Mesh-TensorFlow with roomier experts, without jitter, the whole batch competing.</summary>
+    public static Dialect DefaultDialect { get; } = BuiltIn.Named("mesh.switch") with
+    {
+        CapacityFactor = 1.5, EvalCapacityFactor = 4, RouterPolicy = RouterPolicy.Argmax, GroupSize = 0,
+    };
+
+    /// <summary>Parts of the text that count as tasks, for routers that go by task; as many as there are experts at most.</summary>
+    public int Tasks { get; init; } = 4;
     public double Dropout { get; init; }
     public double ExpertDropout { get; init; }
     public Positions Positions { get; init; } = Positions.Rotary;
@@ -54,9 +58,23 @@ public sealed record ModelConfig
         Require(Hidden >= 1, $"hidden {Hidden}: at least 1");
         Require(Experts is 0 or >= 2 and <= 4096, $"experts {Experts}: between 2 and 4096, or 0 for the dense twin");
         Require(SparseEvery >= 1, $"sparse every {SparseEvery}: at least 1");
-        Require(CapacityFactor > 0 && double.IsFinite(CapacityFactor), $"capacity factor {CapacityFactor}: a positive number");
-        Require(EvalCapacityFactor > 0 && double.IsFinite(EvalCapacityFactor), $"eval capacity factor {EvalCapacityFactor}: a positive number");
+        Require(Tasks >= 1, $"tasks {Tasks}: at least 1");
         Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
+        if (Experts > 0) ValidateDialect();
+    }
+
+    /// <summary>What the dialect says about itself and about this number of experts.</summary>
+    void ValidateDialect()
+    {
+        try
+        {
+            DialectRules.Check(Dialect, Experts);
+            DialectRules.CheckTrainable(Dialect);
+        }
+        catch (DialectException e)
+        {
+            throw new ConfigurationException(e.Message);
+        }
     }
 
     static void Require(bool condition, string line)

@@ -81,5 +81,5 @@ public static class Checkpoint
     }
 
     static IEnumerable<(string Name, Matrix Value)> Tensors(Trainer trainer) =>
-        trainer.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(trainer.Optimizer.State);
+        trainer.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(trainer.Model.State).Concat(trainer.Optimizer.State);
 }

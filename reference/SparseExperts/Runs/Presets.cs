@@ -1,4 +1,5 @@
 using SparseExperts.Models;
+using SparseExperts.Routing;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -9,7 +10,7 @@ public sealed record Preset(string Name, string Purpose, ModelConfig Model, Trai
 /// <summary>All presets, in one place.</summary>
 public static class Presets
 {
-    static readonly ModelConfig BaseModel = new() { CapacityFactor = 1.5, EvalCapacityFactor = 4 };
+    static readonly ModelConfig BaseModel = new();
 
     public static IReadOnlyList<Preset> All { get; } =
     [
@@ -22,7 +23,7 @@ public static class Presets
         new("switch", "the layer as published: relu, capacity 1.25/2.0, groups of 1024, every other block sparse, T5 positions, RMSNorm, scale 0.1, Adafactor",
             new()
             {
-                Width = 64, Layers = 4, Hidden = 256, Experts = 16, SparseEvery = 2, GroupSize = 1024, RouterJitter = 0.01, ExpertDropout = 0.1,
+                Width = 64, Layers = 4, Hidden = 256, Experts = 16, SparseEvery = 2, Dialect = BuiltIn.Named("mesh.switch"), ExpertDropout = 0.1,
                 Activation = Activation.Relu, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm, Initialisation = Initialisation.Switch,
             },
             new() { Minutes = 5, Optimizer = OptimizerKind.Adafactor, Schedule = ScheduleKind.InverseSquareRoot, Rate = 1e-2, WeightDecay = 0 }),

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SparseExperts.Models;
+using SparseExperts.Routing;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -8,7 +9,7 @@ namespace SparseExperts.Runs;
 /// <summary>Everything that a run was started with: <c>config.json</c>, from which alone it can be resumed.</summary>
 public sealed record RunConfig
 {
-    public const int CurrentFormat = 1;
+    public const int CurrentFormat = 2;
 
     public int Format { get; init; } = CurrentFormat;
     public required string Preset { get; init; }
@@ -29,7 +30,7 @@ public sealed record RunConfig
         WriteIndented = true,
         IgnoreReadOnlyProperties = true,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        Converters = { new DialectConverter(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
     /// <summary>One object a line, for <c>metrics.jsonl</c> and <c>--json</c>.</summary>

@@ -39,7 +39,8 @@ public static class RunReportBuilder
             ("text", $"{Path.GetFileName(run.Config.Text)}, {Number(run.Config.TextBytes)} bytes, last 5 % held out"),
             ("parameters", $"{Number(run.Trainer.Model.ParameterCount)}, of which a token meets {Number(run.Trainer.Model.ActiveParameterCount)}"),
             ("model", $"width {model.Width}, {model.Layers} layers, {model.Heads} heads, hidden {model.Hidden}, context {model.Context}, {model.Positions}, {model.Normalisation}, {model.Activation}"),
-            ("experts", model.Experts == 0 ? "none: the dense twin" : $"{model.Experts} in every {(model.SparseEvery == 1 ? "" : model.SparseEvery + ". ")}block, capacity factor {Number(model.CapacityFactor)} (evaluation {Number(model.EvalCapacityFactor)}), balance loss {Number(model.BalanceCoefficient)}"),
+            ("experts", model.Experts == 0 ? "none: the dense twin" : $"{model.Experts} in every {(model.SparseEvery == 1 ? "" : model.SparseEvery + ". ")}block"),
+            ("dialect", model.Experts == 0 ? "none" : $"{model.Dialect.Name}: {model.Dialect.Summary}"),
             ("optimizer", $"{training.Optimizer}, rate {Number(training.Rate)}, {training.Schedule}, warm-up {training.WarmUp}, clip {Number(training.Clip)}"),
             ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
             ("batch", $"{training.Batch} × {model.Context} bytes"),
@@ -72,7 +73,8 @@ public static class RunReportBuilder
         for (var layer = 0; layer < choices.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)
             {
-                var places = Enumerable.Range(0, ids.Length).Where(i => choices[layer][i] == expert).ToArray();
+                var k = choices[layer].Length / ids.Length;
+                var places = Enumerable.Range(0, ids.Length).Where(i => choices[layer].AsSpan(i * k, k).Contains(expert)).ToArray();
                 var top = places.GroupBy(i => ids[i]).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Take(TopTokens)
                     .Select(g => (((char)g.Key).ToString(), (double)g.Count() / places.Length));
                 var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples]).Select(i => Around(text, i));

@@ -8,6 +8,9 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
 {
     const int Batch = 16;
 
+    /// <summary>Held-out text follows the last part of the training text, and is routed like it.</summary>
+    internal static int[] LastTask(Trainer trainer, int sequences) => [.. Enumerable.Repeat(trainer.Model.Config.Tasks - 1, sequences)];
+
     public static Evaluation Run(Trainer trainer, ReadOnlySpan<byte> text, int maxWindows = int.MaxValue)
     {
         var length = Math.Min(trainer.Model.Config.Context, text.Length - 1);
@@ -24,7 +27,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             {
                 var losses = trainer.Backend.ToArray(tape.CrossEntropy(result.Logits, tape.Upload(labels)).Value);
                 return (losses.Sum(l => (double)l), result.Sparse.Count == 0 ? 0 : result.Sparse.Average(s => s.Plan.DropRate));
-            });
+            }, LastTask(trainer, count));
             nats += sum;
             dropped += drop;
         }

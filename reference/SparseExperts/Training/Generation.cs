@@ -15,7 +15,7 @@ public static class Generation
         for (var i = 0; i < count; i++)
         {
             var window = text.Skip(Math.Max(0, text.Count - context)).Select(b => (int)b).ToArray();
-            var logits = trainer.Evaluate(window, 1, (result, _) => trainer.Backend.ToArray(result.Logits.Value.RowRange(window.Length - 1, 1)));
+            var logits = trainer.Evaluate(window, 1, (result, _) => trainer.Backend.ToArray(result.Logits.Value.RowRange(window.Length - 1, 1)), Evaluation.LastTask(trainer, 1));
             text.Add((byte)Choose(logits, temperature, topK, Philox.UniformDouble(stream, (ulong)i)));
         }
         return [.. text.Skip(start)];

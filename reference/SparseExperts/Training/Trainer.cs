@@ -3,6 +3,7 @@ using SparseExperts.Data;
 using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Ops;
+using SparseExperts.Routing;
 
 namespace SparseExperts.Training;
 
@@ -15,7 +16,7 @@ public sealed class Trainer
 {
     readonly Tape _tape;
     readonly GradientNorm _norm;
-    readonly int[] _inputs, _labels;
+    readonly int[] _inputs, _labels, _tasks;
     readonly float[] _scalar = new float[1];
 
     public Trainer(IBackend backend, ModelConfig model, TrainingConfig training)
@@ -28,6 +29,7 @@ public sealed class Trainer
         _norm = new GradientNorm(backend, _tape.Parameters);
         _inputs = new int[training.Batch * model.Context];
         _labels = new int[_inputs.Length];
+        _tasks = new int[training.Batch];
     }
 
     /// <summary>What each configuration demands, and what both together must not exceed: one matrix and one batch fit in memory.</summary>
@@ -56,23 +58,36 @@ public sealed class Trainer
     /// <summary>One step on the batch that seed and step number name. <paramref name="progress"/> in [0, 1] drives the schedule.</summary>
     public StepResult Train(ByteText text, double progress, bool details = true)
     {
-        text.Sample(Config.Seed, Step, Config.Batch, Model.Config.Context, _inputs, _labels);
+        text.Sample(Config.Seed, Step, Config.Batch, Model.Config.Context, _inputs, _labels, _tasks, Model.Config.Tasks);
         return Train(_inputs, _labels, progress, details);
     }
 
     StepResult Train(int[] inputs, int[] labels, double progress, bool details)
     {
         var rate = Schedules.Rate(Config, Step, progress);
-        var result = Model.Forward(inputs, Config.Batch, true, new(Config.Seed, (ulong)Step + 1));
-        var entropy = _tape.SumColumn(_tape.CrossEntropy(result.Logits, _tape.Upload(labels)), 1.0 / labels.Length);
+        var draws = new RandomStream(Config.Seed, (ulong)Step + 1);
+        var result = Model.Forward(inputs, Config.Batch, true, draws, _tasks);
+        var targets = _tape.Upload(labels);
+        var losses = _tape.CrossEntropy(result.Logits, targets);                                        // [T, 1]
+        var entropy = _tape.SumColumn(losses, 1.0 / labels.Length);
         var loss = result.AuxiliaryLoss is null ? entropy : _tape.Add(entropy, result.AuxiliaryLoss);
+        loss = Model.Config.Experts == 0 ? loss : Model.Config.Dialect.TrainingExtra switch
+        {
+            TrainingExtra.Consistency => TrainingExtras.Consistency(_tape, Model, result, loss, inputs, Config.Batch, targets, draws, _tasks),
+            TrainingExtra.Reinforce => TrainingExtras.Reinforce(_tape, Model, result, loss, losses),
+            _ => loss,
+        };
         _tape.Backward(loss);
 
         // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
         var norm = _norm.Compute();
         var skip = !double.IsFinite(norm) || !float.IsFinite(Scalar(loss));
         if (skip) Skipped++;
-        else Optimizer.Step(rate, Training.GradientNorm.Factor(norm, Config.Clip));
+        else
+        {
+            Optimizer.Step(rate, Training.GradientNorm.Factor(norm, Config.Clip));
+            Model.AfterStep(result.Sparse, -Scalar(entropy));
+        }
         Step++;
 
         var report = new StepResult(Step, Scalar(entropy) / Math.Log(2), norm, rate, skip,
@@ -90,7 +105,7 @@ public sealed class Trainer
     }
 
     /// <summary>Mean entropy of the router's distribution in bits: log₂E is undecided, 0 is certain.</summary>
-    double RouterEntropy(SwitchResult sparse)
+    double RouterEntropy(SparseResult sparse)
     {
         var p = Backend.ToArray(sparse.Probabilities.Value);
         var sum = 0.0;
@@ -100,12 +115,12 @@ public sealed class Trainer
     }
 
     /// <summary>Runs the model without recording and hands out the result before its memory is taken back.</summary>
-    public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use)
+    public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use, ReadOnlySpan<int> tasks = default)
     {
         _tape.Recording = false;
         try
         {
-            return use(Model.Forward(ids, sequences, false, default), _tape);
+            return use(Model.Forward(ids, sequences, false, default, tasks), _tape);
         }
         finally
         {

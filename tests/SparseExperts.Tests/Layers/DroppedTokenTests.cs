@@ -1,6 +1,7 @@
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Layers;
+using SparseExperts.Models;
 using SparseExperts.Routing;
 using Xunit;
 
@@ -9,7 +10,7 @@ namespace SparseExperts.Tests.Layers;
 /// <summary>What a dropped token gets from the layer, and the layer that gets it wrong.</summary>
 public sealed class DroppedTokenTests
 {
-    delegate float[] Combine(SwitchResult result, float[] input);
+    delegate float[] Combine(SparseResult result, float[] input);
 
     [Fact]
     public void A_dropped_token_contributes_exactly_zero() => Assert.Null(Broken((result, _) => Output(result)));
@@ -25,7 +26,7 @@ public sealed class DroppedTokenTests
         return y;
     })!);
 
-    static float[] Output(SwitchResult result) => result.Output.Value.Storage.Owner.ToArray(result.Output.Value);
+    static float[] Output(SparseResult result) => result.Output.Value.Storage.Owner.ToArray(result.Output.Value);
 
     static string? Broken(Combine combine)
     {
@@ -33,10 +34,12 @@ public sealed class DroppedTokenTests
         var tape = new Tape(backend);
         var start = new Initialiser(3);
         Parameter Weight(string name, int rows, int columns) => tape.Parameter(name, rows, columns, start.Normal(name, rows * columns, 0.5));
-        var layer = new SwitchLayer(new() { Experts = 2, TrainCapacity = new CapacityRule(0.5, 1), Group = new GroupRule(0) },
-            Weight("router", 4, 2), Weight("wi", 8, 6), Weight("wo", 12, 4), "layer");
+        var call = new RouterCall
+        {
+            Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.5, MinCapacity = 1 }, Groups = 1, Size = 16, Experts = 2, Training = true,
+        };
         var input = start.Normal("x", 64, 1);
-        var result = layer.Forward(tape, tape.Constant(16, 4, input), true, default);
+        var result = SparseLayer.Forward(tape, call, tape.Constant(16, 4, input), new() { Weight = Weight("router", 4, 2) }, new() { Wi = Weight("wi", 8, 6), Wo = Weight("wo", 12, 4) });
         Assert.InRange(result.Plan.DropRate, 0.4, 0.6);
         var y = combine(result, input);
         for (var t = 0; t < 16; t++)

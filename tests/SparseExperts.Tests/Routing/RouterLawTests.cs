@@ -7,7 +7,15 @@ namespace SparseExperts.Tests.Routing;
 /// <summary>The router keeps every law, and routers broken in one way each are named by the law that catches them.</summary>
 public sealed class RouterLawTests
 {
-    static RoutingPlan Healthy(RoutingCase asked) => TopOne.Plan(asked.Scores, asked.Experts, asked.Groups, asked.Capacity, asked.Importance, "layer");
+    static RoutingPlan Healthy(RoutingCase asked) => RouterFromScores.Plan(new()
+    {
+        Dialect = BuiltIn.Named("mesh.switch") with { Capacity = asked.Capacity },
+        Groups = asked.Groups,
+        Size = asked.GroupSize,
+        Experts = asked.Experts,
+        Training = true,
+        Importance = asked.Importance,
+    }, asked.Scores);
 
     public static TheoryData<string> Laws => [.. RouterLaws.All.Select(law => law.Name)];
 

@@ -15,7 +15,10 @@ public sealed class RoutingTests
     [InlineData(8, 2, 9.0, 4, 8)]
     [InlineData(200, 4, 1.1, 4, 55)]
     public void Capacity_truncates_then_is_capped_by_the_group_then_raised_to_the_minimum(int tokens, int experts, double factor, int minimum, int expected) =>
-        Assert.Equal(expected, new CapacityRule(factor, minimum).Capacity(tokens, experts));
+        Assert.Equal(expected, CapacityRule.Capacity(new()
+        {
+            Dialect = BuiltIn.Named("mesh.switch") with { CapacityFactor = factor, MinCapacity = minimum }, Groups = 1, Size = tokens, Experts = experts, Training = true,
+        }, default));
 
     [Theory]
     [InlineData(2048, 1024, 2)]
@@ -27,11 +30,20 @@ public sealed class RoutingTests
     public void Groups_start_at_the_floor_and_grow_until_they_divide(int tokens, int size, int expected) =>
         Assert.Equal(expected, new GroupRule(size).Groups(tokens));
 
+    static RoutingPlan Plan(float[] scores, int experts, int groups, int capacity, float[] importance)
+    {
+        var call = new RouterCall
+        {
+            Dialect = BuiltIn.Named("mesh.switch") with { Capacity = capacity }, Groups = groups, Size = scores.Length / experts / groups, Experts = experts, Training = true, Importance = importance,
+        };
+        return RouterFromScores.Plan(call, scores);
+    }
+
     [Fact]
     public void Places_go_in_token_order_and_ties_to_the_lowest_expert()
     {
         float[] scores = [0.5f, 0.5f, 0.9f, 0.1f, 0.2f, 0.8f, 0.6f, 0.4f, 0.5f, 0.5f, 0.3f, 0.7f];
-        var plan = TopOne.Plan(scores, 2, 1, 2, [1, 1, 1, 0, 1, 1], "layer");
+        var plan = Plan(scores, 2, 1, 2, [1, 1, 1, 0, 1, 1]);
         Assert.Equal("""
             T=6 E=2 K=1 G=1 C=2 rows=4
               token 0: 0:0
@@ -51,7 +63,7 @@ public sealed class RoutingTests
     public void Rows_of_an_expert_lie_together_group_by_group()
     {
         float[] scores = [1, 0, 0, 1, 1, 0, 1, 0];
-        var plan = TopOne.Plan(scores, 2, 2, 4, [], "layer");
+        var plan = Plan(scores, 2, 2, 4, []);
         Assert.Equal([0, 2, 3, 1], plan.TokenOfRow);
         Assert.Equal([0, 3, 4], plan.Offsets);
         Assert.Equal([0, 0, 0, 1], plan.Slot);

@@ -1,0 +1,27 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Layers;
+
+/// <summary>The trained numbers of E experts, one below the other, and of what stands beside them. M width, F hidden width.</summary>
+public sealed record ExpertWeights
+{
+    /// <summary>[E·M, F] and [E·F, M]; gated experts have a second first projection.</summary>
+    public required Tensor Wi { get; init; }
+    public Tensor? WiGate { get; init; }
+    public required Tensor Wo { get; init; }
+
+    /// <summary>[E, F], [E, F], [E, M].</summary>
+    public Tensor? Bi { get; init; }
+    public Tensor? BiGate { get; init; }
+    public Tensor? Bo { get; init; }
+
+    /// <summary>Shared expert: [M, F'], [M, F'], [F', M], and its gate [M, 1].</summary>
+    public Tensor? SharedWi { get; init; }
+    public Tensor? SharedWiGate { get; init; }
+    public Tensor? SharedWo { get; init; }
+    public Tensor? SharedGate { get; init; }
+
+    /// <summary>Learned pair that mixes routed and dense output: [M, 2] and [1, 2].</summary>
+    public Tensor? PairWeight { get; init; }
+    public Tensor? PairBias { get; init; }
+}

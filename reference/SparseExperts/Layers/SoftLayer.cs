@@ -1,0 +1,94 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Layers;
+
+/// <summary>
+/// Soft mixture of experts (Puigcerver et al. 2023, section 2; V-MoE projects/soft_moe/router.py): each of an expert's P slots is a mixture of all
+/// tokens of the group, each token a mixture of all slots. Nothing is dropped, nothing is causal.
+/// </summary>
+/// <remarks>logits = scale·x̂·μ̂; dispatch = softmax over tokens, combine = softmax over slots; x̂ = x/√(Σx² + 10⁻⁶).</remarks>
+public static class SoftLayer
+{
+    public static SparseResult Forward(Tape tape, RouterCall call, Tensor x, RouterWeights router, ExpertWeights experts)
+    {
+        var slots = router.Slots!.Columns / call.Experts;
+        var logits = Logits(tape, call, x, router);                                                     // [T, E·P]
+        Tensor dispatch = OverTokens(tape, call, logits), combine = tape.Softmax(logits);
+        var y = Mix(tape, call, x, dispatch, combine, experts, slots);
+        int[] nobody = [.. Enumerable.Repeat(-1, call.Tokens)];
+        return new(y, null, [], logits, PerExpert(tape, call, combine, slots), new RoutingPlan(call.Experts, call.Groups, 1, slots, nobody, nobody), null);
+    }
+
+    /// <summary>Scaled cosines of tokens and slots [T, E·P], with N(0, 1)·noise_std while training where the dialect has noise.</summary>
+    public static Tensor Logits(Tape tape, RouterCall call, Tensor x, RouterWeights router)
+    {
+        var slots = RouterLogits.UnitRows(tape, tape.Transpose(router.Slots!));                          // [E·P, M]
+        var cosines = tape.Linear(RouterLogits.UnitRows(tape, x), slots, transpose: true);
+        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(router.Scale!, cosines.Columns), cosines.Rows));
+    }
+
+    /// <summary>Softmax over the tokens of each group, a slot at a time [T, E·P].</summary>
+    public static Tensor OverTokens(Tape tape, RouterCall call, Tensor logits)
+    {
+        int size = call.Size, columns = logits.Columns;
+        int[] turned = new int[logits.Rows * columns], back = new int[turned.Length];
+        for (var t = 0; t < logits.Rows; t++)
+            for (var c = 0; c < columns; c++)
+            {
+                int there = (t / size * columns + c) * size + t % size, here = t * columns + c;
+                (turned[there], back[here]) = (here, there);
+            }
+        return tape.GatherElements(tape.Softmax(tape.GatherElements(logits, turned, call.Groups * columns, size)), back, logits.Rows, columns);
+    }
+
+    /// <summary>Slots from tokens, experts on slots, tokens from slots; group by group.</summary>
+    public static Tensor Mix(Tape tape, RouterCall call, Tensor x, Tensor dispatch, Tensor combine, ExpertWeights experts, int slots)
+    {
+        int size = call.Size, perGroup = call.Experts * slots;
+        // Rows of the dispatched matrix lie by expert, then group, then slot.
+        int[] rowOf = new int[call.Groups * perGroup], offsets = [.. Enumerable.Range(0, call.Experts + 1).Select(e => e * call.Groups * slots)];
+        for (var i = 0; i < rowOf.Length; i++) rowOf[(i / slots % call.Experts * call.Groups + i / perGroup) * slots + i % slots] = i;
+        Tensor? inputs = null;
+        for (var g = 0; g < call.Groups; g++)
+        {
+            var mixed = tape.Linear(tape.Transpose(Rows(tape, dispatch, g * size, size)), Rows(tape, x, g * size, size));     // [E·P, M]
+            inputs = Place(tape, inputs, mixed, g * perGroup, call.Groups * perGroup);
+        }
+        var ordered = tape.GatherRows(inputs!, tape.Upload(rowOf));
+        var hidden = Experts.Activate(tape, call, tape.GroupedLinear(ordered, experts.Wi, offsets), experts.WiGate is { } gate ? tape.GroupedLinear(ordered, gate, offsets) : null);
+        var outputs = tape.GroupedLinear(hidden, experts.Wo, offsets);
+        var backOf = new int[rowOf.Length];
+        for (var r = 0; r < rowOf.Length; r++) backOf[rowOf[r]] = r;
+        var bySlot = tape.GatherRows(outputs, tape.Upload(backOf));
+        Tensor? y = null;
+        for (var g = 0; g < call.Groups; g++)
+            y = Place(tape, y, tape.Linear(Rows(tape, combine, g * size, size), Rows(tape, bySlot, g * perGroup, perGroup)), g * size, call.Tokens);
+        return y!;
+    }
+
+    static Tensor Rows(Tape tape, Tensor x, int start, int count) => count == x.Rows ? x : tape.RowRange(x, start, count);
+
+    /// <summary>Rows at their place among <paramref name="total"/>, zeros elsewhere, added to what is there.</summary>
+    static Tensor Place(Tape tape, Tensor? sum, Tensor rows, int start, int total)
+    {
+        if (rows.Rows == total) return rows;
+        var ids = new int[total];
+        Array.Fill(ids, -1);
+        for (var i = 0; i < rows.Rows; i++) ids[start + i] = i;
+        var placed = tape.GatherRows(rows, tape.Upload(ids));
+        return sum is null ? placed : tape.Add(sum, placed);
+    }
+
+    /// <summary>A token's share in each expert: its slots' combine weights added up [T, E].</summary>
+    static Tensor PerExpert(Tape tape, RouterCall call, Tensor combine, int slots)
+    {
+        var sums = new float[combine.Columns * call.Experts];
+        for (var i = 0; i < combine.Columns; i++) sums[i * call.Experts + i / slots] = 1;
+        return tape.Linear(combine, tape.Constant(combine.Columns, call.Experts, sums));
+    }
+
+    /// <summary>P = round(S·cf/E), at least 1.</summary>
+    public static int SlotsPerExpert(RouterCall call) => Math.Max(1, CapacityRule.Capacity(call, default));
+}

@@ -1,0 +1,74 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Losses;
+
+/// <summary>What the losses of one call are made from. All tensors [T, E] but the gates [T, K].</summary>
+public sealed record LossInputs
+{
+    public required Tensor Logits { get; init; }
+    public required Tensor Noisy { get; init; }
+    public required Tensor Scores { get; init; }
+
+    /// <summary>Deviation of input-dependent noise, or null.</summary>
+    public Tensor? Deviation { get; init; }
+    public required RouterNumbers Numbers { get; init; }
+    public required Choices Choices { get; init; }
+    public required RoutingPlan Plan { get; init; }
+
+    /// <summary>Gates as they are applied.</summary>
+    public required Tensor Gates { get; init; }
+    public RouterWeights Weights { get; init; } = new();
+}
+
+/// <summary>One auxiliary loss before its coefficient, 1×1.</summary>
+public sealed record LossTerm(string Name, Tensor Value, double Coefficient);
+
+/// <summary>The auxiliary losses of a dialect, by name, and their weighted sum.</summary>
+public static class AuxiliaryLosses
+{
+    /// <summary>Every loss that the dialect has in this mode; those with coefficient 0 as well, for they are reported.</summary>
+    public static List<LossTerm> Compute(Tape tape, RouterCall call, LossInputs inputs)
+    {
+        var d = call.Dialect;
+        List<LossTerm> terms = [];
+        if (call.Is(d.LossPhase))
+        {
+            if (d.Balance != BalanceLoss.None && d.Loss != LossChoice.LoadImportance)
+                terms.Add(d.GshardLoss
+                    ? new("gshard", ProductLoss.Compute(tape, call, inputs), d.GshardCoefficient)
+                    : new("balance", Balance(tape, call, inputs), d.BalanceCoefficient));
+            if (d.Loss == LossChoice.LoadImportance && call.IsNoisy) terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
+            if (d.Importance != ImportanceLoss.None) terms.Add(new("importance", LoadLosses.Importance(tape, call, inputs), d.ImportanceCoefficient));
+            if (d.Load == LoadLoss.ExcludingItself || d.Load == LoadLoss.OneThreshold && call.IsNoisy) terms.Add(new("load", LoadLosses.Load(tape, call, inputs), d.LoadCoefficient));
+            if (d.SparsityCoefficient != 0) terms.Add(new("sparsity", EntropyLosses.Sparsity(tape, inputs.Scores), d.SparsityCoefficient));
+            if (d.AlignmentCoefficient != 0) terms.Add(new("alignment", EntropyLosses.Alignment(tape, call, inputs), d.AlignmentCoefficient));
+            if (d.EntropyLosses) terms.Add(new("entropy", EntropyLosses.PerModality(tape, call, inputs), d.EntropyCoefficient));
+        }
+        if (d.ZLoss != ZLoss.None && call.Is(d.ZPhase)) terms.Add(new("z", RouterZLoss.Mean(tape, call, inputs.Logits), d.ZCoefficient));
+        return terms;
+    }
+
+    /// <summary>Σ coefficient·loss; null where nothing is added.</summary>
+    public static Tensor? Total(Tape tape, RouterCall call, IEnumerable<LossTerm> terms)
+    {
+        Tensor? total = null;
+        foreach (var term in terms.Where(t => t.Coefficient != 0))
+        {
+            var weighted = tape.Round(tape.Scale(term.Value, term.Coefficient), call.LogitsFormat);
+            total = total is null ? weighted : tape.Add(total, weighted);
+        }
+        return total;
+    }
+
+    static Tensor Balance(Tape tape, RouterCall call, LossInputs inputs) => call.Dialect.Balance switch
+    {
+        BalanceLoss.Product => ProductLoss.Compute(tape, call, inputs),
+        BalanceLoss.VariationOfKeptMass => OtherBalanceLosses.VariationOfKeptMass(tape, call, inputs),
+        BalanceLoss.TokenSquares => OtherBalanceLosses.TokenSquares(tape, call, inputs),
+        BalanceLoss.MeanSquares => OtherBalanceLosses.MeanSquares(tape, call, inputs),
+        BalanceLoss.BatchwiseThresholds => OtherBalanceLosses.BatchwiseThresholds(tape, call, inputs),
+        var other => throw new RoutingException($"{call.Where}: unknown balance loss {other}"),
+    };
+}

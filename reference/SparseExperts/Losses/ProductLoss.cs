@@ -1,0 +1,149 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Losses;
+
+/// <summary>
+/// The balance loss of nearly everybody: (1/G) Σ_g scale·Σ_e f_ge·P_ge, f the share of the group's tokens that ask for expert e (a constant),
+/// P the mean score of e (the gradient's only path). Which tokens count, which choices, over which denominator and with which scale is what
+/// implementations disagree on (Fedus et al. 2022, eq. 4; Lepikhin et al. 2020, algorithm 1).
+/// </summary>
+public static class ProductLoss
+{
+    const double ShareGuard = 1e-6;
+
+    /// <remarks>dmass_te = dloss·scale_g·f_ge·w_t/G, w_t the token's weight in P.</remarks>
+    public static Tensor Compute(Tape tape, RouterCall call, LossInputs inputs)
+    {
+        var d = call.Dialect;
+        int groups = call.Groups, size = call.Size, experts = call.Experts;
+        var mass = tape.Round(Mass(tape, call, inputs), call.LogitsFormat);
+        var counts = Counts(call, inputs);
+        var loss = Sum(tape, call, mass, counts, 1);
+        if (!d.SecondPlaceLoss) return loss;
+
+        // Half of the same for second choices, on what the first ones leave over: rest / (Σ rest + 10⁻⁹).
+        var second = new double[groups * experts];
+        var rest = new float[call.Tokens * experts];
+        Array.Fill(rest, 1);
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            if (call.IsReal(t)) rest[t * experts + inputs.Choices.Candidate[t * inputs.Choices.K]] = 0;
+            if (inputs.Choices.K > 1 && call.IsReal(t)) second[t / size * experts + inputs.Choices.Candidate[t * inputs.Choices.K + 1]]++;
+        }
+        var left = tape.Multiply(mass, tape.Constant(call.Tokens, experts, rest));
+        var divided = tape.Divide(left, tape.RepeatColumn(tape.Shift(tape.SumRows(left), 1e-9), experts));
+        return tape.Add(loss, tape.Scale(Sum(tape, call with { Dialect = d with { BalanceTokens = BalanceTokens.All } }, divided, second, 1), 0.5));
+    }
+
+    /// <summary>Two pooled layers or one: Σ over groups of scale/G·Σ_e f·P.</summary>
+    static Tensor Sum(Tape tape, RouterCall call, Tensor mass, double[] counts, double factor)
+    {
+        var d = call.Dialect;
+        int groups = call.Groups, size = call.Size, experts = call.Experts;
+        double[] weights = new double[groups * call.Tokens], f = new double[groups * experts];
+        for (var g = 0; g < groups; g++)
+        {
+            double real = call.RealIn(g), share = real / size;
+            var denominator = d.BalanceCount == BalanceCount.KeptShare ? Math.Max(1, counts.AsSpan(g * experts, experts).ToArray().Sum()) : Denominator(d, size, real);
+            var scale = factor / d.Microbatches * d.BalanceScale switch
+            {
+                BalanceScale.Experts => experts,
+                BalanceScale.ExpertsOverChoices => (double)experts / d.K,
+                _ => 1.0 / experts,
+            } * (d.BalanceTokens == BalanceTokens.ScaledByRealShare ? share : 1);
+            for (var e = 0; e < experts; e++) f[g * experts + e] = counts[g * experts + e] / denominator * scale / groups;
+            var counted = d.BalanceTokens is BalanceTokens.RealOverAll or BalanceTokens.RealOverReal or BalanceTokens.RealOverRealShare or BalanceTokens.RealMassOverAll;
+            for (var t = g * size; t < (g + 1) * size; t++)
+                weights[g * call.Tokens + t] = counted && !call.IsReal(t) ? 0 : 1 / MassDenominator(call, denominator, size);
+        }
+        var selector = tape.Rent(groups, call.Tokens);
+        tape.Backend.Write(selector, weights);
+        var means = tape.Round(tape.Linear(tape.Constant(selector), mass), call.LogitsFormat);           // P [G, E]
+        return tape.Round(tape.WeightedSum(tape.Round(means, call.LogitsFormat), f), call.LogitsFormat);
+    }
+
+    static double Denominator(Dialect d, int size, double real) => d.BalanceTokens switch
+    {
+        BalanceTokens.RealOverReal => Math.Max(1, real),
+        BalanceTokens.RealOverRealShare when d.LossDenominator == LossDenominator.RealTokens => size * (real / size + ShareGuard),
+        _ => size,
+    };
+
+    static double MassDenominator(RouterCall call, double denominator, int size) =>
+        call.Dialect.BalanceTokens is BalanceTokens.RealOverReal or BalanceTokens.RealOverRealShare || call.Dialect.BalanceCount == BalanceCount.KeptShare ? denominator : size;
+
+    /// <summary>P's numbers.</summary>
+    static Tensor Mass(Tape tape, RouterCall call, LossInputs inputs)
+    {
+        var d = call.Dialect;
+        return d.BalanceMass switch
+        {
+            BalanceMass.Scores => inputs.Scores,
+            BalanceMass.SoftmaxOfLogits => tape.Softmax(inputs.Logits),
+            BalanceMass.DoubleSoftmax => tape.Softmax(tape.Softmax(inputs.Logits)),
+            BalanceMass.Gates => Gates.Dense(tape, inputs.Gates, inputs.Plan.Expert, call.Experts),
+            _ => Distribution(tape, d, inputs),
+        };
+    }
+
+    /// <summary>Softmax of the logits, or sigmoids divided by their sum over all experts + 10⁻²⁰.</summary>
+    static Tensor Distribution(Tape tape, Dialect d, LossInputs inputs)
+    {
+        if (d.Score is Score.Softmax or Score.SoftmaxPost) return tape.Softmax(inputs.Logits);
+        var sums = tape.Shift(tape.SumRows(inputs.Scores), 1e-20);
+        return tape.Divide(inputs.Scores, tape.RepeatColumn(sums, inputs.Scores.Columns));
+    }
+
+    /// <summary>f's numerators [G, E].</summary>
+    static double[] Counts(RouterCall call, LossInputs inputs)
+    {
+        var d = call.Dialect;
+        int experts = call.Experts, size = call.Size;
+        var choices = inputs.Choices;
+        var plan = inputs.Plan;
+        var counts = new double[call.Groups * experts];
+        if (d.BalanceCount == BalanceCount.FreshTopK)
+        {
+            foreach (var (token, expert) in FreshTopK(call, inputs)) counts[token / size * experts + expert]++;
+            return counts;
+        }
+        if (d.BalanceCount is BalanceCount.KeptFirst or BalanceCount.KeptShare or BalanceCount.DroppedAsFirstExpert)
+        {
+            for (var t = 0; t < call.Tokens; t++)
+                for (var j = 0; j < (d.BalanceCount == BalanceCount.KeptShare ? plan.Choices : 1); j++)
+                {
+                    var i = t * plan.Choices + j;
+                    if (plan.RowOf[i] >= 0) counts[t / size * experts + plan.Expert[i]]++;
+                    else if (d.BalanceCount == BalanceCount.DroppedAsFirstExpert) counts[t / size * experts]++;
+                }
+            return counts;
+        }
+        var all = d.BalanceCount is BalanceCount.AllChoices or BalanceCount.Candidates;
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            var counted = call.IsReal(t) || d.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
+            if (!counted) continue;
+            for (var j = 0; j < (all ? choices.K : 1); j++)
+            {
+                var e = d.BalanceCount == BalanceCount.AllChoices && !(choices.Expert[t * choices.K + j] >= 0) ? -1 : choices.Candidate[t * choices.K + j];
+                if (e >= 0) counts[t / size * experts + e] += d.BalanceCount == BalanceCount.Candidates ? 1.0 / choices.K : 1;
+            }
+        }
+        return counts;
+    }
+
+    /// <summary>A top-k of its own, over clean numbers, for real tokens only.</summary>
+    static IEnumerable<(int Token, int Expert)> FreshTopK(RouterCall call, LossInputs inputs)
+    {
+        var d = call.Dialect;
+        var numbers = d.BalanceMass == BalanceMass.Distribution && d.Score is not (Score.Softmax or Score.SoftmaxPost) ? inputs.Numbers.Scores : inputs.Numbers.Logits;
+        var ranking = Ranking.Of(numbers, call.Experts);
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            if (!call.IsReal(t)) continue;
+            foreach (var e in Ranking.Top(ranking.Row(t), d.K, d.Ties)) yield return (t, e);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Losses;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Models;
+
+/// <summary>
+/// From the auxiliary losses of the layers to one. The same coefficient is up to a dozen times stronger where layers are added up than where
+/// they are averaged, and where they are pooled opposite layers cancel.
+/// </summary>
+static class LayerLosses
+{
+    public static Tensor? Join(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    {
+        if (layers.Count == 0) return null;
+        if (config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null)) return Pooled(tape, config, training, layers);
+        Tensor? sum = null;
+        foreach (var loss in layers.Select(l => l.Loss).OfType<Tensor>()) sum = sum is null ? loss : tape.Add(sum, loss);
+        return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
+    }
+
+    /// <summary>One call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
+    static Tensor? Pooled(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    {
+        var inputs = layers.Select(l => l.Inputs!).ToArray();
+        int tokens = inputs[0].Plan.Tokens, all = tokens * inputs.Length;
+        Tensor Stack(Func<LossInputs, Tensor> part)
+        {
+            Tensor? stacked = null;
+            for (var l = 0; l < inputs.Length; l++)
+            {
+                var ids = new int[all];
+                Array.Fill(ids, -1);
+                for (var t = 0; t < tokens; t++) ids[l * tokens + t] = t;
+                var placed = tape.GatherRows(part(inputs[l]), tape.Upload(ids));
+                stacked = stacked is null ? placed : tape.Add(stacked, placed);
+            }
+            return stacked!;
+        }
+        Numbers Join(Func<LossInputs, Numbers> part) => new([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]);
+        int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)], slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
+        var k = inputs[0].Plan.Choices;
+        // Slots only say who was kept here.
+        var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        var call = new RouterCall { Dialect = config.Dialect.Settled, Groups = 1, Size = all, Experts = config.Experts, Training = training };
+        var pooled = new LossInputs
+        {
+            Logits = Stack(i => i.Logits),
+            Noisy = Stack(i => i.Noisy),
+            Scores = Stack(i => i.Scores),
+            Numbers = new() { Logits = Join(i => i.Numbers.Logits), Noisy = Join(i => i.Numbers.Noisy), Scores = Join(i => i.Numbers.Scores) },
+            Choices = new() { K = k, Candidate = experts, Expert = experts },
+            Plan = plan,
+            Gates = Stack(i => i.Gates),
+        };
+        return AuxiliaryLosses.Total(tape, call, AuxiliaryLosses.Compute(tape, call, pooled));
+    }
+
+    static int[] Arrival(int[] expert, int[] kept, int experts)
+    {
+        var asked = new int[experts];
+        return [.. expert.Select((e, i) => kept[i] < 0 ? RoutingPlan.Dropped : asked[e]++)];
+    }
+}

@@ -1,0 +1,173 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Models;
+
+/// <summary>What a sparse block of the language model is given besides the tokens.</summary>
+/// <param name="Ids">Token ids [T].</param>
+/// <param name="Tasks">Task of every token [T].</param>
+public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences, bool Training, RandomStream Draws);
+
+/// <summary>
+/// The sparse feed-forward layer of a block: makes the parameters that its dialect needs, calls the layer, and keeps the state that some
+/// dialects carry from step to step (selection bias, adaptive coefficient, baseline).
+/// </summary>
+sealed class SparseBlock
+{
+    const double CosineStart = 0.6931471805599453;          // ln(1/0.5)
+    const int CosineWidth = 64;
+    const ulong TableSeed = 42;
+
+    readonly Tape _tape;
+    readonly ModelConfig _config;
+    readonly string _name;
+    readonly RouterWeights _router;
+    readonly ExpertWeights _experts;
+    readonly int[] _table;
+    readonly Matrix? _state;
+
+    /// <param name="make">Makes a trained matrix: name, rows, columns, start values.</param>
+    public SparseBlock(Tape tape, ModelConfig config, Initialiser start, string name, Func<string, int, int, int, double, Parameter> weight, Func<string, int, int, float[], Parameter> make, Parameter wi, Parameter wo)
+    {
+        (_tape, _config, _name) = (tape, config, name);
+        var d = config.Dialect;
+        int width = config.Width, experts = config.Experts;
+        Parameter Linear(string part, int outputs) => weight($"{name}.{part}", 1, width, outputs, 0.1);
+        Parameter Values(string part, int rows, int columns, Func<string, int, float[]> values) => make($"{name}.{part}", rows, columns, values($"{name}.{part}", rows * columns));
+        float[] Zeros(string _, int n) => new float[n];
+        var isLinear = d.Router is RouterForm.Linear or RouterForm.LinearWithEmbedding && d.Selection != Selection.BinaryCode;
+        _router = new()
+        {
+            Weight = d.Router == RouterForm.LinearPerTask ? Linear("router", config.Tasks * experts) : isLinear ? Linear("router", experts) : null,
+            Bias = d.RouterBias ? Values("router_bias", 1, experts, Zeros) : null,
+            NoiseWeight = d.Noise == LogitNoise.NormalSoftplus && d.Selection != Selection.TwoLevel ? Values("router_noise", width, experts, Zeros) : null,
+            PrimaryWeight = d.Router == RouterForm.TwoLevel || d.Selection == Selection.TwoLevelCapacity ? Linear("router_primary", d.Groups) : null,
+            PrimaryNoiseWeight = d.Router == RouterForm.TwoLevel ? Values("router_primary_noise", width, d.Groups, Zeros) : null,
+            SecondaryWeight = d.Router == RouterForm.TwoLevel || d.Selection == Selection.TwoLevelCapacity ? Linear("router_secondary", experts) : null,
+            SecondaryNoiseWeight = d.Router == RouterForm.TwoLevel ? Values("router_secondary_noise", width, experts, Zeros) : null,
+            Slots = d.Router == RouterForm.SlotSimilarity ? Values("router_slots", width, experts * SlotsPerExpert(), (n, c) => start.Normal(n, c, Math.Pow(width, -0.5))) : null,
+            Scale = d.Router == RouterForm.SlotSimilarity ? Values("router_scale", 1, 1, (_, _) => [1]) : null,
+            Projection = d.Router == RouterForm.Cosine ? Linear("router_projection", Math.Min(CosineWidth, width)) : null,
+            Embeddings = d.Router == RouterForm.Cosine ? Values("router_embeddings", Math.Min(CosineWidth, width), experts, (n, c) => start.Normal(n, c, 0.01)) : null,
+            Temperature = d.Router == RouterForm.Cosine ? Values("router_temperature", 1, 1, (_, _) => [(float)CosineStart]) : null,
+            Table = d.Router == RouterForm.LinearWithEmbedding ? Values("router_embedding", config.Vocabulary, experts, (n, c) => start.Normal(n, c, 0.02))
+                : d.Router == RouterForm.TaskEmbedding ? Values("router_tasks", config.Tasks, experts, (n, c) => start.Normal(n, c, 0.1)) : null,
+            Codes = d.Selection != Selection.BinaryCode ? null
+                : d.Router == RouterForm.Constant ? Values("router_codes", 1, d.K * BinaryCodeRouter.Bits(experts), (n, c) => start.Normal(n, c, 0.01)) : Linear("router_codes", d.K * BinaryCodeRouter.Bits(experts)),
+            CodeWeights = d.Selection != Selection.BinaryCode ? null
+                : d.Router == RouterForm.Constant ? Values("router_code_weights", 1, d.K, (n, c) => start.Normal(n, c, 0.03)) : Linear("router_code_weights", d.K),
+            Thresholds = d.Selection == Selection.Batchwise ? Values("router_thresholds", 1, experts, (_, n) => [.. Enumerable.Repeat((float)d.K / experts, n)]) : null,
+        };
+        _experts = new()
+        {
+            Wi = wi,
+            Wo = wo,
+            WiGate = NeedsGate(d) ? weight($"{name}.experts.wi_gate", experts, width, config.Hidden, 0.58) : null,
+            SharedWi = d.SharedExpert ? weight($"{name}.shared.wi", 1, width, config.Hidden, 0.58) : null,
+            SharedWiGate = d.SharedExpert && NeedsGate(d) ? weight($"{name}.shared.wi_gate", 1, width, config.Hidden, 0.58) : null,
+            SharedWo = d.SharedExpert ? weight($"{name}.shared.wo", 1, config.Hidden, width, 0.58) : null,
+            SharedGate = d.SharedGate ? Linear("shared.gate", 1) : null,
+            PairWeight = d.Combination == Combination.LearnedPair ? Linear("pair", 2) : null,
+            PairBias = d.Combination == Combination.LearnedPair ? Values("pair_bias", 1, 2, Zeros) : null,
+        };
+        _table = d.Selection == Selection.HashTable ? Table(config.Vocabulary, d.K, experts) : [];
+        if (!HasState(d)) return;
+        _state = tape.Backend.Rent(1, experts + 2);
+        tape.Backend.Fill(_state.Value, 0);
+        if (d.AdaptiveSparsity) tape.Backend.Write(_state.Value.ColumnRange(experts, 1), [(float)d.BalanceCoefficient]);
+    }
+
+    /// <summary>E biases, the adaptive coefficient, the baseline: what a checkpoint must hold besides parameters.</summary>
+    public (string Name, Matrix Value)? State => _state is { } state ? ($"{_name}.router_state", state) : null;
+
+    public static bool HasState(Dialect d) => d.CorrectionBias || d.AdaptiveSparsity || d.TrainingExtra == TrainingExtra.Reinforce;
+
+    /// <summary>The clamped activations are defined for gated experts; all others use the model's own feed-forward layer.</summary>
+    static bool NeedsGate(Dialect d) => d.Activation is ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited;
+
+    public SparseResult Forward(Tensor x, BlockInputs inputs)
+    {
+        var d = _config.Dialect;
+        var size = x.Rows / inputs.Sequences;
+        var groups = d.GroupSize switch { < 0 => inputs.Sequences, 0 => 1, var tokens => new GroupRule(tokens).Groups(x.Rows) };
+        var state = _state is { } matrix ? _tape.Backend.ToArray(matrix) : [];
+        if (d.AdaptiveSparsity) d = d with { BalanceCoefficient = state[_config.Experts] };
+        if (!NeedsGate(d)) d = d with { Activation = Own(_config.Activation) };
+        var call = new RouterCall
+        {
+            Dialect = d,
+            Groups = groups,
+            Size = x.Rows / groups,
+            Experts = _config.Experts,
+            Training = inputs.Training,
+            TokenIds = inputs.Ids,
+            TaskIds = inputs.Tasks,
+            Table = _table,
+            Where = _name,
+        };
+        call = Fitting(call);
+        call = call with { Draws = RouterDraws.From(call, inputs.Draws, x.Columns) };
+        var router = state.Length > 0 && d.CorrectionBias ? _router with { CorrectionBias = [.. state.Take(_config.Experts).Select(b => (double)b)] } : _router;
+        return SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Draws with { Stream = inputs.Draws.Stream + 1 });
+    }
+
+    /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
+    static RouterCall Fitting(RouterCall call)
+    {
+        if (call.Training || call.Dialect.Selection is not (Selection.ExpertChoice or Selection.OptimalTransport)) return call;
+        var capacity = CapacityRule.Capacity(call, default);
+        return capacity > call.Size ? call with { Dialect = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 } } : call;
+    }
+
+    /// <summary>Updates the state after a step, from what the router did.</summary>
+    public void AfterStep(SparseResult result, double reward)
+    {
+        if (_state is not { } matrix) return;
+        var d = _config.Dialect;
+        var experts = _config.Experts;
+        var state = _tape.Backend.ToArray(matrix);
+        if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
+        {
+            var call = new RouterCall { Dialect = d, Groups = 1, Size = result.Plan.Tokens, Experts = experts, Training = true, Where = _name };
+            Quantile.Beta(call, inputs.Numbers.Logits.Values, [.. state.Take(experts).Select(b => (double)b)]).Select(b => (float)b).ToArray().CopyTo(state, 0);
+        }
+        else if (d.CorrectionBias) CorrectionBias.Step(d, result.Plan, state.AsSpan(0, experts));
+        if (d.AdaptiveSparsity)
+        {
+            // λ grows by 1.2 where fewer than 1 − k/E of the scores are 0, else it shrinks (ReMoE, eq. 8).
+            var sparsity = 1 - (double)result.Plan.Kept / (result.Plan.Tokens * experts);
+            state[experts] = (float)(sparsity < 1 - (double)d.K / experts ? state[experts] * 1.2 : state[experts] / 1.2);
+        }
+        if (d.TrainingExtra == TrainingExtra.Reinforce) state[experts + 1] = (float)(0.9 * state[experts + 1] + 0.1 * reward);
+        _tape.Backend.Write(matrix, (ReadOnlySpan<float>)state);
+    }
+
+    /// <summary>The running mean of the rewards.</summary>
+    public double Baseline => _state is { } state ? _tape.Backend.ToArray(state)[^1] : 0;
+
+    int SlotsPerExpert() => SoftLayer.SlotsPerExpert(new() { Dialect = _config.Dialect, Groups = 1, Size = _config.Context, Experts = _config.Experts, Training = true });
+
+    static ExpertActivation Own(Activation kind) => kind switch
+    {
+        Activation.Relu => ExpertActivation.Relu,
+        Activation.GeluTanh => ExpertActivation.GeluTanh,
+        Activation.Silu => ExpertActivation.Silu,
+        Activation.Sigmoid => ExpertActivation.Sigmoid,
+        Activation.Identity => ExpertActivation.Identity,
+        _ => ExpertActivation.GeluErf,
+    };
+
+    /// <summary>Random experts for every id, k different ones, from a fixed seed.</summary>
+    static int[] Table(int ids, int k, int experts)
+    {
+        var table = new int[ids * k];
+        for (var id = 0; id < ids; id++)
+        {
+            var draws = new double[experts];
+            for (var e = 0; e < experts; e++) draws[e] = Philox.UniformDouble(new(TableSeed, 0x7AB1E), (ulong)(id * experts + e));
+            Ranking.Top(draws, k, TieRule.Lowest).CopyTo(table, id * k);
+        }
+        return table;
+    }
+}

@@ -1,0 +1,89 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+/// <summary>A routing plan's indices on the tape's backend.</summary>
+public sealed class PlanIndices
+{
+    public PlanIndices(Tape tape, RoutingPlan plan)
+    {
+        Plan = plan;
+        TokenOfRow = tape.Upload(plan.TokenOfRow);
+        ChoiceOfRow = tape.Upload(plan.ChoiceOfRow);
+        RowOfToken = new Indices[plan.Choices];
+        var rows = new int[plan.Tokens];
+        for (var j = 0; j < plan.Choices; j++)
+        {
+            for (var t = 0; t < rows.Length; t++) rows[t] = plan.RowOf[t * plan.Choices + j];
+            RowOfToken[j] = tape.Upload(rows);
+        }
+    }
+
+    public RoutingPlan Plan { get; }
+    public Indices TokenOfRow { get; }
+    public Indices ChoiceOfRow { get; }
+
+    /// <summary>For each choice, the row of every token or −1.</summary>
+    public Indices[] RowOfToken { get; }
+}
+
+public static partial class Op
+{
+    /// <summary>Tokens X [T, D] into rows of the plan, expert by expert: y_r = x_{token of r}; where tokens share a slot they add up.</summary>
+    /// <remarks>dx_t = Σ_j dy_{row of (t, j)} in the order of the choices.</remarks>
+    public static Tensor Dispatch(this Tape tape, Tensor x, PlanIndices indices)
+    {
+        var plan = indices.Plan;
+        var y = tape.Result(plan.Rows, x.Columns, x);
+        if (plan.SharesSlots)
+        {
+            tape.Backend.Fill(y.Value, 0);
+            foreach (var rows in indices.RowOfToken) tape.Backend.ScatterAddRows(x.Value, rows, y.Value);
+        }
+        else tape.Backend.GatherRows(x.Value, indices.TokenOfRow, y.Value, false);
+        tape.Record(y, () =>
+        {
+            var target = x.GradientTarget(out var add);
+            foreach (var rows in indices.RowOfToken)
+            {
+                tape.Backend.GatherRows(y.Gradient, rows, target, add);
+                add = true;
+            }
+        });
+        return y;
+    }
+
+    /// <summary>Rows back to tokens: y_t = Σ_j x_{row of (t, j)} in the order of the choices; a token without rows gets exactly 0.</summary>
+    /// <remarks>dx_r = dy_{token of r}.</remarks>
+    public static Tensor Collect(this Tape tape, Tensor x, PlanIndices indices)
+    {
+        var plan = indices.Plan;
+        var y = tape.Result(plan.Tokens, x.Columns, x);
+        for (var j = 0; j < plan.Choices; j++) tape.Backend.GatherRows(x.Value, indices.RowOfToken[j], y.Value, j > 0);
+        tape.Record(y, () => tape.Backend.GatherRows(y.Gradient, indices.TokenOfRow, x.GradientTarget(out var add), add));
+        return y;
+    }
+
+    /// <summary>Gates [T, K] of the plan's rows: a column [rows, 1]; empty slots get 0.</summary>
+    /// <remarks>dgate_(t, j) = dy_{row of (t, j)}.</remarks>
+    public static Tensor GateOfRows(this Tape tape, Tensor gates, PlanIndices indices) =>
+        tape.GatherRows(tape.Reshape(gates, gates.Rows * gates.Columns, 1), indices.ChoiceOfRow);
+
+    /// <summary>Experts' rows times gates, summed for every token: y_t = Σ_j gate_tj·x_{row of (t, j)}.</summary>
+    /// <remarks>The gradients of the ops that it is made of. Where tokens share a slot, every token takes the whole of its row.</remarks>
+    public static Tensor Combine(this Tape tape, Tensor x, Tensor gates, PlanIndices indices)
+    {
+        var plan = indices.Plan;
+        if (!plan.SharesSlots) return tape.Collect(tape.ScaleRows(x, tape.GateOfRows(gates, indices)), indices);
+        Tensor? sum = null;
+        for (var j = 0; j < plan.Choices; j++)
+        {
+            var column = new int[plan.Tokens];
+            for (var t = 0; t < column.Length; t++) column[t] = t * plan.Choices + j;
+            var gate = tape.GatherElements(gates, column, plan.Tokens, 1);
+            var term = tape.ScaleRows(tape.GatherRows(x, indices.RowOfToken[j]), gate);
+            sum = sum is null ? term : tape.Add(sum, term);
+        }
+        return sum!;
+    }
+}

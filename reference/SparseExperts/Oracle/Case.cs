@@ -1,0 +1,103 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using SparseExperts.Formats;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>One tensor of a case file: its numbers, exactly, row-major, and the format that they were kept in.</summary>
+public sealed record CaseTensor(string Name, string DType, long[] Shape, double[] Values)
+{
+    public NumberFormat Format => DType switch
+    {
+        "F64" => NumberFormat.Float64,
+        "F16" => NumberFormat.Float16,
+        "BF16" => NumberFormat.BFloat16,
+        _ => NumberFormat.Float32,
+    };
+
+    public int[] Integers => Array.ConvertAll(Values, v => (int)v);
+    public float[] Floats => Array.ConvertAll(Values, v => (float)v);
+
+    /// <summary>Dimension i, counted from the end for negative i; 1 where there is none.</summary>
+    public int Size(int i) => i < 0 ? (Shape.Length + i >= 0 ? (int)Shape[Shape.Length + i] : 1) : (i < Shape.Length ? (int)Shape[i] : 1);
+}
+
+/// <summary>
+/// A file of the format moe-case/1: one call of one sparse layer, its inputs, its weights, the random numbers it used, and what an
+/// implementation claims that it computed.
+/// </summary>
+public sealed class Case
+{
+    const string Format = "moe-case/1";
+
+    static readonly string[] Known =
+    [
+        "x", "padding", "token_ids", "task_ids",
+        "router.weight", "router.bias", "router.correction_bias", "router.noise_weight", "router.primary.weight", "router.primary.noise_weight",
+        "router.secondary.weight", "router.secondary.noise_weight", "router.slots", "router.scale", "router.table",
+        "experts.wi", "experts.wi_gate", "experts.wo", "experts.bi", "experts.bi_gate", "experts.bo", "shared.wi", "shared.wi_gate", "shared.wo", "shared.gate",
+        "draws.jitter", "draws.input_dropout", "draws.noise", "draws.gumbel", "draws.uniform_gumbel", "draws.sample", "draws.second", "draws.policy",
+        "draws.second_place", "draws.second_place_sample", "draws.rts", "draws.primary_noise", "draws.secondary_noise", "cotangent.y", "cotangent.losses",
+        "claim.logits", "claim.scores", "claim.capacity", "claim.expert", "claim.slot", "claim.gate", "claim.token", "claim.combine",
+        "claim.slot_dispatch", "claim.slot_combine", "claim.count", "claim.y", "claim.correction_bias",
+    ];
+
+    readonly Dictionary<string, CaseTensor> _tensors;
+
+    Case(string path, Dictionary<string, CaseTensor> tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        (Path, _tensors) = (path, tensors);
+        string Text(string key, string? otherwise = null) => metadata.TryGetValue(key, out var value) ? value
+            : otherwise ?? throw new CaseException($"{path}: no metadata '{key}'; write it beside format and mode");
+        if (Text("format") != Format) throw new CaseException($"{path}: format '{Text("format")}', this program reads {Format}; convert the file");
+        Mode = Text("mode");
+        if (Mode is not ("train" or "eval")) throw new CaseException($"{path}: mode '{Mode}'; write train or eval");
+        (Producer, Note, DialectText) = (Text("producer", ""), Text("note", ""), Text("dialect"));
+        Parameters = Object(path, Text("parameters", "{}"));
+        foreach (var name in tensors.Keys)
+            if (!IsKnown(name)) throw new CaseException($"{path}: unknown tensor '{name}'; near it are {string.Join(", ", BuiltIn.Nearest(name, Known))}; names under x. are free");
+        Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
+    }
+
+    public string Path { get; }
+    public string Mode { get; }
+    public bool Training => Mode == "train";
+    public string Producer { get; }
+    public string Note { get; }
+    public string DialectText { get; }
+    public JsonObject Parameters { get; }
+
+    /// <summary>The dialect with the file's parameters in effect.</summary>
+    public Dialect Dialect { get; init; }
+
+    public CaseTensor? Find(string name) => _tensors.GetValueOrDefault(name);
+    public CaseTensor Get(string name) => Find(name) ?? throw new CaseException($"{Path}: no tensor '{name}', which {Dialect.Name} needs here; add it");
+    public bool Has(string name) => _tensors.ContainsKey(name);
+    public IEnumerable<CaseTensor> Tensors => _tensors.Values;
+
+    public static Case Load(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        var tensors = file.Tensors.Where(t => !t.Name.StartsWith("x.", StringComparison.Ordinal)).ToDictionary(t => t.Name, t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name)));
+        return new(path, tensors, file.Metadata);
+    }
+
+    static bool IsKnown(string name) => Known.Contains(name) || name.StartsWith("claim.loss.", StringComparison.Ordinal)
+        || name.StartsWith("claim.grad.", StringComparison.Ordinal) && Known.Contains(name["claim.grad.".Length..]);
+
+    static JsonObject Object(string path, string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text) as JsonObject ?? throw new CaseException($"{path}: parameters are '{text}'; write a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new CaseException($"{path}: parameters are not JSON ({e.Message.ReplaceLineEndings(" ")}); write a JSON object");
+        }
+    }
+}
+
+/// <summary>A case file that cannot be checked; one line with the file, the reason and the remedy.</summary>
+public sealed class CaseException(string message) : Exception(message);

@@ -1,0 +1,107 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>
+/// A case's inputs on a tape. Files keep weights as [out, in], the library as [in, out]: they are turned on the way in and gradients on the
+/// way back.
+/// </summary>
+sealed class CaseTensors
+{
+    readonly Dictionary<string, (Tensor Tensor, int Stack, int Rows, int Columns)> _turned = [];
+    readonly Tape _tape;
+    readonly Case _case;
+
+    public CaseTensors(Case @case, Tape tape, RouterCall call)
+    {
+        (_case, _tape) = (@case, tape);
+        var m = @case.Get("x").Size(-1);
+        X = Plain("x", call.Tokens, m);
+        int experts = call.Experts, held = experts - call.Dialect.IdentityExperts;
+        Router = new()
+        {
+            Weight = Turned("router.weight", 1, experts, m),
+            Bias = Optional("router.bias", 1, experts),
+            NoiseWeight = Turned("router.noise_weight", 1, experts, m),
+            PrimaryWeight = Turned("router.primary.weight", 1, call.Dialect.Groups, m),
+            PrimaryNoiseWeight = Turned("router.primary.noise_weight", 1, call.Dialect.Groups, m),
+            SecondaryWeight = Turned("router.secondary.weight", 1, experts, m),
+            SecondaryNoiseWeight = Turned("router.secondary.noise_weight", 1, experts, m),
+            Slots = @case.Find("router.slots") is { } slots ? Turned("router.slots", 1, slots.Values.Length / m, m) : null,
+            Scale = Optional("router.scale", 1, 1),
+            CorrectionBias = @case.Find("router.correction_bias")?.Values ?? [],
+        };
+        if (@case.Find("experts.wi") is not { } wi) return;
+        var f = wi.Size(-2);
+        int? shared = @case.Find("shared.wi")?.Size(-2);
+        Experts = new()
+        {
+            Wi = Turned("experts.wi", held, f, m)!,
+            WiGate = Turned("experts.wi_gate", held, f, m),
+            Wo = Turned("experts.wo", held, m, f) ?? throw new CaseException($"{@case.Path}: experts.wi without experts.wo; give both"),
+            Bi = Optional("experts.bi", held, f),
+            BiGate = Optional("experts.bi_gate", held, f),
+            Bo = Optional("experts.bo", held, m),
+            SharedWi = shared is { } width ? Turned("shared.wi", 1, width, m) : null,
+            SharedWiGate = shared is { } gateWidth ? Turned("shared.wi_gate", 1, gateWidth, m) : null,
+            SharedWo = shared is { } outWidth ? Turned("shared.wo", 1, m, outWidth) : null,
+            SharedGate = Optional("shared.gate", m, 1),
+        };
+    }
+
+    public Tensor X { get; }
+    public RouterWeights Router { get; }
+    public ExpertWeights? Experts { get; }
+
+    /// <summary>The gradient of an input as the file lays it out, with error bounds.</summary>
+    public (double[] Values, double[] Errors)? Gradient(string name)
+    {
+        if (!_turned.TryGetValue(name, out var input)) return null;
+        if (!input.Tensor.HasGradient) return (new double[input.Tensor.Value.Count], new double[input.Tensor.Value.Count]);
+        double[] values = new double[input.Tensor.Value.Count], errors = new double[values.Length];
+        _tape.Backend.Read(input.Tensor.Gradient, values);
+        ((IErrorBounds)_tape.Backend).ReadErrors(input.Tensor.Gradient, errors);
+        return input.Stack == 0 ? (values, errors) : (Turn(values, input.Stack, input.Columns, input.Rows), Turn(errors, input.Stack, input.Columns, input.Rows));
+    }
+
+    Tensor Plain(string name, int rows, int columns)
+    {
+        var tensor = Write(name, rows, columns, Sized(name, (long)rows * columns).Values);
+        _turned[name] = (tensor, 0, rows, columns);
+        return tensor;
+    }
+
+    Tensor? Optional(string name, int rows, int columns) => _case.Has(name) ? Plain(name, rows, columns) : null;
+
+    Tensor? Turned(string name, int stack, int rows, int columns)
+    {
+        if (!_case.Has(name)) return null;
+        var tensor = Write(name, stack * columns, rows, Turn(Sized(name, (long)stack * rows * columns).Values, stack, rows, columns));
+        _turned[name] = (tensor, stack, rows, columns);
+        return tensor;
+    }
+
+    CaseTensor Sized(string name, long count)
+    {
+        var tensor = _case.Get(name);
+        return tensor.Values.Length == count ? tensor : throw new CaseException($"{_case.Path}: {name} is [{string.Join(", ", tensor.Shape)}], {count} numbers are needed; correct its shape");
+    }
+
+    Tensor Write(string name, int rows, int columns, double[] values)
+    {
+        var matrix = _tape.Rent(rows, columns);
+        ((IErrorBounds)_tape.Backend).WriteErrors(matrix, values, new double[values.Length]);
+        return _tape.Input(matrix);
+    }
+
+    static double[] Turn(double[] values, int stack, int rows, int columns)
+    {
+        var result = new double[values.Length];
+        for (var s = 0; s < stack; s++)
+            for (var r = 0; r < rows; r++)
+                for (var c = 0; c < columns; c++) result[(s * columns + c) * rows + r] = values[(s * rows + r) * columns + c];
+        return result;
+    }
+}

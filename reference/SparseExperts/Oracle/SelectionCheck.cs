@@ -1,0 +1,137 @@
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>
+/// Whether claimed choices are choices that the dialect allows: each must be the best of what the ones before it leave, where equals are open
+/// if the tie rule is, and where numbers that had to be recomputed are known only to within their error.
+/// </summary>
+static class SelectionCheck
+{
+    public static StageVerdict Experts(RouterCall call, RouterNumbers numbers, Choices expected, int[] claimed, int k)
+    {
+        Outcome outcome = Outcome.Agrees;
+        Difference? first = null;
+        var count = 0;
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            var (verdict, at, margin, bound) = Token(call, numbers, expected, claimed, t, k);
+            if (verdict == Outcome.Undecided && outcome == Outcome.Agrees) outcome = Outcome.Undecided;
+            if (verdict != Outcome.Differs) continue;
+            outcome = Outcome.Differs;
+            count++;
+            var i = t * k + at;
+            first ??= new(i, claimed[i], k == expected.K ? expected.Expert[i] : -1, margin, bound, 0, claimed.Length);
+        }
+        return new("expert", outcome, first is null ? null : first with { Count = count });
+    }
+
+    static (Outcome, int At, double Margin, double Bound) Token(RouterCall call, RouterNumbers numbers, Choices expected, int[] claimed, int t, int k)
+    {
+        var d = call.Dialect;
+        var row = claimed.AsSpan(t * k, k).ToArray();
+        if (k == expected.K && row.AsSpan().SequenceEqual(expected.Expert.AsSpan(t * k, k))) return (Outcome.Agrees, 0, 0, 0);
+        if (k != expected.K) return (Outcome.Differs, 0, double.NaN, 0);
+        if (row.Where(e => e >= 0).Distinct().Count() != row.Count(e => e >= 0) && d.Taken == Taken.Removed && d.Selection != Selection.ExhaustionAware) return (Outcome.Differs, 0, double.NaN, 0);
+        if (expected.Rankings.Count == 0) return (Outcome.Differs, FirstDifference(row, expected.Expert.AsSpan(t * k, k)), double.NaN, 0);
+        var order = row;
+        if (d.OpenOrder)
+        {
+            order = [.. row.OrderByDescending(e => e < 0 ? double.NegativeInfinity : expected.RankingOf(0).Row(t)[e])];
+        }
+        var isOpen = d.Ties == TieRule.Unspecified;
+        var result = Outcome.Agrees;
+        var isOut = new bool[call.Experts];
+        for (var j = 0; j < k; j++)
+        {
+            var ranking = expected.RankingOf(j);
+            var e = order[j];
+            var wanted = expected.Expert[t * k + j];
+            if (e < 0 || wanted < 0)
+            {
+                if (e == wanted) continue;
+                // Used or not: a policy decides, by a margin that rounding may explain.
+                if (j == 0 || d.PolicyFor(call.Training) is Policy.All or Policy.None) return (Outcome.Differs, j, double.NaN, 0);
+                var (margin, error) = PolicyTest.Margin(call, numbers, expected.Candidate, t, j);
+                if (Math.Abs(margin) > error) return (Outcome.Differs, j, margin, error);
+                result = Outcome.Undecided;
+                continue;
+            }
+            var values = ranking.Row(t).ToArray();
+            for (var i = 0; i < j; i++)
+                if (d.Taken == Taken.Zeroed && expected.Rankings.Count == 1 && order[i] >= 0) values[order[i]] = 0;
+            var best = Ranking.Best(values, isOut, d.Ties);
+            if (e != best)
+            {
+                var bound = ranking.Error(t, e) + ranking.Error(t, best);
+                var margin = values[best] - values[e];
+                if (!(margin <= bound) && !GroupsAreOpen(call, numbers, t)) return (Outcome.Differs, j, margin, bound);
+                if (margin == 0 && bound == 0 && !isOpen) return (Outcome.Differs, j, 0, 0);
+                if (margin != 0) result = Outcome.Undecided;
+            }
+            if (d.Taken == Taken.Removed || expected.Rankings.Count > 1) isOut[e] = true;
+        }
+        return (result, 0, 0, 0);
+    }
+
+    /// <summary>Whether the last kept group ties with the first that is not.</summary>
+    static bool GroupsAreOpen(RouterCall call, RouterNumbers numbers, int t)
+    {
+        var d = call.Dialect;
+        if (d.Groups <= d.GroupsKept || d.Ties != TieRule.Unspecified) return false;
+        var flat = TopK.First(call with { Dialect = d with { Groups = 1, GroupsKept = 1 } }, numbers);
+        var scores = GroupLimit.Scores(d, flat.Row(t), call.Experts / d.Groups);
+        Array.Sort(scores, (a, b) => b.CompareTo(a));
+        return scores[d.GroupsKept - 1] - scores[d.GroupsKept] <= 4 * flat.Errors.Max();
+    }
+
+    static int FirstDifference(ReadOnlySpan<int> a, ReadOnlySpan<int> b)
+    {
+        for (var i = 0; i < a.Length; i++)
+            if (a[i] != b[i]) return i;
+        return 0;
+    }
+
+    /// <summary>Tokens in slots: best first, or in token order, or in the auction's own order; equals may change places where ties are open.</summary>
+    public static StageVerdict Tokens(RouterCall call, Choices expected, int[] claimed)
+    {
+        if (claimed.AsSpan().SequenceEqual(expected.Token)) return new("token", Outcome.Agrees);
+        var d = call.Dialect;
+        var capacity = claimed.Length / (call.Groups * call.Experts);
+        var outcome = Outcome.Agrees;
+        if (d.OpenOrder && claimed.Length == expected.Token.Length && claimed.Chunk(Math.Max(1, capacity)).Zip(expected.Token.Chunk(Math.Max(1, capacity))).All(p => p.First.Order().SequenceEqual(p.Second.Order()))) return new("token", Outcome.Agrees);
+        if (claimed.Length != expected.Token.Length) return new("token", Outcome.Differs, new(0, claimed.Length, expected.Token.Length, 0, 0, 1, 1));
+        var ranking = expected.Rankings[0];
+        for (var i = 0; i < claimed.Length; i++)
+        {
+            if (claimed[i] == expected.Token[i]) continue;
+            var row = i / capacity;
+            double Value(int t) => t < 0 ? double.NegativeInfinity : ranking.Row(row)[t];
+            double Slack(int t) => t < 0 ? 0 : ranking.Error(row, t);
+            double margin = Math.Abs(Value(claimed[i]) - Value(expected.Token[i])), bound = Slack(claimed[i]) + Slack(expected.Token[i]);
+            var isPadding = claimed[i] >= 0 && !call.IsReal(row / call.Experts * call.Size + claimed[i]);
+            if (margin <= bound && (bound > 0 || d.Ties == TieRule.Unspecified || isPadding)) { outcome = Outcome.Undecided; continue; }
+            var wrong = Enumerable.Range(0, claimed.Length).Count(n => claimed[n] != expected.Token[n]);
+            return new("token", Outcome.Differs, new(i, claimed[i], expected.Token[i], margin, bound, wrong, claimed.Length));
+        }
+        return new("token", outcome);
+    }
+
+    /// <summary>Whether the balance loss takes a top-k of its own that ties leave open: wherever one does, it is torch.topk.</summary>
+    public static bool HasOpenTopK(RouterCall call, RouterNumbers numbers)
+    {
+        var d = call.Dialect;
+        if (d.Balance == BalanceLoss.None || d.BalanceCount != BalanceCount.FreshTopK) return false;
+        foreach (var scores in (Numbers[])[numbers.Logits, numbers.Scores])
+            for (var t = 0; t < call.Tokens; t++)
+            {
+                var row = scores.Values.AsSpan(t * call.Experts, call.Experts);
+                var best = Ranking.Top(row, d.K + 1, TieRule.Lowest);
+                if (best.Length > d.K && row[best[d.K - 1]] - row[best[d.K]] <= SoftmaxStep(row[best[d.K]])) return true;
+            }
+        return false;
+    }
+
+    /// <summary>Logits that are nearly equal can be equal after a softmax in float32.</summary>
+    static double SoftmaxStep(double value) => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Max(1, Math.Abs(value)));
+}

@@ -1,0 +1,60 @@
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>Whether claimed slots are slots that the dialect allows: who keeps one, and which number it gets.</summary>
+static class SlotCheck
+{
+    public static StageVerdict Run(RouterCall call, Choices choices, RouterNumbers numbers, Numbers priority, RoutingPlan expected, int[] claimed, int capacity)
+    {
+        if (claimed.AsSpan().SequenceEqual(expected.Slot)) return new("slot", Outcome.Agrees);
+        var wrong = Enumerable.Range(0, claimed.Length).Where(i => i >= expected.Slot.Length || claimed[i] != expected.Slot[i]).ToArray();
+        var first = wrong[0];
+        var difference = new Difference(first, claimed[first], expected.Slot.ElementAtOrDefault(first), 0, 0, wrong.Length, claimed.Length);
+        if (claimed.Length != expected.Slot.Length) return new("slot", Outcome.Differs, difference);
+        if (call.Dialect.OpenDropTies && KeepsEquals(call, choices, priority, expected, claimed, capacity)) return new("slot", Outcome.Agrees);
+        if (call.Dialect is { BatchPrioritized: true, Ties: TieRule.Unspecified } && OrderIsOpen(call, numbers)) return new("slot", Outcome.Undecided, difference);
+        return new("slot", Outcome.Differs, difference);
+    }
+
+    /// <summary>Every expert keeps as many as expected, with the same priorities, numbered in token order.</summary>
+    static bool KeepsEquals(RouterCall call, Choices choices, Numbers priority, RoutingPlan expected, int[] claimed, int capacity)
+    {
+        var k = choices.K;
+        for (var g = 0; g < call.Groups; g++)
+            for (var e = 0; e < call.Experts; e++)
+            {
+                int[] asked = [.. Enumerable.Range(g * call.Size * k, call.Size * k).Where(i => choices.Expert[i] == e)];
+                int[] kept = [.. asked.Where(i => claimed[i] >= 0)], wanted = [.. asked.Where(i => expected.Slot[i] >= 0)];
+                if (kept.Length != wanted.Length) return false;
+                if (call.Dialect.SlotOrder == SlotOrder.TokenAmongKept && kept.Where((i, n) => claimed[i] != n).Any()) return false;
+                double[] Keys(int[] of) => [.. of.Select(i => Key(call, priority, i, e)).Order()];
+                if (!Keys(kept).SequenceEqual(Keys(wanted))) return false;
+            }
+        return true;
+    }
+
+    /// <summary>Whether at some full expert the last kept and the first dropped are equal.</summary>
+    public static bool HasOpenDrops(RouterCall call, Choices choices, Numbers priority, int capacity)
+    {
+        var k = choices.K;
+        for (var g = 0; g < call.Groups; g++)
+            for (var e = 0; e < call.Experts; e++)
+            {
+                double[] keys = [.. Enumerable.Range(g * call.Size * k, call.Size * k).Where(i => choices.Expert[i] == e).Select(i => Key(call, priority, i, e)).OrderDescending()];
+                if (keys.Length > capacity && capacity > 0 && keys[capacity - 1] - keys[capacity] <= 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(keys[capacity]))) return true;
+            }
+        return false;
+    }
+
+    /// <summary>What decides who stays; by position alone all are equal in the library's own top-k over zeros and ones.</summary>
+    static double Key(RouterCall call, Numbers priority, int choice, int expert) => call.Dialect.DropPolicy switch
+    {
+        DropPolicy.Score => priority.Values[choice],
+        DropPolicy.Random => call.Draws.Rts![choice / (priority.Values.Length / call.Tokens) * call.Experts + expert],
+        _ => 1,
+    };
+
+    static bool OrderIsOpen(RouterCall call, RouterNumbers numbers) => Enumerable.Range(0, call.Groups).Any(g =>
+        Enumerable.Range(g * call.Size, call.Size).Select(t => Slots.BestScore(call, numbers, t)).GroupBy(s => s).Any(s => s.Count() > 1));
+}

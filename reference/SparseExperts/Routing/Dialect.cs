@@ -1,0 +1,171 @@
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// What one implementation of sparse experts computes, as data: a point in the space of the axes below. One engine interprets every
+/// dialect; nothing anywhere asks for a name. Numbers with "in effect for the mode" have a twin for evaluation where the two differ.
+/// </summary>
+public sealed record Dialect
+{
+    public required string Name { get; init; }
+
+    /// <summary>One line for the table.</summary>
+    public required string Summary { get; init; }
+
+    /// <summary>Repository and function, or paper and section.</summary>
+    public required string Source { get; init; }
+    public required Evidence Evidence { get; init; }
+
+    /// <summary>The axes and numbers that the library itself lets its users set, by their names in files. Others are refused in a case file.</summary>
+    public required IReadOnlyList<string> Parameters { get; init; }
+
+    // Router
+    [Means("how a token becomes logits")] public RouterForm Router { get; init; }
+    [Means("the linear router has a bias")] public bool RouterBias { get; init; }
+    [Means("number format of the router where it differs from the tokens'")] public NumberFormat? RouterDtype { get; init; }
+    [Means("number format of the logits")] public NumberFormat? LogitsDtype { get; init; }
+    [Means("number format of the scores before they are ranked")] public NumberFormat? ScoreDtype { get; init; }
+    [Means("what disturbs the router")] public RouterPolicy RouterPolicy { get; init; }
+    [Means("when the router's input is disturbed")] public Phase RouterPolicyPhase { get; init; } = Phase.Training;
+    [Means("half width of the jitter; 0 is off")] public double Jitter { get; init; } = 0.01;
+    [Means("who sees the jitter")] public JitterReach JitterReach { get; init; }
+    [Means("rate of the router's input dropout")] public double InputDropout { get; init; } = 0.1;
+    [Means("temperature of the sampling; of the Gumbel softmax")] public double Temperature { get; init; } = 1;
+    [Means("share of tokens whose best logit is knocked out while training", "mesh moe.py, use_second_place_expert_prob")] public double SecondPlaceProbability { get; init; }
+    [Means("temperature of the sampling among the others; 0 takes the second best", "mesh moe.py")] public double SecondPlaceTemperature { get; init; }
+
+    // Noise on logits
+    [Means("noise on the logits")] public LogitNoise Noise { get; init; }
+    [Means("when there is noise")] public Phase NoisePhase { get; init; } = Phase.Training;
+    [Means("standard deviation of the noise, divided by E")] public double NoiseStd { get; init; } = 1;
+    [Means("smallest deviation of the noise", "Shazeer et al. 2017, code")] public double NoiseEpsilon { get; init; } = 1e-2;
+    [Means("factor of the Gumbel noise; 0 is off")] public double NoiseMultiplier { get; init; }
+
+    // Scores
+    [Means("from logits to scores")] public Score Score { get; init; }
+
+    // Selection
+    [Means("who chooses whom")] public Selection Selection { get; init; }
+    [Means("choices a token; at two levels, those inside a group")] public int K { get; init; } = 1;
+    [Means("what is ranked")] public SelectBy SelectBy { get; init; }
+    [Means("a bias is added for selection only", "DeepSeek-V3 report, eq. 16")] public bool CorrectionBias { get; init; }
+    [Means("step of the correction bias", "DeepSeek-V3 report, section 2.1.2")] public double BiasRate { get; init; }
+    [Means("the step is centred: its mean over the experts is taken off", "torchtitan components/optimizer")] public bool BiasCentred { get; init; }
+    [Means("groups of experts")] public int Groups { get; init; } = 1;
+    [Means("groups that a token keeps")] public int GroupsKept { get; init; } = 1;
+    [Means("score of a group")] public GroupScore GroupScore { get; init; }
+    [Means("what experts of other groups get")] public GroupMask GroupMask { get; init; } = GroupMask.MinusInfinity;
+    [Means("which of equal scores is taken")] public TieRule Ties { get; init; }
+    [Means("the order of a token's choices is open")] public bool OpenOrder { get; init; }
+    [Means("what happens to an expert that the token has already chosen")] public Taken Taken { get; init; }
+    [Means("what later choices are ranked by")] public SelectBy LaterBy { get; init; }
+    [Means("which later choices are used")] public Policy Policy { get; init; }
+    [Means("which later choices are used in evaluation, where that differs")] public Policy? EvalPolicy { get; init; }
+    [Means("threshold of the policy; of the near winners")] public double Threshold { get; init; }
+    [Means("test of the random policy")] public RandomTest RandomTest { get; init; }
+    [Means("padding in routing")] public PaddingRule Padding { get; init; }
+    [Means("padding in the logits")] public PaddingLogits PaddingLogits { get; init; }
+    [Means("padding rule applies: the library's own switch", "flaxformer ignore_padding_tokens")] public bool? IgnorePadding { get; init; }
+    [Means("best logits of a batch at once: tokens of all groups compete")] public bool WholeBatch { get; init; }
+
+    // Capacity and priority
+    [Means("slots an expert has in a group")] public CapacityFormula CapacityFormula { get; init; }
+    [Means("capacity factor")] public double CapacityFactor { get; init; } = 1;
+    [Means("capacity factor in evaluation, where it differs")] public double? EvalCapacityFactor { get; init; }
+    [Means("an absolute capacity; wins")] public int? Capacity { get; init; }
+    [Means("in evaluation, capacity as a share of the tokens, rounded up; −1 is off", "fairseq top1gate.py")] public double? CapacityFraction { get; init; }
+    [Means("from a real capacity to a whole one")] public CapacityRounding CapacityRounding { get; init; }
+    [Means("smallest capacity")] public int MinCapacity { get; init; }
+    [Means("limit by the tokens of the group")] public CapacityLimit CapacityLimit { get; init; }
+    [Means("capacity is rounded up to a multiple; 0 is off")] public int CapacityMultiple { get; init; }
+    [Means("Tutel's name for the multiple")] public int Alignment { get; init; } = 1;
+    [Means("who keeps a slot")] public DropPolicy DropPolicy { get; init; }
+    [Means("the order in which requests are served")] public RequestOrder Order { get; init; }
+    [Means("tokens are served by descending best score: batch-prioritised routing", "Riquelme et al. 2021, section 4")] public bool BatchPrioritized { get; init; }
+    [Means("who of equals keeps a slot is open")] public bool OpenDropTies { get; init; }
+    [Means("which number a kept request gets")] public SlotOrder SlotOrder { get; init; }
+    [Means("what a choice without a slot does")] public DroppedOutput DroppedOutput { get; init; }
+
+    // Gates
+    [Means("what multiplies an expert's output")] public Gate Gate { get; init; }
+    [Means("what gates are divided by")] public Normalize Normalize { get; init; }
+    [Means("what gates are divided by in evaluation, where that differs")] public Normalize? EvalNormalize { get; init; }
+    [Means("a single choice is divided too, and becomes 1")] public bool NormalizeSingle { get; init; } = true;
+    [Means("guard of the division")] public NormalizeGuard NormalizeGuard { get; init; }
+    [Means("guard of the division after dropping, where it differs")] public NormalizeGuard? LateNormalizeGuard { get; init; }
+    [Means("number of the guard")] public double NormalizeEpsilon { get; init; }
+    [Means("factor on the gates")] public double ScalingFactor { get; init; } = 1;
+    [Means("where the gate multiplies")] public GatePlace ApplyGateTo { get; init; }
+    [Means("gates get a gradient through the dispatch as well", "st_moe_pytorch")] public bool StraightThrough { get; init; }
+
+    // Experts
+    [Means("non-linearity of the experts")] public ExpertActivation Activation { get; init; }
+    [Means("experts have a gate projection")] public bool GatedExperts { get; init; }
+    [Means("slope of the clamped sigmoid")] public double ActivationAlpha { get; init; } = 1.702;
+    [Means("limit of the clamped activations")] public double ActivationLimit { get; init; } = 7;
+    [Means("the last so many experts return their input", "transformers modeling_longcat_flash.py")] public int IdentityExperts { get; init; }
+    [Means("a dense expert beside the routed ones")] public bool SharedExpert { get; init; }
+    [Means("the shared expert has a sigmoid gate")] public bool SharedGate { get; init; }
+    [Means("how the shared expert joins")] public SharedCombination SharedCombination { get; init; }
+    [Means("from experts' outputs to the layer's")] public Combination Combination { get; init; }
+    [Means("dropout of experts' outputs; evaluation multiplies by 1 − rate", "transformers modeling_nllb_moe.py")] public double TokenDropout { get; init; }
+
+    // Losses
+    [Means("balance loss")] public BalanceLoss Balance { get; init; }
+    [Means("f of the product loss")] public BalanceCount BalanceCount { get; init; }
+    [Means("P of the product loss")] public BalanceMass BalanceMass { get; init; }
+    [Means("padding in the product loss")] public BalanceTokens BalanceTokens { get; init; }
+    [Means("factor of the product loss")] public BalanceScale BalanceScale { get; init; }
+    [Means("when auxiliary losses are added")] public Phase LossPhase { get; init; } = Phase.Always;
+    [Means("coefficient of the balance loss")] public double BalanceCoefficient { get; init; }
+    [Means("half of the second choices' loss is added", "mesh moe.py, use_second_place_loss")] public bool SecondPlaceLoss { get; init; }
+    [Means("micro-batches that the balance loss is divided by")] public int Microbatches { get; init; } = 1;
+    [Means("divisor of the balance loss")] public LossDenominator LossDenominator { get; init; }
+    [Means("Tutel's choice among its losses")] public LossChoice? Loss { get; init; }
+    [Means("z-loss")] public ZLoss ZLoss { get; init; }
+    [Means("when the z-loss is added")] public Phase ZPhase { get; init; } = Phase.Always;
+    [Means("coefficient of the z-loss in effect", "Zoph et al. 2022, eq. 5")] public double ZCoefficient { get; init; }
+    [Means("importance loss")] public ImportanceLoss Importance { get; init; }
+    [Means("coefficient of the importance loss")] public double ImportanceCoefficient { get; init; }
+    [Means("load loss")] public LoadLoss Load { get; init; }
+    [Means("coefficient of the load loss")] public double LoadCoefficient { get; init; }
+    [Means("coefficient of the product loss beside importance and load", "vmoe nn/routing.py")] public double GshardCoefficient { get; init; }
+    [Means("the product loss is reported under the name gshard")] public bool GshardLoss { get; init; }
+    [Means("coefficient of the entropy losses", "LIMoE, Mustafa et al. 2022, section 2.2")] public double EntropyCoefficient { get; init; }
+    [Means("entropy losses per modality")] public bool EntropyLosses { get; init; }
+    [Means("coefficient of the sparsity loss", "3m-asr balance_loss.py")] public double SparsityCoefficient { get; init; }
+    [Means("coefficient of the loss on probability outside the chosen part", "hetu SAMGate.py")] public double AlignmentCoefficient { get; init; }
+    [Means("coefficient of the ReLU router's L1 loss adapts to the wanted sparsity", "ReMoE, Wang et al. 2024, eq. 8")] public bool AdaptiveSparsity { get; init; }
+    [Means("divisor of the variance in importance and load")] public Variance Variance { get; init; }
+    [Means("number that guards the squared mean in importance and load")] public double VarianceEpsilon { get; init; }
+    [Means("from layers to one loss")] public LayerReduction LayerReduction { get; init; }
+    [Means("training beyond one pass and one loss")] public TrainingExtra TrainingExtra { get; init; }
+    [Means("coefficient of the training extra")] public double ExtraCoefficient { get; init; } = 1;
+
+    // Where tokens compete
+    [Means("tokens a group, where the dialect itself splits them: 0 all, −1 a sequence")] public int GroupSize { get; init; }
+
+    /// <summary>The capacity factor in effect.</summary>
+    public double FactorFor(bool training) => training ? CapacityFactor : EvalCapacityFactor ?? CapacityFactor;
+
+    /// <summary>The policy in effect.</summary>
+    public Policy PolicyFor(bool training) => training ? Policy : EvalPolicy ?? Policy;
+
+    /// <summary>The divisor in effect.</summary>
+    public Normalize NormalizeFor(bool training) => training ? Normalize : EvalNormalize ?? Normalize;
+
+    /// <summary>The dialect with the padding rules that its own switch leaves in effect.</summary>
+    public Dialect Settled => IgnorePadding == false
+        ? this with { Padding = PaddingRule.Routed, PaddingLogits = PaddingLogits.Kept, BalanceTokens = BalanceTokens.All, IgnorePadding = null }
+        : this;
+
+    /// <summary>Whether later tokens can change what an earlier one gets.</summary>
+    public Causality Causality => Selection is Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment
+            or Selection.OptimalTransport or Selection.Batchwise or Selection.SlotMixture || Score == Score.SoftmaxOverTokens
+            || (CapacityFormula != CapacityFormula.None && (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
+        ? Causality.LooksAhead : Causality.Causal;
+
+    /// <summary>Something happens in this phase.</summary>
+    public static bool In(Phase phase, bool training) => phase == Phase.Always || phase == (training ? Phase.Training : Phase.Evaluation);
+
+    public override string ToString() => Name;
+}

@@ -1,0 +1,123 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// One axis of the dialect space: a property of <see cref="Dialect"/> with its name in files, its meaning, and its values. Files, the
+/// command's tables and parameters of case files all go through this list, so that an axis is declared once.
+/// </summary>
+public sealed class DialectAxis
+{
+    readonly PropertyInfo _property;
+    readonly Type _type;
+
+    DialectAxis(PropertyInfo property)
+    {
+        _property = property;
+        _type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+        IsOptional = Nullable.GetUnderlyingType(property.PropertyType) is not null;
+        var means = property.GetCustomAttribute<MeansAttribute>()!;
+        (Name, Text, Source) = (JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name), means.Text, means.Source);
+    }
+
+    /// <summary>Name in files, snake_case.</summary>
+    public string Name { get; }
+    public string Text { get; }
+    public string Source { get; }
+    public bool IsOptional { get; }
+
+    /// <summary>All axes, in the order of the pipeline.</summary>
+    public static IReadOnlyList<DialectAxis> All { get; } =
+        [.. typeof(Dialect).GetProperties().Where(p => p.GetCustomAttribute<MeansAttribute>() is not null).Select(p => new DialectAxis(p))];
+
+    static readonly Dictionary<string, DialectAxis> ByName = All.ToDictionary(a => a.Name);
+
+    public static DialectAxis? Find(string name) => ByName.GetValueOrDefault(name);
+
+    /// <summary>Names and meanings of the values, where they are few and named.</summary>
+    public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] :
+        [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "", f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
+
+    public object? Get(Dialect dialect) => _property.GetValue(dialect);
+
+    /// <summary>The value as text, as it stands in files; null for an axis that is not set.</summary>
+    public string? Format(Dialect dialect) => Get(dialect) is { } value ? Format(value) : null;
+
+    string Format(object value) => value switch
+    {
+        bool flag => flag ? "true" : "false",
+        double number => number.ToString("R", CultureInfo.InvariantCulture),
+        int number => number.ToString(CultureInfo.InvariantCulture),
+        NumberFormat format => FormatName(format),
+        Enum => Spell(_type.GetField(value.ToString()!)!),
+        _ => value.ToString()!,
+    };
+
+    /// <summary>Whether the dialect has the value that a dialect has which says nothing.</summary>
+    public bool IsDefault(Dialect dialect) => Equals(Get(dialect), Get(Blank));
+
+    static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
+
+    /// <summary>The dialect with this axis changed.</summary>
+    public Dialect With(Dialect dialect, JsonNode? value, string where)
+    {
+        var changed = dialect with { };
+        _property.SetValue(changed, value is null && IsOptional ? null : Parse(value, where));
+        return changed;
+    }
+
+    /// <summary>The dialect with this axis set from text, as on a command line.</summary>
+    public Dialect With(Dialect dialect, string text, string where)
+    {
+        JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
+            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
+            : JsonValue.Create(text)!;
+        return With(dialect, node, where);
+    }
+
+    object Parse(JsonNode? node, string where)
+    {
+        if (node is JsonValue value)
+        {
+            var kind = value.GetValueKind();
+            if (_type == typeof(bool) && kind is JsonValueKind.True or JsonValueKind.False) return kind == JsonValueKind.True;
+            if (kind == JsonValueKind.Number && double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture) is var number)
+            {
+                if (_type == typeof(double)) return number;
+                if (_type == typeof(int) && number == Math.Floor(number) && Math.Abs(number) <= int.MaxValue) return (int)number;
+            }
+            if (kind == JsonValueKind.String && value.GetValue<string>() is var text)
+            {
+                if (_type == typeof(GroupScore) && GroupScore.Parse(text) is { } score) return score;
+                if (_type == typeof(NumberFormat) && Formats.FirstOrDefault(f => f.Name == text) is { Name: not null } format) return format.Format;
+                if (_type.IsEnum && _type.GetFields(BindingFlags.Public | BindingFlags.Static).FirstOrDefault(f => Spell(f) == text) is { } field) return field.GetValue(null)!;
+            }
+        }
+        throw new DialectException($"{where}: {Name} cannot be {node?.ToJsonString() ?? "null"}; {Allowed}");
+    }
+
+    string Allowed => _type == typeof(bool) ? "give true or false"
+        : _type == typeof(int) ? "give a whole number"
+        : _type == typeof(double) ? "give a number"
+        : _type == typeof(GroupScore) ? "give max or topN_sum"
+        : _type == typeof(NumberFormat) ? $"choose one of {string.Join(", ", Formats.Select(f => f.Name))}"
+        : $"choose one of {string.Join(", ", Values.Select(v => v.Name))}";
+
+    public JsonNode? ToJson(Dialect dialect) => Get(dialect) switch
+    {
+        null => null,
+        bool flag => JsonValue.Create(flag),
+        double number => JsonValue.Create(number),
+        int number => JsonValue.Create(number),
+        var other => JsonValue.Create(Format(other)),
+    };
+
+    static readonly (string Name, NumberFormat Format)[] Formats = [("f64", NumberFormat.Float64), ("f32", NumberFormat.Float32), ("f16", NumberFormat.Float16), ("bf16", NumberFormat.BFloat16)];
+
+    static string FormatName(NumberFormat format) => Formats.First(f => f.Format == format).Name;
+
+    static string Spell(FieldInfo field) => field.GetCustomAttribute<MeansAttribute>()?.Spelled ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(field.Name);
+}

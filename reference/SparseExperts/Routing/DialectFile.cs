@@ -1,0 +1,145 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// Dialects as JSON: <c>name</c>, <c>summary</c>, <c>source</c>, <c>evidence</c>, <c>parameters</c>, and one key an axis. A file may start
+/// from a built-in dialect with <c>"like": "mesh.switch"</c> and say only what differs. Unknown keys are refused.
+/// </summary>
+public static class DialectFile
+{
+    const string Like = "like", Name = "name", Summary = "summary", Source = "source", EvidenceKey = "evidence", ParametersKey = "parameters";
+
+    /// <summary>All axes, in order, preceded by what names the dialect.</summary>
+    public static JsonObject ToJson(Dialect dialect)
+    {
+        var json = new JsonObject
+        {
+            [Name] = dialect.Name,
+            [Summary] = dialect.Summary,
+            [Source] = dialect.Source,
+            [EvidenceKey] = dialect.Evidence.ToString().ToLowerInvariant(),
+            [ParametersKey] = new JsonArray([.. dialect.Parameters.Select(p => (JsonNode)p!)]),
+        };
+        foreach (var axis in DialectAxis.All) json[axis.Name] = axis.ToJson(dialect);
+        return json;
+    }
+
+    /// <param name="where">File or option that the text comes from, for messages.</param>
+    public static Dialect Parse(string text, string where)
+    {
+        JsonNode? node;
+        try
+        {
+            node = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 8, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        }
+        catch (JsonException e)
+        {
+            throw new DialectException($"{where}: not JSON ({e.Message.ReplaceLineEndings(" ")}); correct the text");
+        }
+        return node is JsonObject json ? FromJson(json, where) : throw new DialectException($"{where}: a dialect is a JSON object; write {{ \"like\": \"mesh.switch\", … }}");
+    }
+
+    public static Dialect FromJson(JsonObject json, string where)
+    {
+        try
+        {
+            var dialect = Text(json, Like, where) is { } like
+                ? BuiltIn.Named(like) with { Name = Text(json, Name, where) ?? $"like {like}" }
+                : new() { Name = Text(json, Name, where) ?? throw new DialectException($"{where}: no name; add \"name\", or \"like\" with a built-in one"), Summary = "", Source = where, Evidence = Evidence.Read, Parameters = [] };
+            foreach (var (key, value) in json)
+                dialect = key switch
+                {
+                    Like or Name => dialect,
+                    Summary => dialect with { Summary = Text(json, key, where) ?? "" },
+                    Source => dialect with { Source = Text(json, key, where) ?? "" },
+                    EvidenceKey => dialect with { Evidence = Enum.TryParse<Evidence>(Text(json, key, where), true, out var evidence) ? evidence : throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper") },
+                    ParametersKey => dialect with { Parameters = Names(value, where) },
+                    _ => Axis(key, where).With(dialect, value, where),
+                };
+            DialectRules.Check(dialect);
+            DialectRules.CheckTrainable(dialect);
+            return dialect;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new DialectException($"{where}: {e.Message.ReplaceLineEndings(" ")}");
+        }
+    }
+
+    /// <summary>A built-in name, a JSON file, or JSON itself.</summary>
+    public static Dialect Resolve(string text)
+    {
+        if (text.TrimStart().StartsWith('{')) return Parse(text, "dialect");
+        if (BuiltIn.Find(text) is { } known) return known;
+        if (!text.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return BuiltIn.Named(text);
+        try
+        {
+            return Parse(File.ReadAllText(text), text);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DialectException($"{text}: cannot be read ({e.Message.TrimEnd('.')}); name a JSON file or a built-in dialect (moe dialects lists them)");
+        }
+    }
+
+    /// <summary>
+    /// The dialect with parameters set as a case file sets them: those that the dialect's library has, the numbers of this mode.
+    /// </summary>
+    public static Dialect With(Dialect dialect, JsonObject parameters, string where)
+    {
+        foreach (var (key, value) in parameters)
+        {
+            if (!dialect.Parameters.Contains(key) && key != "activation")
+                throw new DialectException($"{where}: {dialect.Name} has no parameter '{key}'; it has {string.Join(", ", dialect.Parameters)}");
+            dialect = key switch
+            {
+                "noise_policy" => Axis("router_policy", where).With(dialect, value, where),
+                "capacity_factor" => Axis(key, where).With(dialect, value, where) with { EvalCapacityFactor = null },
+                "policy" => Axis(key, where).With(dialect, value, where) with { EvalPolicy = null },
+                _ => Axis(key, where).With(dialect, value, where),
+            };
+        }
+        DialectRules.Check(dialect);
+        return dialect;
+    }
+
+    static DialectAxis Axis(string key, string where) => DialectAxis.Find(key)
+        ?? throw new DialectException($"{where}: no axis '{key}'; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}");
+
+    static string? Text(JsonObject json, string key, string where) => json[key] switch
+    {
+        null => null,
+        JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>(),
+        var other => throw new DialectException($"{where}: {key} cannot be {other.ToJsonString()}; give a text"),
+    };
+
+    static string[] Names(JsonNode? node, string where) => node is JsonArray array && array.All(n => n?.GetValueKind() == JsonValueKind.String)
+        ? [.. array.Select(n => n!.GetValue<string>() is var name && (DialectAxis.Find(name) is not null || name == "noise_policy") ? name : throw new DialectException($"{where}: parameters name '{n}', which is no axis; remove it"))]
+        : throw new DialectException($"{where}: parameters is a list of axis names; write [\"k\", …]");
+}
+
+/// <summary>Dialects inside other JSON: a run's configuration.</summary>
+public sealed class DialectConverter : JsonConverter<Dialect>
+{
+    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        JsonNode.Parse(ref reader) is JsonObject json
+            ? Wrap(() => DialectFile.FromJson(json, "dialect"))
+            : throw new JsonException("a dialect is a JSON object");
+
+    public override void Write(Utf8JsonWriter writer, Dialect value, JsonSerializerOptions options) => DialectFile.ToJson(value).WriteTo(writer, options);
+
+    static Dialect Wrap(Func<Dialect> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (DialectException e)
+        {
+            throw new JsonException(e.Message);
+        }
+    }
+}

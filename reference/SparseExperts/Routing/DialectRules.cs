@@ -1,0 +1,63 @@
+namespace SparseExperts.Routing;
+
+/// <summary>Which values contradict each other. Every refusal names the axis, the value and the remedy.</summary>
+public static class DialectRules
+{
+    /// <summary>What can be said without knowing the number of experts.</summary>
+    public static void Check(Dialect d)
+    {
+        Require(d, d.K >= 1, "k", d.K, "at least 1");
+        Require(d, d.K == 1 || d.Selection is not (Selection.Auction or Selection.OptimalAssignment or Selection.TaskTable or Selection.Random or Selection.PolicySample), "k", d.K, $"1, for selection {Named(d, "selection")} gives one expert a token");
+        Require(d, d.K == 2 || d.Selection is not (Selection.ExhaustionAware or Selection.TwoLevelCapacity or Selection.SparseMixer), "k", d.K, $"2, which is all that selection {Named(d, "selection")} defines");
+        Require(d, d.GroupsKept >= 1 && d.GroupsKept <= d.Groups, "groups_kept", d.GroupsKept, $"between 1 and groups = {d.Groups}");
+        Require(d, d.Groups >= 1, "groups", d.Groups, "at least 1");
+        Require(d, double.IsFinite(d.CapacityFactor) && double.IsFinite(d.EvalCapacityFactor ?? 0), "capacity_factor", d.CapacityFactor, "a finite number");
+        Require(d, d.Capacity is null or >= 0, "capacity", d.Capacity, "0 or more slots");
+        Require(d, d.MinCapacity >= 0, "min_capacity", d.MinCapacity, "0 or more slots");
+        Require(d, d.Alignment >= 1, "alignment", d.Alignment, "at least 1");
+        Require(d, d.CapacityMultiple >= 0, "capacity_multiple", d.CapacityMultiple, "0 (off) or more");
+        Require(d, d.Jitter is >= 0 and < 1, "jitter", d.Jitter, "within [0, 1)");
+        Require(d, d.InputDropout is >= 0 and < 1, "input_dropout", d.InputDropout, "within [0, 1)");
+        Require(d, d.TokenDropout is >= 0 and < 1, "token_dropout", d.TokenDropout, "within [0, 1)");
+        Require(d, d.SecondPlaceProbability is >= 0 and <= 1, "second_place_probability", d.SecondPlaceProbability, "within [0, 1]");
+        Require(d, d.Temperature >= 0 && double.IsFinite(d.Temperature), "temperature", d.Temperature, "0 or more");
+        Require(d, d.Microbatches >= 1, "microbatches", d.Microbatches, "at least 1");
+        Require(d, d.IdentityExperts >= 0, "identity_experts", d.IdentityExperts, "0 or more");
+        Require(d, d.NoiseStd >= 0, "noise_std", d.NoiseStd, "0 or more");
+        Require(d, d.Score != Score.SoftmaxOverTokens || d.Selection is Selection.ExpertChoice or Selection.OptimalTransport, "score", "softmax_over_tokens", "softmax, unless experts choose");
+        Require(d, !d.BatchPrioritized || d.DropPolicy == DropPolicy.Position, "batch_prioritized", true, "false with this drop_policy: only positions have an order");
+        Require(d, d.Loss != LossChoice.LoadImportance || d.Noise == LogitNoise.NormalPerExperts, "loss", "load_importance", "gshard: the load loss needs noise_std > 0");
+        Require(d, d.GatedExperts || d.Activation is not (ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited), "activation", Named(d, "activation"), "another one, or set gated_experts");
+        Require(d, d.Selection != Selection.OnePerPrototype || d.Score is Score.SoftmaxPerPrototype or Score.Softmax, "score", Named(d, "score"), "softmax_per_prototype for one expert per prototype");
+    }
+
+    /// <summary>What depends on the number of experts.</summary>
+    public static void Check(Dialect d, int experts)
+    {
+        Check(d);
+        var inside = experts / d.Groups;
+        Require(d, d.K <= experts || d.Selection is Selection.ExpertChoice or Selection.HashTable or Selection.SlotMixture, "k", d.K, $"at most the {experts} experts");
+        Require(d, experts % d.Groups == 0, "groups", d.Groups, $"a divisor of the {experts} experts");
+        if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) Require(d, d.K <= inside, "k", d.K, $"at most the {inside} experts of a group");
+        if (d.Selection == Selection.TwoLevelCapacity) Require(d, inside >= 2 && d.Groups >= 2, "groups", d.Groups, $"at least 2, with at least 2 of the {experts} experts in each");
+        if (d.Selection == Selection.TopK && d.Groups > d.GroupsKept) Require(d, d.K <= inside * d.GroupsKept, "k", d.K, $"at most the {inside * d.GroupsKept} experts of the kept groups");
+        if (d.Selection == Selection.OnePerPrototype) Require(d, experts % d.K == 0, "k", d.K, $"a divisor of the {experts} experts");
+        Require(d, d.IdentityExperts < experts, "identity_experts", d.IdentityExperts, $"fewer than the {experts} experts");
+        if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");
+    }
+
+    /// <summary>What runs but cannot learn; a recorded call may be like that, a new dialect and a training may not.</summary>
+    public static void CheckTrainable(Dialect d)
+    {
+        var ranksOnly = d.Selection == Selection.TopK && d.Gate == Gate.Score && d.Load == LoadLoss.None;
+        Require(d, !(ranksOnly && d.K == 1 && d.Score == Score.SoftmaxPost), "score", "softmax_post", "softmax for k = 1: a softmax over one chosen logit is always 1 and the router learns nothing");
+        Require(d, !(ranksOnly && d.K == 1 && d.Normalize is Normalize.Sum or Normalize.BeforeDrop && d.NormalizeSingle), "normalize", Named(d, "normalize"), "none for k = 1: one gate over itself is always 1 and the router learns nothing");
+    }
+
+    static string Named(Dialect d, string axis) => DialectAxis.Find(axis)!.Format(d)!;
+
+    static void Require(Dialect d, bool condition, string axis, object? value, string remedy)
+    {
+        if (!condition) throw new DialectException(FormattableString.Invariant($"{d.Name}: {axis} {value}: choose {remedy}"));
+    }
+}

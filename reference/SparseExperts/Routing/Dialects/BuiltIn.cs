@@ -1,0 +1,39 @@
+namespace SparseExperts.Routing;
+
+/// <summary>Every dialect that comes with the library, by name. A family is a file; a new dialect is an entry in one.</summary>
+public static class BuiltIn
+{
+    public static IReadOnlyList<Dialect> All { get; } =
+    [
+        .. ShazeerDialects.All, .. MeshDialects.All, .. LingvoDialects.All, .. FlaxDialects.All, .. VmoeDialects.All, .. HuggingFaceClassicDialects.All,
+        .. LucidrainsDialects.All, .. MegatronDialects.All, .. DeepSpeedDialects.All, .. TutelDialects.All, .. FastMoeDialects.All, .. MegaBlocksDialects.All,
+        .. FairseqDialects.All, .. HuggingFaceDialects.All, .. DeepSeekDialects.All, .. HetuDialects.All, .. OtherDialects.All,
+    ];
+
+    static readonly Dictionary<string, Dialect> ByName = All.ToDictionary(d => d.Name);
+
+    public static Dialect? Find(string name) => ByName.GetValueOrDefault(name);
+
+    /// <summary>The dialect of that name, or an error that names the nearest ones.</summary>
+    public static Dialect Named(string name) => Find(name)
+        ?? throw new DialectException($"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}; moe dialects lists all");
+
+    /// <summary>The three names that share the most with a misspelt one.</summary>
+    public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) => known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);
+
+    /// <summary>Levenshtein's distance.</summary>
+    static int Distance(string a, string b)
+    {
+        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (var i = 1; i <= a.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= b.Length; j++) (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+        }
+        return row[^1];
+    }
+}
+
+/// <summary>A dialect that cannot be: one line with the axis, the value and the remedy.</summary>
+public sealed class DialectException(string message) : Exception(message);

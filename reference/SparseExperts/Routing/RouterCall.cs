@@ -1,0 +1,77 @@
+namespace SparseExperts.Routing;
+
+/// <summary>Everything about one call of a sparse layer besides its tensors.</summary>
+/// <remarks>T = G·S tokens in G groups of S; E experts.</remarks>
+public sealed record RouterCall
+{
+    public required Dialect Dialect { get; init; }
+    public required int Groups { get; init; }
+
+    /// <summary>Tokens a group, S.</summary>
+    public required int Size { get; init; }
+    public required int Experts { get; init; }
+    public required bool Training { get; init; }
+
+    /// <summary>One number a token, 0 for padding; empty means that all are real.</summary>
+    public float[] Importance { get; init; } = [];
+    public RouterDraws Draws { get; init; } = new();
+
+    /// <summary>Token ids [T] of hash routers and of routers that see the embedding.</summary>
+    public int[] TokenIds { get; init; } = [];
+
+    /// <summary>Task, domain or modality of every token [T].</summary>
+    public int[] TaskIds { get; init; } = [];
+
+    /// <summary>Hash table [V, K]: token id → experts.</summary>
+    public int[] Table { get; init; } = [];
+
+    /// <summary>Number format of the tokens and of the experts' arithmetic.</summary>
+    public NumberFormat Format { get; init; } = NumberFormat.Float32;
+
+    /// <summary>Number format in which scores and gates are computed.</summary>
+    public NumberFormat ScoreFormat { get; init; } = NumberFormat.Float32;
+
+    /// <summary>Number format of the logits, in which the losses that start from them are computed.</summary>
+    public NumberFormat LogitsFormat { get; init; } = NumberFormat.Float32;
+
+    /// <summary>Names the layer in messages.</summary>
+    public string Where { get; init; } = "layer";
+
+    public int Tokens => Groups * Size;
+    public int K => Dialect.K;
+    public bool IsReal(int token) => Importance.Length == 0 || Importance[token] == 1;
+    public int RealIn(int group) => Importance.Length == 0 ? Size : Enumerable.Range(group * Size, Size).Count(IsReal);
+    public bool Is(Phase phase) => Dialect.In(phase, Training);
+
+    /// <summary>Whether the router's input is jittered in this call.</summary>
+    public bool Jitters => Dialect.RouterPolicy == RouterPolicy.InputJitter && Is(Dialect.RouterPolicyPhase) && (Dialect.Jitter > 0 || Draws.Jitter is not null);
+
+    /// <summary>Whether noise is added to the logits in this call.</summary>
+    public bool IsNoisy => Is(Dialect.NoisePhase) && Dialect.Noise switch
+    {
+        LogitNoise.None => false,
+        LogitNoise.NormalPerExperts => Dialect.NoiseStd != 0,
+        LogitNoise.Gumbel => Dialect.NoiseMultiplier != 0,
+        _ => true,
+    };
+}
+
+/// <summary>
+/// Numbers [T, E] as the host sees them, each with a bound on its error: 0 where the number itself is the fact that decisions are made
+/// from, more where it was recomputed. They are fetched when somebody first looks.
+/// </summary>
+public sealed class Numbers
+{
+    readonly Lazy<(double[] Values, double[] Errors)> _numbers;
+
+    public Numbers(double[] values) : this(values, new double[values.Length]) { }
+    public Numbers(double[] values, double[] errors) => _numbers = new((values, errors));
+    public Numbers(Func<(double[] Values, double[] Errors)> fetch) => _numbers = new(fetch, LazyThreadSafetyMode.None);
+
+    public double[] Values => _numbers.Value.Values;
+    public double[] Errors => _numbers.Value.Errors;
+    public double this[int token, int expert, int experts] => Values[token * experts + expert];
+}
+
+/// <summary>Scores or settings that no plan can be made from.</summary>
+public sealed class RoutingException(string message) : Exception(message);

@@ -1,0 +1,30 @@
+namespace SparseExperts.Routing;
+
+/// <summary>A plan from given scores alone, without a tape: for laws, worked examples and replays.</summary>
+public static class RouterFromScores
+{
+    /// <param name="scores">[T, E]; they stand for logits and scores alike, and for the gates that a drop by score ranks.</param>
+    public static RoutingPlan Plan(RouterCall call, ReadOnlySpan<float> scores) => Plan(call, scores, scores);
+
+    /// <param name="logits">[T, E], for dialects that rank by logits.</param>
+    public static RoutingPlan Plan(RouterCall call, ReadOnlySpan<float> logits, ReadOnlySpan<float> scores) => Plan(call, logits, scores, out _);
+
+    public static RoutingPlan Plan(RouterCall call, ReadOnlySpan<float> logits, ReadOnlySpan<float> scores, out Choices choices)
+    {
+        call = call with { Dialect = call.Dialect.Settled };
+        var clean = new Numbers(Doubles(logits));
+        var numbers = new RouterNumbers { Logits = clean, Noisy = clean, Scores = new(Doubles(scores)) };
+        choices = Selector.Select(call, numbers, () => CapacityRule.Capacity(call, default));
+        var capacity = CapacityRule.Capacity(call, choices.Loads(call.Groups, call.Experts));
+        var gates = new double[choices.Candidate.Length];
+        for (var i = 0; i < gates.Length; i++) gates[i] = choices.Candidate[i] < 0 ? 0 : numbers.Scores[i / choices.K, choices.Candidate[i], call.Experts];
+        return Slots.Assign(call, choices, capacity, numbers, gates);
+    }
+
+    static double[] Doubles(ReadOnlySpan<float> values)
+    {
+        var doubles = new double[values.Length];
+        for (var i = 0; i < doubles.Length; i++) doubles[i] = values[i];
+        return doubles;
+    }
+}

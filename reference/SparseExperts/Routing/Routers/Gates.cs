@@ -1,0 +1,178 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// The numbers that multiply the experts' outputs [T, K], in the steps in which libraries make them: gathered, divided before anything is
+/// dropped, set to 0 where nothing is kept, divided again, scaled.
+/// </summary>
+public static class Gates
+{
+    /// <summary>Gates of all candidates before anybody is dropped.</summary>
+    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
+    {
+        var d = call.Dialect;
+        var raw = Raw(tape, call, logits, scores, choices, correctionBias);
+        var normalize = d.NormalizeFor(call.Training);
+        if (normalize is Normalize.None or Normalize.AfterDrop || choices.K == 1 && !d.NormalizeSingle) return raw;
+        if (normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost) return raw;
+        var divided = Divide(tape, call, raw);
+        if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.PolicyFor(call.Training) != Policy.Random) return divided;
+        // The policy writes the raw probability over the divided one, for later choices only.
+        return Blend(tape, divided, raw, choices.K);
+    }
+
+    /// <summary>Gates that are really applied: 0 for choices that are not used or have no slot.</summary>
+    public static Tensor AfterDrop(Tape tape, RouterCall call, Tensor gates, RoutingPlan plan)
+    {
+        var d = call.Dialect;
+        var kept = new float[plan.RowOf.Length];
+        for (var i = 0; i < kept.Length; i++) kept[i] = plan.RowOf[i] >= 0 ? 1 : 0;
+        if (d.Padding == PaddingRule.ScoresZeroed)
+            for (var i = 0; i < kept.Length; i++)
+                if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
+        if (kept.Contains(0)) gates = tape.Multiply(gates, tape.Constant(gates.Rows, gates.Columns, kept));
+        if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates);
+        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.Constant(gates.Rows, gates.Columns, PerExpertCount(plan)));
+        return d.ScalingFactor == 1 ? gates : tape.Round(tape.Scale(gates, d.ScalingFactor), call.ScoreFormat);
+    }
+
+    static Tensor Raw(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
+    {
+        var d = call.Dialect;
+        if (d.Gate == Gate.One) return Ones(tape, call.Tokens, choices.K);
+        if (d.Gate == Gate.NearWinner) return NearWinner.Compute(tape, call, logits, choices);
+        if (d.Gate == Gate.RankedScore) return RankedScore(tape, call, scores, choices);
+        if (d.Score == Score.SoftmaxPost && d.Gate == Gate.Score) return SoftmaxOfChosen(tape, call, logits, choices);
+        var source = d.Gate switch
+        {
+            Gate.SigmoidOrSoftmax when choices.K == 1 => tape.Activate(Activation.Sigmoid, logits),
+            Gate.SigmoidOrSoftmax => tape.Softmax(logits),
+            Gate.SigmoidMix => tape.Activate(Activation.Sigmoid, logits),
+            Gate.BiasedScore when correctionBias.Length > 0 => tape.Add(scores, Rows(tape, call, correctionBias, 1)),
+            Gate.ScoreThroughBias when correctionBias.Length > 0 => tape.Add(tape.Add(scores, Rows(tape, call, correctionBias, 1)), Rows(tape, call, correctionBias, -1)),
+            _ => scores,
+        };
+        return Gather(tape, call, source, choices.Candidate, choices.K, Skips(call, choices));
+    }
+
+    /// <summary>
+    /// The largest number of the ranking, as a score plus what the ranking took off it. Where several are equal the gradient is shared
+    /// among them, as TensorFlow's reduce_max does.
+    /// </summary>
+    static Tensor RankedScore(Tape tape, RouterCall call, Tensor scores, Choices choices)
+    {
+        int experts = call.Experts, k = choices.K;
+        Tensor? gates = null;
+        for (var j = 0; j < k; j++)
+        {
+            var ranking = choices.RankingOf(j);
+            var first = choices.RankingOf(0);
+            float[] share = new float[call.Tokens * experts], offset = new float[call.Tokens * k];
+            for (var t = 0; t < call.Tokens; t++)
+            {
+                var best = choices.Candidate[t * k + j];
+                var row = ranking.Row(t);
+                var equals = 0;
+                foreach (var value in row) equals += value == row[best] ? 1 : 0;
+                for (var e = 0; e < experts; e++) share[t * experts + e] = row[e] == row[best] ? 1f / equals : 0;
+                offset[t * k + j] = (float)Math.Round(row[best] - first.Row(t)[best]);
+            }
+            var column = tape.SumRows(tape.Multiply(scores, tape.Constant(call.Tokens, experts, share)));
+            int[] place = [.. Enumerable.Range(0, call.Tokens * k).Select(i => i % k == j ? i / k : -1)];
+            var placed = tape.Shift(tape.GatherElements(column, place, call.Tokens, k), offset);
+            gates = gates is null ? placed : tape.Add(gates, placed);
+        }
+        return gates!;
+    }
+
+    /// <summary>Values at (token, candidate): [T, K]; a candidate that counts for nothing reads 0.</summary>
+    internal static Tensor Gather(Tape tape, RouterCall call, Tensor from, int[] candidate, int k, Func<int, bool>? skips = null)
+    {
+        var ids = new int[candidate.Length];
+        for (var i = 0; i < ids.Length; i++) ids[i] = candidate[i] < 0 || skips?.Invoke(i) == true ? -1 : k == 1 ? candidate[i] : i / k * call.Experts + candidate[i];
+        return k == 1 ? tape.GatherColumns(from, tape.Upload(ids)) : tape.GatherElements(from, ids, call.Tokens, k);
+    }
+
+    /// <summary>The first choice of a token that is not wholly real counts for nothing, also in the divisor (Mesh-TensorFlow _top_2_gating).</summary>
+    static Func<int, bool>? Skips(RouterCall call, Choices choices) =>
+        call.Dialect.Padding == PaddingRule.Skipped && call.Importance.Length > 0 ? i => i % choices.K == 0 && !call.IsReal(i / choices.K) : null;
+
+    /// <summary>Softmax over the candidates' logits alone.</summary>
+    static Tensor SoftmaxOfChosen(Tape tape, RouterCall call, Tensor logits, Choices choices)
+    {
+        var chosen = Gather(tape, call, logits, choices.Candidate, choices.K);
+        if (!choices.Candidate.Contains(-1)) return tape.Softmax(chosen);
+        return tape.Softmax(tape.Shift(chosen, [.. choices.Candidate.Select(e => e < 0 ? RouterScores.Out : 0)]));
+    }
+
+    /// <summary>g / divisor, the divisor as the dialect guards it. It is not detached: raising one gate lowers the others.</summary>
+    static Tensor Divide(Tape tape, RouterCall call, Tensor gates)
+    {
+        var d = call.Dialect;
+        Tensor Rounded(Tensor x) => tape.Round(x, call.ScoreFormat);
+        var sum = Rounded(d.Normalize == Normalize.Norm2
+            ? tape.Activate(Activation.Sqrt, tape.SumRows(tape.Multiply(gates, gates)))
+            : tape.SumRows(gates));
+        var divisor = (d.Normalize == Normalize.AfterDrop ? d.LateNormalizeGuard ?? d.NormalizeGuard : d.NormalizeGuard) switch
+        {
+            NormalizeGuard.Added => Rounded(tape.Shift(sum, d.NormalizeEpsilon)),
+            NormalizeGuard.AtLeast => tape.Clamp(sum, d.NormalizeEpsilon, double.PositiveInfinity),
+            NormalizeGuard.OneUnlessPositive => tape.Shift(sum, OneWhereNotPositive(tape, sum)),
+            _ => sum,
+        };
+        return Rounded(tape.Divide(gates, tape.RepeatColumn(divisor, gates.Columns)));
+    }
+
+    static float[] OneWhereNotPositive(Tape tape, Tensor sum)
+    {
+        var values = new double[sum.Rows];
+        tape.Backend.Read(sum.Value, values);
+        return [.. values.Select(v => v > 0 ? 0f : 1f)];
+    }
+
+    /// <summary>First column from one, the rest from the other.</summary>
+    static Tensor Blend(Tape tape, Tensor first, Tensor rest, int k)
+    {
+        var mask = new float[first.Value.Count];
+        for (var i = 0; i < mask.Length; i++) mask[i] = i % k == 0 ? 1 : 0;
+        return tape.Add(tape.Multiply(first, tape.Constant(first.Rows, k, mask)), tape.Multiply(rest, tape.Constant(first.Rows, k, [.. mask.Select(m => 1 - m)])));
+    }
+
+    static float[] PerExpertCount(RoutingPlan plan)
+    {
+        var shares = new float[plan.RowOf.Length];
+        for (var t = 0; t < plan.Tokens; t++)
+        {
+            var count = plan.RowOf.AsSpan(t * plan.Choices, plan.Choices).ToArray().Count(r => r >= 0);
+            for (var j = 0; j < plan.Choices; j++) shares[t * plan.Choices + j] = 1f / Math.Max(1, count);
+        }
+        return shares;
+    }
+
+    static Tensor Ones(Tape tape, int rows, int columns)
+    {
+        var ones = tape.Rent(rows, columns);
+        tape.Backend.Fill(ones, 1);
+        return tape.Constant(ones);
+    }
+
+    static Tensor Rows(Tape tape, RouterCall call, double[] row, double factor)
+    {
+        var values = new float[call.Tokens * row.Length];
+        for (var i = 0; i < values.Length; i++) values[i] = (float)(factor * row[i % row.Length]);
+        return tape.Constant(call.Tokens, row.Length, values);
+    }
+
+    /// <summary>Dense form [T, E]: the gate at each (token, expert), 0 elsewhere.</summary>
+    public static Tensor Dense(Tape tape, Tensor gates, int[] expert, int experts)
+    {
+        var k = gates.Columns;
+        var ids = new int[gates.Rows * experts];
+        Array.Fill(ids, -1);
+        for (var i = 0; i < expert.Length; i++)
+            if (expert[i] >= 0) ids[i / k * experts + expert[i]] = i;
+        return tape.GatherElements(gates, ids, gates.Rows, experts);
+    }
+}

@@ -1,0 +1,46 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// SparseMixer's gates in evaluation: choice j is the largest of the logits that are left, its gate a softmax over those logits l with
+/// (max − l) / max(|l|, max) ≤ 2·threshold, max the winner's logit (Phi-3.5-MoE, transformers modeling_phimoe.py, sparsemixer).
+/// </summary>
+static class NearWinner
+{
+    public static Tensor Compute(Tape tape, RouterCall call, Tensor logits, Choices choices)
+    {
+        var values = new double[logits.Value.Count];
+        tape.Backend.Read(logits.Value, values);
+        var k = choices.K;
+        Tensor? gates = null;
+        for (var j = 0; j < k; j++)
+        {
+            var mask = new float[values.Length];
+            for (var t = 0; t < call.Tokens; t++)
+            {
+                var best = (float)values[t * call.Experts + choices.Candidate[t * k + j]];
+                for (var e = 0; e < call.Experts; e++)
+                {
+                    var l = (float)values[t * call.Experts + e];
+                    var isTaken = choices.Candidate.AsSpan(t * k, j).Contains(e);
+                    var distance = (best - l) / Math.Max(Math.Abs(l), best);
+                    if (isTaken || distance > 2 * (float)call.Dialect.Threshold) mask[t * call.Experts + e] = RouterScores.Out;
+                }
+            }
+            int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => choices.Candidate[t * k + j])];
+            var gate = Place(tape, tape.GatherColumns(tape.Softmax(tape.Shift(logits, mask)), tape.Upload(column)), j, k);
+            gates = gates is null ? gate : tape.Add(gates, gate);
+        }
+        return gates!;
+    }
+
+    /// <summary>A column as column j of K, zeros beside it.</summary>
+    static Tensor Place(Tape tape, Tensor column, int j, int k)
+    {
+        var ids = new int[column.Rows * k];
+        for (var i = 0; i < ids.Length; i++) ids[i] = i % k == j ? i / k : -1;
+        return tape.GatherElements(column, ids, column.Rows, k);
+    }
+}

@@ -1,0 +1,130 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Routing;
+
+/// <summary>From tokens to logits: what disturbs the router's input, the router itself, and what happens to padding and to knocked-out experts.</summary>
+public static class RouterLogits
+{
+    const float Lowered = -1e9f;
+    const double UnitGuard = 1e-6, LargestTemperature = 4.605170185988092;      // ln 100
+
+    /// <summary>Tokens as the router sees them [T, M].</summary>
+    public static Tensor Input(Tape tape, RouterCall call, Tensor x)
+    {
+        var d = call.Dialect;
+        if (call.Jitters) return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count)));
+        if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase)) return x;
+        var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
+        return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, kept));
+    }
+
+    /// <summary>Clean logits [T, E].</summary>
+    public static Tensor Compute(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
+    {
+        var logits = call.Dialect.Router switch
+        {
+            RouterForm.Linear => Linear(tape, input, weights),
+            RouterForm.Cosine => Cosine(tape, input, weights),
+            RouterForm.LinearPerTask => PerTask(tape, call, input, weights),
+            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, input, weights), tape.GatherRows(weights.Table!, tape.Upload(call.TokenIds))),
+            RouterForm.TaskEmbedding => tape.GatherRows(weights.Table!, tape.Upload(Tasks(call))),
+            RouterForm.None => Zero(tape, call),
+            var other => throw new RoutingException($"{call.Where}: a router of the form {other} has a layer of its own"),
+        };
+        logits = tape.Round(logits, call.Dialect.LogitsDtype ?? call.Dialect.RouterDtype ?? call.Format);
+        return KnockOut(tape, call, Padding(tape, call, logits));
+    }
+
+    static Tensor Linear(Tape tape, Tensor input, RouterWeights weights)
+    {
+        var logits = tape.Linear(input, weights.Weight!);
+        return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(bias, logits.Rows)) : logits;
+    }
+
+    /// <summary>cos(x·P, column of S)·e^{min(τ, ln 100)} (Tutel gates/cosine_top.py).</summary>
+    static Tensor Cosine(Tape tape, Tensor input, RouterWeights weights)
+    {
+        var projected = UnitRows(tape, tape.Linear(input, weights.Projection!));                        // [T, P]
+        var experts = UnitRows(tape, tape.Transpose(weights.Embeddings!));                               // [E, P]
+        var temperature = tape.Activate(Activation.Exp, tape.Clamp(weights.Temperature!, double.NegativeInfinity, LargestTemperature));
+        var cosines = tape.Linear(projected, experts, transpose: true);                                  // [T, E]
+        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(temperature, cosines.Columns), cosines.Rows));
+    }
+
+    /// <summary>x / √(Σ x² + 10⁻⁶), per row.</summary>
+    internal static Tensor UnitRows(Tape tape, Tensor x)
+    {
+        var norm = tape.Activate(Activation.Sqrt, tape.Shift(tape.SumRows(tape.Multiply(x, x)), UnitGuard));
+        return tape.Divide(x, tape.RepeatColumn(norm, x.Columns));
+    }
+
+    /// <summary>Each token takes the E columns of its task out of all tasks' logits.</summary>
+    static Tensor PerTask(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
+    {
+        var all = tape.Linear(input, weights.Weight!);
+        var tasks = Tasks(call);
+        var ids = new int[call.Tokens * call.Experts];
+        for (var i = 0; i < ids.Length; i++) ids[i] = i / call.Experts * all.Columns + tasks[i / call.Experts] % (all.Columns / call.Experts) * call.Experts + i % call.Experts;
+        return tape.GatherElements(all, ids, call.Tokens, call.Experts);
+    }
+
+    static int[] Tasks(RouterCall call)
+    {
+        Given.RequireTasks(call);
+        return call.TaskIds;
+    }
+
+    static Tensor Zero(Tape tape, RouterCall call)
+    {
+        var zero = tape.Rent(call.Tokens, call.Experts);
+        tape.Backend.Fill(zero, 0);
+        return tape.Constant(zero);
+    }
+
+    static Tensor Padding(Tape tape, RouterCall call, Tensor logits)
+    {
+        if (call.Dialect.PaddingLogits == PaddingLogits.Kept || call.Importance.Length == 0) return logits;
+        var zeroes = call.Dialect.PaddingLogits == PaddingLogits.Zeroed;
+        var values = new float[call.Tokens * call.Experts];
+        for (var i = 0; i < values.Length; i++) values[i] = call.IsReal(i / call.Experts) == zeroes ? 1 : 0;
+        if (zeroes) return tape.Multiply(logits, tape.Constant(logits.Rows, logits.Columns, values));
+        return tape.Shift(logits, [.. values.Select(v => v * Lowered)]);
+    }
+
+    /// <summary>
+    /// With some probability a token's best logit loses 10⁹, so that its second best wins; with a temperature one of the others is sampled
+    /// and all the rest lose 10⁹ too (Mesh-TensorFlow moe.py, use_second_place_expert_prob).
+    /// </summary>
+    static Tensor KnockOut(Tape tape, RouterCall call, Tensor logits)
+    {
+        var d = call.Dialect;
+        if (!call.Training || d.SecondPlaceProbability <= 0) return logits;
+        var chance = Drawn(call, call.Draws.SecondPlace, "second_place", call.Tokens);
+        var values = new double[logits.Value.Count];
+        tape.Backend.Read(logits.Value, values);
+        var shift = new float[values.Length];
+        var nobody = new bool[call.Experts];
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            if (chance[t] >= d.SecondPlaceProbability) continue;
+            var row = values.AsSpan(t * call.Experts, call.Experts);
+            var best = Ranking.Best(row, nobody, d.Ties);
+            shift[t * call.Experts + best] = Lowered;
+            if (d.SecondPlaceTemperature <= 0) continue;
+            var sample = Drawn(call, call.Draws.SecondPlaceSample, "second_place_sample", values.Length);
+            var disturbed = new double[call.Experts];
+            for (var e = 0; e < call.Experts; e++)
+                disturbed[e] = row[e] + shift[t * call.Experts + e] - d.SecondPlaceTemperature * Math.Log(-Math.Log(Math.Max(1e-9, sample[t * call.Experts + e])));
+            var chosen = Ranking.Best(disturbed, nobody, d.Ties);
+            for (var e = 0; e < call.Experts; e++)
+                if (e != chosen) shift[t * call.Experts + e] += Lowered;
+        }
+        return tape.Shift(logits, shift);
+    }
+
+    internal static float[] Drawn(RouterCall call, float[]? draws, string name, long count) =>
+        draws is null ? throw new RoutingException($"{call.Where}: {call.Dialect.Name} needs draws.{name} here; give them or switch the randomness off")
+        : draws.Length == count ? draws
+        : throw new RoutingException($"{call.Where}: draws.{name} has {draws.Length} numbers, {count} are needed; give one for every element");
+}

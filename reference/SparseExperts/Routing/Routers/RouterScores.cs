@@ -1,0 +1,67 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Routing;
+
+/// <summary>From clean logits to the numbers that selection and gates start from.</summary>
+public static class RouterScores
+{
+    /// <summary>A number that every logit loses to, without being an infinity that would make 0·∞.</summary>
+    internal const float Out = -1e30f;
+
+    /// <summary>Logits with the call's noise [T, E]; the clean ones where there is none. <paramref name="deviation"/> is σ of input-dependent noise.</summary>
+    public static Tensor Noisy(Tape tape, RouterCall call, Tensor logits, Tensor input, RouterWeights weights, out Tensor? deviation)
+    {
+        var d = call.Dialect;
+        deviation = null;
+        if (!call.IsNoisy) return logits;
+        switch (d.Noise)
+        {
+            case LogitNoise.NormalPerExperts:
+                return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(n => n * (float)(d.NoiseStd / call.Experts))]);
+            case LogitNoise.NormalSoftplus:
+                deviation = Deviation(tape, call, input, weights.NoiseWeight!);
+                return tape.Add(logits, tape.Multiply(deviation, tape.Constant(logits.Rows, logits.Columns, RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count))));
+            case LogitNoise.UniformShift:
+                return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(u => u * 0.2f + 0.9f)]);
+            default:
+                if (call.Draws.Gumbel is null && call.Draws.UniformGumbel is null) throw new RoutingException($"{call.Where}: {d.Name} needs draws.gumbel or draws.uniform_gumbel here; give them or set noise_multiplier to 0");
+                var shift = new float[logits.Value.Count];
+                for (var i = 0; i < shift.Length; i++) shift[i] = (float)(d.NoiseMultiplier * call.Draws.GumbelOf(i));
+                var disturbed = tape.Shift(logits, shift);
+                return d.Temperature == 1 ? disturbed : tape.Scale(disturbed, 1 / d.Temperature);
+        }
+    }
+
+    /// <summary>softplus(x·W_noise) + ε [T, E] (Shazeer et al. 2017, eq. 4).</summary>
+    internal static Tensor Deviation(Tape tape, RouterCall call, Tensor input, Tensor noiseWeight) =>
+        tape.Shift(tape.Activate(Activation.Softplus, tape.Linear(input, noiseWeight)), call.Dialect.NoiseEpsilon);
+
+    /// <summary>Scores [T, E]; the logits themselves where only the chosen ones are scored.</summary>
+    public static Tensor Compute(Tape tape, RouterCall call, Tensor logits) => tape.Round(call.Dialect.Score switch
+    {
+        Score.Softmax => tape.Softmax(logits),
+        Score.SoftmaxPost or Score.None => logits,
+        Score.Sigmoid => tape.Activate(Activation.Sigmoid, logits),
+        Score.SqrtSoftplus => tape.Activate(Activation.Sqrt, tape.Round(tape.Activate(Activation.Softplus, logits), call.ScoreFormat)),
+        Score.Relu => tape.Activate(Activation.Relu, logits),
+        Score.SoftmaxOverTokens => OverTokens(tape, call, logits),
+        Score.SoftmaxPerPrototype => tape.Reshape(tape.Softmax(tape.Reshape(logits, call.Tokens * call.K, call.Experts / call.K)), call.Tokens, call.Experts),
+        var other => throw new RoutingException($"{call.Where}: unknown score {other}"),
+    }, call.Dialect.ScoreDtype ?? call.ScoreFormat);
+
+    /// <summary>Softmax along the tokens of each group: rows and columns change places, group by group.</summary>
+    static Tensor OverTokens(Tape tape, RouterCall call, Tensor logits)
+    {
+        int size = call.Size, experts = call.Experts;
+        int[] turned = new int[call.Tokens * experts], back = new int[turned.Length];
+        for (var t = 0; t < call.Tokens; t++)
+            for (var e = 0; e < experts; e++)
+            {
+                int there = (t / size * experts + e) * size + t % size, here = t * experts + e;
+                (turned[there], back[here]) = (here, there);
+            }
+        var columns = tape.Softmax(tape.GatherElements(logits, turned, call.Groups * experts, size));
+        return tape.GatherElements(columns, back, call.Tokens, experts);
+    }
+}

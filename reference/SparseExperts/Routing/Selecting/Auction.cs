@@ -1,0 +1,79 @@
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// BASE's balanced assignment as fairseq computes it: an auction in which each worker (expert) bids for its J = T/E best tokens, round by
+/// round, slightly short of the optimum, so that the rounds themselves are the definition
+/// (fairseq clib/libbase/balanced_assignment.cpp; Bertsekas 1992). All arithmetic is float32.
+/// </summary>
+static class Auction
+{
+    const int Patience = 100, Limit = 1_000_000;
+
+    public static Choices Select(RouterCall call, RouterNumbers numbers)
+    {
+        int size = call.Size, experts = call.Experts;
+        if (!call.Training) return TopK.Select(call, numbers);
+        if (size % experts != 0)
+            throw new RoutingException($"{call.Where}: {size} tokens among {experts} experts: the auction never ends unless the experts divide the tokens; choose numbers that divide");
+        if (experts < 2) throw new RoutingException($"{call.Where}: the auction asks for one token more than there are when one expert bids; use at least 2 experts");
+        var jobs = size / experts;
+        var token = new int[call.Groups * size];
+        for (var g = 0; g < call.Groups; g++)
+        {
+            var values = new float[experts, size];
+            for (var t = 0; t < size; t++)
+                for (var e = 0; e < experts; e++) values[e, t] = (float)numbers.Logits.Values[(g * size + t) * experts + e];
+            Assign(values, jobs, call.Where).CopyTo(token, g * size);
+        }
+        return Choices.FromTokens(token, call.Groups, size, experts, [ExpertChoice.Columns(call, numbers.Logits)]);
+    }
+
+    /// <summary>Tokens worker by worker, in each worker's own order of value.</summary>
+    static int[] Assign(float[,] affinity, int jobs, string where)
+    {
+        int workers = affinity.GetLength(0), count = affinity.GetLength(1);
+        float least = float.MaxValue, most = float.MinValue;
+        foreach (var a in affinity) (least, most) = (Math.Min(least, a), Math.Max(most, a));
+        var epsilon = Math.Max((most - least) / 50, 1e-4f);
+        var value = (float[,])affinity.Clone();
+        var cost = new float[count];
+        var winner = new int[count];
+        Array.Fill(winner, -1);
+        for (var round = 0; round < Limit; round++)
+        {
+            var bids = new float[workers, count];
+            var top = new int[workers][];
+            for (var w = 0; w < workers; w++)
+            {
+                var row = new double[count];
+                for (var t = 0; t < count; t++) row[t] = value[w, t];
+                var best = Ranking.Top(row, jobs + 1, TieRule.Lowest);
+                var next = value[w, best[jobs]];
+                foreach (var t in best.AsSpan(0, jobs)) bids[w, t] = value[w, t] - next + epsilon;
+                top[w] = best[..jobs];
+            }
+            if (round is > 0 and < Patience)
+                for (var t = 0; t < count; t++)
+                    if (winner[t] >= 0) bids[winner[t], t] = epsilon;
+            var isDone = true;
+            var high = new float[count];
+            var bidder = new int[count];
+            for (var t = 0; t < count; t++)
+            {
+                for (var w = 1; w < workers; w++)
+                    if (bids[w, t] > bids[bidder[t], t]) bidder[t] = w;
+                high[t] = bids[bidder[t], t];
+                isDone &= high[t] > 0;
+            }
+            if (isDone) return [.. top.SelectMany(t => t)];
+            for (var t = 0; t < count; t++)
+            {
+                cost[t] += high[t];
+                for (var w = 0; w < workers; w++) value[w, t] = affinity[w, t] - cost[t];
+                winner[t] = high[t] > 0 ? bidder[t] : -1;
+                if (winner[t] >= 0) value[winner[t], t] = round < Patience ? most : affinity[winner[t], t];
+            }
+        }
+        throw new RoutingException($"{where}: the auction did not end within {Limit} rounds; look for equal or non-finite router scores");
+    }
+}

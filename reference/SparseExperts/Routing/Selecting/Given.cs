@@ -1,0 +1,68 @@
+namespace SparseExperts.Routing;
+
+/// <summary>Choices that no score decides: tables, tasks, chance, everybody.</summary>
+static class Given
+{
+    /// <summary>Experts by token id (Roller et al. 2021; DeepSeek-V4's first layers).</summary>
+    public static Choices FromTable(RouterCall call)
+    {
+        var k = call.K;
+        if (call.Table.Length == 0) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by a table; give router.table [V, {k}]");
+        if (call.TokenIds.Length != call.Tokens) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by token id; give one id a token ({call.TokenIds.Length} for {call.Tokens})");
+        var expert = new int[call.Tokens * k];
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            var id = call.TokenIds[t];
+            if ((uint)id >= (uint)(call.Table.Length / k)) throw new RoutingException($"{call.Where}: token {t} has id {id}, the table has {call.Table.Length / k} rows; enlarge the table");
+            for (var j = 0; j < k; j++)
+                expert[t * k + j] = call.Table[id * k + j] is var e && (uint)e < (uint)call.Experts
+                    ? e
+                    : throw new RoutingException($"{call.Where}: the table sends id {id} to expert {e} of {call.Experts}; correct the table");
+        }
+        return Of(call, k, expert);
+    }
+
+    /// <summary>The expert of the task or domain (Gururangan et al. 2021).</summary>
+    public static Choices FromTasks(RouterCall call)
+    {
+        RequireTasks(call);
+        return Of(call, 1, [.. call.TaskIds.Select(task => task % call.Experts)]);
+    }
+
+    public static void RequireTasks(RouterCall call)
+    {
+        if (call.TaskIds.Length != call.Tokens) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by task; give one task id a token ({call.TaskIds.Length} for {call.Tokens})");
+        if (call.TaskIds.FirstOrDefault(task => task < 0) is < 0 and var bad) throw new RoutingException($"{call.Where}: task id {bad}; task ids count from 0");
+    }
+
+    /// <summary>One expert for the whole call while training, one a token in evaluation (THOR, Zuo et al. 2022).</summary>
+    public static Choices Random(RouterCall call)
+    {
+        var draws = call.Draws.Sample ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} draws its experts; give draws.sample");
+        int Drawn(int t) => Math.Min((int)(draws[t * call.Experts] * call.Experts), call.Experts - 1);
+        return Of(call, 1, [.. Enumerable.Range(0, call.Tokens).Select(t => Drawn(call.Training ? 0 : t))]);
+    }
+
+    /// <summary>An expert drawn from the softmax by the Gumbel maximum while training, the best in evaluation (Clark et al. 2022).</summary>
+    public static Choices Sampled(RouterCall call, RouterNumbers numbers)
+    {
+        if (!call.Training) return TopK.Select(call, numbers);
+        var draws = call.Draws.Sample ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} samples its experts; give draws.sample");
+        var ranking = TopK.Disturbed(numbers.Logits, i => -Math.Log(-Math.Log(Math.Max(1e-9, draws[i]))), 1, call.Experts);
+        var nobody = new bool[call.Experts];
+        return Of(call, 1, [.. Enumerable.Range(0, call.Tokens).Select(t => Ranking.Best(ranking.Row(t), nobody, call.Dialect.Ties))]) with { Rankings = [ranking] };
+    }
+
+    /// <summary>All experts for every token (Eigen et al. 2013; Ma et al. 2018).</summary>
+    public static Choices Everything(RouterCall call) =>
+        Of(call, call.Experts, [.. Enumerable.Range(0, call.Tokens * call.Experts).Select(i => i % call.Experts)]);
+
+    static Choices Of(RouterCall call, int k, int[] expert)
+    {
+        var requests = (int[])expert.Clone();
+        if (call.Dialect.Padding == PaddingRule.Skipped)
+            for (var i = 0; i < requests.Length; i++)
+                if (!call.IsReal(i / k)) requests[i] = -1;
+        return new() { K = k, Candidate = expert, Expert = requests };
+    }
+}

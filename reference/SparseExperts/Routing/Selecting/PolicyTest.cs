@@ -1,0 +1,63 @@
+namespace SparseExperts.Routing;
+
+/// <summary>Whether a later choice is used (Mesh-TensorFlow moe.py, second_policy; GShard, algorithm 1, line 15).</summary>
+public static class PolicyTest
+{
+    public static bool Uses(RouterCall call, RouterNumbers numbers, int[] candidate, int token, int choice, Policy policy)
+    {
+        var d = call.Dialect;
+        switch (policy)
+        {
+            case Policy.None: return false;
+            case Policy.Threshold: return Gate(call, numbers, candidate, token, choice).Value > (float)d.Threshold;
+            case Policy.Random:
+                var (test, _) = Margin(call, numbers, candidate, token, choice);
+                return d.RandomTest == RandomTest.NotBelow ? test >= 0 : test > 0;
+            default: return true;
+        }
+    }
+
+    /// <summary>By how much the random or threshold test passes, and how much rounding can change that.</summary>
+    public static (double Margin, double Error) Margin(RouterCall call, RouterNumbers numbers, int[] candidate, int token, int choice)
+    {
+        var d = call.Dialect;
+        var (gate, error) = Gate(call, numbers, candidate, token, choice);
+        if (d.PolicyFor(call.Training) == Policy.Threshold) return (gate - (float)d.Threshold, error);
+        var factor = d.RandomTest == RandomTest.OverThreshold ? 1 / Math.Max(d.Threshold, 1e-9) : 2;
+        var drawn = call.Draws.PolicyOf(token, choice, d.K);
+        return (factor * gate - drawn, factor * error + 4 * Rounding.HalfUnit(NumberFormat.Float32, factor * gate));
+    }
+
+    /// <summary>The gate as it stands before the policy: normalised where the dialect normalises early, raw elsewhere.</summary>
+    static (double Value, double Error) Gate(RouterCall call, RouterNumbers numbers, int[] candidate, int token, int choice)
+    {
+        var d = call.Dialect;
+        double Raw(int j) => candidate[token * d.K + j] is >= 0 and var e ? numbers.Scores[token, e, call.Experts] : 0;
+        double Slack(int j) => candidate[token * d.K + j] is >= 0 and var e ? numbers.Scores.Errors[token * call.Experts + e] : 0;
+        if (d.Score == Score.SoftmaxPost)
+        {
+            double max = double.NegativeInfinity, sum = 0;
+            for (var j = 0; j < d.K; j++) max = Math.Max(max, Raw(j));
+            for (var j = 0; j < d.K; j++) sum += Math.Exp(Raw(j) - max);
+            var share = Math.Exp(Raw(choice) - max) / sum;
+            return (share, share * (8 * Math.ScaleB(1, -24) + 2 * Slack(choice)));
+        }
+        if (d.Normalize != Normalize.BeforeDrop || d.RandomTest == RandomTest.TwiceRaw) return (Raw(choice), Slack(choice));
+        double total = 0, slack = 0;
+        for (var j = 0; j < d.K; j++)
+        {
+            // The first gate of a token of little importance is 0, so that its second counts alone.
+            var counts = j > 0 || call.IsReal(token) || d.Padding != PaddingRule.Skipped;
+            total += counts ? Raw(j) : 0;
+            slack += Slack(j);
+        }
+        var divisor = d.NormalizeGuard switch
+        {
+            NormalizeGuard.Added => total + d.NormalizeEpsilon,
+            NormalizeGuard.AtLeast => Math.Max(total, d.NormalizeEpsilon),
+            _ => total > 0 ? total : 1,
+        };
+        var gate = Raw(choice) / divisor;
+        return (gate, (Slack(choice) + gate * slack) / divisor + 4 * Rounding.HalfUnit(NumberFormat.Float32, gate));
+    }
+}

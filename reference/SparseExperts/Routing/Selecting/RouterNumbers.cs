@@ -1,0 +1,29 @@
+namespace SparseExperts.Routing;
+
+/// <summary>What the host knows of a router's outputs when it selects: all [T, E], the bias [E].</summary>
+public sealed record RouterNumbers
+{
+    /// <summary>Logits without noise.</summary>
+    public required Numbers Logits { get; init; }
+
+    /// <summary>Logits that the scores are made from: with the noise of the call.</summary>
+    public required Numbers Noisy { get; init; }
+
+    /// <summary>Scores; the logits themselves where the dialect scores only the chosen.</summary>
+    public required Numbers Scores { get; init; }
+
+    /// <summary>Bias for selection alone [E]; empty means none.</summary>
+    public double[] CorrectionBias { get; init; } = [];
+
+    /// <summary>Thresholds of the experts [E], for batchwise selection in evaluation.</summary>
+    public double[] Thresholds { get; init; } = [];
+
+    /// <summary>NaN cannot be ranked: an error that names layer, token and expert.</summary>
+    public void RefuseNaN(RouterCall call)
+    {
+        var values = Scores.Values;
+        for (var i = 0; i < values.Length; i++)
+            if (double.IsNaN(values[i]) && call.IsReal(i / call.Experts))
+                throw new RoutingException($"{call.Where}: router score of token {i / call.Experts} for expert {i % call.Experts} is NaN; look for overflow in the layers below or lower the learning rate");
+    }
+}

@@ -1,0 +1,83 @@
+namespace SparseExperts.Routing;
+
+/// <summary>
+/// Balanced choice by Sinkhorn's iterations: rows and columns of K = eˡ are scaled in turn until each expert gets T/E of the mass, then each
+/// token takes its k best of the plan (Megatron moe_utils.py, sinkhorn; S-BASE, Clark et al. 2022, appendix B). Evaluation is plain top-k.
+/// </summary>
+public static class Sinkhorn
+{
+    const double Tolerance = 1e-4, Guard = 1e-8;
+    const int Limit = 100_000;
+
+    public static Choices Select(RouterCall call, RouterNumbers numbers)
+    {
+        if (!call.Training) return TopK.Select(call, numbers);
+        var plan = Plan(call, numbers.Logits.Values, out _);
+        // The iterations run in float32 there: the plan is known to about a hundred roundings.
+        var errors = Array.ConvertAll(plan, p => 128 * Rounding.HalfUnit(NumberFormat.Float32, p));
+        return TopK.Select(call with { Dialect = call.Dialect with { SelectBy = SelectBy.Scores, Groups = 1 } }, numbers with { Scores = new(plan, errors), CorrectionBias = [] });
+    }
+
+    /// <summary>d₁·K·d₀ [T, E]: rows sum to 1/T, columns to about 1/E.</summary>
+    public static double[] Plan(RouterCall call, double[] logits, out int iterations)
+    {
+        int tokens = call.Tokens, experts = call.Experts;
+        var cost = Array.ConvertAll(logits, Math.Exp);
+        for (var i = 0; i < cost.Length; i++)
+            if (!(cost[i] <= float.MaxValue))
+                throw new RoutingException($"{call.Where}: e^l of token {i / experts} for expert {i % experts} overflows float32 (logit {logits[i]:G6}), and Sinkhorn's iterations take no maximum off; keep logits below 88");
+        double[] rows = new double[tokens], columns = [.. Enumerable.Repeat(1.0, experts)];
+        for (iterations = 1; iterations <= Limit; iterations++)
+        {
+            for (var t = 0; t < tokens; t++)
+            {
+                double sum = 0;
+                for (var e = 0; e < experts; e++) sum += columns[e] * cost[t * experts + e];
+                rows[t] = 1.0 / tokens / (sum + Guard);
+            }
+            double change = 0;
+            for (var e = 0; e < experts; e++)
+            {
+                double sum = 0;
+                for (var t = 0; t < tokens; t++) sum += rows[t] * cost[t * experts + e];
+                var scaled = 1.0 / experts / (sum + Guard);
+                change += Math.Abs(scaled - columns[e]);
+                columns[e] = scaled;
+            }
+            if (change / experts <= Tolerance) break;
+        }
+        if (iterations > Limit) throw new RoutingException($"{call.Where}: Sinkhorn's iterations do not settle within {Limit} rounds; look for an expert whose logits are all tiny");
+        for (var i = 0; i < cost.Length; i++) cost[i] *= columns[i % experts] * rows[i / experts];
+        return cost;
+    }
+}
+
+/// <summary>
+/// Soft assignment of tokens to experts by entropic transport on token-softmax scores, 50 rounds at ε = 0.1, then each expert's best tokens
+/// (Lingvo gshard_layers.py; the solver is Cuturi's, the library's own was not extracted).
+/// </summary>
+static class OptimalTransport
+{
+    const double Epsilon = 0.1;
+    const int Rounds = 50;
+
+    public static Choices Select(RouterCall call, RouterNumbers numbers, int capacity)
+    {
+        int size = call.Size, experts = call.Experts;
+        var soft = new double[numbers.Scores.Values.Length];
+        for (var g = 0; g < call.Groups; g++)
+        {
+            double[] row = [.. Enumerable.Repeat(1.0, size)], column = [.. Enumerable.Repeat(1.0, experts)];
+            var scores = numbers.Scores.Values.AsSpan(g * size * experts, size * experts).ToArray();
+            var largest = scores.Length == 0 ? 0 : scores.Max();
+            var kernel = Array.ConvertAll(scores, s => Math.Exp((s - largest) / Epsilon));
+            for (var round = 0; round < Rounds; round++)
+            {
+                for (var t = 0; t < size; t++) row[t] = 1.0 / size / Enumerable.Range(0, experts).Sum(e => column[e] * kernel[t * experts + e]);
+                for (var e = 0; e < experts; e++) column[e] = 1.0 / experts / Enumerable.Range(0, size).Sum(t => row[t] * kernel[t * experts + e]);
+            }
+            for (var i = 0; i < kernel.Length; i++) soft[g * size * experts + i] = kernel[i] * row[i / experts] * column[i % experts] * scores[i];
+        }
+        return ExpertChoice.Select(call, numbers with { Scores = new(soft) }, capacity);
+    }
+}

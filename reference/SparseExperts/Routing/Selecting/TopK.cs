@@ -1,0 +1,107 @@
+namespace SparseExperts.Routing;
+
+/// <summary>Each token takes its k best experts, one after the other (Shazeer et al. 2017, eq. 5; GShard, algorithm 1).</summary>
+public static class TopK
+{
+    public static Choices Select(RouterCall call, RouterNumbers numbers)
+    {
+        var d = call.Dialect;
+        int tokens = call.Tokens, experts = call.Experts, k = d.K;
+        var rankings = Rankings(call, numbers);
+        var candidate = new int[tokens * k];
+        var isOut = new bool[experts];
+        var row = new double[experts];
+        for (var t = 0; t < tokens; t++)
+        {
+            Array.Clear(isOut);
+            // A token of importance between 0 and 1 makes no first choice, so that its best expert is left for the second.
+            var skipsFirst = d.Padding == PaddingRule.Skipped && call.Importance.Length > 0 && call.Importance[t] is > 0 and < 1;
+            for (var j = 0; j < k; j++)
+            {
+                rankings[Math.Min(j, rankings.Count - 1)].Row(t).CopyTo(row);
+                if (d.Taken == Taken.Zeroed && rankings.Count == 1)
+                    for (var i = skipsFirst ? 1 : 0; i < j; i++) row[candidate[t * k + i]] = 0;
+                var best = Ranking.Best(row, isOut, d.Ties);
+                candidate[t * k + j] = best;
+                if (best >= 0 && (d.Taken == Taken.Removed || rankings.Count > 1) && !(skipsFirst && j == 0)) isOut[best] = true;
+            }
+        }
+        return new() { K = k, Candidate = candidate, Expert = Requests(call, numbers, candidate), Rankings = rankings };
+    }
+
+    /// <summary>What the first and the later choices are ranked by: the same numbers, or for a sampled or logit-ranked second others.</summary>
+    static List<Ranking> Rankings(RouterCall call, RouterNumbers numbers)
+    {
+        var d = call.Dialect;
+        var first = First(call, numbers);
+        if (d.K < 2) return [first];
+        if (d.PolicyFor(call.Training) == Policy.Sample) return [first, Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts)];
+        return d.LaterBy != d.SelectBy ? [first, Ranking.Of(d.LaterBy == SelectBy.Logits ? numbers.Logits : numbers.Scores, call.Experts)] : [first];
+    }
+
+    /// <summary>Scores or logits; with sampling noise, bias and group mask where the dialect has them.</summary>
+    internal static Ranking First(RouterCall call, RouterNumbers numbers)
+    {
+        var d = call.Dialect;
+        if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0)
+            return Disturbed(numbers.Logits, i => -Math.Log(-Math.Log(Math.Max(1e-9, call.Draws.Sample![i]))), d.Temperature, call.Experts);
+        if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts);
+        var ranked = d.SelectBy == SelectBy.Logits ? numbers.Noisy : numbers.Scores;
+        if (d.Padding == PaddingRule.ScoresZeroed) ranked = WithoutPadding(call, ranked);
+        if (numbers.CorrectionBias.Length > 0) ranked = Biased(ranked, numbers.CorrectionBias);
+        return d.Groups > d.GroupsKept ? GroupLimit.Apply(call, Ranking.Of(ranked, call.Experts)) : Ranking.Of(ranked, call.Experts);
+    }
+
+    /// <summary>s + b, added in float32 as every library does.</summary>
+    static Numbers Biased(Numbers scores, double[] bias)
+    {
+        double[] values = new double[scores.Values.Length], errors = new double[values.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            values[i] = (float)(scores.Values[i] + bias[i % bias.Length]);
+            errors[i] = scores.Errors[i] == 0 ? 0 : scores.Errors[i] + Rounding.HalfUnit(NumberFormat.Float32, values[i]);
+        }
+        return new(values, errors);
+    }
+
+    static Numbers WithoutPadding(RouterCall call, Numbers scores)
+    {
+        var values = (double[])scores.Values.Clone();
+        for (var i = 0; i < values.Length; i++)
+            if (!call.IsReal(i / call.Experts)) values[i] = 0;
+        return new(values, scores.Errors);
+    }
+
+    /// <summary>l + scale·noise. The noise passes through two logarithms in float32, hence its error.</summary>
+    internal static Ranking Disturbed(Numbers logits, Func<int, double> noise, double scale, int experts)
+    {
+        double[] values = new double[logits.Values.Length], errors = new double[values.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            var drawn = scale * noise(i);
+            values[i] = logits.Values[i] + drawn;
+            errors[i] = logits.Errors[i] + 8 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(drawn) + scale + Math.Abs(logits.Values[i]));
+        }
+        return new(values, errors, experts);
+    }
+
+    /// <summary>Which candidates become requests: padding and the policy take some away.</summary>
+    static int[] Requests(RouterCall call, RouterNumbers numbers, int[] candidate)
+    {
+        var d = call.Dialect;
+        var expert = (int[])candidate.Clone();
+        var policy = d.PolicyFor(call.Training);
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            var weight = call.Importance.Length == 0 ? 1 : call.Importance[t];
+            for (var j = 0; j < d.K; j++)
+            {
+                var i = t * d.K + j;
+                if (d.Padding == PaddingRule.Skipped && !(weight == 1 || weight > 0 && j > 0)) expert[i] = -1;
+                if (d.CapacityFormula == CapacityFormula.UnlessZero && d.Capacity == 0) expert[i] = -1;
+                if (j > 0 && !PolicyTest.Uses(call, numbers, candidate, t, j, policy)) expert[i] = -1;
+            }
+        }
+        return expert;
+    }
+}
