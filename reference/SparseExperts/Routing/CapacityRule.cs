@@ -13,7 +13,7 @@ public static class CapacityRule
         var d = call.Dialect;
         int size = call.Size, experts = call.Experts;
         var factor = d.FactorFor(call.Training);
-        if (d.CapacityFormula == CapacityFormula.None) return RoutingPlan.Unlimited;
+        if (d.CapacityFormula == CapacityFormula.None || d.Selection == Selection.Batchwise && !call.Training) return RoutingPlan.Unlimited;
         var largest = 0;
         foreach (var load in loads) largest = Math.Max(largest, load);
         if (!call.Training && d.CapacityFraction is > 0 and var fraction) return (int)Math.Ceiling(fraction * size);

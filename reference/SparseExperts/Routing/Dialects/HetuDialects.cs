@@ -40,7 +40,7 @@ static class HetuDialects
             Source = "hetu SAMGate.py",
             Parameters = [.. TopK.Parameters, "groups"],
             Selection = Selection.BestPartThenTopK,
-            Groups = 4,
+            Groups = 2,
             DroppedOutput = DroppedOutput.Zero,
             AlignmentCoefficient = 0.01,
         },

@@ -113,7 +113,7 @@ static class MeshDialects
             Evidence = Evidence.Read,
             Parameters = [.. Later, "groups"],
             Selection = Selection.TwoLevelCapacity,
-            Groups = 4,
+            Groups = 2,
             GroupsKept = 2,
         },
     ];

@@ -31,7 +31,7 @@ static class ShazeerDialects
         Parameters = [.. Settable, "groups", "groups_kept"],
         Router = RouterForm.TwoLevel,
         Selection = Selection.TwoLevel,
-        Groups = 4,
+        Groups = 2,
         GroupsKept = 2,
     };
 

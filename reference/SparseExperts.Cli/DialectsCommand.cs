@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Cli;
+
+/// <summary><c>moe dialects</c>: what everybody's sparse layer really computes, side by side or one with its citations.</summary>
+static class DialectsCommand
+{
+    static readonly Argument<string?> NameArgument = new("name") { Description = "A dialect, a part of names (mesh), or a JSON file. Without it: the comparison table.", Arity = ArgumentArity.ZeroOrOne };
+    static readonly Option<bool> JsonOption = new("--json") { Description = "A JSON list of objects, each with name and its axes." };
+    static readonly Option<bool> MarkdownOption = new("--markdown") { Description = "The table as Markdown." };
+
+    static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static Command Create()
+    {
+        var command = new Command("dialects", "What every framework's sparse layer really computes.") { NameArgument, JsonOption, MarkdownOption };
+        command.SetAction(parsed =>
+        {
+            var name = parsed.GetValue(NameArgument);
+            var dialects = Chosen(name);
+            if (parsed.GetValue(JsonOption)) Console.WriteLine(new JsonArray([.. dialects.Select(d => (JsonNode)DialectFile.ToJson(d))]).ToJsonString(Readable));
+            else if (dialects.Count == 1 && name is not null && !parsed.GetValue(MarkdownOption)) One(dialects[0]);
+            else Table(dialects, parsed.GetValue(MarkdownOption));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    static IReadOnlyList<Dialect> Chosen(string? name)
+    {
+        if (name is null) return BuiltIn.All;
+        if (BuiltIn.Find(name) is null && !name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some) return some;
+        return [DialectFile.Resolve(name)];
+    }
+
+    static void Table(IReadOnlyList<Dialect> dialects, bool markdown)
+    {
+        string[][] rows = [[.. DialectText.Columns], .. dialects.Select(d => DialectText.Row(d).ToArray())];
+        int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(c => rows.Max(r => r[c].Length))];
+        string Line(string[] row) => markdown ? $"| {string.Join(" | ", row)} |" : string.Join("  ", row.Select((cell, c) => cell.PadRight(widths[c]))).TrimEnd();
+        if (!markdown)
+            Console.WriteLine("""
+                S tokens a group, E experts, k choices, cf capacity factor (training/evaluation), p softmax, s score, l logit, f share of tokens, P mean score.
+                known: recorded = held to recorded calls of the library; read = from its source, not run; paper = from the paper's formula.
+
+                """);
+        Console.WriteLine(Line(rows[0]));
+        Console.WriteLine(markdown ? $"|{string.Concat(rows[0].Select(_ => "---|"))}" : string.Join("  ", widths.Select(w => new string('─', w))));
+        var family = "";
+        foreach (var row in rows.Skip(1))
+        {
+            var next = row[0].Split('.')[0];
+            if (!markdown && family.Length > 0 && next != family) Console.WriteLine();
+            family = next;
+            Console.WriteLine(Line(row));
+        }
+        if (!markdown) Console.WriteLine($"\n{dialects.Count} dialects; moe dialects NAME shows one with its citations.");
+    }
+
+    static void One(Dialect dialect)
+    {
+        Console.WriteLine($"{dialect.Name}: {dialect.Summary}");
+        Console.WriteLine($"source: {dialect.Source} ({Meaning(dialect.Evidence)})");
+        Console.WriteLine($"parameters: {string.Join(", ", dialect.Parameters)}\n");
+        foreach (var axis in DialectAxis.All.Where(a => !a.IsDefault(dialect) || Always.Contains(a.Name)))
+        {
+            if (axis.Format(dialect) is not { } value) continue;
+            var named = axis.Values.FirstOrDefault(v => v.Name == value);
+            var (text, source) = named.Name is null ? (axis.Text, axis.Source) : ($"{axis.Text}: {named.Text}", named.Source.Length > 0 ? named.Source : axis.Source);
+            Console.WriteLine($"  {axis.Name + " = " + value,-44} {text}{(source.Length > 0 ? $"  [{source}]" : "")}");
+        }
+        if (dialect.Causality == Causality.LooksAhead) Console.WriteLine("\nlater tokens of a group can change what earlier ones get: not for causal models");
+        if (!DialectText.HasWorkedExample(dialect) || dialect.K > 4) return;
+        Console.WriteLine("\nworked example, training, expert:slot for every choice (× dropped, – none made), at most two slots an expert where there is a capacity; logits");
+        for (var t = 0; t < DialectText.ExampleLogits.Length / 4; t++) Console.WriteLine($"  token {t}: {string.Join("  ", DialectText.ExampleLogits[(t * 4)..(t * 4 + 4)].Select(l => l.ToString("0.0", System.Globalization.CultureInfo.InvariantCulture).PadLeft(4)))}");
+        Console.Write(DialectText.WorkedExample(dialect).Describe());
+    }
+
+    static readonly string[] Always = ["router", "score", "selection", "k", "ties", "padding", "capacity_formula", "gate", "normalize", "balance", "z_loss", "layer_reduction"];
+
+    static string Meaning(Evidence evidence) => typeof(Evidence).GetField(evidence.ToString())!.GetCustomAttributes(false).OfType<MeansAttribute>().First().Text;
+}
