@@ -36,7 +36,7 @@ sealed class SparseBlock
         Parameter Linear(string part, int outputs) => weight($"{name}.{part}", 1, width, outputs, 0.1);
         Parameter Values(string part, int rows, int columns, Func<string, int, float[]> values) => make($"{name}.{part}", rows, columns, values($"{name}.{part}", rows * columns));
         float[] Zeros(string _, int n) => new float[n];
-        var isLinear = d.Router is RouterForm.Linear or RouterForm.LinearWithEmbedding && d.Selection != Selection.BinaryCode;
+        var isLinear = d.Router is RouterForm.Linear or RouterForm.LinearWithEmbedding && d.Selection is not (Selection.BinaryCode or Selection.TwoLevelCapacity);
         _router = new()
         {
             Weight = d.Router == RouterForm.LinearPerTask ? Linear("router", config.Tasks * experts) : isLinear ? Linear("router", experts) : null,

@@ -17,9 +17,9 @@ public static class CapacityRule
         var largest = 0;
         foreach (var load in loads) largest = Math.Max(largest, load);
         if (!call.Training && d.CapacityFraction is > 0 and var fraction) return (int)Math.Ceiling(fraction * size);
-        if (d.CapacityFormula is CapacityFormula.ShareTimesFactor && factor < 0) return RoutingPlan.Unlimited;
         if (d.CapacityFormula == CapacityFormula.UnlessZero) return d.Capacity == 0 ? 0 : RoutingPlan.Unlimited;
         if (d.Capacity is { } given) return given;
+        if (d.CapacityFormula is CapacityFormula.ShareTimesFactor && factor < 0) return RoutingPlan.Unlimited;
 
         if (d.DropPolicy == DropPolicy.None) return largest;
         var whole = Math.Ceiling((double)size / experts);

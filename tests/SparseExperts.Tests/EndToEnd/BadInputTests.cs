@@ -36,6 +36,12 @@ public sealed class BadInputTests
         { "evaluate nowhere", "nowhere: no such folder" },
         { "generate nowhere --bytes 0", "--bytes 0: between 1 and" },
         { "report nowhere", "nowhere: no such folder" },
+        { "train --dialect mesh.swich", "dialect 'mesh.swich': unknown; near it are mesh.switch" },
+        { "train --dialect nowhere.json", "nowhere.json: cannot be read" },
+        { "train --dialect hf.mixtral --capacity-factor 2", "--capacity-factor: hf.mixtral has none" },
+        { "train --dialect hetu.sam --experts 5", "hetu.sam: groups 2: choose a divisor of the 5 experts" },
+        { "train --dialect mesh.switch --dense", "--dense and --dialect: give one of them" },
+        { "dialects nonsense", "dialect 'nonsense': unknown; near it are" },
         { "frobnicate", "frobnicate" },
     };
 

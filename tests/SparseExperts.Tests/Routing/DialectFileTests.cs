@@ -1,0 +1,146 @@
+using System.Text.Json.Nodes;
+using SparseExperts.Routing;
+using Xunit;
+
+namespace SparseExperts.Tests.Routing;
+
+/// <summary>Dialects as data: out, in again, and what is refused with which line.</summary>
+public sealed class DialectFileTests
+{
+    public static TheoryData<string> Names() => [.. BuiltIn.All.Select(d => d.Name)];
+
+    [Theory, MemberData(nameof(Names))]
+    public void A_dialect_comes_back_from_its_file_as_it_was(string name)
+    {
+        var json = DialectFile.ToJson(BuiltIn.Named(name)).ToJsonString();
+        Assert.Equal(json, DialectFile.ToJson(DialectFile.Parse(json, "file")).ToJsonString());
+    }
+
+    [Theory, MemberData(nameof(Names))]
+    public void Every_dialect_says_where_it_comes_from_and_breaks_no_rule(string name)
+    {
+        var dialect = BuiltIn.Named(name);
+        Assert.All((string[])[dialect.Summary, dialect.Source], text => Assert.False(string.IsNullOrWhiteSpace(text)));
+        Assert.All(dialect.Parameters, p => Assert.True(p == "noise_policy" || DialectAxis.Find(p) is not null, p));
+        DialectRules.Check(dialect, 8);
+        DialectRules.CheckTrainable(dialect);
+        Assert.Equal(DialectText.Columns.Count, DialectText.Row(dialect).Count);
+        Assert.All(DialectText.Row(dialect), cell => Assert.NotEmpty(cell));
+    }
+
+    [Theory, MemberData(nameof(Names))]
+    public void Every_dialect_has_a_worked_example(string name)
+    {
+        var dialect = BuiltIn.Named(name);
+        if (!DialectText.HasWorkedExample(dialect)) Assert.Contains(dialect.Selection, (Selection[])[Selection.SlotMixture, Selection.TwoLevel, Selection.TwoLevelCapacity]);
+        else Assert.Equal(9, DialectText.WorkedExample(dialect).Describe().TrimEnd().Split('\n').Length);
+    }
+
+    [Fact]
+    public void Every_axis_and_every_value_says_what_it_means()
+    {
+        Assert.All(DialectAxis.All, axis => Assert.NotEmpty(axis.Text));
+        Assert.All(DialectAxis.All.SelectMany(axis => axis.Values.Select(value => (axis.Name, value))), v => Assert.False(v.value.Text.Length == 0 && v.Name is not ("router_dtype" or "logits_dtype" or "score_dtype"), $"{v.Name} {v.value.Name}"));
+        Assert.Equal(BuiltIn.All.Count, BuiltIn.All.Select(d => d.Name).Distinct().Count());
+    }
+
+    [Fact]
+    public void A_file_of_a_user_is_as_good_as_a_built_in_one()
+    {
+        var mine = DialectFile.Parse("""{ "like": "mesh.switch", "name": "mine", "capacity_rounding": "ceil", "padding": "routed" }""", "mine.json");
+        Assert.Equal(BuiltIn.Named("mesh.switch") with { Name = "mine", CapacityRounding = CapacityRounding.Ceiling, Padding = PaddingRule.Routed }, mine);
+        var own = DialectFile.Parse("""{ "name": "own", "k": 2, "score": "sigmoid", "normalize": "sum", "group_score": "top2_sum" }""", "own.json");
+        Assert.Equal((2, Score.Sigmoid, Normalize.Sum, 2), (own.K, own.Score, own.Normalize, own.GroupScore.Count));
+    }
+
+    [Theory]
+    [InlineData("{", "not JSON")]
+    [InlineData("[]", "a dialect is a JSON object")]
+    [InlineData("""{ "k": 2 }""", "no name")]
+    [InlineData("""{ "like": "mesh.swich" }""", "dialect 'mesh.swich': unknown; near it are mesh.switch")]
+    [InlineData("""{ "like": "mesh.switch", "capacity_facter": 2 }""", "no axis 'capacity_facter'; near it are capacity_factor")]
+    [InlineData("""{ "like": "mesh.switch", "score": "sofmax" }""", "score cannot be \"sofmax\"; choose one of softmax, softmax_post")]
+    [InlineData("""{ "like": "mesh.switch", "k": 1.5 }""", "k cannot be 1.5; give a whole number")]
+    [InlineData("""{ "like": "mesh.switch", "k": 0 }""", "k 0: choose at least 1")]
+    [InlineData("""{ "like": "hf.granitemoe", "k": 1 }""", "score softmax_post: choose softmax for k = 1")]
+    [InlineData("""{ "like": "hf.mixtral", "k": 1 }""", "normalize sum: choose none for k = 1")]
+    [InlineData("""{ "like": "hf.deepseek_v3", "groups": 2, "groups_kept": 3 }""", "groups_kept 3: choose between 1 and groups = 2")]
+    [InlineData("""{ "like": "mesh.switch", "batch_prioritized": true, "drop_policy": "score" }""", "batch_prioritized True: choose false with this drop_policy")]
+    [InlineData("""{ "like": "mesh.switch", "parameters": ["kk"] }""", "parameters name 'kk', which is no axis")]
+    [InlineData("""{ "like": "mesh.switch", "jitter": 1 }""", "jitter 1: choose within [0, 1)")]
+    public void A_file_that_cannot_be_is_refused_with_axis_value_and_remedy(string text, string expected)
+    {
+        var refusal = Assert.Throws<DialectException>(() => DialectFile.Parse(text, "mine.json"));
+        Assert.Contains(expected, refusal.Message);
+        Assert.DoesNotContain('\n', refusal.Message);
+    }
+
+    [Fact]
+    public void Parameters_that_a_library_does_not_have_are_refused()
+    {
+        var refusal = Assert.Throws<DialectException>(() => DialectFile.With(BuiltIn.Named("hf.mixtral"), new JsonObject { ["capacity_factor"] = 1 }, "case"));
+        Assert.Contains("hf.mixtral has no parameter 'capacity_factor'; it has k", refusal.Message);
+    }
+
+    [Theory]
+    [InlineData("hf.mixtral", 1, "k 2: choose at most the 1 experts")]
+    [InlineData("hetu.sam", 5, "groups 2: choose a divisor of the 5 experts")]
+    [InlineData("hetu.k_top_1", 3, "k 2: choose a divisor of the 3 experts")]
+    [InlineData("t2t.hierarchical", 2, "k 2: choose at most the 1 experts of a group")]
+    public void A_number_of_experts_that_contradicts_the_dialect_is_refused(string name, int experts, string expected) =>
+        Assert.Contains(expected, Assert.Throws<DialectException>(() => DialectRules.Check(BuiltIn.Named(name), experts)).Message);
+
+    [Fact]
+    public void What_a_router_lacks_is_named()
+    {
+        string Refusal(string name, Func<RouterCall, RouterCall> change)
+        {
+            var call = new RouterCall { Dialect = BuiltIn.Named(name), Groups = 1, Size = 4, Experts = 2, Training = true, Where = "layer 3" };
+            return Assert.Throws<RoutingException>(() => RouterFromScores.Plan(change(call), new float[8])).Message;
+        }
+        Assert.Contains("layer 3: roller.hash routes by a table; give router.table", Refusal("roller.hash", c => c));
+        Assert.Contains("layer 3: roller.hash routes by token id; give one id a token (0 for 4)", Refusal("roller.hash", c => c with { Table = [0, 1] }));
+        Assert.Contains("token 0 has id 7, the table has 2 rows", Refusal("roller.hash", c => c with { Table = [0, 1], TokenIds = [7, 0, 0, 0] }));
+        Assert.Contains("demix.domain routes by task; give one task id a token", Refusal("demix.domain", c => c));
+        Assert.Contains("thor.random draws its experts; give draws.sample", Refusal("thor.random", c => c));
+        Assert.Contains("lets each expert take 5 of 4 tokens", Refusal("zhou.expert_choice", c => c with { Dialect = c.Dialect with { Capacity = 5 } }));
+        Assert.Contains("3 tokens among 2 experts: the auction never ends", Assert.Throws<RoutingException>(() =>
+            RouterFromScores.Plan(new() { Dialect = BuiltIn.Named("fairseq.base"), Groups = 1, Size = 3, Experts = 2, Training = true }, new float[6])).Message);
+    }
+
+    [Fact]
+    public void NaN_logits_name_layer_and_token()
+    {
+        float[] scores = [1, 0, 0, float.NaN, 1, 0];
+        foreach (var dialect in BuiltIn.All.Where(d => d is { Selection: Selection.TopK, K: 1, Router: RouterForm.Linear }))
+        {
+            var call = new RouterCall { Dialect = dialect, Groups = 1, Size = 3, Experts = 2, Training = false, Where = "blocks.1" };
+            var refusal = Assert.Throws<RoutingException>(() => RouterFromScores.Plan(call, scores));
+            Assert.Contains("blocks.1: router score of token 1 for expert 1 is NaN", refusal.Message);
+        }
+    }
+
+    [Fact]
+    public void Sinkhorn_refuses_what_would_overflow_instead_of_looping()
+    {
+        var call = new RouterCall { Dialect = BuiltIn.Named("megatron.sinkhorn"), Groups = 1, Size = 2, Experts = 2, Training = true };
+        Assert.Contains("overflows float32 (logit 100)", Assert.Throws<RoutingException>(() => RouterFromScores.Plan(call, [100, 1, 2, 3])).Message);
+    }
+
+    public static TheoryData<int> ExpertCounts() => [2, 3, 33, 255, 256, 257, 512];
+
+    /// <summary>Each token's best expert is found wherever it stands, and the last of equals never is.</summary>
+    [Theory, MemberData(nameof(ExpertCounts))]
+    public void The_best_of_many_experts_is_found(int experts)
+    {
+        var scores = new float[experts * experts];
+        for (var t = 0; t < experts; t++) scores[t * experts + t] = -1f;
+        for (var i = 0; i < scores.Length; i++)
+            if (i / experts != i % experts) scores[i] = -5f;
+        var call = new RouterCall { Dialect = BuiltIn.Named("mesh.switch"), Groups = 1, Size = experts, Experts = experts, Training = true };
+        Assert.Equal(Enumerable.Range(0, experts), RouterFromScores.Plan(call, scores).Expert);
+        var equal = RouterFromScores.Plan(call, new float[experts * experts]);
+        Assert.All(equal.Expert, e => Assert.Equal(0, e));
+        Assert.Equal(Math.Min(experts, Math.Max(4, (int)(experts * 1.25 / experts))), equal.Kept);
+    }
+}

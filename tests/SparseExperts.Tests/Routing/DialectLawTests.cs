@@ -1,0 +1,90 @@
+using SparseExperts.Conformance;
+using SparseExperts.Routing;
+using Xunit;
+
+namespace SparseExperts.Tests.Routing;
+
+/// <summary>Every dialect keeps every law that its axes promise, and engines broken in one way each are named by the law that catches them.</summary>
+public sealed class DialectLawTests
+{
+    public static TheoryData<string, string> Promises()
+    {
+        var data = new TheoryData<string, string>();
+        foreach (var dialect in BuiltIn.All)
+            foreach (var law in DialectLaws.All.Where(l => l.IsPromised(dialect))) data.Add(dialect.Name, law.Name);
+        return data;
+    }
+
+    [Theory, MemberData(nameof(Promises))]
+    public void The_dialect_keeps_the_law(string dialect, string law) => DialectLaws.All.Single(l => l.Name == law).Hold(BuiltIn.Named(dialect), DialectLaws.Engine);
+
+    [Fact]
+    public void Every_law_is_promised_by_somebody() => Assert.All(DialectLaws.All, law => Assert.True(BuiltIn.All.Any(law.IsPromised), law.Name));
+
+    [Fact]
+    public void Every_dialect_with_a_plan_keeps_at_least_three_laws() =>
+        Assert.All(BuiltIn.All.Where(DialectLaws.HasPlan), d => Assert.True(DialectLaws.All.Count(l => l.IsPromised(d)) >= 3, d.Name));
+
+    [Fact]
+    public void One_slot_too_many_is_named() => Caught(DialectLaws.CapacityHolds, "deepspeed.top2", (d, call, asked) =>
+    {
+        var plan = RouterFromScores.Plan(call with { Dialect = call.Dialect with { Capacity = call.Dialect.Capacity + 1 } }, asked.Scores);
+        return new(plan.Experts, plan.Groups, plan.Choices, plan.Capacity - 1, plan.Expert, plan.Slot);
+    });
+
+    [Fact]
+    public void A_count_that_forgets_earlier_choices_is_named() => Caught(DialectLaws.SlotsAreDistinct, "fairseq.top2", (d, call, asked) =>
+        RouterFromScores.Plan(call with { Dialect = call.Dialect with { DroppedOutput = DroppedOutput.CollidingSlot } }, asked.Scores));
+
+    [Fact]
+    public void Ranking_drops_by_logits_against_zero_is_named() => Caught(DialectLaws.NobodyIsDroppedForNothing, "deepspeed.topk", (d, call, asked) =>
+        RouterFromScores.Plan(call with { Dialect = call.Dialect with { DropPolicy = DropPolicy.Logit } }, [.. asked.Scores.Select(s => s - 2)], asked.Scores));
+
+    [Fact]
+    public void Token_major_order_where_choices_come_first_is_named() => Caught(DialectLaws.DropsFollowTheOrder, "flax.tokens_choose_masked", (d, call, asked) =>
+        RouterFromScores.Plan(call with { Dialect = call.Dialect with { Order = RequestOrder.TokenMajor, K = 2 } }, asked.Scores), d => d with { K = 2 });
+
+    [Fact]
+    public void Dropping_by_position_where_scores_decide_is_named() => Caught(DialectLaws.DropsFollowTheScore, "megatron.topk", (d, call, asked) =>
+        RouterFromScores.Plan(call with { Dialect = call.Dialect with { DropPolicy = DropPolicy.Position } }, asked.Scores));
+
+    [Fact]
+    public void Experts_that_take_the_first_tokens_are_named() => Caught(DialectLaws.BestTokensAreTaken, "zhou.expert_choice", (d, call, asked) =>
+        RouterFromScores.Plan(call, [.. asked.Scores.Select(_ => 1f)]));
+
+    [Fact]
+    public void One_group_out_of_two_is_named() => Caught(DialectLaws.GroupsAreApart, "mesh.top_n", (d, call, asked) =>
+    {
+        var plan = RouterFromScores.Plan(call with { Groups = 1, Size = call.Tokens }, asked.Scores);
+        return new(plan.Experts, call.Groups, plan.Choices, plan.Capacity, plan.Expert, plan.Slot);
+    });
+
+    [Fact]
+    public void Padding_that_is_routed_is_named() => Caught(DialectLaws.PaddingTakesNothing, "lingvo.top2", (d, call, asked) => RouterFromScores.Plan(call with { Importance = [] }, asked.Scores));
+
+    [Fact]
+    public void An_expert_that_is_preferred_by_its_number_is_named() => Caught(DialectLaws.ExpertsHaveNoNames, "hf.mixtral", (d, call, asked) =>
+        RouterFromScores.Plan(call, [.. asked.Scores.Select((s, i) => s + 0.1f * (i % asked.Experts))]));
+
+    [Fact]
+    public void The_same_expert_twice_is_named() => Caught(DialectLaws.IdsAreExperts, "hf.mixtral", (d, call, asked) =>
+    {
+        var plan = RouterFromScores.Plan(call, asked.Scores);
+        int[] expert = [.. plan.Expert.Select((e, i) => plan.Expert[i / 2 * 2])], slot = [.. plan.Expert.Select(_ => RoutingPlan.Dropped)];
+        return new(plan.Experts, plan.Groups, plan.Choices, plan.Capacity, expert, slot);
+    });
+
+    static int _calls;
+
+    [Fact]
+    public void A_plan_that_changes_from_call_to_call_is_named() => Caught(DialectLaws.PlanIsAFunction, "deepspeed.top1", (d, call, asked) =>
+        RouterFromScores.Plan(call with { Draws = RouterDraws.From(call, new((ulong)Interlocked.Increment(ref _calls), 7), 1) }, asked.Scores));
+
+    static void Caught(DialectLaw law, string dialect, DialectRouter broken, Func<Dialect, Dialect>? change = null)
+    {
+        var subject = change is null ? BuiltIn.Named(dialect) : change(BuiltIn.Named(dialect));
+        law.Hold(subject, DialectLaws.Engine);
+        var failure = Assert.ThrowsAny<Exception>(() => law.Hold(subject, broken));
+        Assert.Contains(law.Name, failure.ToString());
+    }
+}
