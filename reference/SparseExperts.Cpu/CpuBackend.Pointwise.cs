@@ -167,14 +167,33 @@ public sealed unsafe partial class CpuBackend
         public RandomStream Stream;
         public bool Accumulate;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int row)
         {
             float* x = X + row * StrideX, y = Y + row * StrideY;
             var keep = (float)(1 / (1 - Rate));
-            for (var j = 0; j < Columns; j++)
+            var least = (uint)Math.Ceiling(Rate * 16777216);                 // uniform ≥ rate: the word's upper 24 bits are at least that
+            var words = stackalloc uint[PhiloxVector.Words];
+            var word = (ulong)((long)row * Columns);
+            for (var j = 0; j < Columns;)
             {
-                var value = Philox.Uniform(Philox.Word(Stream, (ulong)((long)row * Columns + j))) >= Rate ? x[j] * keep : 0f;
-                y[j] = Accumulate ? y[j] + value : value;
+                var inside = (int)(word % PhiloxVector.Words);
+                PhiloxVector.Fill(Stream, (word - (ulong)inside) / 4, words);
+                var count = Math.Min(PhiloxVector.Words - inside, Columns - j);
+                var i = 0;
+                for (; i + 16 <= count; i += 16)
+                {
+                    var kept = Vector512.GreaterThanOrEqual(Vector512.ShiftRightLogical(Vector512.Load(words + inside + i), 8), Vector512.Create(least)).AsSingle();
+                    var value = VectorMath.Pick(kept, Vector512.Load(x + j + i) * VectorMath.Set(keep), Vector512<float>.Zero);
+                    (Accumulate ? Vector512.Load(y + j + i) + value : value).Store(y + j + i);
+                }
+                for (; i < count; i++)
+                {
+                    var value = words[inside + i] >> 8 >= least ? x[j + i] * keep : 0f;
+                    y[j + i] = Accumulate ? y[j + i] + value : value;
+                }
+                j += count;
+                word += (ulong)count;
             }
         }
     }

@@ -63,7 +63,7 @@ public static class SparseLayer
         var scores = RouterScores.Compute(tape, call, noisy);
         var numbers = Read(tape, call, logits, noisy, scores, router);
         Choices choices = Selector.Select(call, numbers, () => CapacityRule.Capacity(call, default));
-        var capacity = CapacityRule.Capacity(call, choices.Loads(call.Groups, call.Experts));
+        var capacity = CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers));
         var gates = Gates.BeforeDrop(tape, call, noisy, scores, choices, router.CorrectionBias);
         var plan2 = Slots.Assign(call, choices, capacity, numbers, Priority(tape, call, gates));
         gates = Gates.AfterDrop(tape, call, gates, plan2);

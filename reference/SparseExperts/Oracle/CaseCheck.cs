@@ -105,7 +105,7 @@ public sealed class CaseCheck
         // Selection, capacity, slots: integers.
         var expected = Selector.Select(_call, numbers, () => ClaimedCapacity() ?? CapacityRule.Capacity(_call, default));
         var choices = ClaimedChoices(expected);
-        var loads = choices.Loads(_call.Groups, _call.Experts);
+        var loads = CapacityRule.Loads(_call, choices, numbers);
         if (_case.Find("claim.capacity") is { } capacityClaim)
             Whole("capacity", [(int)capacityClaim.Values[0]], [CapacityRule.Reported(_call, loads)]);
         if (_case.Find("claim.expert") is { } expertClaim)

@@ -13,7 +13,7 @@ static class SlotCheck
         var difference = new Difference(first, claimed[first], expected.Slot.ElementAtOrDefault(first), 0, 0, wrong.Length, claimed.Length);
         if (claimed.Length != expected.Slot.Length) return new("slot", Outcome.Differs, difference);
         if (call.Dialect.OpenDropTies && KeepsEquals(call, choices, priority, expected, claimed, capacity)) return new("slot", Outcome.Agrees);
-        if (call.Dialect is { BatchPrioritized: true, Ties: TieRule.Unspecified } && OrderIsOpen(call, numbers)) return new("slot", Outcome.Undecided, difference);
+        if (call.Dialect is { BatchPrioritized: true, OpenBatchTies: true } && OrderIsOpen(call, numbers)) return new("slot", Outcome.Undecided, difference);
         return new("slot", Outcome.Differs, difference);
     }
 

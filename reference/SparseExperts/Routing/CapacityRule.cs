@@ -54,6 +54,12 @@ public static class CapacityRule
         return d.CapacityLimit == CapacityLimit.Unlimited && capacity > size ? RoutingPlan.Unlimited : capacity;
     }
 
+    /// <summary>What the formulas that ask for loads are shown.</summary>
+    public static int[] Loads(RouterCall call, Choices choices, RouterNumbers numbers) =>
+        call.Dialect is { LoadAtLastToken: true, BatchPrioritized: true } && call.Groups == 1 && call.Size > 0 && !choices.Expert.Contains(-1)
+            ? choices.LoadsAtLastToken(call.Experts, Slots.Order(call, numbers, 0))
+            : choices.Loads(call.Groups, call.Experts);
+
     /// <summary>The number that the dialect reports as its capacity, also where it exceeds the tokens and nothing can be dropped.</summary>
     public static int Reported(RouterCall call, ReadOnlySpan<int> loads) =>
         Capacity(call with { Dialect = call.Dialect with { CapacityLimit = call.Dialect.CapacityLimit == CapacityLimit.Unlimited ? CapacityLimit.None : call.Dialect.CapacityLimit } }, loads);

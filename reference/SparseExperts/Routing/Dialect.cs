@@ -81,6 +81,8 @@ public sealed record Dialect
     [Means("who keeps a slot")] public DropPolicy DropPolicy { get; init; }
     [Means("the order in which requests are served")] public RequestOrder Order { get; init; }
     [Means("tokens are served by descending best score: batch-prioritised routing", "Riquelme et al. 2021, section 4")] public bool BatchPrioritized { get; init; }
+    [Means("the order of tokens with equal best scores is open", "torch.argsort documentation")] public bool OpenBatchTies { get; init; }
+    [Means("the largest load is read where the last token's requests are counted, which batch-prioritised routing puts anywhere", "tutel fast_dispatch.py")] public bool LoadAtLastToken { get; init; }
     [Means("who of equals keeps a slot is open")] public bool OpenDropTies { get; init; }
     [Means("which number a kept request gets")] public SlotOrder SlotOrder { get; init; }
     [Means("what a choice without a slot does")] public DroppedOutput DroppedOutput { get; init; }

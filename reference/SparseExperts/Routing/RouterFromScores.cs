@@ -15,7 +15,7 @@ public static class RouterFromScores
         var clean = new Numbers(Doubles(logits));
         var numbers = new RouterNumbers { Logits = clean, Noisy = clean, Scores = new(Doubles(scores)) };
         choices = Selector.Select(call, numbers, () => CapacityRule.Capacity(call, default));
-        var capacity = CapacityRule.Capacity(call, choices.Loads(call.Groups, call.Experts));
+        var capacity = CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers));
         var gates = new double[choices.Candidate.Length];
         for (var i = 0; i < gates.Length; i++) gates[i] = choices.Candidate[i] < 0 ? 0 : numbers.Scores[i / choices.K, choices.Candidate[i], call.Experts];
         return Slots.Assign(call, choices, capacity, numbers, gates);

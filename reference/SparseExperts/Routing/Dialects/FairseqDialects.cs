@@ -50,6 +50,7 @@ static class FairseqDialects
             Policy = Policy.Sample,
             RandomTest = RandomTest.Twice,
             CapacityFormula = CapacityFormula.ChoicesTimesShare,
+            OpenBatchTies = true,
             Normalize = Normalize.AfterDrop,
             NormalizeGuard = NormalizeGuard.AtLeast,
             NormalizeEpsilon = 1.1920928955078125e-07,

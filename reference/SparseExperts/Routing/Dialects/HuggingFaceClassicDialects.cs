@@ -40,6 +40,7 @@ static class HuggingFaceClassicDialects
         RandomTest = RandomTest.TwiceRaw,
         Padding = PaddingRule.Skipped,
         CapacityFormula = CapacityFormula.GivenOrChoicesTimesShare,
+        OpenBatchTies = true,
         CapacityFraction = 1.0,
         Normalize = Normalize.AfterDrop,
         NormalizeGuard = NormalizeGuard.AtLeast,

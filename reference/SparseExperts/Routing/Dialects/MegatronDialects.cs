@@ -26,6 +26,7 @@ static class MegatronDialects
         CapacityFactor = -1,
         CapacityLimit = CapacityLimit.Unlimited,
         DropPolicy = DropPolicy.Score,
+        Order = RequestOrder.TokenMajor,
         OpenDropTies = true,
         SlotOrder = SlotOrder.TokenAmongKept,
         Normalize = Normalize.SumUnlessSoftmax,

@@ -15,6 +15,8 @@ static class TutelDialects
         K = 2,
         Ties = TieRule.Unspecified,
         CapacityFormula = CapacityFormula.ChoicesTimesWholeShare,
+        OpenBatchTies = true,
+        LoadAtLastToken = true,
         Normalize = Normalize.BeforeDrop,
         NormalizeSingle = false,
         NormalizeGuard = NormalizeGuard.AtLeast,

@@ -13,7 +13,7 @@ public static class RouterLogits
     public static Tensor Input(Tape tape, RouterCall call, Tensor x)
     {
         var d = call.Dialect;
-        if (call.Jitters) return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count)));
+        if (call.Jitters) return tape.Round(tape.Multiply(x, tape.Constant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
         if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase)) return x;
         var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
         return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, kept));

@@ -23,9 +23,20 @@ static class Auction
             var values = new float[experts, size];
             for (var t = 0; t < size; t++)
                 for (var e = 0; e < experts; e++) values[e, t] = (float)numbers.Logits.Values[(g * size + t) * experts + e];
+            MakeFinite(values);
             Assign(values, jobs, call.Where).CopyTo(token, g * size);
         }
         return Choices.FromTokens(token, call.Groups, size, experts, [ExpertChoice.Columns(call, numbers.Logits)]);
+    }
+
+    /// <summary>Affinities that are not finite become the smallest that is (fairseq base_layer.py).</summary>
+    static void MakeFinite(float[,] values)
+    {
+        var least = float.MaxValue;
+        foreach (var v in values) least = float.IsFinite(v) ? Math.Min(least, v) : least;
+        for (var e = 0; e < values.GetLength(0); e++)
+            for (var t = 0; t < values.GetLength(1); t++)
+                if (!float.IsFinite(values[e, t])) values[e, t] = least;
     }
 
     /// <summary>Tokens worker by worker, in each worker's own order of value.</summary>

@@ -37,6 +37,26 @@ public sealed record Choices
     }
 
     /// <summary>
+    /// Requests as Tutel sees them where it looks for the largest load: all of the earlier choices', and of the last choice only the last token's
+    /// place in the order of service, plus one for every expert.
+    /// </summary>
+    /// <param name="order">Tokens of the group as they are served.</param>
+    public int[] LoadsAtLastToken(int experts, ReadOnlySpan<int> order)
+    {
+        var loads = new int[experts];
+        Array.Fill(loads, 1);
+        foreach (var t in order)
+            for (var j = 0; j < K - 1; j++) loads[Expert[t * K + j]]++;
+        var last = Expert[(order.Length - 1) * K + K - 1];
+        foreach (var t in order)
+        {
+            if (t == order.Length - 1) break;
+            if (Expert[t * K + K - 1] == last) loads[last]++;
+        }
+        return loads;
+    }
+
+    /// <summary>
     /// From the tokens in slots to one row a token: choices in ascending expert order, as many columns as the most wanted token has experts.
     /// </summary>
     public static Choices FromTokens(int[] token, int groups, int size, int experts, IReadOnlyList<Ranking> rankings)
