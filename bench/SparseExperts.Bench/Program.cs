@@ -23,8 +23,12 @@ var minutes = new Option<double>("--minutes") { DefaultValueFactory = _ => 2, De
 var search = new Command("search", "The small search behind the default preset.") { minutes };
 search.SetAction(parsed => Search.Run(parsed.GetValue(minutes)));
 
+var familySteps = new Option<int>("--steps") { DefaultValueFactory = _ => 2000, Description = "Steps of every training." };
+var families = new Command("families", "One router of every family on the same small model.") { familySteps, threads };
+families.SetAction(parsed => Families.Run(parsed.GetValue(familySteps), parsed.GetValue(threads)));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, micro }.Parse(args).Invoke();

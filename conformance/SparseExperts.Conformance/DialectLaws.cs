@@ -178,6 +178,31 @@ public static class DialectLaws
         return null;
     });
 
+    public static DialectLaw PaddingIsInvisible { get; } = new("Padding_changes_nothing_for_the_others", d => PaddingTakesNothing.IsPromised(d) && d.Selection != Selection.Batchwise && d.DropPolicy != DropPolicy.Random && !d.IsRandom(true), (d, asked, router) =>
+    {
+        // One group, once with the padding and once without, the capacity being given.
+        var one = asked with { Groups = 1, Scores = asked.Scores[..(asked.Size * asked.Experts)], Importance = asked.Importance.Length == 0 ? [] : asked.Importance[..asked.Size] };
+        int[] real = [.. Enumerable.Range(0, one.Tokens).Where(t => one.Importance.Length == 0 || one.Importance[t] == 1)];
+        if (real.Length == one.Tokens || real.Length == 0) return null;
+        var without = one with { Scores = [.. real.SelectMany(t => one.Scores[(t * one.Experts)..((t + 1) * one.Experts)])], Importance = [] };
+        var capacity = Math.Min(one.Capacity, real.Length);
+        RoutingPlan padded = router(d, Call(d, one, capacity), one), bare = router(d, Call(d, without, capacity), without);
+        string Row(RoutingPlan plan, int t) => string.Join(" ", Enumerable.Range(t * plan.Choices, plan.Choices).Select(i => $"{plan.Expert[i]}:{plan.Slot[i]}"));
+        for (var n = 0; n < real.Length; n++)
+            if (Row(padded, real[n]) != Row(bare, n)) return $"token {real[n]} is {Row(padded, real[n])} beside padding, {Row(bare, n)} without";
+        return null;
+    });
+
+    public static DialectLaw EvaluationRepeats { get; } = new("Evaluation_does_not_depend_on_chance", d => HasPlan(d) && !d.IsRandom(false) && d.Selection is not (Selection.Batchwise or Selection.BinaryCode), (d, asked, router) =>
+    {
+        RouterCall Eval(ulong seed)
+        {
+            var call = Call(d, asked) with { Training = false };
+            return call with { Draws = RouterDraws.From(call, new(seed, 2), 1) };
+        }
+        return router(d, Eval(1), asked).Describe() == router(d, Eval(2), asked).Describe() ? null : "two draws gave two plans in evaluation";
+    });
+
     /// <summary>Equivariance, where equal scores do not decide and experts have no places of their own.</summary>
     public static DialectLaw ExpertsHaveNoNames { get; } = new("Permuting_the_experts_permutes_the_plan", d => HasPlan(d)
         && d.Selection is Selection.TopK or Selection.ExpertChoice or Selection.Cascade or Selection.PositiveScores or Selection.All or Selection.OptimalTransport
@@ -198,7 +223,7 @@ public static class DialectLaws
     public static IReadOnlyList<DialectLaw> All { get; } =
     [
         IdsAreExperts, CapacityHolds, SlotsAreDistinct, NobodyIsDroppedForNothing, DropsFollowTheOrder, DropsFollowTheScore, BestTokensAreTaken, PlanIsAFunction, GroupsAreApart,
-        PaddingTakesNothing, ExpertsHaveNoNames,
+        PaddingTakesNothing, PaddingIsInvisible, EvaluationRepeats, ExpertsHaveNoNames,
     ];
 
     static IEnumerable<IGrouping<(int Group, int Expert), int>> Requests(RoutingPlan plan) =>

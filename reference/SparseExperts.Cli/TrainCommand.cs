@@ -80,6 +80,8 @@ static class TrainCommand
         Trainer.Validate(model, training);
         var every = parsed.GetValue(CheckpointOption);
         if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
+        if (model.Experts > 0 && model.Dialect.Causality == Causality.LooksAhead)
+            Console.Error.WriteLine($"warning: {model.Dialect.Name} lets later tokens decide what earlier ones get; held-out numbers of this causal model are flattered, and text comes out worse than they say");
         var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));

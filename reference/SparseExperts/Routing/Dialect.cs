@@ -166,6 +166,14 @@ public sealed record Dialect
             || (CapacityFormula != CapacityFormula.None && (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
         ? Causality.LooksAhead : Causality.Causal;
 
+    /// <summary>Whether two calls with the same tokens can route them differently.</summary>
+    public bool IsRandom(bool training) =>
+        PolicyFor(training) is Policy.Random or Policy.Sample || DropPolicy == DropPolicy.Random && CapacityFormula != CapacityFormula.None
+        || Selection == Selection.Random || Selection == Selection.PolicySample && training || RouterPolicy == RouterPolicy.Sample && Temperature > 0
+        || In(RouterPolicyPhase, training) && RouterPolicy is RouterPolicy.InputJitter && Jitter > 0 || In(RouterPolicyPhase, training) && RouterPolicy is RouterPolicy.InputDropout or RouterPolicy.GumbelLogits
+        || In(NoisePhase, training) && Noise switch { LogitNoise.None => false, LogitNoise.NormalPerExperts => NoiseStd > 0, LogitNoise.Gumbel => NoiseMultiplier > 0, _ => true }
+        || SecondPlaceProbability > 0 && training;
+
     /// <summary>Something happens in this phase.</summary>
     public static bool In(Phase phase, bool training) => phase == Phase.Always || phase == (training ? Phase.Training : Phase.Evaluation);
 

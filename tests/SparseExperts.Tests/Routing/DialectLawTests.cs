@@ -74,6 +74,21 @@ public sealed class DialectLawTests
         return new(plan.Experts, plan.Groups, plan.Choices, plan.Capacity, expert, slot);
     });
 
+    [Fact]
+    public void Padding_that_shifts_slots_is_named() => Caught(DialectLaws.PaddingIsInvisible, "hf.nllb_moe.v4", (d, call, asked) =>
+    {
+        var plan = RouterFromScores.Plan(call, asked.Scores);
+        int[] slot = [.. plan.Slot.Select((s, i) => s >= 0 && asked.Importance.AsSpan(0, Math.Min(asked.Importance.Length, i / plan.Choices)).Contains(0) ? s + 1 : s)];
+        return new(plan.Experts, plan.Groups, plan.Choices, plan.Capacity, plan.Expert, slot);
+    });
+
+    [Fact]
+    public void A_second_expert_that_is_sampled_in_evaluation_is_named() => Caught(DialectLaws.EvaluationRepeats, "deepspeed.top2", (d, call, asked) =>
+    {
+        var sampled = call with { Dialect = call.Dialect with { Policy = Policy.Sample } };
+        return RouterFromScores.Plan(call.Training ? call : sampled with { Draws = RouterDraws.From(sampled, new((ulong)Interlocked.Increment(ref _calls), 9), 1) }, asked.Scores);
+    }, d => d with { Policy = Policy.All });
+
     static int _calls;
 
     [Fact]
