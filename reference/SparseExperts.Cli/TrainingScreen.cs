@@ -22,7 +22,7 @@ abstract class TrainingScreen
     protected static string Header(TrainingRun run)
     {
         var (model, training) = (run.Config.Model, run.Config.Training);
-        var kind = model.Experts == 0 ? "dense" : $"{model.Experts} experts";
+        var kind = model.Experts == 0 ? "dense" : $"{model.Experts} experts · {model.Dialect.Name}";
         return $"{Path.GetFileName(run.Config.Text)} ({run.Config.TextBytes:N0} bytes) · {kind} · width {model.Width} × {model.Layers} layers · "
             + $"{run.Trainer.Model.ParameterCount:N0} parameters, {run.Trainer.Model.ActiveParameterCount:N0} a token · "
             + $"{(training.Steps > 0 ? $"{training.Steps} steps" : $"{training.Minutes.ToString(CultureInfo.InvariantCulture)} min")} · {run.Trainer.Backend.Info.Device}, {run.Trainer.Backend.Info.Threads} threads";

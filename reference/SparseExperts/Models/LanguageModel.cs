@@ -40,8 +40,8 @@ public sealed class LanguageModel
     /// <summary>Numbers that are trained.</summary>
     public long ParameterCount => _tape.Parameters.Sum(p => p.Value.Count);
 
-    /// <summary>Numbers that one token meets: a sparse block counts one expert.</summary>
-    public long ActiveParameterCount => _tape.Parameters.Sum(p => p.Name.Contains(".experts.") ? p.Value.Count / Config.Experts : p.Value.Count);
+    /// <summary>Numbers that one token meets: a sparse block counts the experts that a token is meant to have.</summary>
+    public long ActiveParameterCount => _tape.Parameters.Sum(p => p.Name.Contains(".experts.") ? p.Value.Count / p.Stack * Math.Min(p.Stack, Config.ExpertsPerToken) : p.Value.Count);
 
     /// <summary>What routers carry from step to step besides parameters, in a fixed order.</summary>
     public IEnumerable<(string Name, Matrix Value)> State => _blocks.Where(b => b.Sparse?.State is not null).Select(b => b.Sparse!.State!.Value);

@@ -46,6 +46,15 @@ public sealed record ModelConfig
     public int Heads => Width / HeadWidth;
     public bool IsSparse(int block) => Experts > 0 && (block + 1) % SparseEvery == 0;
 
+    /// <summary>Experts that a token is meant to meet in a sparse block: its choices, or all where all are mixed.</summary>
+    public int ExpertsPerToken => Dialect.Selection switch
+    {
+        Selection.All or Selection.BinaryCode or Selection.SlotMixture => Experts,
+        Selection.TwoLevel => Dialect.K * Dialect.GroupsKept,
+        Selection.Cascade => 1,
+        _ => Dialect.K,
+    };
+
     /// <summary>One line for every value that cannot be.</summary>
     public void Validate()
     {

@@ -47,15 +47,15 @@ public static class DialectFile
         try
         {
             var dialect = Text(json, Like, where) is { } like
-                ? BuiltIn.Named(like) with { Name = Text(json, Name, where) ?? $"like {like}" }
-                : new() { Name = Text(json, Name, where) ?? throw new DialectException($"{where}: no name; add \"name\", or \"like\" with a built-in one"), Summary = "", Source = where, Evidence = Evidence.Read, Parameters = [] };
+                ? BuiltIn.Named(like) with { Name = Text(json, Name, where) ?? $"like {like}", Summary = $"like {like}, with changes", Source = where, Evidence = Evidence.Own }
+                : new() { Name = Text(json, Name, where) ?? throw new DialectException($"{where}: no name; add \"name\", or \"like\" with a built-in one"), Summary = "", Source = where, Evidence = Evidence.Own, Parameters = [] };
             foreach (var (key, value) in json)
                 dialect = key switch
                 {
                     Like or Name => dialect,
                     Summary => dialect with { Summary = Text(json, key, where) ?? "" },
                     Source => dialect with { Source = Text(json, key, where) ?? "" },
-                    EvidenceKey => dialect with { Evidence = Enum.TryParse<Evidence>(Text(json, key, where), true, out var evidence) ? evidence : throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper") },
+                    EvidenceKey => dialect with { Evidence = Enum.TryParse<Evidence>(Text(json, key, where), true, out var evidence) ? evidence : throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own") },
                     ParametersKey => dialect with { Parameters = Names(value, where) },
                     _ => Axis(key, where).With(dialect, value, where),
                 };

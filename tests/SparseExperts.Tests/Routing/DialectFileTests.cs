@@ -48,7 +48,8 @@ public sealed class DialectFileTests
     public void A_file_of_a_user_is_as_good_as_a_built_in_one()
     {
         var mine = DialectFile.Parse("""{ "like": "mesh.switch", "name": "mine", "capacity_rounding": "ceil", "padding": "routed" }""", "mine.json");
-        Assert.Equal(BuiltIn.Named("mesh.switch") with { Name = "mine", CapacityRounding = CapacityRounding.Ceiling, Padding = PaddingRule.Routed }, mine);
+        var expected = BuiltIn.Named("mesh.switch") with { Name = "mine", CapacityRounding = CapacityRounding.Ceiling, Padding = PaddingRule.Routed };
+        Assert.Equal(expected with { Summary = "like mesh.switch, with changes", Source = "mine.json", Evidence = Evidence.Own }, mine);
         var own = DialectFile.Parse("""{ "name": "own", "k": 2, "score": "sigmoid", "normalize": "sum", "group_score": "top2_sum" }""", "own.json");
         Assert.Equal((2, Score.Sigmoid, Normalize.Sum, 2), (own.K, own.Score, own.Normalize, own.GroupScore.Count));
     }

@@ -29,4 +29,5 @@ public enum Evidence
     [Means("calls of the real library are recorded and recomputed")] Recorded,
     [Means("read from the library's source; not run")] Read,
     [Means("from the paper's formula; no public code was found")] Paper,
+    [Means("from a file of its user's")] Own,
 }
