@@ -11,7 +11,7 @@ namespace SparseExperts.Cli;
 /// <summary>Exit codes of the command; a run that a signal stopped gives 128 plus the signal's number, so 130 for Ctrl-C.</summary>
 static class ExitCode
 {
-    public const int Ok = 0, BadInput = 2;
+    public const int Ok = 0, Differs = 1, BadInput = 2;
 }
 
 /// <summary>Bad input is one line on standard error and exit code 2; what nobody foresaw ends the process with its trace.</summary>

@@ -18,7 +18,7 @@ public static class Experts
         var rowGates = plan.SharesSlots ? null : tape.GateOfRows(gates, indices);
         if (d.StraightThrough && rowGates is not null) inputs = StraightThrough(tape, inputs, rowGates);
         if (d.ApplyGateTo == GatePlace.Input) inputs = Rounded(tape, call, tape.ScaleRows(inputs, rowGates!));
-        var outputs = Identities(tape, call, inputs, plan, rows => FeedForward(tape, call, rows, weights, plan, dropout, stream));
+        var outputs = Identities(tape, call, inputs, plan, rows => FeedForward(tape, call, rows, weights, plan.Offsets, dropout, stream));
         outputs = TokenDropout(tape, call, outputs, stream);
 
         Tensor y;
@@ -34,9 +34,8 @@ public static class Experts
     static Tensor Rounded(Tape tape, RouterCall call, Tensor x) => tape.Round(x, call.Format);
 
     /// <summary>wo·act(wi·x), gated where there is a gate projection; every row meets its expert's matrices.</summary>
-    static Tensor FeedForward(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, RoutingPlan plan, double dropout, RandomStream stream)
+    internal static Tensor FeedForward(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, int[] offsets, double dropout = 0, RandomStream stream = default)
     {
-        var offsets = plan.Offsets;
         var experts = call.Experts - call.Dialect.IdentityExperts;
         if (experts < call.Experts) offsets = offsets[..(experts + 1)];
         Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.Upload(ExpertOfRow(offsets));
@@ -164,7 +163,7 @@ public static class Experts
         if (d.Combination == Combination.LearnedPair)
         {
             // c = softmax(x·W + b): c₀ weighs the routed experts, c₁ the dense one.
-            var pair = tape.Softmax(tape.Add(tape.Linear(x, weights.PairWeight!), tape.RepeatRow(weights.PairBias!, x.Rows)));
+            var pair = tape.Softmax(tape.Add(tape.Linear(x, RouterLogits.Needed(call, weights.PairWeight, "residual.weight")), tape.RepeatRow(RouterLogits.Needed(call, weights.PairBias, "residual.bias"), x.Rows)));
             Tensor Share(int j) => tape.GatherColumns(pair, tape.Upload([.. Enumerable.Repeat(j, x.Rows)]));
             return tape.Add(tape.ScaleRows(y, Share(0)), tape.ScaleRows(dense, Share(1)));
         }

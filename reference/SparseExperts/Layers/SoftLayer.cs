@@ -13,7 +13,7 @@ public static class SoftLayer
 {
     public static SparseResult Forward(Tape tape, RouterCall call, Tensor x, RouterWeights router, ExpertWeights experts)
     {
-        var slots = router.Slots!.Columns / call.Experts;
+        var slots = RouterLogits.Needed(call, router.Slots, "router.slots").Columns / call.Experts;
         var logits = Logits(tape, call, x, router);                                                     // [T, E·P]
         Tensor dispatch = OverTokens(tape, call, logits), combine = tape.Softmax(logits);
         var y = Mix(tape, call, x, dispatch, combine, experts, slots);
@@ -57,8 +57,7 @@ public static class SoftLayer
             inputs = Place(tape, inputs, mixed, g * perGroup, call.Groups * perGroup);
         }
         var ordered = tape.GatherRows(inputs!, tape.Upload(rowOf));
-        var hidden = Experts.Activate(tape, call, tape.GroupedLinear(ordered, experts.Wi, offsets), experts.WiGate is { } gate ? tape.GroupedLinear(ordered, gate, offsets) : null);
-        var outputs = tape.GroupedLinear(hidden, experts.Wo, offsets);
+        var outputs = Experts.FeedForward(tape, call, ordered, experts, offsets);
         var backOf = new int[rowOf.Length];
         for (var r = 0; r < rowOf.Length; r++) backOf[rowOf[r]] = r;
         var bySlot = tape.GatherRows(outputs, tape.Upload(backOf));

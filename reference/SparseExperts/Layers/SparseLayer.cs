@@ -39,7 +39,7 @@ public static class SparseLayer
     public static Tensor ExpertInput(RouterCall call, Tensor x, Tensor input) => call.Jitters && call.Dialect.JitterReach switch
     {
         JitterReach.RouterAndExperts => true,
-        JitterReach.InPlaceUnlessCast => call.Format == NumberFormat.Float32,
+        JitterReach.InPlaceUnlessCast => (call.Dialect.RouterDtype ?? call.Format) == call.Format,
         _ => false,
     } ? input : x;
 

@@ -39,7 +39,7 @@ public static class AuxiliaryLosses
                 terms.Add(d.GshardLoss
                     ? new("gshard", ProductLoss.Compute(tape, call, inputs), d.GshardCoefficient)
                     : new("balance", Balance(tape, call, inputs), d.BalanceCoefficient));
-            if (d.Loss == LossChoice.LoadImportance && call.IsNoisy) terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
+            if (d.Loss == LossChoice.LoadImportance && d.NoiseStd > 0) terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
             if (d.Importance != ImportanceLoss.None) terms.Add(new("importance", LoadLosses.Importance(tape, call, inputs), d.ImportanceCoefficient));
             if (d.Load == LoadLoss.ExcludingItself || d.Load == LoadLoss.OneThreshold && call.IsNoisy) terms.Add(new("load", LoadLosses.Load(tape, call, inputs), d.LoadCoefficient));
             if (d.SparsityCoefficient != 0) terms.Add(new("sparsity", EntropyLosses.Sparsity(tape, inputs.Scores), d.SparsityCoefficient));

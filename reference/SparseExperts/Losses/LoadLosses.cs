@@ -38,7 +38,7 @@ static class LoadLosses
     internal static Tensor Smooth(Tape tape, RouterCall call, Tensor clean, Tensor noisy, Tensor? deviation, RouterNumbers numbers, int k)
     {
         int rows = clean.Rows, experts = clean.Columns;
-        if (k >= experts) return Ones(tape, rows, experts);
+        if (k >= experts) return tape.Constant(rows, experts, PositiveGates(numbers.Noisy.Values, experts));
         var ranking = new Ranking(numbers.Noisy.Values, numbers.Noisy.Errors, experts);
         var thresholds = new int[rows * experts];
         var step = new float[rows * experts];
@@ -90,10 +90,19 @@ static class LoadLosses
     /// <summary>½(1 + erf x).</summary>
     static Tensor Normal(Tape tape, Tensor x) => tape.Scale(tape.Shift(tape.Activate(Activation.Erf, x), 1), 0.5);
 
-    static Tensor Ones(Tape tape, int rows, int columns)
+    /// <summary>[softmax > 0]: with all experts chosen, those whose gate does not underflow float32.</summary>
+    static float[] PositiveGates(double[] logits, int experts)
     {
-        var ones = tape.Rent(rows, columns);
-        tape.Backend.Fill(ones, 1);
-        return tape.Constant(ones);
+        var positive = new float[logits.Length];
+        for (var start = 0; start < logits.Length; start += experts)
+        {
+            var row = logits.AsSpan(start, experts);
+            var max = double.NegativeInfinity;
+            foreach (var l in row) max = Math.Max(max, l);
+            double sum = 0;
+            foreach (var l in row) sum += Math.Exp(l - max);
+            for (var e = 0; e < experts; e++) positive[start + e] = (float)(Math.Exp(row[e] - max) / sum) > 0 ? 1 : 0;
+        }
+        return positive;
     }
 }

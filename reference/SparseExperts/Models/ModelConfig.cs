@@ -31,7 +31,10 @@ public sealed record ModelConfig
     /// <summary>The Switch layer of Mesh-TensorFlow with roomier experts, without jitter, the whole batch competing.</summary>
     public static Dialect DefaultDialect { get; } = BuiltIn.Named("mesh.switch") with
     {
-        CapacityFactor = 1.5, EvalCapacityFactor = 4, RouterPolicy = RouterPolicy.Argmax, GroupSize = 0,
+        CapacityFactor = 1.5,
+        EvalCapacityFactor = 4,
+        RouterPolicy = RouterPolicy.Argmax,
+        GroupSize = 0,
     };
 
     /// <summary>Parts of the text that count as tasks, for routers that go by task; as many as there are experts at most.</summary>

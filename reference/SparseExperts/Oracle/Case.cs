@@ -60,6 +60,16 @@ public sealed class Case
         Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
     }
 
+    /// <summary>The same numbers read under another dialect.</summary>
+    Case(Case other, Dialect dialect, string mode)
+    {
+        (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, other._tensors, mode, other.Producer, other.Note, dialect.Name, other.Parameters);
+        Dialect = dialect;
+    }
+
+    /// <summary>The same file held to another dialect or mode.</summary>
+    public Case Under(Dialect dialect, string? mode = null) => new(this, dialect, mode ?? Mode);
+
     public string Path { get; }
     public string Mode { get; }
     public bool Training => Mode == "train";
@@ -69,7 +79,7 @@ public sealed class Case
     public JsonObject Parameters { get; }
 
     /// <summary>The dialect with the file's parameters in effect.</summary>
-    public Dialect Dialect { get; init; }
+    public Dialect Dialect { get; }
 
     public CaseTensor? Find(string name) => _tensors.GetValueOrDefault(name);
     public CaseTensor Get(string name) => Find(name) ?? throw new CaseException($"{Path}: no tensor '{name}', which {Dialect.Name} needs here; add it");

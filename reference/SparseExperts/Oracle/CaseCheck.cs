@@ -21,6 +21,8 @@ public sealed class CaseCheck
     CaseCheck(Case @case, IBackend backend) => (_case, _backend, _call) = (@case, backend, Call(@case));
 
     /// <param name="backend">A backend whose numbers carry error bounds.</param>
+    /// <exception cref="CaseException">The file lacks something, or its shapes do not fit.</exception>
+    /// <exception cref="RoutingException">The dialect cannot run on it.</exception>
     public static Verdict Run(Case @case, IBackend backend)
     {
         if (backend is not IErrorBounds) throw new ArgumentException($"'{backend.Info.Name}' carries no error bounds; check on one that does", nameof(backend));
@@ -50,7 +52,7 @@ public sealed class CaseCheck
             TaskIds = c.Find("task_ids")?.Integers ?? [],
             Table = c.Find("router.table")?.Integers ?? [],
             Format = c.Find("x")?.Format ?? NumberFormat.Float32,
-            ScoreFormat = c.Find("claim.scores")?.Format ?? NumberFormat.Float32,
+            ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format ?? NumberFormat.Float32,
             LogitsFormat = c.Find("claim.logits")?.Format ?? NumberFormat.Float32,
             Where = Path.GetFileName(c.Path),
             Draws = new()
@@ -80,8 +82,31 @@ public sealed class CaseCheck
         if (d.Selection == Selection.SlotMixture) SoftStages(tape, tensors);
         else if (d.Selection == Selection.TwoLevel) TwoLevelStages(tape, tensors);
         else Stages(tape, tensors);
-        return new(_stages);
+        return new([.. _stages.Select(Located)]);
     }
+
+    /// <summary>The index of a difference as group, token, choice, expert, slot, by the shape of the claim.</summary>
+    StageVerdict Located(StageVerdict stage)
+    {
+        if (stage.First is not { } first || _case.Find($"claim.{stage.Stage}") is not { } claim) return stage;
+        int last = claim.Size(-1), before = claim.Size(-2);
+        var located = stage.Stage switch
+        {
+            "expert" or "slot" or "gate" => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size, Choice = first.Index % last, Expert = ExpertAt(first.Index, stage.Stage) },
+            "logits" or "scores" or "combine" => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size, Expert = first.Index % last },
+            "token" => first with { Group = first.Index / last / before, Expert = first.Index / last % before, Slot = first.Index % last },
+            "count" => first with { Group = first.Index / last, Expert = first.Index % last },
+            "y" or "grad.x" => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size },
+            "correction_bias" => first with { Expert = first.Index },
+            "slot_dispatch" or "slot_combine" => first with { Token = first.Index / last / before % _call.Size, Expert = first.Index / last % before, Slot = first.Index % last },
+            "grad.router.weight" or "grad.router.noise_weight" => first with { Expert = first.Index / last },
+            _ when stage.Stage.StartsWith("grad.experts.", StringComparison.Ordinal) => first with { Expert = first.Index / last / (claim.Shape.Length > 2 ? before : 1) },
+            _ => first,
+        };
+        return stage with { First = located };
+    }
+
+    int? ExpertAt(int index, string stage) => stage == "expert" ? null : _case.Find("claim.expert") is { } expert && index < expert.Values.Length && expert.Values[index] >= 0 ? (int)expert.Values[index] : null;
 
     void Stages(Tape tape, CaseTensors tensors)
     {
@@ -92,10 +117,10 @@ public sealed class CaseCheck
         if (hasRouter)
         {
             logits = RouterLogits.Compute(tape, _call, input, tensors.Router);
-            Compare("logits", tape, logits);
+            Compare("logits", tape, logits, used: i => _call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.IsReal(i / _call.Experts));
         }
         else logits = Claimed(tape, "claim.logits", _call.Experts) ?? throw new CaseException($"{_case.Path}: neither router.weight nor claim.logits; give one of them");
-        logits = Claimed(tape, "claim.logits", _call.Experts) ?? logits;
+        logits = ClaimedLogits(tape, logits);
         var noisy = RouterScores.Noisy(tape, _call, logits, input, tensors.Router, out var deviation);
         var scores = RouterScores.Compute(tape, _call, noisy);
         Compare("scores", tape, scores);
@@ -108,6 +133,7 @@ public sealed class CaseCheck
         var loads = CapacityRule.Loads(_call, choices, numbers);
         if (_case.Find("claim.capacity") is { } capacityClaim)
             Whole("capacity", [(int)capacityClaim.Values[0]], [CapacityRule.Reported(_call, loads)]);
+        if (_case.Has("claim.expert") && expected.ByExperts) throw new CaseException($"{_case.Path}: claim.expert says what tokens chose, but in {_call.Dialect.Name} experts choose; claim token and combine instead");
         if (_case.Find("claim.expert") is { } expertClaim)
             _stages.Add(SelectionCheck.Experts(_call, numbers, expected, expertClaim.Integers, expertClaim.Size(-1)));
         var capacity = ClaimedCapacity() ?? CapacityRule.Capacity(_call, loads);
@@ -124,6 +150,8 @@ public sealed class CaseCheck
             _stages.Add(SlotCheck.Run(_call, choices, numbers, priority, plan, slotClaim.Integers, capacity));
             plan = Planned(choices, slotClaim.Integers, capacity);
         }
+
+        if (DropsAreOpen(priority, choices, capacity) && _case.Find("claim.combine") is { } kept) plan = PlanOfKept(choices, plan, kept.Values, priority, capacity);
 
         // Gates.
         gates = Gates.AfterDrop(tape, _call, gates, plan);
@@ -142,7 +170,11 @@ public sealed class CaseCheck
         var inputs = new LossInputs { Logits = logits, Noisy = noisy, Scores = scores, Deviation = deviation, Numbers = numbers, Choices = choices, Plan = routed, Gates = gates, Weights = tensors.Router };
         CompareLosses(tape, AuxiliaryLosses.Compute(tape, _call, inputs), SelectionCheck.HasOpenTopK(_call, numbers));
         if (_case.Find("claim.correction_bias") is { } biasClaim)
-            Floats("correction_bias", biasClaim, CorrectionBias.Step(_call.Dialect, Counts(plan, choices, capacity), tensors.Router.CorrectionBias), new double[biasClaim.Values.Length]);
+        {
+            var before = tensors.Router.CorrectionBias;
+            double[] roundings = [.. before.Select(b => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + 2 * _call.Dialect.BiasRate))];
+            Floats("correction_bias", biasClaim, CorrectionBias.Step(_call.Dialect, Counts(plan, choices, capacity, realOnly: true), before), roundings);
+        }
         if (_case.Tensors.Any(t => t.Name.StartsWith("claim.grad.", StringComparison.Ordinal))) Gradients(choices, routed, numbers);
     }
 
@@ -164,13 +196,13 @@ public sealed class CaseCheck
 
     void SoftStages(Tape tape, CaseTensors tensors)
     {
-        int slots = tensors.Router.Slots!.Columns / _call.Experts, columns = tensors.Router.Slots.Columns;
+        int columns = RouterLogits.Needed(_call, tensors.Router.Slots, "router.slots").Columns, slots = columns / _call.Experts;
         if (_case.Find("claim.capacity") is { } capacity) Whole("capacity", [(int)capacity.Values[0]], [SoftLayer.SlotsPerExpert(_call)]);
         var logits = SoftLayer.Logits(tape, _call, tensors.X, tensors.Router);
         Tensor dispatch = SoftLayer.OverTokens(tape, _call, logits), combine = tape.Softmax(logits);
         Compare("slot_dispatch", tape, dispatch);
         Compare("slot_combine", tape, combine);
-        var y = SoftLayer.Mix(tape, _call, tensors.X, Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch, Claimed(tape, "claim.slot_combine", columns) ?? combine, tensors.Experts!, slots);
+        var y = SoftLayer.Mix(tape, _call, tensors.X, Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch, Claimed(tape, "claim.slot_combine", columns) ?? combine, tensors.Experts ?? throw new CaseException($"{_case.Path}: no experts; a mixture of slots is checked with them, add experts.wi and experts.wo"), slots);
         Compare("y", tape, y);
         if (!_case.Tensors.Any(t => t.Name.StartsWith("claim.grad.", StringComparison.Ordinal))) return;
         var second = new Tape(_backend);
@@ -213,6 +245,23 @@ public sealed class CaseCheck
         ? _call.Dialect.CapacityLimit == CapacityLimit.Unlimited && claim.Values[0] > _call.Size || _call.Dialect.CapacityFormula == CapacityFormula.None ? RoutingPlan.Unlimited : (int)claim.Values[0]
         : null;
 
+    /// <summary>
+    /// The claimed logits; where padding's become 0 for the z-loss alone, a producer may have kept them before or after, and the recomputed ones
+    /// stand there.
+    /// </summary>
+    Tensor ClaimedLogits(Tape tape, Tensor recomputed)
+    {
+        if (Claimed(tape, "claim.logits", _call.Experts) is not { } claimed) return recomputed;
+        if (_call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.Importance.Length == 0) return claimed;
+        var (values, errors) = (SparseLayer.Numbers(tape, claimed).Values.ToArray(), new double[claimed.Value.Count]);
+        var own = SparseLayer.Numbers(tape, recomputed);
+        for (var i = 0; i < values.Length; i++)
+            if (!_call.IsReal(i / _call.Experts)) (values[i], errors[i]) = (own.Values[i], own.Errors[i]);
+        var matrix = tape.Rent(_call.Tokens, _call.Experts);
+        ((IErrorBounds)tape.Backend).WriteErrors(matrix, values, errors);
+        return tape.Constant(matrix);
+    }
+
     Choices ClaimedChoices(Choices expected)
     {
         if (_case.Find("claim.expert") is { } claim)
@@ -220,6 +269,14 @@ public sealed class CaseCheck
             var k = claim.Size(-1);
             var expert = Checked("claim.expert", claim.Integers, _call.Experts, _call.Tokens * k);
             int[] candidate = [.. expert.Select((e, i) => e >= 0 || k != expected.K ? e : expected.Candidate[i])];
+            // A column that a policy took away is filled with the expected expert that the claim, which may settle ties otherwise, has not taken.
+            for (var i = 0; i < candidate.Length && k == expected.K; i++)
+            {
+                var row = i / k * k;
+                if (expert[i] >= 0 || !candidate.AsSpan(row, i - row).Contains(candidate[i]) || expected.IsRepeated(_call, i)) continue;
+                candidate[i] = expected.Candidate.AsSpan(row, k).ToArray().FirstOrDefault(e => !expert.AsSpan(row, k).Contains(e), candidate[i]);
+            }
+            if (_call.Dialect.DroppedOutput == DroppedOutput.SharedSlot) expert = [.. expert.Select((e, i) => _call.IsReal(i / k) ? e : -1)];
             return expected with { K = k, Expert = expert, Candidate = candidate, Slot = [], Token = [] };
         }
         if (_case.Find("claim.token") is { } tokens && expected.ByExperts)
@@ -240,6 +297,25 @@ public sealed class CaseCheck
         if (slot.FirstOrDefault(s => s < -1 || s > _call.Tokens * (long)choices.K, -1) is not -1 and var bad) throw new CaseException($"{_case.Path}: claim.slot holds {bad}, outside −1 … {_call.Tokens * choices.K}; correct it");
         int[] usable = [.. slot.Select((s, i) => choices.Expert[i] < 0 ? RoutingPlan.Dropped : s)];
         return new(_call.Experts, _call.Groups, choices.K, capacity, choices.Expert, usable);
+    }
+
+    /// <summary>
+    /// Where equals compete for the last slot, the claim says who has it: the choices whose dense gate is not 0, if each expert keeps as many as it must.
+    /// </summary>
+    RoutingPlan PlanOfKept(Choices choices, RoutingPlan own, double[] dense, Numbers priority, int capacity)
+    {
+        var slot = new int[choices.Expert.Length];
+        Array.Fill(slot, RoutingPlan.Dropped);
+        int[] taken = new int[_call.Groups * _call.Experts], wanted = new int[taken.Length];
+        for (var i = 0; i < slot.Length; i++)
+        {
+            if (choices.Expert[i] < 0) continue;
+            var at = i / choices.K / _call.Size * _call.Experts + choices.Expert[i];
+            var keeps = priority.Values[i] == 0 ? own.RowOf[i] >= 0 : dense[i / choices.K * _call.Experts + choices.Expert[i]] != 0;
+            if (keeps) slot[i] = taken[at]++;
+            if (own.RowOf[i] >= 0) wanted[at]++;
+        }
+        return taken.AsSpan().SequenceEqual(wanted) ? new(_call.Experts, _call.Groups, choices.K, capacity, choices.Expert, slot) : own;
     }
 
     /// <summary>Tokens [G, E, C] of a plan whose tokens chose.</summary>
@@ -289,12 +365,12 @@ public sealed class CaseCheck
     }
 
     /// <summary>Tokens of every (group, expert): what was asked, or what was kept where the dialect drops by score (Megatron).</summary>
-    int[] Counts(RoutingPlan plan, Choices choices, int capacity)
+    int[] Counts(RoutingPlan plan, Choices choices, int capacity, bool realOnly = false)
     {
-        if (_call.Dialect.CapacityLimit != CapacityLimit.Unlimited || capacity == RoutingPlan.Unlimited) return choices.Loads(_call.Groups, _call.Experts);
+        var kept = _call.Dialect.CapacityLimit == CapacityLimit.Unlimited && capacity != RoutingPlan.Unlimited;
         var counts = new int[_call.Groups * _call.Experts];
         for (var i = 0; i < plan.RowOf.Length; i++)
-            if (plan.RowOf[i] >= 0) counts[i / plan.Choices / _call.Size * _call.Experts + plan.Expert[i]]++;
+            if ((kept ? plan.RowOf[i] : choices.Expert[i]) >= 0 && (!realOnly || _call.IsReal(i / plan.Choices))) counts[i / plan.Choices / _call.Size * _call.Experts + plan.Expert[i]]++;
         return counts;
     }
 
@@ -333,6 +409,8 @@ public sealed class CaseCheck
     void Floats(string stage, CaseTensor claim, double[] expected, double[] errors, bool open = false, Func<int, bool>? used = null)
     {
         if (claim.Values.Length != expected.Length) throw new CaseException($"{_case.Path}: {claim.Name} has {claim.Values.Length} numbers, {expected.Length} are needed; correct its shape");
+        // A squared standard deviation has no gradient at 0, and a library that writes it so claims NaN there.
+        open |= _call.Dialect.Importance == ImportanceLoss.CleanScores && stage.StartsWith("grad.", StringComparison.Ordinal) && claim.Values.Any(double.IsNaN);
         Difference? first = null;
         var count = 0;
         for (var i = 0; i < expected.Length; i++)

@@ -30,6 +30,7 @@ static class SelectionCheck
     {
         var d = call.Dialect;
         var row = claimed.AsSpan(t * k, k).ToArray();
+        if (d.DroppedOutput == DroppedOutput.SharedSlot && !call.IsReal(t)) return (Outcome.Agrees, 0, 0, 0);
         if (k == expected.K && row.AsSpan().SequenceEqual(expected.Expert.AsSpan(t * k, k))) return (Outcome.Agrees, 0, 0, 0);
         if (k != expected.K) return (Outcome.Differs, 0, double.NaN, 0);
         if (row.Where(e => e >= 0).Distinct().Count() != row.Count(e => e >= 0) && d.Taken == Taken.Removed && d.Selection != Selection.ExhaustionAware) return (Outcome.Differs, 0, double.NaN, 0);
@@ -122,16 +123,31 @@ static class SelectionCheck
     {
         var d = call.Dialect;
         if (d.Balance == BalanceLoss.None || d.BalanceCount != BalanceCount.FreshTopK) return false;
-        foreach (var scores in (Numbers[])[numbers.Logits, numbers.Scores])
+        foreach (var scores in (double[][])[numbers.Logits.Values, numbers.Scores.Values, Softmax(numbers.Logits.Values, call.Experts)])
             for (var t = 0; t < call.Tokens; t++)
             {
-                var row = scores.Values.AsSpan(t * call.Experts, call.Experts);
+                var row = scores.AsSpan(t * call.Experts, call.Experts);
                 var best = Ranking.Top(row, d.K + 1, TieRule.Lowest);
-                if (best.Length > d.K && row[best[d.K - 1]] - row[best[d.K]] <= SoftmaxStep(row[best[d.K]])) return true;
+                if (best.Length > d.K && row[best[d.K - 1]] - row[best[d.K]] <= SoftmaxStep(row[best[d.K]], scores == numbers.Logits.Values)) return true;
             }
         return false;
     }
 
+    /// <summary>Softmax of every row, as float32 keeps it: small values become 0 and tie.</summary>
+    static double[] Softmax(double[] logits, int experts)
+    {
+        var values = new double[logits.Length];
+        for (var start = 0; start < logits.Length; start += experts)
+        {
+            var max = double.NegativeInfinity;
+            for (var e = 0; e < experts; e++) max = Math.Max(max, logits[start + e]);
+            double sum = 0;
+            for (var e = 0; e < experts; e++) sum += values[start + e] = Math.Exp(logits[start + e] - max);
+            for (var e = 0; e < experts; e++) values[start + e] = (float)(values[start + e] / sum);
+        }
+        return values;
+    }
+
     /// <summary>Logits that are nearly equal can be equal after a softmax in float32.</summary>
-    static double SoftmaxStep(double value) => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Max(1, Math.Abs(value)));
+    static double SoftmaxStep(double value, bool isLogit) => 4 * Rounding.HalfUnit(NumberFormat.Float32, isLogit ? Math.Max(1, Math.Abs(value)) : Math.Abs(value));
 }

@@ -13,7 +13,7 @@ static class SlotCheck
         var difference = new Difference(first, claimed[first], expected.Slot.ElementAtOrDefault(first), 0, 0, wrong.Length, claimed.Length);
         if (claimed.Length != expected.Slot.Length) return new("slot", Outcome.Differs, difference);
         if (call.Dialect.OpenDropTies && KeepsEquals(call, choices, priority, expected, claimed, capacity)) return new("slot", Outcome.Agrees);
-        if (call.Dialect is { BatchPrioritized: true, OpenBatchTies: true } && OrderIsOpen(call, numbers)) return new("slot", Outcome.Undecided, difference);
+        if (call.Dialect.BatchPrioritized && OrderIsOpen(call, numbers)) return new("slot", Outcome.Undecided, difference);
         return new("slot", Outcome.Differs, difference);
     }
 
@@ -25,10 +25,12 @@ static class SlotCheck
             for (var e = 0; e < call.Experts; e++)
             {
                 int[] asked = [.. Enumerable.Range(g * call.Size * k, call.Size * k).Where(i => choices.Expert[i] == e)];
+                // A request whose priority underflowed to 0 ties with those who did not ask.
+                bool Counts(int i) => call.Dialect.DropPolicy != DropPolicy.Score || Key(call, priority, i, e) != 0;
                 int[] kept = [.. asked.Where(i => claimed[i] >= 0)], wanted = [.. asked.Where(i => expected.Slot[i] >= 0)];
-                if (kept.Length != wanted.Length) return false;
+                if (kept.Count(Counts) != wanted.Count(Counts)) return false;
                 if (call.Dialect.SlotOrder == SlotOrder.TokenAmongKept && kept.Where((i, n) => claimed[i] != n).Any()) return false;
-                double[] Keys(int[] of) => [.. of.Select(i => Key(call, priority, i, e)).Order()];
+                double[] Keys(int[] of) => [.. of.Where(Counts).Select(i => Key(call, priority, i, e)).Order()];
                 if (!Keys(kept).SequenceEqual(Keys(wanted))) return false;
             }
         return true;
@@ -55,6 +57,21 @@ static class SlotCheck
         _ => 1,
     };
 
-    static bool OrderIsOpen(RouterCall call, RouterNumbers numbers) => Enumerable.Range(0, call.Groups).Any(g =>
-        Enumerable.Range(g * call.Size, call.Size).Select(t => Slots.BestScore(call, numbers, t)).GroupBy(s => s).Any(s => s.Count() > 1));
+    /// <summary>Whether two tokens' best scores are equal where the library's sort leaves that open, or nearer than what is known of them.</summary>
+    static bool OrderIsOpen(RouterCall call, RouterNumbers numbers)
+    {
+        for (var g = 0; g < call.Groups; g++)
+        {
+            var best = Enumerable.Range(g * call.Size, call.Size).Select(t => (Score: Slots.BestScore(call, numbers, t), Error: Slack(call, numbers, t))).OrderByDescending(s => s.Score).ToArray();
+            for (var i = 1; i < best.Length; i++)
+            {
+                var margin = best[i - 1].Score - best[i].Score;
+                var error = best[i - 1].Error + best[i].Error;
+                if (margin == 0 && call.Dialect.OpenBatchTies || error > 0 && margin <= error) return true;
+            }
+        }
+        return false;
+    }
+
+    static double Slack(RouterCall call, RouterNumbers numbers, int token) => numbers.Scores.Errors.AsSpan(token * call.Experts, call.Experts).ToArray().Max();
 }

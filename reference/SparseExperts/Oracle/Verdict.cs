@@ -18,15 +18,39 @@ public enum Outcome
 
 /// <summary>The first place where a claim departs.</summary>
 /// <param name="Index">Row-major index in the claim.</param>
-/// <param name="Margin">By how much it departs; <paramref name="Bound"/> is what rounding explains.</param>
+/// <param name="Margin">By how much it departs; NaN where that has no number.</param>
+/// <param name="Bound">What rounding explains.</param>
 /// <param name="Count">Departures, of <paramref name="Of"/> numbers.</param>
-public sealed record Difference(int Index, double Claimed, double Expected, double Margin, double Bound, int Count, int Of);
+public sealed record Difference(int Index, double Claimed, double Expected, double Margin, double Bound, int Count, int Of)
+{
+    public int? Group { get; init; }
+    public int? Token { get; init; }
+    public int? Choice { get; init; }
+    public int? Expert { get; init; }
+    public int? Slot { get; init; }
+
+    /// <summary>The place in words: <c>group 0, token 17, choice 1, expert 3</c>.</summary>
+    public string Place
+    {
+        get
+        {
+            List<string> parts = [];
+            if (Group is { } g) parts.Add($"group {g}");
+            if (Token is { } t) parts.Add($"token {t}");
+            if (Choice is { } k) parts.Add($"choice {k}");
+            if (Expert is { } e) parts.Add($"expert {e}");
+            if (Slot is { } s) parts.Add($"slot {s}");
+            return parts.Count > 0 ? string.Join(", ", parts) : Of == 1 ? "the only number" : $"number {Index}";
+        }
+    }
+}
 
 /// <summary>The result for one stage.</summary>
-public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null, string Say = "");
+public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null);
 
 /// <summary>All stages of a case, in the order in which they are checked; the first that differs is the culprit.</summary>
-public sealed record Verdict(IReadOnlyList<StageVerdict> Stages)
+/// <param name="Say">One plain sentence.</param>
+public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = "")
 {
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;

@@ -9,8 +9,9 @@ public static class CorrectionBias
     /// <summary>b_e += rate·sign(mean(n) − n_e), sign(0) = 0; torchtitan first takes the mean of the steps off.</summary>
     public static double[] Step(Dialect d, ReadOnlySpan<int> counts, ReadOnlySpan<double> bias)
     {
-        double mean = 0;
-        foreach (var n in counts) mean += (double)n / counts.Length;
+        long sum = 0;
+        foreach (var n in counts) sum += n;
+        var mean = (double)sum / counts.Length;                      // exact where it is whole, so that sign(0) is seen
         var steps = new double[counts.Length];
         for (var e = 0; e < steps.Length; e++) steps[e] = d.BiasRate * Math.Sign(mean - counts[e]);
         var centre = d.BiasCentred ? steps.Average() : 0;

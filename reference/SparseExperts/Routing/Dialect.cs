@@ -26,6 +26,7 @@ public sealed record Dialect
     [Means("number format of the scores before they are ranked")] public NumberFormat? ScoreDtype { get; init; }
     [Means("what disturbs the router")] public RouterPolicy RouterPolicy { get; init; }
     [Means("when the router's input is disturbed")] public Phase RouterPolicyPhase { get; init; } = Phase.Training;
+    [Means("of the policies only the jitter is honoured", "mesh moe.py _ntlb_gating")] public bool JitterAlone { get; init; }
     [Means("half width of the jitter; 0 is off")] public double Jitter { get; init; } = 0.01;
     [Means("who sees the jitter")] public JitterReach JitterReach { get; init; }
     [Means("rate of the router's input dropout")] public double InputDropout { get; init; } = 0.1;

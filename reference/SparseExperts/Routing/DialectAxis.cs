@@ -28,6 +28,7 @@ public sealed class DialectAxis
     public string Text { get; }
     public string Source { get; }
     public bool IsOptional { get; }
+    public bool IsFlag => _type == typeof(bool);
 
     /// <summary>All axes, in the order of the pipeline.</summary>
     public static IReadOnlyList<DialectAxis> All { get; } =

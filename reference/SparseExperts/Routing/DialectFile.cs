@@ -92,7 +92,7 @@ public static class DialectFile
     {
         foreach (var (key, value) in parameters)
         {
-            if (!dialect.Parameters.Contains(key) && key != "activation")
+            if (!dialect.Parameters.Contains(key) && !Common.Contains(key))
                 throw new DialectException($"{where}: {dialect.Name} has no parameter '{key}'; it has {string.Join(", ", dialect.Parameters)}");
             dialect = key switch
             {
@@ -105,6 +105,9 @@ public static class DialectFile
         DialectRules.Check(dialect);
         return dialect;
     }
+
+    /// <summary>What every file may say: number formats and the experts' non-linearity, which are no part of the routing.</summary>
+    static readonly string[] Common = ["activation", "activation_alpha", "activation_limit", "router_dtype", "logits_dtype", "score_dtype"];
 
     static DialectAxis Axis(string key, string where) => DialectAxis.Find(key)
         ?? throw new DialectException($"{where}: no axis '{key}'; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}");

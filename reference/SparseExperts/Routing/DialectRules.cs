@@ -36,7 +36,8 @@ public static class DialectRules
     {
         Check(d);
         var inside = experts / d.Groups;
-        Require(d, d.K <= experts || d.Selection is Selection.ExpertChoice or Selection.HashTable or Selection.SlotMixture, "k", d.K, $"at most the {experts} experts");
+        var repeats = d.Taken == Taken.Zeroed || d.LaterBy != d.SelectBy || d.Policy == Policy.Sample || d.Selection == Selection.ExhaustionAware;
+        Require(d, d.K <= experts || d.Selection is Selection.ExpertChoice or Selection.HashTable or Selection.SlotMixture || repeats && d.K <= experts + 1, "k", d.K, $"at most the {experts} experts");
         Require(d, experts % d.Groups == 0, "groups", d.Groups, $"a divisor of the {experts} experts");
         if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) Require(d, d.K <= inside, "k", d.K, $"at most the {inside} experts of a group");
         if (d.Selection == Selection.TwoLevelCapacity) Require(d, inside >= 2 && d.Groups >= 2, "groups", d.Groups, $"at least 2, with at least 2 of the {experts} experts in each");

@@ -47,6 +47,26 @@ public sealed record RouterDraws
     /// <summary>Gumbel number i, from itself or from its uniform: −ln(−ln max(u, 10⁻²⁰)).</summary>
     internal double GumbelOf(int i) => Gumbel is not null ? Gumbel[i] : -Math.Log(Math.Max(-Math.Log(Math.Max(UniformGumbel![i], 1e-20)), 1e-20));
 
+    /// <summary>Refuses a call whose selection needs draws that are not there, or not as many as there must be.</summary>
+    internal static void Require(RouterCall call)
+    {
+        var d = call.Dialect;
+        int each = call.Tokens * call.Experts;
+        void Need(bool needed, string axis, string name, float[]? draws, int count)
+        {
+            if (!needed) return;
+            if (draws is null) throw new RoutingException($"{call.Where}: {d.Name} with {axis} needs draws.{name}; give them or choose another {axis.Split(' ')[0]}");
+            if (draws.Length != count) throw new RoutingException($"{call.Where}: draws.{name} has {draws.Length} numbers, {count} are needed; give one for every element");
+        }
+        var policy = d.PolicyFor(call.Training);
+        var gumbel = policy == Routing.Policy.Sample && d.K > 1 || d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase);
+        Need(d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone && d.Selection != Selection.ExpertChoice, "router_policy sample", "sample", call.Draws.Sample, each);
+        Need(gumbel, policy == Routing.Policy.Sample ? "policy sample" : "router_policy gumbel_logits", call.Draws.UniformGumbel is null ? "gumbel" : "uniform_gumbel", call.Draws.Gumbel ?? call.Draws.UniformGumbel, each);
+        if (policy == Routing.Policy.Random && d.K > 1)
+            Need(true, "policy random", call.Draws.Policy is null && d.K == 2 ? "second" : "policy", call.Draws.Policy ?? (d.K == 2 ? call.Draws.Second : null), call.Draws.Policy is null ? call.Tokens : call.Tokens * d.K);
+        Need(d.DropPolicy == DropPolicy.Random && d.CapacityFormula != CapacityFormula.None, "drop_policy random", "rts", call.Draws.Rts, each);
+    }
+
     /// <summary>The draws that a call needs, from a stream: every kind has a sub-stream of its own.</summary>
     public static RouterDraws From(RouterCall call, RandomStream stream, int width)
     {

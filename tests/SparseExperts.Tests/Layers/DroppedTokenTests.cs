@@ -36,7 +36,11 @@ public sealed class DroppedTokenTests
         Parameter Weight(string name, int rows, int columns) => tape.Parameter(name, rows, columns, start.Normal(name, rows * columns, 0.5));
         var call = new RouterCall
         {
-            Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.5, MinCapacity = 1 }, Groups = 1, Size = 16, Experts = 2, Training = true,
+            Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.5, MinCapacity = 1 },
+            Groups = 1,
+            Size = 16,
+            Experts = 2,
+            Training = true,
         };
         var input = start.Normal("x", 64, 1);
         var result = SparseLayer.Forward(tape, call, tape.Constant(16, 4, input), new() { Weight = Weight("router", 4, 2) }, new() { Wi = Weight("wi", 8, 6), Wo = Weight("wo", 12, 4) });

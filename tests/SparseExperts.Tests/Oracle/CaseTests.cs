@@ -28,7 +28,7 @@ public sealed class CaseTests
         using var backend = new ScalarBackend<Tracked>();
         var verdict = CaseCheck.Run(recorded, backend);
         Assert.NotEmpty(verdict.Stages);
-        var wrong = verdict.Stages.Where(s => s.Outcome == Outcome.Differs).Select(s => $"{s.Stage}: {s.First} {s.Say}");
+        var wrong = verdict.Stages.Where(s => s.Outcome == Outcome.Differs).Select(s => $"{s.Stage}: {s.First}");
         Assert.True(verdict.Culprit is null, string.Join("\n", wrong.Prepend(recorded.Note)));
     }
 }

@@ -104,6 +104,10 @@ public sealed class DialectFileTests
         Assert.Contains("token 0 has id 7, the table has 2 rows", Refusal("roller.hash", c => c with { Table = [0, 1], TokenIds = [7, 0, 0, 0] }));
         Assert.Contains("demix.domain routes by task; give one task id a token", Refusal("demix.domain", c => c));
         Assert.Contains("thor.random draws its experts; give draws.sample", Refusal("thor.random", c => c));
+        Assert.Contains("layer 3: mesh.top_2 with policy random needs draws.second; give them or choose another policy", Refusal("mesh.top_2", c => c));
+        Assert.Contains("deepspeed.top1 with drop_policy random needs draws.rts", Refusal("deepspeed.top1", c => c));
+        Assert.Contains("fairseq.top2 with policy sample needs draws.gumbel", Refusal("fairseq.top2", c => c));
+        Assert.Contains("draws.second has 3 numbers, 4 are needed", Refusal("mesh.top_2", c => c with { Draws = new() { Second = new float[3] } }));
         Assert.Contains("lets each expert take 5 of 4 tokens", Refusal("zhou.expert_choice", c => c with { Dialect = c.Dialect with { Capacity = 5 } }));
         Assert.Contains("3 tokens among 2 experts: the auction never ends", Assert.Throws<RoutingException>(() =>
             RouterFromScores.Plan(new() { Dialect = BuiltIn.Named("fairseq.base"), Groups = 1, Size = 3, Experts = 2, Training = true }, new float[6])).Message);
@@ -116,6 +120,7 @@ public sealed class DialectFileTests
         foreach (var dialect in BuiltIn.All.Where(d => d is { Selection: Selection.TopK, K: 1, Router: RouterForm.Linear }))
         {
             var call = new RouterCall { Dialect = dialect, Groups = 1, Size = 3, Experts = 2, Training = false, Where = "blocks.1" };
+            call = call with { Draws = RouterDraws.From(call, new(0, 0, 0), 4) };
             var refusal = Assert.Throws<RoutingException>(() => RouterFromScores.Plan(call, scores));
             Assert.Contains("blocks.1: router score of token 1 for expert 1 is NaN", refusal.Message);
         }

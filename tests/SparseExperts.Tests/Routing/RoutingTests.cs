@@ -17,7 +17,11 @@ public sealed class RoutingTests
     public void Capacity_truncates_then_is_capped_by_the_group_then_raised_to_the_minimum(int tokens, int experts, double factor, int minimum, int expected) =>
         Assert.Equal(expected, CapacityRule.Capacity(new()
         {
-            Dialect = BuiltIn.Named("mesh.switch") with { CapacityFactor = factor, MinCapacity = minimum }, Groups = 1, Size = tokens, Experts = experts, Training = true,
+            Dialect = BuiltIn.Named("mesh.switch") with { CapacityFactor = factor, MinCapacity = minimum },
+            Groups = 1,
+            Size = tokens,
+            Experts = experts,
+            Training = true,
         }, default));
 
     [Theory]
@@ -34,7 +38,12 @@ public sealed class RoutingTests
     {
         var call = new RouterCall
         {
-            Dialect = BuiltIn.Named("mesh.switch") with { Capacity = capacity }, Groups = groups, Size = scores.Length / experts / groups, Experts = experts, Training = true, Importance = importance,
+            Dialect = BuiltIn.Named("mesh.switch") with { Capacity = capacity },
+            Groups = groups,
+            Size = scores.Length / experts / groups,
+            Experts = experts,
+            Training = true,
+            Importance = importance,
         };
         return RouterFromScores.Plan(call, scores);
     }

@@ -15,6 +15,7 @@ static class FastMoeDialects
         SelectBy = SelectBy.Logits,
         K = 2,
         Ties = TieRule.Unspecified,
+        OpenOrder = true,
     };
 
     static Dialect Gshard => Naive with
@@ -66,6 +67,7 @@ static class FastMoeDialects
             Source = "fastmoe gates/noisy_gate.py",
             Parameters = ["k", "noise_epsilon", "importance_coefficient", "load_coefficient", "activation"],
             RouterBias = false,
+            OpenOrder = false,
             Noise = LogitNoise.NormalSoftplus,
             Importance = ImportanceLoss.Gates,
             ImportanceCoefficient = 0.01,

@@ -9,7 +9,7 @@ static class MegatronDialects
         Summary = "softmax before or after the top-k, sigmoid or √softplus; groups, expert bias, drops by score",
         Source = "megatron moe_utils.py, topk_routing_with_score_function",
         Evidence = Evidence.Recorded,
-        Parameters = ["k", "score", "groups", "groups_kept", "group_score", "scaling_factor", "capacity_factor", "capacity", "drop_policy", "jitter", "router_dtype", "bias_rate",
+        Parameters = ["k", "score", "groups", "groups_kept", "group_score", "scaling_factor", "capacity_factor", "capacity", "drop_policy", "jitter", "apply_gate_to", "bias_rate",
             "balance_coefficient", "z_coefficient", "activation"],
         RouterPolicy = RouterPolicy.InputJitter,
         RouterPolicyPhase = Phase.Always,

@@ -77,7 +77,9 @@ public static class Gates
                 var equals = 0;
                 foreach (var value in row) equals += value == row[best] ? 1 : 0;
                 for (var e = 0; e < experts; e++) share[t * experts + e] = row[e] == row[best] ? 1f / equals : 0;
-                offset[t * k + j] = (float)Math.Round(row[best] - first.Row(t)[best]);
+                double shared = 0;
+                for (var e = 0; e < experts; e++) shared += share[t * experts + e] * first.Row(t)[e];
+                offset[t * k + j] = (float)(equals == 1 ? Math.Round(row[best] - shared) : row[best] - shared);
             }
             var column = tape.SumRows(tape.Multiply(scores, tape.Constant(call.Tokens, experts, share)));
             int[] place = [.. Enumerable.Range(0, call.Tokens * k).Select(i => i % k == j ? i / k : -1)];
@@ -95,9 +97,16 @@ public static class Gates
         return k == 1 ? tape.GatherColumns(from, tape.Upload(ids)) : tape.GatherElements(from, ids, call.Tokens, k);
     }
 
-    /// <summary>The first choice of a token that is not wholly real counts for nothing, also in the divisor (Mesh-TensorFlow _top_2_gating).</summary>
-    static Func<int, bool>? Skips(RouterCall call, Choices choices) =>
-        call.Dialect.Padding == PaddingRule.Skipped && call.Importance.Length > 0 ? i => i % choices.K == 0 && !call.IsReal(i / choices.K) : null;
+    /// <summary>
+    /// Candidates that count for nothing, also in the divisor: the first choice of a token that is not wholly real, and an expert that comes again
+    /// with its score set to 0 (Mesh-TensorFlow _top_2_gating).
+    /// </summary>
+    static Func<int, bool>? Skips(RouterCall call, Choices choices)
+    {
+        var hasPadding = call.Dialect.Padding == PaddingRule.Skipped && call.Importance.Length > 0;
+        if (!hasPadding && !choices.Repeats(call)) return null;
+        return i => hasPadding && i % choices.K == 0 && !call.IsReal(i / choices.K) || choices.IsRepeated(call, i);
+    }
 
     /// <summary>Softmax over the candidates' logits alone.</summary>
     static Tensor SoftmaxOfChosen(Tape tape, RouterCall call, Tensor logits, Choices choices)
@@ -169,10 +178,23 @@ public static class Gates
     public static Tensor Dense(Tape tape, Tensor gates, int[] expert, int experts)
     {
         var k = gates.Columns;
-        var ids = new int[gates.Rows * experts];
-        Array.Fill(ids, -1);
-        for (var i = 0; i < expert.Length; i++)
-            if (expert[i] >= 0) ids[i / k * experts + expert[i]] = i;
-        return tape.GatherElements(gates, ids, gates.Rows, experts);
+        Tensor? sum = null;
+        for (var left = Enumerable.Range(0, expert.Length).Where(i => expert[i] >= 0).ToList(); left.Count > 0 || sum is null;)
+        {
+            // An expert that comes twice in a token goes into a second round, and rounds add up.
+            var ids = new int[gates.Rows * experts];
+            Array.Fill(ids, -1);
+            List<int> again = [];
+            foreach (var i in left)
+            {
+                ref var place = ref ids[i / k * experts + expert[i]];
+                if (place < 0) place = i;
+                else again.Add(i);
+            }
+            var round = tape.GatherElements(gates, ids, gates.Rows, experts);
+            sum = sum is null ? round : tape.Add(sum, round);
+            left = again;
+        }
+        return sum;
     }
 }

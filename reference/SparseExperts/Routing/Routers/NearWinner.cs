@@ -25,8 +25,9 @@ static class NearWinner
                 {
                     var l = (float)values[t * call.Experts + e];
                     var isTaken = choices.Candidate.AsSpan(t * k, j).Contains(e);
-                    var distance = (best - l) / Math.Max(Math.Abs(l), best);
-                    if (isTaken || distance > 2 * (float)call.Dialect.Threshold) mask[t * call.Experts + e] = RouterScores.Out;
+                    double Rounded(double value) => Rounding.To(call.LogitsFormat, value);
+                    var distance = Rounded(Rounded((float)(best - l)) / Math.Max(Math.Abs(l), best));
+                    if (isTaken || distance > Rounded(2 * call.Dialect.Threshold)) mask[t * call.Experts + e] = RouterScores.Out;
                 }
             }
             int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => choices.Candidate[t * k + j])];

@@ -14,7 +14,7 @@ public static class RouterLogits
     {
         var d = call.Dialect;
         if (call.Jitters) return tape.Round(tape.Multiply(x, tape.Constant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
-        if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase)) return x;
+        if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase) || d.JitterAlone) return x;
         var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
         return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, kept));
     }
@@ -24,11 +24,11 @@ public static class RouterLogits
     {
         var logits = call.Dialect.Router switch
         {
-            RouterForm.Linear => Linear(tape, input, weights),
-            RouterForm.Cosine => Cosine(tape, input, weights),
+            RouterForm.Linear => Linear(tape, call, input, weights),
+            RouterForm.Cosine => Cosine(tape, call, input, weights),
             RouterForm.LinearPerTask => PerTask(tape, call, input, weights),
-            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, input, weights), tape.GatherRows(weights.Table!, tape.Upload(call.TokenIds))),
-            RouterForm.TaskEmbedding => tape.GatherRows(weights.Table!, tape.Upload(Tasks(call))),
+            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.GatherRows(Needed(call, weights.Table, "router.table"), tape.Upload(call.TokenIds))),
+            RouterForm.TaskEmbedding => tape.GatherRows(Needed(call, weights.Table, "router.table"), tape.Upload(Tasks(call))),
             RouterForm.None => Zero(tape, call),
             var other => throw new RoutingException($"{call.Where}: a router of the form {other} has a layer of its own"),
         };
@@ -36,16 +36,16 @@ public static class RouterLogits
         return KnockOut(tape, call, Padding(tape, call, logits));
     }
 
-    static Tensor Linear(Tape tape, Tensor input, RouterWeights weights)
+    static Tensor Linear(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
-        var logits = tape.Linear(input, weights.Weight!);
+        var logits = tape.Linear(input, Needed(call, weights.Weight, "router.weight"));
         return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(bias, logits.Rows)) : logits;
     }
 
     /// <summary>cos(x·P, column of S)·e^{min(τ, ln 100)} (Tutel gates/cosine_top.py).</summary>
-    static Tensor Cosine(Tape tape, Tensor input, RouterWeights weights)
+    static Tensor Cosine(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
-        var projected = UnitRows(tape, tape.Linear(input, weights.Projection!));                        // [T, P]
+        var projected = UnitRows(tape, tape.Linear(input, Needed(call, weights.Projection, "router.projection")));                        // [T, P]
         var experts = UnitRows(tape, tape.Transpose(weights.Embeddings!));                               // [E, P]
         var temperature = tape.Activate(Activation.Exp, tape.Clamp(weights.Temperature!, double.NegativeInfinity, LargestTemperature));
         var cosines = tape.Linear(projected, experts, transpose: true);                                  // [T, E]
@@ -62,7 +62,7 @@ public static class RouterLogits
     /// <summary>Each token takes the E columns of its task out of all tasks' logits.</summary>
     static Tensor PerTask(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
-        var all = tape.Linear(input, weights.Weight!);
+        var all = tape.Linear(input, Needed(call, weights.Weight, "router.weight"));
         var tasks = Tasks(call);
         var ids = new int[call.Tokens * call.Experts];
         for (var i = 0; i < ids.Length; i++) ids[i] = i / call.Experts * all.Columns + tasks[i / call.Experts] % (all.Columns / call.Experts) * call.Experts + i % call.Experts;
@@ -84,12 +84,18 @@ public static class RouterLogits
 
     static Tensor Padding(Tape tape, RouterCall call, Tensor logits)
     {
-        if (call.Dialect.PaddingLogits == PaddingLogits.Kept || call.Importance.Length == 0) return logits;
-        var zeroes = call.Dialect.PaddingLogits == PaddingLogits.Zeroed;
+        if (call.Dialect.PaddingLogits != PaddingLogits.Lowered || call.Importance.Length == 0) return logits;
         var values = new float[call.Tokens * call.Experts];
-        for (var i = 0; i < values.Length; i++) values[i] = call.IsReal(i / call.Experts) == zeroes ? 1 : 0;
-        if (zeroes) return tape.Multiply(logits, tape.Constant(logits.Rows, logits.Columns, values));
-        return tape.Shift(logits, [.. values.Select(v => v * Lowered)]);
+        for (var i = 0; i < values.Length; i++) values[i] = call.IsReal(i / call.Experts) ? 0 : Lowered;
+        return tape.Shift(logits, values);
+    }
+
+    /// <summary>Logits with the rows of padding at 0, as the z-loss of a dialect that zeroes them sees them.</summary>
+    internal static Tensor WithoutPadding(Tape tape, RouterCall call, Tensor logits)
+    {
+        var values = new float[call.Tokens * call.Experts];
+        for (var i = 0; i < values.Length; i++) values[i] = call.IsReal(i / call.Experts) ? 1 : 0;
+        return tape.Multiply(logits, tape.Constant(logits.Rows, logits.Columns, values));
     }
 
     /// <summary>
@@ -122,6 +128,9 @@ public static class RouterLogits
         }
         return tape.Shift(logits, shift);
     }
+
+    internal static Tensor Needed(RouterCall call, Tensor? weight, string name) =>
+        weight ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} needs {name}; give it or choose another router");
 
     internal static float[] Drawn(RouterCall call, float[]? draws, string name, long count) =>
         draws is null ? throw new RoutingException($"{call.Where}: {call.Dialect.Name} needs draws.{name} here; give them or switch the randomness off")

@@ -20,9 +20,8 @@ static class TwoLevelRouter
     {
         var d = call.Dialect;
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;
-        var isNoisy = call.IsNoisy;
-        var primary = Level(tape, call, input, w.PrimaryWeight!, w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);
-        var secondary = Level(tape, call, input, w.SecondaryWeight!, w.SecondaryNoiseWeight, call.Draws.SecondaryNoise, call.Experts);
+        var primary = Level(tape, call, input, RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight"), w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);
+        var secondary = Level(tape, call, input, RouterLogits.Needed(call, w.SecondaryWeight, "router.secondary.weight"), w.SecondaryNoiseWeight, call.Draws.SecondaryNoise, call.Experts);
 
         // Secondary logits as one row for every (token, group).
         Tensor Split(Tensor x) => tape.Reshape(x, tokens * groups, inside);
@@ -56,10 +55,10 @@ static class TwoLevelRouter
             member[i / keep * groups + group[i]] = 1;
         }
         RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) => new() { Logits = Layers.SparseLayer.Numbers(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
-        var smooth = tape.SumColumn(keep < groups && isNoisy
+        var smooth = tape.SumColumn(keep < groups
             ? LoadLosses.Smooth(tape, call, primary.Clean, primary.Noisy, primary.Deviation, Of(primary.Clean, primaryNoisy), keep)
             : tape.Constant(tokens, groups, member), 1);                                                // [1, groups]
-        var local = isNoisy && k < inside ? LoadLosses.Smooth(tape, call, clean, noisy, deviation, Of(clean, secondaryNoisy), k) : Counts(tape, expert, tokens * groups, inside, k);
+        var local = k < inside ? LoadLosses.Smooth(tape, call, clean, noisy, deviation, Of(clean, secondaryNoisy), k) : Counts(tape, expert, tokens * groups, inside, k);
         var inGroup = tape.ScaleRows(local, tape.Constant(tokens * groups, 1, member));
         var load = tape.SumColumn(tape.Reshape(inGroup, tokens, call.Experts), 1);                      // [1, E]
         var share = new float[groups * call.Experts];

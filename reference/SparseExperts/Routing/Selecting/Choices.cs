@@ -26,6 +26,25 @@ public sealed record Choices
     public bool ByExperts => Token.Length > 0;
     public Ranking RankingOf(int choice) => Rankings[Math.Min(choice, Rankings.Count - 1)];
 
+    /// <summary>Whether a choice is an expert that the token has chosen before and whose score became 0.</summary>
+    internal bool IsRepeated(RouterCall call, int choice)
+    {
+        if (call.Dialect.Taken != Taken.Zeroed || Rankings.Count != 1 || Candidate[choice] < 0) return false;
+        int token = choice / K, first = token * K;
+        if (call.Dialect.Padding == PaddingRule.Skipped && !call.IsReal(token)) first++;       // that token's first choice was no choice
+        for (var i = first; i < choice; i++)
+            if (Candidate[i] == Candidate[choice]) return true;
+        return false;
+    }
+
+    internal bool Repeats(RouterCall call)
+    {
+        if (call.Dialect.Taken != Taken.Zeroed || K < 2) return false;
+        for (var i = 0; i < Candidate.Length; i++)
+            if (IsRepeated(call, i)) return true;
+        return false;
+    }
+
     /// <summary>Requests of every (group, expert).</summary>
     public int[] Loads(int groups, int experts)
     {

@@ -6,6 +6,7 @@ public static class Selector
     /// <param name="capacity">Needed by rules that look at full experts while they choose.</param>
     public static Choices Select(RouterCall call, RouterNumbers numbers, Func<int> capacity)
     {
+        RouterDraws.Require(call);
         if (call.Dialect.Selection != Selection.Auction) numbers.RefuseNaN(call);
         return call.Dialect.Selection switch
         {

@@ -11,11 +11,30 @@ public static class Sinkhorn
 
     public static Choices Select(RouterCall call, RouterNumbers numbers)
     {
-        if (!call.Training) return TopK.Select(call, numbers);
+        if (!call.Training) return TopK.Select(call with { Dialect = call.Dialect with { SelectBy = SelectBy.Scores } }, numbers with { Scores = Activation(call, numbers.Logits.Values) });
         var plan = Plan(call, numbers.Logits.Values, out _);
         // The iterations run in float32 there: the plan is known to about a hundred roundings.
         var errors = Array.ConvertAll(plan, p => 128 * Rounding.HalfUnit(NumberFormat.Float32, p));
         return TopK.Select(call with { Dialect = call.Dialect with { SelectBy = SelectBy.Scores, Groups = 1 } }, numbers with { Scores = new(plan, errors), CorrectionBias = [] });
+    }
+
+    /// <summary>What evaluation ranks: the gate function's own float32 values, in which saturated logits tie.</summary>
+    static Numbers Activation(RouterCall call, double[] logits)
+    {
+        double[] values = new double[logits.Length], errors = new double[logits.Length];
+        for (var start = 0; start < logits.Length; start += call.Experts)
+        {
+            var row = logits.AsSpan(start, call.Experts);
+            double max = double.NegativeInfinity, sum = 0;
+            foreach (var l in row) max = Math.Max(max, l);
+            foreach (var l in row) sum += Math.Exp(l - max);
+            for (var e = 0; e < call.Experts; e++)
+            {
+                values[start + e] = (float)(call.K == 1 ? 1 / (1 + Math.Exp(-row[e])) : Math.Exp(row[e] - max) / sum);
+                errors[start + e] = 4 * Rounding.HalfUnit(NumberFormat.Float32, values[start + e]);
+            }
+        }
+        return new(values, errors);
     }
 
     /// <summary>d₁·K·d₀ [T, E]: rows sum to 1/T, columns to about 1/E.</summary>

@@ -22,6 +22,7 @@ public static class TopK
                 if (d.Taken == Taken.Zeroed && rankings.Count == 1)
                     for (var i = skipsFirst ? 1 : 0; i < j; i++) row[candidate[t * k + i]] = 0;
                 var best = Ranking.Best(row, isOut, d.Ties);
+                if (best < 0 && rankings.Count > 1) best = 0;                // every logit is −∞ there: the first wins again
                 candidate[t * k + j] = best;
                 if (best >= 0 && (d.Taken == Taken.Removed || rankings.Count > 1) && !(skipsFirst && j == 0)) isOut[best] = true;
             }
@@ -43,7 +44,7 @@ public static class TopK
     internal static Ranking First(RouterCall call, RouterNumbers numbers)
     {
         var d = call.Dialect;
-        if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0)
+        if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone)
             return Disturbed(numbers.Logits, i => -Math.Log(-Math.Log(Math.Max(1e-9, call.Draws.Sample![i]))), d.Temperature, call.Experts);
         if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts);
         var ranked = d.SelectBy == SelectBy.Logits ? numbers.Noisy : numbers.Scores;

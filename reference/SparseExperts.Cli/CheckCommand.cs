@@ -1,0 +1,152 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Xml.Linq;
+using SparseExperts.Formats;
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+
+namespace SparseExperts.Cli;
+
+/// <summary><c>moe check</c>: finds where an implementation departs from its specification.</summary>
+static class CheckCommand
+{
+    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files (.safetensors, .npz), folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
+    static readonly Option<string?> DialectOption = new("--dialect") { Description = "Hold the files to this dialect instead of the one they name." };
+    static readonly Option<string?> ModeOption = new("--mode") { Description = "train or eval, instead of what the files say." };
+    static readonly Option<string[]> SetOption = new("--set") { Description = "Set an axis: key=value. Can be given several times." };
+    static readonly Option<string?> JunitOption = new("--junit") { Description = "Also write a JUnit report to this file." };
+    static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line and file." };
+    static readonly Option<bool> StrictOption = new("--strict") { Description = "What the dialect leaves open counts as a difference." };
+
+    static readonly JsonSerializerOptions Line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    sealed record Result(string File, string Dialect, Verdict? Verdict, string? Error)
+    {
+        public bool Differs(bool strict) => Verdict is { } v && (v.Outcome == Outcome.Differs || strict && v.Outcome == Outcome.Undecided);
+    }
+
+    public static Command Create()
+    {
+        var command = new Command("check", "Recompute every claim of case files and find the first that departs.") { FilesArgument, DialectOption, ModeOption, SetOption, JunitOption, JsonOption, StrictOption };
+        command.SetAction(Run);
+        return command;
+    }
+
+    static int Run(ParseResult parsed)
+    {
+        var mode = parsed.GetValue(ModeOption);
+        if (mode is not (null or "train" or "eval")) throw new CaseException($"--mode {mode}: choose train or eval");
+        var dialect = parsed.GetValue(DialectOption) is { } name ? DialectFile.Resolve(name) : null;
+        var settings = (parsed.GetValue(SetOption) ?? []).Select(Setting).ToArray();
+        var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!);
+        var (json, strict) = (parsed.GetValue(JsonOption), parsed.GetValue(StrictOption));
+
+        // Checked in parallel, printed in order.
+        var results = new Result[files.Count];
+        Parallel.For(0, files.Count, i => results[i] = One(files[i], dialect, mode, settings));
+        foreach (var result in results)
+        {
+            if (json) Console.WriteLine(Json(result).ToJsonString(Line));
+            else Print(result);
+        }
+        if (!json && results.Length > 1)
+            Console.WriteLine($"\n{results.Count(r => r.Verdict?.Outcome == Outcome.Agrees)} agree, {results.Count(r => r.Verdict?.Outcome == Outcome.Undecided)} undecided, {results.Count(r => r.Verdict?.Outcome == Outcome.Differs)} differ, {results.Count(r => r.Error is not null)} cannot be read");
+        if (parsed.GetValue(JunitOption) is { } path) AtomicFile.WriteText(path, Junit(results, strict));
+        return results.Any(r => r.Error is not null) ? ExitCode.BadInput : results.Any(r => r.Differs(strict)) ? ExitCode.Differs : ExitCode.Ok;
+    }
+
+    static (string Key, string Value) Setting(string text) => text.IndexOf('=') is > 0 and var at
+        ? (text[..at], text[(at + 1)..])
+        : throw new CaseException($"--set {text}: write key=value");
+
+    static Result One(string file, Dialect? dialect, string? mode, (string Key, string Value)[] settings)
+    {
+        try
+        {
+            var read = Case.Load(file);
+            if (dialect is not null) read = read.Under(DialectFile.With(dialect, new JsonObject([.. read.Parameters.Where(p => dialect.Parameters.Contains(p.Key)).Select(p => KeyValuePair.Create(p.Key, p.Value?.DeepClone()))]), file), mode);
+            else if (mode is not null) read = read.Under(read.Dialect, mode);
+            foreach (var (key, value) in settings)
+            {
+                var axis = DialectAxis.Find(key) ?? throw new DialectException($"--set {key}: no such axis; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}");
+                read = read.Under(axis.With(read.Dialect, value, $"--set {key}"), read.Mode);
+            }
+            using var backend = new ScalarBackend<Tracked>();
+            var verdict = CaseCheck.Run(read, backend);
+            var explanations = Diagnosis.Explain(read, verdict, () => new ScalarBackend<Tracked>());
+            return new(file, read.Dialect.Name, verdict with { Say = Diagnosis.Say(read, verdict, explanations) }, null);
+        }
+        catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
+        {
+            return new(file, "", null, e.Message.ReplaceLineEndings(" "));
+        }
+    }
+
+    static void Print(Result result)
+    {
+        if (result.Error is { } error) { Console.Error.WriteLine($"moe: {error}"); return; }
+        var verdict = result.Verdict!;
+        Console.WriteLine($"{Word(verdict.Outcome),-9} {result.File}  [{result.Dialect}]");
+        if (verdict.Outcome == Outcome.Agrees) return;
+        foreach (var stage in verdict.Stages)
+            Console.WriteLine($"  {Word(stage.Outcome),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
+        Console.WriteLine($"  {verdict.Say}");
+    }
+
+    static string Word(Outcome outcome) => outcome switch { Outcome.Agrees => "agrees", Outcome.Undecided => "undecided", Outcome.Differs => "differs", _ => "not claimed" };
+
+    static JsonObject Json(Result result)
+    {
+        if (result.Error is { } error) return new() { ["file"] = result.File, ["error"] = error };
+        var verdict = result.Verdict!;
+        var stages = new JsonObject();
+        foreach (var stage in verdict.Stages) stages[stage.Stage] = Word(stage.Outcome);
+        foreach (var stage in CaseFiles.Stages)
+            if (!stages.ContainsKey(stage)) stages[stage] = Word(Outcome.NotClaimed);
+        var first = verdict.Culprit?.First;
+        return new()
+        {
+            ["file"] = result.File,
+            ["dialect"] = result.Dialect,
+            ["verdict"] = Word(verdict.Outcome),
+            ["stage"] = verdict.Culprit?.Stage,
+            ["stages"] = stages,
+            ["first"] = first is null ? null : new JsonObject
+            {
+                ["group"] = first.Group,
+                ["token"] = first.Token,
+                ["choice"] = first.Choice,
+                ["expert"] = first.Expert,
+                ["slot"] = first.Slot,
+                ["claimed"] = Number(first.Claimed),
+                ["expected"] = Number(first.Expected),
+                ["margin"] = Number(first.Margin),
+                ["bound"] = Number(first.Bound),
+                ["count"] = first.Count,
+                ["of"] = first.Of,
+            },
+            ["say"] = verdict.Say,
+        };
+    }
+
+    /// <summary>JSON has no infinities and no NaN.</summary>
+    static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+
+    static string Junit(Result[] results, bool strict)
+    {
+        var suite = new XElement("testsuite", new XAttribute("name", "moe check"), new XAttribute("tests", results.Length),
+            new XAttribute("failures", results.Count(r => r.Differs(strict))), new XAttribute("errors", results.Count(r => r.Error is not null)));
+        foreach (var result in results)
+        {
+            var test = new XElement("testcase", new XAttribute("classname", result.Dialect.Length > 0 ? result.Dialect : "case"), new XAttribute("name", result.File));
+            if (result.Error is { } error) test.Add(new XElement("error", new XAttribute("message", error)));
+            else if (result.Differs(strict)) test.Add(new XElement("failure", new XAttribute("message", result.Verdict!.Say)));
+            suite.Add(test);
+        }
+        return new XDocument(new XDeclaration("1.0", "utf-8", null), new XElement("testsuites", suite)) + "\n";
+    }
+}

@@ -1,0 +1,73 @@
+using System.Globalization;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>
+/// From a difference to a sentence: the claims are held to every dialect that lies one axis away, and the change under which they agree is
+/// what the implementation does instead.
+/// </summary>
+public static class Diagnosis
+{
+    /// <summary>Changes that make the culprit's stage agree and no stage before it differ, those that make everything agree first.</summary>
+    public static IReadOnlyList<AxisChange> Explain(Case @case, Verdict verdict, Func<IBackend> backend)
+    {
+        if (verdict.Culprit is not { } culprit) return [];
+        List<(AxisChange Change, int Left)> found = [];
+        foreach (var (change, dialect) in Neighbours.Of(@case.Dialect))
+        {
+            if (Outcome(@case.Under(dialect), backend) is not { } tried) continue;
+            var left = tried.Stages.Count(s => s.Outcome == Oracle.Outcome.Differs);
+            // The stage must be cured, not merely vanish, and nothing before it may break.
+            var reached = tried.Culprit is null || Index(tried, tried.Culprit.Stage) > Index(tried, culprit.Stage);
+            if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, left));
+        }
+        return [.. found.OrderBy(f => f.Left).Select(f => f.Change)];
+    }
+
+    /// <summary>The verdict of a check, or null where the dialect cannot run on the file.</summary>
+    internal static Verdict? Outcome(Case @case, Func<IBackend> backend)
+    {
+        using var own = backend();
+        try
+        {
+            return CaseCheck.Run(@case, own);
+        }
+        catch (Exception e) when (e is CaseException or RoutingException or DialectException or ShapeException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Place of a stage among those of a verdict.</summary>
+    static int Index(Verdict verdict, string stage)
+    {
+        for (var i = 0; i < verdict.Stages.Count; i++)
+            if (verdict.Stages[i].Stage == stage) return i;
+        return int.MaxValue;
+    }
+
+    /// <summary>One plain sentence about a verdict.</summary>
+    public static string Say(Case @case, Verdict verdict, IReadOnlyList<AxisChange> explanations)
+    {
+        var stages = verdict.Stages.Count;
+        if (verdict.Outcome == Oracle.Outcome.Agrees) return $"all {stages} claims are what {@case.Dialect.Name} computes";
+        if (verdict.Culprit is not { } culprit)
+            return $"nothing contradicts {@case.Dialect.Name}; it leaves {string.Join(", ", verdict.Stages.Where(s => s.Outcome == Oracle.Outcome.Undecided).Select(s => s.Stage))} open here (ties, or margins below rounding)";
+        var first = culprit.First!;
+        var what = culprit.Stage switch
+        {
+            "expert" => "another expert is chosen",
+            "slot" => first.Claimed < 0 ? "a choice that has a slot is dropped" : first.Expected < 0 ? "a choice that is dropped has a slot" : "another slot is given",
+            "capacity" => "the capacity is another number",
+            "gate" or "combine" => "the gate is another number",
+            "token" => "another token sits in the slot",
+            "count" => "tokens are counted differently",
+            _ => "the number is another one",
+        };
+        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what} at {first.Place}, {Number(first.Claimed)} where {Number(first.Expected)} is expected ({first.Count} of {first.Of} differ)";
+        return explanations.Count == 0 ? sentence : $"{sentence}; as if {string.Join(", or ", explanations.Take(3))}";
+    }
+
+    static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e9 ? "0" : "G7", CultureInfo.InvariantCulture);
+}
