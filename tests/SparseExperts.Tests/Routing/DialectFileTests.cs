@@ -120,7 +120,7 @@ public sealed class DialectFileTests
         foreach (var dialect in BuiltIn.All.Where(d => d is { Selection: Selection.TopK, K: 1, Router: RouterForm.Linear }))
         {
             var call = new RouterCall { Dialect = dialect, Groups = 1, Size = 3, Experts = 2, Training = false, Where = "blocks.1" };
-            call = call with { Draws = RouterDraws.From(call, new(0, 0, 0), 4) };
+            call = call with { Draws = RouterDraws.From(call, new(0, 0), 4) };
             var refusal = Assert.Throws<RoutingException>(() => RouterFromScores.Plan(call, scores));
             Assert.Contains("blocks.1: router score of token 1 for expert 1 is NaN", refusal.Message);
         }
