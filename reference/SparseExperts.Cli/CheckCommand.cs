@@ -68,7 +68,7 @@ static class CheckCommand
         try
         {
             var read = Case.Load(file);
-            if (dialect is not null) read = read.Under(DialectFile.With(dialect, new JsonObject([.. read.Parameters.Where(p => dialect.Parameters.Contains(p.Key)).Select(p => KeyValuePair.Create(p.Key, p.Value?.DeepClone()))]), file), mode);
+            if (dialect is not null) read = read.HeldTo(dialect, mode);
             else if (mode is not null) read = read.Under(read.Dialect, mode);
             foreach (var (key, value) in settings)
             {

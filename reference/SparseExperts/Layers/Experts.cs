@@ -16,6 +16,8 @@ public static class Experts
         var indices = new PlanIndices(tape, plan);
         var inputs = tape.Dispatch(x, indices);                                                        // [rows, M], expert order
         var rowGates = plan.SharesSlots ? null : tape.GateOfRows(gates, indices);
+        if (rowGates is null && (d.ApplyGateTo == GatePlace.Input || d.Combination == Combination.Interpolated))
+            throw new RoutingException($"{call.Where}: tokens share slots here, so that a slot has no one gate; give {d.Name} apply_gate_to output and combination gated");
         if (d.StraightThrough && rowGates is not null) inputs = StraightThrough(tape, inputs, rowGates);
         if (d.ApplyGateTo == GatePlace.Input) inputs = Rounded(tape, call, tape.ScaleRows(inputs, rowGates!));
         var outputs = Identities(tape, call, inputs, plan, rows => FeedForward(tape, call, rows, weights, plan.Offsets, dropout, stream));

@@ -70,6 +70,9 @@ public sealed class Case
     /// <summary>The same file held to another dialect or mode.</summary>
     public Case Under(Dialect dialect, string? mode = null) => new(this, dialect, mode ?? Mode);
 
+    /// <summary>The same file held to another dialect, with those of the file's parameters that it knows.</summary>
+    public Case HeldTo(Dialect dialect, string? mode = null) => Under(DialectFile.With(dialect, Parameters, Path, lenient: true), mode);
+
     public string Path { get; }
     public string Mode { get; }
     public bool Training => Mode == "train";
@@ -86,12 +89,31 @@ public sealed class Case
     public bool Has(string name) => _tensors.ContainsKey(name);
     public IEnumerable<CaseTensor> Tensors => _tensors.Values;
 
-    public static Case Load(string path)
+    /// <summary>Reads a case from .safetensors or .npz, whichever the file is.</summary>
+    /// <exception cref="InvalidFileException">It is neither, or damaged.</exception>
+    /// <exception cref="CaseException">It is no case.</exception>
+    public static Case Load(string path) => File.Exists(path) && NpzFile.IsZip(path) ? FromNpz(path) : FromSafetensors(path);
+
+    static Case FromSafetensors(string path)
     {
         using var file = SafetensorsFile.Open(path);
-        var tensors = file.Tensors.Where(t => !t.Name.StartsWith("x.", StringComparison.Ordinal)).ToDictionary(t => t.Name, t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name)));
-        return new(path, tensors, file.Metadata);
+        return new(path, file.Tensors.Where(t => !IsFree(t.Name)).ToDictionary(t => t.Name, t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name))), file.Metadata);
     }
+
+    static Case FromNpz(string path)
+    {
+        var entries = NpzFile.Read(path);
+        if (entries.FirstOrDefault(e => !IsFree(e.Name) && e.Text is not null != e.Name.StartsWith(Meta, StringComparison.Ordinal)) is { } wrong)
+            throw new CaseException($"{path}: '{wrong.Name}' is {(wrong.Text is null ? "numbers" : "a text")}; texts, and only they, are named {Meta}…");
+        return new(path, entries.Where(e => e.Text is null && !IsFree(e.Name)).ToDictionary(e => e.Name, e => new CaseTensor(e.Name, e.DType, e.Shape, e.Values)),
+            entries.Where(e => e.Text is not null && !IsFree(e.Name)).ToDictionary(e => e.Name[Meta.Length..], e => e.Text!));
+    }
+
+    /// <summary>How an .npz names its metadata.</summary>
+    const string Meta = "meta.";
+
+    /// <summary>Names under x. are the producer's own.</summary>
+    static bool IsFree(string name) => name.StartsWith("x.", StringComparison.Ordinal);
 
     static bool IsKnown(string name) => Known.Contains(name) || name.StartsWith("claim.loss.", StringComparison.Ordinal)
         || name.StartsWith("claim.grad.", StringComparison.Ordinal) && Known.Contains(name["claim.grad.".Length..]);

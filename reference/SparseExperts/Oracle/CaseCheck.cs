@@ -267,6 +267,9 @@ public sealed class CaseCheck
         if (_case.Find("claim.expert") is { } claim)
         {
             var k = claim.Size(-1);
+            // Where exactly two choices are defined there is nothing to hold another number of them to.
+            if (k != expected.K && (_call.Dialect.Selection is Selection.ExhaustionAware or Selection.SparseMixer || _call.Dialect.Combination == Combination.MaskReadAsIndices))
+                throw new CaseException($"{_case.Path}: claim.expert has {k} choices a token, {_call.Dialect.Name} makes {expected.K}; correct its shape");
             var expert = Checked("claim.expert", claim.Integers, _call.Experts, _call.Tokens * k);
             int[] candidate = [.. expert.Select((e, i) => e >= 0 || k != expected.K ? e : expected.Candidate[i])];
             // A column that a policy took away is filled with the expected expert that the claim, which may settle ties otherwise, has not taken.

@@ -16,8 +16,8 @@ public static class Diagnosis
         List<(AxisChange Change, int Left)> found = [];
         foreach (var (change, dialect) in Neighbours.Of(@case.Dialect))
         {
-            if (Outcome(@case.Under(dialect), backend) is not { } tried) continue;
-            var left = tried.Stages.Count(s => s.Outcome == Oracle.Outcome.Differs);
+            if (TryCheck(@case.Under(dialect), backend) is not { } tried) continue;
+            var left = tried.Stages.Count(s => s.Outcome == Outcome.Differs);
             // The stage must be cured, not merely vanish, and nothing before it may break.
             var reached = tried.Culprit is null || Index(tried, tried.Culprit.Stage) > Index(tried, culprit.Stage);
             if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, left));
@@ -26,7 +26,7 @@ public static class Diagnosis
     }
 
     /// <summary>The verdict of a check, or null where the dialect cannot run on the file.</summary>
-    internal static Verdict? Outcome(Case @case, Func<IBackend> backend)
+    public static Verdict? TryCheck(Case @case, Func<IBackend> backend)
     {
         using var own = backend();
         try
@@ -51,9 +51,9 @@ public static class Diagnosis
     public static string Say(Case @case, Verdict verdict, IReadOnlyList<AxisChange> explanations)
     {
         var stages = verdict.Stages.Count;
-        if (verdict.Outcome == Oracle.Outcome.Agrees) return $"all {stages} claims are what {@case.Dialect.Name} computes";
+        if (verdict.Outcome == Outcome.Agrees) return $"all {stages} claims are what {@case.Dialect.Name} computes";
         if (verdict.Culprit is not { } culprit)
-            return $"nothing contradicts {@case.Dialect.Name}; it leaves {string.Join(", ", verdict.Stages.Where(s => s.Outcome == Oracle.Outcome.Undecided).Select(s => s.Stage))} open here (ties, or margins below rounding)";
+            return $"nothing contradicts {@case.Dialect.Name}; it leaves {string.Join(", ", verdict.Stages.Where(s => s.Outcome == Outcome.Undecided).Select(s => s.Stage))} open here (ties, or margins below rounding)";
         var first = culprit.First!;
         var what = culprit.Stage switch
         {

@@ -6,6 +6,24 @@ namespace SparseExperts.Oracle;
 /// <summary>A change of one axis, as text.</summary>
 public sealed record AxisChange(string Axis, string Is, string InsteadOf)
 {
+    /// <summary>The dialect with the change made.</summary>
+    public Dialect On(Dialect dialect) => DialectAxis.Find(Axis)!.With(dialect, Is, Axis);
+
+    /// <summary>The dialect with the change made, or null where that contradicts itself.</summary>
+    public Dialect? TryOn(Dialect dialect)
+    {
+        try
+        {
+            var changed = On(dialect);
+            DialectRules.Check(changed);
+            return changed;
+        }
+        catch (DialectException)
+        {
+            return null;
+        }
+    }
+
     public override string ToString() => $"{Axis} = {Is} instead of {InsteadOf}";
 }
 

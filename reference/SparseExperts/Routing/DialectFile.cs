@@ -88,10 +88,12 @@ public static class DialectFile
     /// <summary>
     /// The dialect with parameters set as a case file sets them: those that the dialect's library has, the numbers of this mode.
     /// </summary>
-    public static Dialect With(Dialect dialect, JsonObject parameters, string where)
+    /// <param name="lenient">Parameters that the dialect does not have are passed over.</param>
+    public static Dialect With(Dialect dialect, JsonObject parameters, string where, bool lenient = false)
     {
         foreach (var (key, value) in parameters)
         {
+            if (lenient && !dialect.Parameters.Contains(key) && !Common.Contains(key)) continue;
             if (!dialect.Parameters.Contains(key) && !Common.Contains(key))
                 throw new DialectException($"{where}: {dialect.Name} has no parameter '{key}'; it has {string.Join(", ", dialect.Parameters)}");
             dialect = key switch

@@ -28,6 +28,11 @@ public static class DialectRules
         Require(d, !d.BatchPrioritized || d.DropPolicy == DropPolicy.Position, "batch_prioritized", true, "false with this drop_policy: only positions have an order");
         Require(d, d.Loss != LossChoice.LoadImportance || d.Noise == LogitNoise.NormalPerExperts, "loss", "load_importance", "gshard: the load loss needs noise_std > 0");
         Require(d, d.GatedExperts || d.Activation is not (ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited), "activation", Named(d, "activation"), "another one, or set gated_experts");
+        Require(d, d.Gate != Gate.NearWinner || d.Selection == Selection.SparseMixer, "gate", "near_winner", "another one: only selection sparse_mixer says who is near");
+        Require(d, d.Gate != Gate.RankedScore || d.Selection is Selection.TopK or Selection.ExhaustionAware, "gate", "ranked_score", "score: only the best experts of a ranking have ranked scores");
+        Require(d, d.Combination != Combination.MaskReadAsIndices || d is { Selection: Selection.TopK, K: 2 }, "combination", "mask_read_as_indices", "gated, unless each token takes its k = 2 best experts");
+        Require(d, d.ApplyGateTo == GatePlace.Output || d.Combination != Combination.Interpolated && d.DroppedOutput != DroppedOutput.CollidingSlot, "apply_gate_to", Named(d, "apply_gate_to"), "output: this combination multiplies outputs");
+        Require(d, d.Policy is Policy.All or Policy.None || d.Selection is not (Selection.Cascade or Selection.DynamicTopK), "policy", Named(d, "policy"), $"all: selection {Named(d, "selection")} decides itself how many experts a token gets");
         Require(d, d.Selection != Selection.OnePerPrototype || d.Score is Score.SoftmaxPerPrototype or Score.Softmax, "score", Named(d, "score"), "softmax_per_prototype for one expert per prototype");
     }
 
@@ -44,6 +49,7 @@ public static class DialectRules
         if (d.Selection == Selection.TopK && d.Groups > d.GroupsKept) Require(d, d.K <= inside * d.GroupsKept, "k", d.K, $"at most the {inside * d.GroupsKept} experts of the kept groups");
         if (d.Selection == Selection.OnePerPrototype) Require(d, experts % d.K == 0, "k", d.K, $"a divisor of the {experts} experts");
         Require(d, d.IdentityExperts < experts, "identity_experts", d.IdentityExperts, $"fewer than the {experts} experts");
+        if (d.Combination == Combination.MaskReadAsIndices) Require(d, experts >= 2, "experts", experts, "at least 2: the mask's 0 and 1 are read as experts");
         if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");
     }
 

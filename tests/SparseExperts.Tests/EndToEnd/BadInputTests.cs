@@ -42,6 +42,13 @@ public sealed class BadInputTests
         { "train --dialect hetu.sam --experts 5", "hetu.sam: groups 2: choose a divisor of the 5 experts" },
         { "train --dialect mesh.switch --dense", "--dense and --dialect: give one of them" },
         { "dialects nonsense", "dialect 'nonsense': unknown; near it are" },
+        { "check nowhere", "nowhere: cannot be opened (no such file)" },
+        { "check nowhere/*.npz", "no case files there" },
+        { "check short.txt", "short.txt: " },
+        { "check nowhere --mode both", "--mode both: choose train or eval" },
+        { "check nowhere --set k", "--set k: write key=value" },
+        { "check nowhere --dialect nonsense", "dialect 'nonsense': unknown" },
+        { "identify nowhere", "nowhere: cannot be opened (no such file)" },
         { "frobnicate", "frobnicate" },
     };
 

@@ -72,7 +72,7 @@ public static class Gates
             float[] share = new float[call.Tokens * experts], offset = new float[call.Tokens * k];
             for (var t = 0; t < call.Tokens; t++)
             {
-                var best = choices.Candidate[t * k + j];
+                var best = Math.Max(0, choices.Candidate[t * k + j]);      // where nothing was chosen the gate is not used
                 var row = ranking.Row(t);
                 var equals = 0;
                 foreach (var value in row) equals += value == row[best] ? 1 : 0;

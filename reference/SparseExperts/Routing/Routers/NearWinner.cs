@@ -20,7 +20,7 @@ static class NearWinner
             var mask = new float[values.Length];
             for (var t = 0; t < call.Tokens; t++)
             {
-                var best = (float)values[t * call.Experts + choices.Candidate[t * k + j]];
+                var best = (float)values[t * call.Experts + Math.Max(0, choices.Candidate[t * k + j])];
                 for (var e = 0; e < call.Experts; e++)
                 {
                     var l = (float)values[t * call.Experts + e];
@@ -30,7 +30,7 @@ static class NearWinner
                     if (isTaken || distance > Rounded(2 * call.Dialect.Threshold)) mask[t * call.Experts + e] = RouterScores.Out;
                 }
             }
-            int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => choices.Candidate[t * k + j])];
+            int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => Math.Max(0, choices.Candidate[t * k + j]))];
             var gate = Place(tape, tape.GatherColumns(tape.Softmax(tape.Shift(logits, mask)), tape.Upload(column)), j, k);
             gates = gates is null ? gate : tape.Add(gates, gate);
         }

@@ -1,0 +1,59 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using SparseExperts.Oracle;
+using SparseExperts.Scalar;
+
+namespace SparseExperts.Cli;
+
+/// <summary><c>moe identify</c>: says which specification an implementation follows.</summary>
+static class IdentifyCommand
+{
+    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files of one implementation, folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
+    static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object." };
+
+    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static Command Create()
+    {
+        var command = new Command("identify", "Find the dialect that reproduces the claims of all the files.") { FilesArgument, JsonOption };
+        command.SetAction(Run);
+        return command;
+    }
+
+    static int Run(ParseResult parsed)
+    {
+        var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!).Select(Case.Load).ToArray();
+        if (files.FirstOrDefault(f => !f.Tensors.Any(t => t.Name.StartsWith("claim.", StringComparison.Ordinal))) is { } empty)
+            throw new CaseException($"{empty.Path}: it claims nothing; add claim.expert, claim.y or others");
+        var identity = Identification.Run(files, () => new ScalarBackend<Tracked>());
+        if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(identity).ToJsonString(Indented));
+        else Print(identity, files.Length);
+        return identity.Left == 0 ? ExitCode.Ok : ExitCode.Differs;
+    }
+
+    static void Print(Identity identity, int files)
+    {
+        var plural = files == 1 ? "the file" : $"all {files} files";
+        Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {string.Join(", and ", identity.Changes.Select(c => c.Change))}");
+        Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}" : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
+        foreach (var change in identity.Changes) Console.WriteLine($"  {change.Change.Axis}: {change.Evidence}");
+        foreach (var other in identity.Alternatives) Console.WriteLine($"  or as well: {other}");
+        if (identity.Same.Count > 0) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", identity.Same)}");
+        foreach (var open in identity.Open.GroupBy(o => Identification.Suggest(o.Axis)))
+            Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {open.Key} would decide");
+    }
+
+    static JsonObject Json(Identity identity) => new()
+    {
+        ["nearest"] = identity.Nearest,
+        ["changes"] = new JsonArray([.. identity.Changes.Select(c => (JsonNode)new JsonObject { ["axis"] = c.Change.Axis, ["is"] = c.Change.Is, ["instead_of"] = c.Change.InsteadOf, ["evidence"] = c.Evidence })]),
+        ["alternatives"] = Texts(identity.Alternatives),
+        ["same"] = Texts(identity.Same),
+        ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also), ["suggest"] = Identification.Suggest(o.Axis) })]),
+        ["left"] = identity.Left,
+    };
+
+    static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(t => (JsonNode)JsonValue.Create(t)!)]);
+}

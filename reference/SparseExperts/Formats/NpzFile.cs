@@ -1,0 +1,168 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.IO.Compression;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace SparseExperts.Formats;
+
+/// <summary>
+/// Reads the archives of <c>numpy.savez</c>: a zip of .npy arrays, each a magic number, a header that is a Python literal
+/// {'descr', 'fortran_order', 'shape'}, and the numbers (numpy.lib.format, "Format Version 1.0"). Pickled objects are refused, never run; what
+/// is compressed may not unpack to more than a small multiple of the file.
+/// </summary>
+public static partial class NpzFile
+{
+    /// <summary>Compressed arrays may be this many times as large as the file, or this many bytes.</summary>
+    const long MaxRatio = 8, SmallEnough = 16 << 20;
+
+    /// <summary>An array: numbers, row-major, or one text.</summary>
+    public sealed record Entry(string Name, string DType, long[] Shape, double[] Values, string? Text);
+
+    public static bool IsZip(string path)
+    {
+        using var stream = File.OpenRead(path);
+        Span<byte> start = stackalloc byte[4];
+        return stream.ReadAtLeast(start, 4, throwOnEndOfStream: false) == 4 && start.SequenceEqual("PK\x03\x04"u8);
+    }
+
+    /// <summary>All arrays, in the order of the archive.</summary>
+    public static IReadOnlyList<Entry> Read(string path)
+    {
+        try
+        {
+            using var stream = File.OpenRead(path);
+            using var zip = new ZipArchive(stream, ZipArchiveMode.Read);
+            var room = Math.Max(SmallEnough, MaxRatio * stream.Length);
+            var entries = new List<Entry>();
+            var seen = new HashSet<string>(StringComparer.Ordinal);
+            foreach (var item in zip.Entries)
+            {
+                var name = item.FullName.EndsWith(".npy", StringComparison.Ordinal) ? item.FullName[..^4] : throw Wrong(path, $"'{Show(item.FullName)}' in it is no .npy array");
+                if (!seen.Add(name)) throw Wrong(path, $"'{Show(name)}' is in it twice");
+                if ((room -= item.Length) < 0) throw Wrong(path, $"it unpacks to more than {MaxRatio} times its size; write it with numpy.savez, uncompressed");
+                entries.Add(Array(path, name, Bytes(path, name, item)));
+            }
+            return entries;
+        }
+        catch (InvalidDataException)
+        {
+            throw Wrong(path, "it is no readable zip archive");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidFileException($"{path}: cannot be read ({e.Message.TrimEnd('.')}); name an .npz file");
+        }
+    }
+
+    /// <summary>The bytes of an item: as many as it claims, no more.</summary>
+    static byte[] Bytes(string path, string name, ZipArchiveEntry item)
+    {
+        if (item.Length > System.Array.MaxLength) throw Wrong(path, $"'{Show(name)}' has {item.Length} bytes, more than fit in one array");
+        using var source = item.Open();
+        var bytes = new byte[item.Length];
+        if (source.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) != bytes.Length || source.ReadByte() >= 0) throw Wrong(path, $"'{Show(name)}' is not as long as the archive says");
+        return bytes;
+    }
+
+    static Entry Array(string path, string name, byte[] bytes)
+    {
+        if (bytes.Length < 10 || bytes[0] != 0x93 || !bytes.AsSpan(1, 5).SequenceEqual("NUMPY"u8)) throw Wrong(path, $"'{Show(name)}' is no .npy array");
+        var wide = bytes[6] >= 2;
+        if (bytes[6] is < 1 or > 3 || wide && bytes.Length < 12) throw Wrong(path, $"'{Show(name)}' is of .npy version {bytes[6]}");
+        var start = wide ? 12 : 10;
+        long length = wide ? BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8)) : BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(8));
+        if (length > bytes.Length - start) throw Wrong(path, $"the header of '{Show(name)}' claims {length} bytes, there are {bytes.Length - start}");
+        var header = HeaderPattern().Match(Encoding.Latin1.GetString(bytes, start, (int)length));
+        if (!header.Success) throw Wrong(path, $"the header of '{Show(name)}' is not of numpy's form");
+        var shape = new List<long>();
+        Int128 count = 1;
+        foreach (var part in header.Groups["shape"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var dimension) || (count *= dimension) > long.MaxValue) throw Wrong(path, $"'{Show(name)}' claims a shape that cannot be");
+            shape.Add(dimension);
+        }
+        var (type, size) = Kind(path, name, header.Groups["descr"].Value);
+        var data = bytes.AsSpan(start + (int)length);
+        if (count * size != data.Length) throw Wrong(path, $"'{Show(name)}' has {data.Length} bytes, {header.Groups["descr"].Value} [{string.Join(", ", shape)}] needs {count * size}");
+        if (type == "U")
+            return shape.Count == 0 || count == 1 ? new(name, type, [.. shape], [], Utf32(path, name, data)) : throw Wrong(path, $"'{Show(name)}' is {count} texts; give one");
+        var values = new double[(int)count];
+        for (var i = 0; i < values.Length; i++) values[i] = Number(type, data[(i * size)..]);
+        return new(name, type, [.. shape], header.Groups["order"].Value == "True" ? RowMajor(values, shape) : values, null);
+    }
+
+    /// <summary>numpy's descr as the dtype of safetensors, and its bytes.</summary>
+    static (string Type, int Size) Kind(string path, string name, string descr) => descr switch
+    {
+        "<f8" => ("F64", 8),
+        "<f4" => ("F32", 4),
+        "<f2" => ("F16", 2),
+        "<i8" => ("I64", 8),
+        "<i4" => ("I32", 4),
+        "<i2" => ("I16", 2),
+        "|i1" => ("I8", 1),
+        "<u8" => ("U64", 8),
+        "<u4" => ("U32", 4),
+        "<u2" => ("U16", 2),
+        "|u1" => ("U8", 1),
+        "|b1" => ("BOOL", 1),
+        _ when descr.StartsWith("<U", StringComparison.Ordinal) && int.TryParse(descr.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length < 1 << 28 => ("U", 4 * length),
+        _ when descr.Contains('O', StringComparison.Ordinal) => throw Wrong(path, $"'{Show(name)}' holds pickled objects, which are never run; give numbers or one text"),
+        _ => throw Wrong(path, $"'{Show(name)}' is of numpy type {Show(descr)}; give little-endian floats, integers or booleans (bfloat16 as float32)"),
+    };
+
+    static double Number(string type, ReadOnlySpan<byte> bytes) => type switch
+    {
+        "F64" => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
+        "F32" => BinaryPrimitives.ReadSingleLittleEndian(bytes),
+        "F16" => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes),
+        "I64" => BinaryPrimitives.ReadInt64LittleEndian(bytes),
+        "U64" => BinaryPrimitives.ReadUInt64LittleEndian(bytes),
+        "I32" => BinaryPrimitives.ReadInt32LittleEndian(bytes),
+        "U32" => BinaryPrimitives.ReadUInt32LittleEndian(bytes),
+        "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes),
+        "U16" => BinaryPrimitives.ReadUInt16LittleEndian(bytes),
+        "I8" => (sbyte)bytes[0],
+        _ => bytes[0],
+    };
+
+    static string Utf32(string path, string name, ReadOnlySpan<byte> data)
+    {
+        try
+        {
+            return new UTF32Encoding(bigEndian: false, byteOrderMark: false, throwOnInvalidCharacters: true).GetString(data).TrimEnd('\0');
+        }
+        catch (DecoderFallbackException)
+        {
+            throw Wrong(path, $"'{Show(name)}' is not Unicode");
+        }
+    }
+
+    /// <summary>From the first index running fastest to the last.</summary>
+    static double[] RowMajor(double[] values, List<long> shape)
+    {
+        var result = new double[values.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            // i in the order of the file, with the first index the fastest.
+            long rest = i, to = 0;
+            var stride = (long)values.Length;
+            foreach (var size in shape)
+            {
+                stride /= size;
+                (rest, var place) = Math.DivRem(rest, size);
+                to += place * stride;
+            }
+            result[to] = values[i];
+        }
+        return result;
+    }
+
+    [GeneratedRegex(@"^\{\s*'descr'\s*:\s*'(?<descr>[^'\\]{1,20})'\s*,\s*'fortran_order'\s*:\s*(?<order>True|False)\s*,\s*'shape'\s*:\s*\((?<shape>[0-9, ]{0,400})\)\s*,?\s*\}\s*$", RegexOptions.CultureInvariant)]
+    private static partial Regex HeaderPattern();
+
+    static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));
+
+    static InvalidFileException Wrong(string path, string what) => new($"{path}: {what}; the file is damaged or not from numpy.savez, write it again");
+}

@@ -1,0 +1,159 @@
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>A changed axis and what speaks for it: the first claim that departs without the change.</summary>
+public sealed record AxisEvidence(AxisChange Change, string Evidence);
+
+/// <summary>An axis that the files leave open: values under which they agree just as well.</summary>
+public sealed record OpenAxis(string Axis, string Is, IReadOnlyList<string> Also);
+
+/// <summary>What reproduces the claims of all files.</summary>
+/// <param name="Nearest">The dialect to start from: a built-in one, or those that the files name.</param>
+/// <param name="Changes">Axes in which the implementation departs from it.</param>
+/// <param name="Alternatives">Other changes, as many, that explain as much.</param>
+/// <param name="Same">Other built-in dialects that reproduce all claims unchanged.</param>
+/// <param name="Open">Axes that the files cannot decide.</param>
+/// <param name="Left">Claims that still differ, over all files; 0 when everything is explained.</param>
+public sealed record Identity(string Nearest, IReadOnlyList<AxisEvidence> Changes, IReadOnlyList<string> Alternatives, IReadOnlyList<string> Same, IReadOnlyList<OpenAxis> Open, int Left);
+
+/// <summary>
+/// Searches the dialect space for what an implementation computes: the dialect that the files name, then the built-in ones, then what lies one
+/// axis away from the best of them, then combinations of axes. A candidate's distance is the number of claims that differ under it.
+/// </summary>
+public sealed class Identification
+{
+    /// <summary>Candidates that are followed at each depth, and how many axes may differ.</summary>
+    const int Beam = 4, Depth = 3;
+
+    /// <summary>Distance of a dialect that cannot run on a file at all.</summary>
+    const int Impossible = 1000;
+
+    sealed record Candidate(Dialect? Base, IReadOnlyList<AxisChange> Changes, int Distance);
+
+    readonly IReadOnlyList<Case> _files;
+    readonly Func<IBackend> _backend;
+    readonly int[] _stages;
+
+    Identification(IReadOnlyList<Case> files, Func<IBackend> backend)
+    {
+        (_files, _backend) = (files, backend);
+        _stages = [.. files.Select(f => Diagnosis.TryCheck(f, backend)?.Stages.Count ?? 0)];
+    }
+
+    /// <param name="backend">Makes backends whose numbers carry error bounds.</param>
+    public static Identity Run(IReadOnlyList<Case> files, Func<IBackend> backend) => new Identification(files, backend).Run();
+
+    Identity Run()
+    {
+        var named = Score([new(null, [], 0)])[0];
+        var builtIn = Score([.. BuiltIn.All.Where(d => d.Name != _files[0].Dialect.Name).Select(d => new Candidate(d, [], 0))]);
+        var (best, alternatives) = Search(named, builtIn);
+        return new(best.Base?.Name ?? string.Join(", ", _files.Select(f => f.Dialect.Name).Distinct()), [.. best.Changes.Select(c => Evidence(best, c))], [.. alternatives.Select(a => string.Join(" and ", a.Changes))],
+            [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance);
+    }
+
+    /// <summary>
+    /// The best candidate and its equals. What the files name comes first, then that with one change, for its author meant it; then other
+    /// built-in dialects as they are; then changes of the best of all.
+    /// </summary>
+    (Candidate Best, IReadOnlyList<Candidate> Alternatives) Search(Candidate named, IReadOnlyList<Candidate> builtIn)
+    {
+        if (named.Distance == 0) return (named, []);
+        var best = named;
+        var known = builtIn.OrderBy(c => c.Distance).Take(Beam - 1).ToList();
+        IReadOnlyList<Candidate> alternatives = [], beam = [named];
+        for (var depth = 1; depth <= Depth; depth++)
+        {
+            var next = Score([.. beam.SelectMany(Steps)]).OrderBy(c => c.Distance).ToList();
+            if (next.Count == 0) break;
+            if (next[0].Distance < best.Distance)
+            {
+                best = next[0];
+                alternatives = [.. next.Skip(1).TakeWhile(c => c.Distance == best.Distance).Where(c => c.Base == best.Base).Take(5)];
+            }
+            if (best.Distance == 0) break;
+            if (depth == 1 && known[0].Distance == 0) return (known[0], []);
+            beam = [.. next.Take(Beam), .. depth == 1 ? known : []];
+        }
+        return best.Distance <= known[0].Distance ? (best, alternatives) : (known[0], []);
+    }
+
+    IEnumerable<Candidate> Steps(Candidate from)
+    {
+        if (Under(_files[0], from) is not { } here) yield break;
+        foreach (var (change, _) in Neighbours.Of(here.Dialect))
+            if (from.Changes.All(c => c.Axis != change.Axis)) yield return new(from.Base, [.. from.Changes, change], 0);
+    }
+
+    Case? Under(Case file, Candidate candidate)
+    {
+        try
+        {
+            var held = candidate.Base is { } dialect ? file.HeldTo(dialect) : file;
+            Dialect? changed = held.Dialect;
+            foreach (var change in candidate.Changes) changed = changed is null ? null : change.TryOn(changed);
+            return changed is null ? null : held.Under(changed);
+        }
+        catch (DialectException)
+        {
+            return null;
+        }
+    }
+
+    IReadOnlyList<Candidate> Score(IReadOnlyList<Candidate> candidates)
+    {
+        var scored = new Candidate[candidates.Count];
+        Parallel.For(0, scored.Length, i => scored[i] = candidates[i] with { Distance = Distance(candidates[i]) });
+        return scored;
+    }
+
+    int Distance(Candidate candidate)
+    {
+        var distance = 0;
+        for (var i = 0; i < _files.Count; i++)
+            // A claim that a dialect does not speak of is not explained by it.
+            distance += Verdict(_files[i], candidate) is { } verdict ? verdict.Stages.Count(s => s.Outcome == Outcome.Differs) + Math.Max(0, _stages[i] - verdict.Stages.Count) : Impossible;
+        return distance;
+    }
+
+    Verdict? Verdict(Case file, Candidate candidate) => Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend) : null;
+
+    /// <summary>What departs first when one change is taken back.</summary>
+    AxisEvidence Evidence(Candidate best, AxisChange change)
+    {
+        var without = best with { Changes = [.. best.Changes.Where(c => c != change)] };
+        foreach (var file in _files)
+            if (Verdict(file, without)?.Culprit is { First: { } first } culprit)
+                return new(change, $"with {change.InsteadOf}, {culprit.Stage} differs at {first.Place} of {Path.GetFileName(file.Path)} ({first.Count} of {first.Of})");
+        return new(change, $"with {change.InsteadOf} the files cannot be recomputed");
+    }
+
+    /// <summary>Axes whose other values agree with every file as well, of those that matter to the dialect.</summary>
+    IReadOnlyList<OpenAxis> Undecided(Candidate best)
+    {
+        var here = Under(_files[0], best)!.Dialect;
+        var changes = Neighbours.Of(here).Select(n => n.Change).Where(c => Matters(c.Axis, here)).ToArray();
+        var agrees = new bool[changes.Length];
+        Parallel.For(0, changes.Length, i => agrees[i] = Distance(best with { Changes = [.. best.Changes.Where(c => c.Axis != changes[i].Axis), changes[i]] }) == 0);
+        return [.. changes.Where((_, i) => agrees[i]).GroupBy(c => c.Axis).Select(g => new OpenAxis(g.Key, g.First().InsteadOf, [.. g.Select(c => c.Is)]))];
+    }
+
+    /// <summary>Axes that every implementation decides, whatever its dialect says of them.</summary>
+    static readonly string[] Always = ["score", "ties", "padding", "capacity_formula", "capacity_rounding", "normalize"];
+
+    static bool Matters(string axis, Dialect dialect) => Always.Contains(axis) || dialect.Parameters.Contains(axis) || !DialectAxis.Find(axis)!.IsDefault(dialect);
+
+    /// <summary>What input would decide an axis.</summary>
+    public static string Suggest(string axis) => axis switch
+    {
+        _ when axis.Contains("capacity") || axis.Contains("drop") || axis is "alignment" or "policy" or "batch_prioritized" => "calls in which experts overflow, one of them with very few tokens",
+        _ when axis.Contains("padding") || axis.EndsWith("_tokens") => "a call with padding, losses claimed",
+        "ties" => "a call with equal scores",
+        _ when axis.Contains("balance") || axis.Contains("loss") || axis.Contains("coefficient") || axis.StartsWith("z_") => "claims of the losses before and after their coefficients",
+        _ when axis.Contains("shared") || axis.Contains("activation") || axis.Contains("gate_to") || axis.Contains("identity") => "expert weights and claim.y",
+        _ when axis.Contains("noise") || axis.Contains("jitter") || axis.Contains("router_policy") || axis.Contains("temperature") || axis.Contains("dropout") => "a training call with its draws",
+        _ when axis.Contains("group") => "near ties between groups of experts",
+        _ => "claims of scores and gates for near ties, large and all-negative logits",
+    };
+}

@@ -1,0 +1,88 @@
+using System.IO.Compression;
+using SparseExperts.Formats;
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using Xunit;
+
+namespace SparseExperts.Tests.Oracle;
+
+/// <summary>The .npz container. The files beside this test were written by numpy: plain, compressed, and with the first index fastest.</summary>
+public sealed class NpzTests : IDisposable
+{
+    readonly string _folder = Directory.CreateTempSubdirectory("sparse-experts-").FullName;
+
+    static string Npz(string name) => Path.Combine(AppContext.BaseDirectory, "Oracle", "npz", name + ".npz");
+
+    [Theory]
+    [InlineData("fairseq.base-plain", "fairseq")]
+    [InlineData("flax.tokens_choose_scatter-padding-counted", "flaxformer")]
+    [InlineData("hf.switch.v4-one-expert", "transformers")]
+    public void Numpy_files_hold_what_the_safetensors_hold(string name, string library)
+    {
+        Case npz = Case.Load(Npz(name)), other = Case.Load(Path.Combine(AppContext.BaseDirectory, "Oracle", "cases", library, name + ".safetensors"));
+        Assert.Equal((other.Mode, other.Note, other.Producer), (npz.Mode, npz.Note, npz.Producer));
+        Assert.Equal(other.Dialect.Name, npz.Dialect.Name);
+        Assert.Equal(other.Tensors.Select(t => t.Name).Order(), npz.Tensors.Select(t => t.Name).Order());
+        foreach (var tensor in other.Tensors)
+        {
+            Assert.Equal(tensor.Shape, npz.Get(tensor.Name).Shape);
+            Assert.Equal(tensor.Values, npz.Get(tensor.Name).Values);
+        }
+    }
+
+    [Theory]
+    [InlineData("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", 8, "pickled objects, which are never run")]
+    [InlineData("{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 8, "numpy type >f4")]
+    [InlineData("{'descr': '<V2', 'fortran_order': False, 'shape': (4,), }", 8, "bfloat16 as float32")]
+    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 8, "has 8 bytes, <f4 [3] needs 12")]
+    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", 8, "a shape that cannot be")]
+    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", 8, "not of numpy's form")]
+    [InlineData("__import__('os').system('true')", 8, "not of numpy's form")]
+    public void Arrays_that_are_no_numbers_are_refused(string header, int bytes, string expected)
+    {
+        var path = Path.Combine(_folder, "wrong.npz");
+        using (var zip = ZipFile.Open(path, ZipArchiveMode.Create))
+        using (var entry = zip.CreateEntry("x.npy").Open())
+            entry.Write([0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', 1, 0, (byte)header.Length, 0, .. header.Select(c => (byte)c), .. new byte[bytes]]);
+        Assert.Contains(expected, Assert.Throws<InvalidFileException>(() => Case.Load(path)).Message);
+    }
+
+    [Fact]
+    public void What_unpacks_to_far_more_than_the_file_is_refused_before_it_is_unpacked()
+    {
+        var path = Path.Combine(_folder, "bomb.npz");
+        using (var zip = ZipFile.Open(path, ZipArchiveMode.Create))
+        using (var entry = zip.CreateEntry("x.npy", CompressionLevel.SmallestSize).Open())
+            for (var i = 0; i < 32; i++) entry.Write(new byte[1 << 20]);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Contains("unpacks to more than", Assert.Throws<InvalidFileException>(() => Case.Load(path)).Message);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+    }
+
+    [Fact]
+    public void A_mutated_file_reads_or_is_refused()
+    {
+        var valid = File.ReadAllBytes(Npz("fairseq.base-plain"));
+        var path = Path.Combine(_folder, "mutant.npz");
+        var refused = 0;
+        for (var seed = 0; seed < 1000; seed++)
+        {
+            var random = new Random(seed);
+            var bytes = (byte[])valid.Clone();
+            for (var n = random.Next(1, 4); n > 0; n--) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            File.WriteAllBytes(path, random.Next(4) == 0 ? bytes[..random.Next(bytes.Length)] : bytes);
+            try
+            {
+                Case.Load(path);
+            }
+            catch (Exception e) when (e is InvalidFileException or CaseException or DialectException)
+            {
+                refused++;
+                Assert.False(e.Message.Contains('\n'), $"seed {seed}: {e.Message}");
+            }
+        }
+        Assert.InRange(refused, 300, 999);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
