@@ -13,7 +13,6 @@ Needs numpy alone; copy this file where you need it. Axis letters: G groups, S t
 import json
 import os
 import struct
-import tempfile
 
 import numpy as np
 
@@ -36,16 +35,17 @@ def write_case(path, *, dialect, mode, parameters=None, producer="", note="", **
     kind = os.path.splitext(path)[1].lower()
     if kind not in (".npz", ".safetensors"):
         raise ValueError(f"{path}: name it .npz or .safetensors")
-    handle, unfinished = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), suffix=".unfinished")
+    unfinished = f"{path}.{os.getpid()}.unfinished"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(unfinished, "wb") as file:
             if kind == ".npz":
                 np.savez(file, **{f"meta.{key}": np.array(text) for key, text in meta.items()}, **arrays)
             else:
                 _write_safetensors(file, meta, arrays)
         os.replace(unfinished, path)
     except BaseException:
-        os.unlink(unfinished)
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
         raise
 
 
