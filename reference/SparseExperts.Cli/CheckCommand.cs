@@ -68,6 +68,7 @@ static class CheckCommand
         try
         {
             var read = Case.Load(file);
+            read.RequireClaims();
             if (dialect is not null) read = read.HeldTo(dialect, mode);
             else if (mode is not null) read = read.Under(read.Dialect, mode);
             foreach (var (key, value) in settings)
@@ -82,7 +83,8 @@ static class CheckCommand
         }
         catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
         {
-            return new(file, "", null, e.Message.ReplaceLineEndings(" "));
+            var message = e.Message.ReplaceLineEndings(" ");
+            return new(file, "", null, message.Contains(Path.GetFileName(file), StringComparison.Ordinal) ? message : $"{file}: {message}");
         }
     }
 

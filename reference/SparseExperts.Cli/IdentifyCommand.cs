@@ -25,8 +25,7 @@ static class IdentifyCommand
     static int Run(ParseResult parsed)
     {
         var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!).Select(Case.Load).ToArray();
-        if (files.FirstOrDefault(f => !f.Tensors.Any(t => t.Name.StartsWith("claim.", StringComparison.Ordinal))) is { } empty)
-            throw new CaseException($"{empty.Path}: it claims nothing; add claim.expert, claim.y or others");
+        foreach (var file in files) file.RequireClaims();
         var identity = Identification.Run(files, () => new ScalarBackend<Tracked>());
         if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(identity).ToJsonString(Indented));
         else Print(identity, files.Length);

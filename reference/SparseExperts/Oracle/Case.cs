@@ -31,18 +31,6 @@ public sealed class Case
 {
     const string Format = "moe-case/1";
 
-    static readonly string[] Known =
-    [
-        "x", "padding", "token_ids", "task_ids",
-        "router.weight", "router.bias", "router.correction_bias", "router.noise_weight", "router.primary.weight", "router.primary.noise_weight",
-        "router.secondary.weight", "router.secondary.noise_weight", "router.slots", "router.scale", "router.table",
-        "experts.wi", "experts.wi_gate", "experts.wo", "experts.bi", "experts.bi_gate", "experts.bo", "shared.wi", "shared.wi_gate", "shared.wo", "shared.gate",
-        "draws.jitter", "draws.input_dropout", "draws.noise", "draws.gumbel", "draws.uniform_gumbel", "draws.sample", "draws.second", "draws.policy",
-        "draws.second_place", "draws.second_place_sample", "draws.rts", "draws.primary_noise", "draws.secondary_noise", "cotangent.y", "cotangent.losses",
-        "claim.logits", "claim.scores", "claim.capacity", "claim.expert", "claim.slot", "claim.gate", "claim.token", "claim.combine",
-        "claim.slot_dispatch", "claim.slot_combine", "claim.count", "claim.y", "claim.correction_bias",
-    ];
-
     readonly Dictionary<string, CaseTensor> _tensors;
 
     Case(string path, Dictionary<string, CaseTensor> tensors, IReadOnlyDictionary<string, string> metadata)
@@ -56,7 +44,8 @@ public sealed class Case
         (Producer, Note, DialectText) = (Text("producer", ""), Text("note", ""), Text("dialect"));
         Parameters = Object(path, Text("parameters", "{}"));
         foreach (var name in tensors.Keys)
-            if (!IsKnown(name)) throw new CaseException($"{path}: unknown tensor '{name}'; near it are {string.Join(", ", BuiltIn.Nearest(name, Known))}; names under x. are free");
+            if (!CaseShapes.IsKnown(name)) throw new CaseException($"{path}: unknown tensor '{name}'; near it are {string.Join(", ", BuiltIn.Nearest(name, CaseShapes.Names))}; names under x. are free");
+        CaseShapes.Check(path, tensors.Values);
         Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
     }
 
@@ -89,6 +78,12 @@ public sealed class Case
     public bool Has(string name) => _tensors.ContainsKey(name);
     public IEnumerable<CaseTensor> Tensors => _tensors.Values;
 
+    /// <summary>Refuses a file that claims nothing, which would agree with everything.</summary>
+    public void RequireClaims()
+    {
+        if (!_tensors.Keys.Any(n => n.StartsWith("claim.", StringComparison.Ordinal))) throw new CaseException($"{Path}: it claims nothing; add claim.expert, claim.y or others");
+    }
+
     /// <summary>Reads a case from .safetensors or .npz, whichever the file is.</summary>
     /// <exception cref="InvalidFileException">It is neither, or damaged.</exception>
     /// <exception cref="CaseException">It is no case.</exception>
@@ -114,9 +109,6 @@ public sealed class Case
 
     /// <summary>Names under x. are the producer's own.</summary>
     static bool IsFree(string name) => name.StartsWith("x.", StringComparison.Ordinal);
-
-    static bool IsKnown(string name) => Known.Contains(name) || name.StartsWith("claim.loss.", StringComparison.Ordinal)
-        || name.StartsWith("claim.grad.", StringComparison.Ordinal) && Known.Contains(name["claim.grad.".Length..]);
 
     static JsonObject Object(string path, string text)
     {

@@ -29,16 +29,26 @@ public sealed class CaseCheck
         return new CaseCheck(@case, backend).Run();
     }
 
+    /// <summary>Refuses a small file that asks for a large computation, as no recorded call does: a thin matrix of a million experts, say.</summary>
+    static void Affordable(Case c, long tokens, int experts, int k)
+    {
+        var room = 64 * c.Tensors.Sum(t => t.Values.LongLength) + (1 << 20);
+        var hidden = c.Find("experts.wi")?.Size(-2) ?? 0;
+        if ((Int128)tokens * experts > room || (Int128)tokens * k * hidden > room || (Int128)tokens * (c.Find("shared.wi")?.Size(-2) ?? 0) > room)
+            throw new CaseException($"{c.Path}: {tokens} tokens × {experts} experts of width {hidden} are far more numbers than the file holds; record the call with its logits");
+    }
+
     /// <summary>What the file says about the call, besides its tensors.</summary>
     public static RouterCall Call(Case c)
     {
         var shape = c.Find("x")?.Shape ?? c.Get("claim.logits").Shape;
-        if (shape.Length != 3) throw new CaseException($"{c.Path}: x is [{string.Join(", ", shape)}]; give [groups, tokens, width]");
         int groups = (int)shape[0], size = (int)shape[1];
+        if ((long)groups * size > int.MaxValue) throw new CaseException($"{c.Path}: {groups} groups of {size} tokens are more than {int.MaxValue} tokens; split the call");
         var d = c.Dialect.Settled;
         var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
             ?? (c.Find("experts.wi") is { } wi ? wi.Size(0) + d.IdentityExperts : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
         DialectRules.Check(d, experts);
+        Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
         float[]? Draws(string name) => c.Find($"draws.{name}")?.Floats;
         return new()
         {
@@ -242,7 +252,7 @@ public sealed class CaseCheck
     // Claims as inputs of the stages after them.
 
     int? ClaimedCapacity() => _case.Find("claim.capacity") is { } claim
-        ? _call.Dialect.CapacityLimit == CapacityLimit.Unlimited && claim.Values[0] > _call.Size || _call.Dialect.CapacityFormula == CapacityFormula.None ? RoutingPlan.Unlimited : (int)claim.Values[0]
+        ? _call.Dialect.CapacityLimit == CapacityLimit.Unlimited && claim.Values[0] > _call.Size || _call.Dialect.CapacityFormula == CapacityFormula.None ? RoutingPlan.Unlimited : (int)Math.Clamp(claim.Values[0], 0, int.MaxValue)
         : null;
 
     /// <summary>

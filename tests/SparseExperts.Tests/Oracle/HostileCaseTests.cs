@@ -1,0 +1,84 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Tests.Oracle;
+
+/// <summary>Files whose shapes or numbers cannot be: each is refused, or checked, within the memory of a small file.</summary>
+public sealed class HostileCaseTests : IDisposable
+{
+    readonly string _path = Path.GetTempFileName();
+
+    /// <summary>A good file of three tokens and four experts, with some tensors replaced: name, dtype, shape; what every number's bytes say; without dtype it is left out.</summary>
+    Case Written(string dialect, string parameters, params (string Name, string DType, long[] Shape, int Fill)[] tensors)
+    {
+        List<(string Name, string DType, long[] Shape, int Fill)> all = [("x", "F32", [1, 3, 2], 0), ("router.weight", "F32", [4, 2], 0), ("claim.logits", "F32", [1, 3, 4], 0)];
+        all.RemoveAll(t => tensors.Any(r => r.Name == t.Name));
+        all.AddRange(tensors.Where(t => t.DType.Length > 0));
+        var header = new JsonObject { ["__metadata__"] = new JsonObject { ["format"] = "moe-case/1", ["dialect"] = dialect, ["mode"] = "eval", ["parameters"] = parameters } };
+        List<byte> data = [];
+        foreach (var (name, type, shape, fill) in all)
+        {
+            var begin = data.Count;
+            for (long i = 0, n = shape.Aggregate(1L, (a, b) => a * b); i < n; i++) data.AddRange(BitConverter.GetBytes(fill));
+            header[name] = new JsonObject { ["dtype"] = type, ["shape"] = new JsonArray([.. shape.Select(s => (JsonNode)s)]), ["data_offsets"] = new JsonArray(begin, data.Count) };
+        }
+        var text = Encoding.UTF8.GetBytes(header.ToJsonString());
+        File.WriteAllBytes(_path, [.. BitConverter.GetBytes((long)text.Length), .. text, .. data]);
+        return Case.Load(_path);
+    }
+
+    [Theory]
+    [InlineData("x", new[] { 0L, 0, 0 }, "its G cannot be 0")]
+    [InlineData("x", new[] { 1L << 40, 0, 2 }, "its G cannot be 1099511627776")]
+    [InlineData("x", new[] { 1L, 3 }, "give it as [G, S, M]")]
+    [InlineData("router.weight", new[] { 4L, 3 }, "but x says M = 2")]
+    [InlineData("padding", new[] { 3L, 1 }, "but x says G = 1")]
+    [InlineData("claim.expert", new[] { 1L, 0, 1L << 40 }, "its S cannot be 0")]
+    [InlineData("claim.capacity", new[] { 0L }, "give it as one number")]
+    [InlineData("claim.grad.router.weight", new[] { 2L, 4 }, "[E, M] is needed")]
+    public void Shapes_that_do_not_fit_are_refused_by_name(string name, long[] shape, string expected) =>
+        Assert.Contains(expected, Assert.Throws<CaseException>(() => Written("hf.mixtral", "{}", (name, "F32", shape, 0))).Message);
+
+    [Fact]
+    public void A_thin_file_cannot_ask_for_a_large_computation()
+    {
+        var thin = Written("hf.mixtral", "{}", ("x", "F32", [1, 20_000, 1], 0), ("router.weight", "F32", [20_000, 1], 0), ("claim.logits", "", [], 0));
+        Assert.Contains("far more numbers than the file holds", Assert.Throws<CaseException>(() => CaseCheck.Call(thin)).Message);
+    }
+
+    [Theory]
+    [InlineData("mesh.switch", "claim.capacity", int.MaxValue)]
+    [InlineData("mesh.switch", "claim.capacity", -5)]
+    [InlineData("zhou.expert_choice", "claim.capacity", -5)]
+    [InlineData("zhou.expert_choice", "claim.capacity", int.MaxValue)]
+    public void Absurd_capacities_differ_or_are_refused(string dialect, string name, int value)
+    {
+        var file = Written(dialect, "{}", (name, "I32", [1], value));
+        using var backend = new ScalarBackend<Tracked>();
+        try
+        {
+            Assert.Equal("capacity", CaseCheck.Run(file, backend).Culprit?.Stage);
+        }
+        catch (RoutingException)
+        {
+            return;     // no group has so many tokens
+        }
+    }
+
+    [Theory]
+    [InlineData("claim.expert", 99)]
+    [InlineData("claim.expert", -7)]
+    [InlineData("claim.expert", int.MinValue)]
+    public void Experts_that_do_not_exist_are_refused(string name, int value)
+    {
+        var file = Written("hf.mixtral", "{}", (name, "I32", [1, 3, 2], value));
+        using var backend = new ScalarBackend<Tracked>();
+        Assert.Contains($"{name} holds {value}, outside −1 … 3", Assert.Throws<CaseException>(() => CaseCheck.Run(file, backend)).Message);
+    }
+
+    public void Dispose() => File.Delete(_path);
+}
