@@ -10,7 +10,7 @@ static class SlotCheck
         if (claimed.AsSpan().SequenceEqual(expected.Slot)) return new("slot", Outcome.Agrees);
         var wrong = Enumerable.Range(0, claimed.Length).Where(i => i >= expected.Slot.Length || claimed[i] != expected.Slot[i]).ToArray();
         var first = wrong[0];
-        var difference = new Difference(first, claimed[first], expected.Slot.ElementAtOrDefault(first), 0, 0, wrong.Length, claimed.Length);
+        var difference = new Difference(first, claimed[first], expected.Slot.ElementAtOrDefault(first), double.NaN, double.NaN, wrong.Length, claimed.Length);
         if (claimed.Length != expected.Slot.Length) return new("slot", Outcome.Differs, difference);
         if (call.Dialect.OpenDropTies && KeepsEquals(call, choices, priority, expected, claimed, capacity)) return new("slot", Outcome.Agrees);
         if (call.Dialect.BatchPrioritized && OrderIsOpen(call, numbers)) return new("slot", Outcome.Undecided, difference);

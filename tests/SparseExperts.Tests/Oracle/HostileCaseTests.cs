@@ -47,7 +47,7 @@ public sealed class HostileCaseTests : IDisposable
     public void A_thin_file_cannot_ask_for_a_large_computation()
     {
         var thin = Written("hf.mixtral", "{}", ("x", "F32", [1, 20_000, 1], 0), ("router.weight", "F32", [20_000, 1], 0), ("claim.logits", "", [], 0));
-        Assert.Contains("far more numbers than the file holds", Assert.Throws<CaseException>(() => CaseCheck.Call(thin)).Message);
+        Assert.Contains("far more numbers than the file holds", Assert.Throws<CaseException>(() => CaseCall.Of(thin)).Message);
     }
 
     [Theory]
@@ -78,6 +78,17 @@ public sealed class HostileCaseTests : IDisposable
         var file = Written("hf.mixtral", "{}", (name, "I32", [1, 3, 2], value));
         using var backend = new ScalarBackend<Tracked>();
         Assert.Contains($"{name} holds {value}, outside −1 … 3", Assert.Throws<CaseException>(() => CaseCheck.Run(file, backend)).Message);
+    }
+
+    [Theory]
+    [InlineData("hf.mixtral", "claim.y", new[] { 1L, 3, 2 }, "add experts.wi and experts.wo")]
+    [InlineData("hf.mixtral", "claim.correction_bias", new[] { 4L }, "cannot be checked")]
+    [InlineData("hf.mixtral", "claim.slot_dispatch", new[] { 1L, 3, 4, 1 }, "cannot be checked")]
+    public void A_claim_that_nothing_reads_does_not_pass(string dialect, string name, long[] shape, string expected)
+    {
+        var file = Written(dialect, "{}", (name, "F32", shape, 0));
+        using var backend = new ScalarBackend<Tracked>();
+        Assert.Contains(expected, Assert.Throws<CaseException>(() => CaseCheck.Run(file, backend)).Message);
     }
 
     public void Dispose() => File.Delete(_path);

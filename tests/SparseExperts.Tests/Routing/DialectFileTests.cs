@@ -114,39 +114,9 @@ public sealed class DialectFileTests
     }
 
     [Fact]
-    public void NaN_logits_name_layer_and_token()
-    {
-        float[] scores = [1, 0, 0, float.NaN, 1, 0];
-        foreach (var dialect in BuiltIn.All.Where(d => d is { Selection: Selection.TopK, K: 1, Router: RouterForm.Linear }))
-        {
-            var call = new RouterCall { Dialect = dialect, Groups = 1, Size = 3, Experts = 2, Training = false, Where = "blocks.1" };
-            call = call with { Draws = RouterDraws.From(call, new(0, 0), 4) };
-            var refusal = Assert.Throws<RoutingException>(() => RouterFromScores.Plan(call, scores));
-            Assert.Contains("blocks.1: router score of token 1 for expert 1 is NaN", refusal.Message);
-        }
-    }
-
-    [Fact]
     public void Sinkhorn_refuses_what_would_overflow_instead_of_looping()
     {
         var call = new RouterCall { Dialect = BuiltIn.Named("megatron.sinkhorn"), Groups = 1, Size = 2, Experts = 2, Training = true };
         Assert.Contains("overflows float32 (logit 100)", Assert.Throws<RoutingException>(() => RouterFromScores.Plan(call, [100, 1, 2, 3])).Message);
-    }
-
-    public static TheoryData<int> ExpertCounts() => [2, 3, 33, 255, 256, 257, 512];
-
-    /// <summary>Each token's best expert is found wherever it stands, and the last of equals never is.</summary>
-    [Theory, MemberData(nameof(ExpertCounts))]
-    public void The_best_of_many_experts_is_found(int experts)
-    {
-        var scores = new float[experts * experts];
-        for (var t = 0; t < experts; t++) scores[t * experts + t] = -1f;
-        for (var i = 0; i < scores.Length; i++)
-            if (i / experts != i % experts) scores[i] = -5f;
-        var call = new RouterCall { Dialect = BuiltIn.Named("mesh.switch"), Groups = 1, Size = experts, Experts = experts, Training = true };
-        Assert.Equal(Enumerable.Range(0, experts), RouterFromScores.Plan(call, scores).Expert);
-        var equal = RouterFromScores.Plan(call, new float[experts * experts]);
-        Assert.All(equal.Expert, e => Assert.Equal(0, e));
-        Assert.Equal(Math.Min(experts, Math.Max(4, (int)(experts * 1.25 / experts))), equal.Kept);
     }
 }

@@ -1,0 +1,62 @@
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>The router call that a case records.</summary>
+public static class CaseCall
+{
+    /// <summary>What the file says about the call, besides its tensors.</summary>
+    public static RouterCall Of(Case c)
+    {
+        var shape = c.Find("x")?.Shape ?? c.Get("claim.logits").Shape;
+        int groups = (int)shape[0], size = (int)shape[1];
+        if ((long)groups * size > int.MaxValue) throw new CaseException($"{c.Path}: {groups} groups of {size} tokens are more than {int.MaxValue} tokens; split the call");
+        var d = c.Dialect.Settled;
+        var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
+            ?? (c.Find("experts.wi") is { } wi ? wi.Size(0) + d.IdentityExperts : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
+        DialectRules.Check(d, experts);
+        Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
+        float[]? Draws(string name) => c.Find($"draws.{name}")?.Floats;
+        return new()
+        {
+            Dialect = d,
+            Groups = groups,
+            Size = size,
+            Experts = experts,
+            Training = c.Training,
+            Importance = c.Find("padding")?.Floats ?? [],
+            TokenIds = c.Find("token_ids")?.Integers ?? [],
+            TaskIds = c.Find("task_ids")?.Integers ?? [],
+            Table = c.Find("router.table")?.Integers ?? [],
+            Format = c.Find("x")?.Format ?? NumberFormat.Float32,
+            ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format ?? NumberFormat.Float32,
+            LogitsFormat = c.Find("claim.logits")?.Format ?? NumberFormat.Float32,
+            Where = Path.GetFileName(c.Path),
+            Draws = new()
+            {
+                Jitter = Draws("jitter"),
+                InputDropout = Draws("input_dropout"),
+                Sample = Draws("sample"),
+                Noise = Draws("noise"),
+                Gumbel = Draws("gumbel"),
+                UniformGumbel = Draws("uniform_gumbel"),
+                Second = Draws("second"),
+                Policy = Draws("policy"),
+                SecondPlace = Draws("second_place"),
+                SecondPlaceSample = Draws("second_place_sample"),
+                Rts = Draws("rts"),
+                PrimaryNoise = Draws("primary_noise"),
+                SecondaryNoise = Draws("secondary_noise"),
+            },
+        };
+    }
+
+    /// <summary>Refuses a small file that asks for a large computation, as no recorded call does: a thin matrix of a million experts, say.</summary>
+    static void Affordable(Case c, long tokens, int experts, int k)
+    {
+        var room = 64 * c.Tensors.Sum(t => t.Values.LongLength) + (1 << 20);
+        var hidden = c.Find("experts.wi")?.Size(-2) ?? 0;
+        if ((Int128)tokens * experts > room || (Int128)tokens * k * hidden > room || (Int128)tokens * (c.Find("shared.wi")?.Size(-2) ?? 0) > room)
+            throw new CaseException($"{c.Path}: {tokens} tokens × {experts} experts of width {hidden} are far more numbers than the file holds; record the call with its logits");
+    }
+}
