@@ -88,7 +88,7 @@ public readonly record struct Float64(double Bits) : IReal<Float64>
 /// </summary>
 public readonly record struct Tracked(double Value, double Error) : IReal<Tracked>
 {
-    const double U = 1.0 / 16777216, Tiny = 1.1754943508222875e-38 * U;
+    internal const double U = 1.0 / 16777216, Tiny = 1.1754943508222875e-38 * U;
 
     public static string Name => "float64 with a float32 error bound";
     /// <summary>A constant, with what float32 loses of it.</summary>

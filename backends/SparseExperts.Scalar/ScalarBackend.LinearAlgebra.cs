@@ -40,6 +40,11 @@ public sealed partial class ScalarBackend<T>
     {
         View<T> x = new(a), y = new(b), z = new(c);
         var depth = transposeA ? x.Rows : x.Columns;
+        if (typeof(T) == typeof(Tracked))
+        {
+            TrackedProduct.Multiply(a, transposeA, b, transposeB, c, accumulate);
+            return;
+        }
         for (var i = 0; i < z.Rows; i++)
             for (var j = 0; j < z.Columns; j++)
             {

@@ -11,7 +11,7 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
     public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1);
 
     public Storage Rent(ElementType type, long length) => new ScalarStorage<T>(this, type, length);
-    public void Return(Storage storage) { }      // the collector takes it: nothing here is worth a pool
+    public void Return(Storage storage) => ((ScalarStorage<T>)storage).Release();
     public void Dispose() { }
 
     public void Write(Storage to, long offset, ReadOnlySpan<float> values)
@@ -59,7 +59,7 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
     {
         var view = new View<T>(to);
         for (var r = 0; r < to.Rows; r++)
-            for (var c = 0; c < to.Columns; c++) view[r, c] = T.Within(values[r * to.Columns + c], errors[r * to.Columns + c]);
+            for (var c = 0; c < to.Columns; c++) view[r, c] = T.Within(values[r * to.Columns + c], errors.IsEmpty ? 0 : errors[r * to.Columns + c]);
     }
 
     public void Fill(Matrix matrix, double value)

@@ -1,10 +1,20 @@
+using System.Buffers;
+
 namespace SparseExperts.Scalar;
 
-/// <summary>An array of reals or integers.</summary>
+/// <summary>An array of reals or integers, lent by the runtime's pool: what is in it at first is arbitrary.</summary>
 sealed class ScalarStorage<T>(IBackend owner, ElementType type, long length) : Storage(owner, type, length) where T : struct
 {
-    public readonly T[] Reals = type == ElementType.Real ? new T[length] : [];
-    public readonly int[] Integers = type == ElementType.Integer ? new int[length] : [];
+    public T[] Reals { get; private set; } = type == ElementType.Real ? ArrayPool<T>.Shared.Rent(checked((int)length)) : [];
+    public int[] Integers { get; private set; } = type == ElementType.Integer ? ArrayPool<int>.Shared.Rent(checked((int)length)) : [];
+
+    /// <summary>Gives the array back; who still uses this storage fails on the first element.</summary>
+    public void Release()
+    {
+        if (Reals.Length > 0) ArrayPool<T>.Shared.Return(Reals);
+        if (Integers.Length > 0) ArrayPool<int>.Shared.Return(Integers);
+        (Reals, Integers) = ([], []);
+    }
 }
 
 /// <summary>Element access for the definitions: <c>view[row, column]</c>.</summary>

@@ -36,6 +36,8 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
 public interface IErrorBounds
 {
     void ReadErrors(Matrix from, Span<double> errors);
+
+    /// <summary>Numbers with their bounds; without <paramref name="errors"/> they are exact.</summary>
     void WriteErrors(Matrix to, ReadOnlySpan<double> values, ReadOnlySpan<double> errors);
 }
 

@@ -144,60 +144,79 @@ public sealed class SafetensorsFile : IDisposable
     };
 
     /// <summary>All values of a float tensor, rounded to float32 where it is wider.</summary>
-    public float[] ReadFloats(string name)
+    public float[] ReadFloats(string name) => Read<float>(name, Floats);
+
+    /// <summary>All values of a float or integer tensor.</summary>
+    public double[] ReadDoubles(string name) => Read<double>(name, Doubles);
+
+    /// <summary>All values of an integer or boolean tensor.</summary>
+    public long[] ReadIntegers(string name) =>
+        Entry(name).DType is ['F', ..] or "BF16" ? throw Wrong(_path, $"tensor '{Show(name)}' is {Entry(name).DType}, integers were asked for") : Read<long>(name, Integers);
+
+    TensorEntry Entry(string name) => _byName.TryGetValue(name, out var entry) ? entry : throw Wrong(_path, $"there is no tensor '{Show(name)}'");
+
+    delegate void Decoder<T>(string dtype, ReadOnlySpan<byte> bytes, Span<T> values);
+
+    /// <summary>The numbers of a tensor, decoded piece by piece: the file's bytes are never all in memory beside them.</summary>
+    T[] Read<T>(string name, Decoder<T> decode)
     {
-        var (entry, bytes) = Read(name);
-        if (entry.DType != "F32") return [.. Decode(entry, bytes).Select(x => (float)x)];
-        var values = new float[entry.Count];
-        for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(i * 4));
+        var entry = Entry(name);
+        if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
+        if (entry.Count > Array.MaxLength) throw Wrong(_path, $"tensor '{Show(name)}' has {entry.Count} numbers, more than fit in one array");
+        int size = SizeOf(entry.DType)!.Value, piece = Piece / size;
+        var values = new T[entry.Count];
+        var bytes = new byte[Math.Min(values.Length, piece) * size];
+        _stream.Position = _dataStart + entry.Begin;
+        for (var at = 0; at < values.Length; at += piece)
+        {
+            var part = values.AsSpan(at, Math.Min(piece, values.Length - at));
+            _stream.ReadExactly(bytes, 0, part.Length * size);
+            decode(entry.DType, bytes.AsSpan(0, part.Length * size), part);
+        }
         return values;
     }
 
-    /// <summary>All values of a float or integer tensor.</summary>
-    public double[] ReadDoubles(string name)
+    const int Piece = 1 << 16;
+
+    static void Floats(string dtype, ReadOnlySpan<byte> bytes, Span<float> values)
     {
-        var (entry, bytes) = Read(name);
-        return [.. Decode(entry, bytes)];
+        if (dtype == "F32")
+        {
+            for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]);
+            return;
+        }
+        var doubles = new double[values.Length];
+        Doubles(dtype, bytes, doubles);
+        for (var i = 0; i < values.Length; i++) values[i] = (float)doubles[i];
     }
 
-    /// <summary>All values of an integer or boolean tensor.</summary>
-    public long[] ReadIntegers(string name)
+    static void Doubles(string dtype, ReadOnlySpan<byte> bytes, Span<double> values)
     {
-        var (entry, bytes) = Read(name);
-        if (entry.DType[0] == 'F' || entry.DType == "BF16") throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, integers were asked for");
-        return [.. Enumerable.Range(0, (int)entry.Count).Select(i => Integer(entry.DType, bytes, i))];
+        switch (dtype)
+        {
+            case "F64": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadDoubleLittleEndian(bytes[(i * 8)..]); break;
+            case "F32": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]); break;
+            case "F16": for (var i = 0; i < values.Length; i++) values[i] = (double)BinaryPrimitives.ReadHalfLittleEndian(bytes[(i * 2)..]); break;
+            case "BF16": for (var i = 0; i < values.Length; i++) values[i] = BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..]) << 16); break;
+            default: for (var i = 0; i < values.Length; i++) values[i] = Integer(dtype, bytes, i); break;
+        }
     }
 
-    static IEnumerable<double> Decode(TensorEntry entry, byte[] bytes) => Enumerable.Range(0, (int)entry.Count).Select(i => entry.DType switch
+    static void Integers(string dtype, ReadOnlySpan<byte> bytes, Span<long> values)
     {
-        "F64" => BinaryPrimitives.ReadDoubleLittleEndian(bytes.AsSpan(i * 8)),
-        "F32" => BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(i * 4)),
-        "F16" => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes.AsSpan(i * 2)),
-        "BF16" => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * 2)) << 16),
-        _ => Integer(entry.DType, bytes, i),
-    });
+        for (var i = 0; i < values.Length; i++) values[i] = Integer(dtype, bytes, i);
+    }
 
-    static long Integer(string dtype, byte[] bytes, int i) => dtype switch
+    static long Integer(string dtype, ReadOnlySpan<byte> bytes, int i) => dtype switch
     {
-        "I64" or "U64" => BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(i * 8)),
-        "I32" => BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(i * 4)),
-        "U32" => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(i * 4)),
-        "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes.AsSpan(i * 2)),
-        "U16" => BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * 2)),
+        "I64" or "U64" => BinaryPrimitives.ReadInt64LittleEndian(bytes[(i * 8)..]),
+        "I32" => BinaryPrimitives.ReadInt32LittleEndian(bytes[(i * 4)..]),
+        "U32" => BinaryPrimitives.ReadUInt32LittleEndian(bytes[(i * 4)..]),
+        "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes[(i * 2)..]),
+        "U16" => BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..]),
         "I8" => (sbyte)bytes[i],
         _ => bytes[i],
     };
-
-    (TensorEntry, byte[]) Read(string name)
-    {
-        if (!_byName.TryGetValue(name, out var entry)) throw Wrong(_path, $"there is no tensor '{Show(name)}'");
-        if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
-        if (entry.End - entry.Begin > Array.MaxLength) throw Wrong(_path, $"tensor '{Show(name)}' has {entry.End - entry.Begin} bytes, more than fit in one array");
-        var bytes = new byte[entry.End - entry.Begin];
-        _stream.Position = _dataStart + entry.Begin;
-        _stream.ReadExactly(bytes);
-        return (entry, bytes);
-    }
 
     /// <summary>A name from a file, fit for one line of a message.</summary>
     static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));

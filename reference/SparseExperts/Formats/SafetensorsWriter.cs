@@ -4,14 +4,24 @@ using System.Text.Json;
 
 namespace SparseExperts.Formats;
 
-/// <summary>Writes safetensors files of float32 tensors. Equal contents give equal bytes: names keep their order, metadata are sorted.</summary>
+/// <summary>Writes safetensors files. Equal contents give equal bytes: names keep their order, metadata are sorted.</summary>
 public static class SafetensorsWriter
 {
-    /// <summary>Writes all tensors, or leaves an earlier file as it was.</summary>
-    public static void Write(string path, IReadOnlyDictionary<string, string> metadata, IEnumerable<(string Name, long[] Shape, ReadOnlyMemory<float> Data)> tensors)
+    /// <summary>Writes float32 tensors, or leaves an earlier file as it was.</summary>
+    public static void Write(string path, IReadOnlyDictionary<string, string> metadata, IEnumerable<(string Name, long[] Shape, ReadOnlyMemory<float> Data)> tensors) =>
+        Write(path, metadata, [.. tensors.Select(t => new Part(t.Name, "F32", t.Shape, t.Data.Length, 4, (i, bytes) => BinaryPrimitives.WriteSingleLittleEndian(bytes, t.Data.Span[i])))]);
+
+    /// <summary>Writes tensors of any format that <see cref="NumberBytes"/> knows, or leaves an earlier file as it was. Numbers are rounded once.</summary>
+    public static void Write(string path, IReadOnlyDictionary<string, string> metadata, IEnumerable<(string Name, string DType, long[] Shape, double[] Values)> tensors) =>
+        Write(path, metadata, [.. tensors.Select(t => new Part(t.Name, t.DType, t.Shape, t.Values.Length, NumberBytes.Size(t.DType), (i, bytes) => NumberBytes.Write(t.DType, t.Values[i], bytes)))]);
+
+    delegate void Element(int index, Span<byte> bytes);
+
+    sealed record Part(string Name, string DType, long[] Shape, int Count, int Size, Element Write);
+
+    static void Write(string path, IReadOnlyDictionary<string, string> metadata, Part[] parts)
     {
-        var all = tensors.ToArray();
-        var header = Header(metadata, all);
+        var header = Header(metadata, parts);
         AtomicFile.Write(path, stream =>
         {
             Span<byte> length = stackalloc byte[8];
@@ -19,17 +29,17 @@ public static class SafetensorsWriter
             stream.Write(length);
             stream.Write(header);
             var buffer = new byte[1 << 16];
-            foreach (var (_, _, data) in all)
-                for (var start = 0; start < data.Length; start += buffer.Length / 4)
+            foreach (var part in parts)
+                for (int start = 0, piece = buffer.Length / part.Size; start < part.Count; start += piece)
                 {
-                    var part = data.Span[start..Math.Min(data.Length, start + buffer.Length / 4)];
-                    for (var i = 0; i < part.Length; i++) BinaryPrimitives.WriteSingleLittleEndian(buffer.AsSpan(i * 4), part[i]);
-                    stream.Write(buffer, 0, part.Length * 4);
+                    var count = Math.Min(piece, part.Count - start);
+                    for (var i = 0; i < count; i++) part.Write(start + i, buffer.AsSpan(i * part.Size, part.Size));
+                    stream.Write(buffer, 0, count * part.Size);
                 }
         });
     }
 
-    static byte[] Header(IReadOnlyDictionary<string, string> metadata, (string Name, long[] Shape, ReadOnlyMemory<float> Data)[] tensors)
+    static byte[] Header(IReadOnlyDictionary<string, string> metadata, Part[] parts)
     {
         using var memory = new MemoryStream();
         using (var json = new Utf8JsonWriter(memory))
@@ -39,17 +49,17 @@ public static class SafetensorsWriter
             foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal)) json.WriteString(key, value);
             json.WriteEndObject();
             long offset = 0;
-            foreach (var (name, shape, data) in tensors)
+            foreach (var part in parts)
             {
-                if (shape.Aggregate(1L, (a, b) => a * b) != data.Length) throw new ArgumentException($"tensor '{name}': shape [{string.Join(", ", shape)}] for {data.Length} values; make them agree");
-                json.WriteStartObject(name);
-                json.WriteString("dtype", "F32");
+                if (part.Shape.Aggregate(1L, (a, b) => a * b) != part.Count) throw new ArgumentException($"tensor '{part.Name}': shape [{string.Join(", ", part.Shape)}] for {part.Count} values; make them agree");
+                json.WriteStartObject(part.Name);
+                json.WriteString("dtype", part.DType);
                 json.WriteStartArray("shape");
-                foreach (var dimension in shape) json.WriteNumberValue(dimension);
+                foreach (var dimension in part.Shape) json.WriteNumberValue(dimension);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offset);
-                json.WriteNumberValue(offset += data.Length * 4L);
+                json.WriteNumberValue(offset += (long)part.Count * part.Size);
                 json.WriteEndArray();
                 json.WriteEndObject();
             }

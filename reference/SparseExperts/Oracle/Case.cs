@@ -32,6 +32,7 @@ public sealed class Case
     const string Format = "moe-case/1";
 
     readonly Dictionary<string, CaseTensor> _tensors;
+    readonly bool _isHeldToAnother;
 
     Case(string path, Dictionary<string, CaseTensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
@@ -43,8 +44,6 @@ public sealed class Case
         if (Mode is not ("train" or "eval")) throw new CaseException($"{path}: mode '{Mode}'; write train or eval");
         (Producer, Note, DialectText) = (Text("producer", ""), Text("note", ""), Text("dialect"));
         Parameters = Object(path, Text("parameters", "{}"));
-        foreach (var name in tensors.Keys)
-            if (!CaseShapes.IsKnown(name)) throw new CaseException($"{path}: unknown tensor '{name}'; near it are {string.Join(", ", BuiltIn.Nearest(name, CaseShapes.Names))}; names under x. are free");
         CaseShapes.Check(path, tensors.Values);
         Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
     }
@@ -53,7 +52,60 @@ public sealed class Case
     Case(Case other, Dialect dialect, string mode)
     {
         (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, other._tensors, mode, other.Producer, other.Note, dialect.Name, other.Parameters);
-        Dialect = dialect;
+        (Dialect, _isHeldToAnother) = (dialect, true);
+    }
+
+    /// <summary>The same call with other tensors.</summary>
+    Case(Case other, Dictionary<string, CaseTensor> tensors)
+    {
+        CaseShapes.Check(other.Path, tensors.Values);
+        (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, tensors, other.Mode, other.Producer, other.Note, other.DialectText, other.Parameters);
+        (Dialect, _isHeldToAnother) = (other.Dialect, other._isHeldToAnother);
+    }
+
+    /// <summary>A case in memory, held to the same rules as a file.</summary>
+    /// <param name="dialect">A built-in name, or a dialect as JSON.</param>
+    /// <param name="mode">train or eval.</param>
+    /// <exception cref="CaseException">A name that the format does not have, or shapes that do not fit.</exception>
+    public static Case Create(string dialect, string mode, IEnumerable<CaseTensor> tensors, JsonObject? parameters = null, string producer = "", string note = "", string name = "case") =>
+        new(name, tensors.ToDictionary(t => t.Name), new Dictionary<string, string>
+        {
+            ["format"] = Format,
+            ["dialect"] = dialect,
+            ["mode"] = mode,
+            ["parameters"] = (parameters ?? []).ToJsonString(),
+            ["producer"] = producer,
+            ["note"] = note,
+        });
+
+    /// <summary>The same case with tensors added, or put in the place of those of the same name.</summary>
+    public Case With(params IEnumerable<CaseTensor> tensors)
+    {
+        var all = new Dictionary<string, CaseTensor>(_tensors);
+        foreach (var tensor in tensors) all[tensor.Name] = tensor;
+        return new(this, all);
+    }
+
+    /// <summary>The same case without some tensors.</summary>
+    public Case Without(params IEnumerable<string> names) => new(this, _tensors.Where(t => !names.Contains(t.Key)).ToDictionary());
+
+    /// <summary>A dialect that is not the file's own is written out in full: the parameters are in it.</summary>
+    Dictionary<string, string> Metadata() => new()
+    {
+        ["format"] = Format,
+        ["dialect"] = _isHeldToAnother ? DialectFile.ToJson(Dialect).ToJsonString() : DialectText,
+        ["mode"] = Mode,
+        ["parameters"] = _isHeldToAnother ? "{}" : Parameters.ToJsonString(),
+        ["producer"] = Producer,
+        ["note"] = Note,
+    };
+
+    /// <summary>Writes .npz, or .safetensors for any other name; whole, or not at all.</summary>
+    public void Save(string path)
+    {
+        var tensors = _tensors.Values.Select(t => (t.Name, t.DType, t.Shape, t.Values));
+        if (System.IO.Path.GetExtension(path).Equals(".npz", StringComparison.OrdinalIgnoreCase)) NpzWriter.Write(path, Metadata().Select(m => (Meta + m.Key, m.Value)), tensors);
+        else SafetensorsWriter.Write(path, Metadata(), tensors);
     }
 
     /// <summary>The same file held to another dialect or mode.</summary>

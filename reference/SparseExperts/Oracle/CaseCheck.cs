@@ -135,10 +135,9 @@ public sealed class CaseCheck
         gates = ClaimedGates(tape, gates, plan) ?? gates;
 
         // Output and losses.
-        if (tensors.Experts is { } experts)
-            Compare("y", tape, Experts.Apply(tape, _call, SparseLayer.ExpertInput(_call, tensors.X, input), experts, gates, plan));
+        if (tensors.Experts is { } experts && _case.Has("claim.y")) Compare("y", Output(tape, SparseLayer.ExpertInput(_call, tensors.X, input), experts, gates, plan));
         var inputs = new LossInputs { Logits = logits, Noisy = noisy, Scores = scores, Deviation = deviation, Numbers = numbers, Choices = choices, Plan = routed, Gates = gates, Weights = tensors.Router };
-        CompareLosses(tape, AuxiliaryLosses.Compute(tape, _call, inputs), SelectionCheck.HasOpenTopK(_call, numbers));
+        CompareLosses(tape, () => AuxiliaryLosses.Compute(tape, _call, inputs), SelectionCheck.HasOpenTopK(_call, numbers));
         if (_case.Find("claim.correction_bias") is { } biasClaim && _case.Has("router.correction_bias"))
         {
             var before = tensors.Router.CorrectionBias;
@@ -148,20 +147,17 @@ public sealed class CaseCheck
         if (Gradients.Any()) Again(choices, routed, numbers);
     }
 
+    Numbers Output(Tape tape, Tensor x, ExpertWeights experts, Tensor gates, RoutingPlan plan) => OutputInBlocks.Suits(_call, plan, x.Columns)
+        ? OutputInBlocks.Compute(_backend, _call, x, experts, gates, plan)
+        : SparseLayer.Numbers(tape, Experts.Apply(tape, _call, x, experts, gates, plan));
+
     /// <summary>The whole layer from x with the claimed integers held fixed, forward and back.</summary>
     void Again(Choices choices, RoutingPlan plan, RouterNumbers numbers)
     {
         var tape = new Tape(_backend);
         var tensors = new CaseTensors(_case, tape, _call);
-        var input = RouterLogits.Input(tape, _call, tensors.X);
-        var logits = RouterLogits.Compute(tape, _call, input, tensors.Router);
-        var noisy = RouterScores.Noisy(tape, _call, logits, input, tensors.Router, out var deviation);
-        var scores = RouterScores.Compute(tape, _call, noisy);
-        var gates = Gates.AfterDrop(tape, _call, Gates.BeforeDrop(tape, _call, noisy, scores, choices, tensors.Router.CorrectionBias), plan);
-        var (effective, effectivePlan) = Experts.Effective(tape, _call, gates, plan);
-        var y = tensors.Experts is { } experts ? Experts.Apply(tape, _call, SparseLayer.ExpertInput(_call, tensors.X, input), experts, effective, effectivePlan) : null;
-        var inputs = new LossInputs { Logits = logits, Noisy = noisy, Scores = scores, Deviation = deviation, Numbers = numbers, Choices = choices, Plan = plan, Gates = gates, Weights = tensors.Router };
-        Backward(tape, tensors, y, AuxiliaryLosses.Total(tape, _call, AuxiliaryLosses.Compute(tape, _call, inputs)), SelectionCheck.HasOpenTopK(_call, numbers));
+        var pass = LayerPass.Run(tape, _call, tensors, held: (numbers, choices, plan));
+        Backward(tape, tensors, pass.Output, AuxiliaryLosses.Total(tape, _call, AuxiliaryLosses.Compute(tape, _call, pass.Inputs)), SelectionCheck.HasOpenTopK(_call, numbers));
     }
 
     void SoftStages(Tape tape, CaseTensors tensors)
@@ -187,7 +183,7 @@ public sealed class CaseCheck
         var plan = routed.Plan;
         var gates = Claimed(tape, "claim.combine", _call.Experts) is { } claimed ? Gates.Gather(tape, _call, claimed, plan.Expert, plan.Choices) : routed.Gates;
         if (tensors.Experts is { } experts) Compare("y", tape, Experts.Apply(tape, _call, tensors.X, experts, gates, plan));
-        CompareLosses(tape, routed.Losses, false);
+        CompareLosses(tape, () => routed.Losses, false);
         if (!Gradients.Any()) return;
         var second = new Tape(_backend);
         var again = new CaseTensors(_case, second, _call);
@@ -201,8 +197,8 @@ public sealed class CaseCheck
     void Backward(Tape tape, CaseTensors tensors, Tensor? y, Tensor? total, bool open)
     {
         var seeds = new List<(Tensor, Matrix)>();
-        if (y is not null && _case.Find("cotangent.y") is { } cotangent) seeds.Add((y, Written(tape, y.Rows, y.Columns, cotangent.Values)));
-        if (total is { RequiresGradient: true }) seeds.Add((total, Written(tape, 1, 1, _case.Find("cotangent.losses")?.Values ?? [1.0])));
+        if (y is not null && _case.Find("cotangent.y") is { } cotangent) seeds.Add((y, tape.Written(y.Rows, y.Columns, cotangent.Values)));
+        if (total is { RequiresGradient: true }) seeds.Add((total, tape.Written(1, 1, _case.Find("cotangent.losses")?.Values ?? [1.0])));
         tape.Backward([.. seeds]);
         foreach (var claim in Gradients)
         {
@@ -232,21 +228,14 @@ public sealed class CaseCheck
 
     Tensor? ClaimedGates(Tape tape, Tensor gates, RoutingPlan plan)
     {
-        if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return tape.Constant(Written(tape, gates.Rows, gates.Columns, claim.Values));
+        if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return tape.Constant(tape.Written(gates.Rows, gates.Columns, claim.Values));
         return Claimed(tape, "claim.combine", _call.Experts) is { } dense ? Gates.Gather(tape, _call, dense, plan.Expert, plan.Choices) : null;
     }
 
     Tensor? Claimed(Tape tape, string name, int columns)
     {
         if (_case.Find(name) is not { } claim) return null;
-        return tape.Constant(Written(tape, _call.Tokens, columns, claim.Values));
-    }
-
-    static Matrix Written(Tape tape, int rows, int columns, double[] values)
-    {
-        var matrix = tape.Rent(rows, columns);
-        ((IErrorBounds)tape.Backend).WriteErrors(matrix, values, new double[values.Length]);
-        return matrix;
+        return tape.Constant(tape.Written(_call.Tokens, columns, claim.Values));
     }
 
     /// <summary>Whether equals compete for the last slot of an expert.</summary>
@@ -257,14 +246,20 @@ public sealed class CaseCheck
 
     void Compare(string stage, Tape tape, Tensor ours, Func<int, bool>? used = null, bool open = false)
     {
-        if (_case.Find($"claim.{stage}") is not { } claim) return;
-        var numbers = SparseLayer.Numbers(tape, ours);
-        Floats(stage, claim, numbers.Values, numbers.Errors, open, used);
+        if (_case.Has($"claim.{stage}")) Compare(stage, SparseLayer.Numbers(tape, ours), used, open);
     }
 
-    void CompareLosses(Tape tape, IReadOnlyList<LossTerm> terms, bool open)
+    void Compare(string stage, Numbers ours, Func<int, bool>? used = null, bool open = false)
     {
-        foreach (var claim in _case.Tensors.Where(t => t.Name.StartsWith("claim.loss.", StringComparison.Ordinal)).OrderBy(t => t.Name == "claim.loss.total"))
+        if (_case.Find($"claim.{stage}") is { } claim) Floats(stage, claim, ours.Values, ours.Errors, open, used);
+    }
+
+    void CompareLosses(Tape tape, Func<IReadOnlyList<LossTerm>> losses, bool open)
+    {
+        var claims = _case.Tensors.Where(t => t.Name.StartsWith("claim.loss.", StringComparison.Ordinal)).OrderBy(t => t.Name == "claim.loss.total").ToArray();
+        if (claims.Length == 0) return;
+        var terms = losses();
+        foreach (var claim in claims)
         {
             var name = claim.Name["claim.loss.".Length..];
             var tensor = name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)

@@ -1,3 +1,5 @@
+using SparseExperts.Routing;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>
@@ -27,22 +29,18 @@ static class CaseShapes
 
     const string Gradient = "claim.grad.", Loss = "claim.loss.";
 
-    public static IEnumerable<string> Names => Shapes.Keys;
-
     /// <summary>The letters of a tensor, or null for a name that the format does not have.</summary>
     static string? Of(string name) => Shapes.TryGetValue(name, out var shape) ? shape
         : name.StartsWith(Loss, StringComparison.Ordinal) && name.Length > Loss.Length ? ""
         : name.StartsWith(Gradient, StringComparison.Ordinal) && !name[Gradient.Length..].StartsWith("claim.", StringComparison.Ordinal) ? Shapes.GetValueOrDefault(name[Gradient.Length..]) : null;
 
-    public static bool IsKnown(string name) => Of(name) is not null;
-
-    /// <summary>Refuses a tensor whose shape does not fit the others'.</summary>
+    /// <summary>Refuses a tensor that the format does not have, or whose shape does not fit the others'.</summary>
     public static void Check(string path, IEnumerable<CaseTensor> tensors)
     {
         var sizes = new Dictionary<char, (long Size, string From)>();
         foreach (var tensor in tensors.OrderBy(t => t.Name == "x" ? 0 : t.Name.StartsWith("claim.", StringComparison.Ordinal) ? 2 : 1))
         {
-            var letters = Of(tensor.Name)!;
+            var letters = Of(tensor.Name) ?? throw new CaseException($"{path}: unknown tensor '{tensor.Name}'; near it are {string.Join(", ", BuiltIn.Nearest(tensor.Name, Shapes.Keys))}; names under x. are free");
             var shape = letters.Length == 0 && tensor.Shape is [1] ? [] : tensor.Shape;
             string Given() => $"{path}: {tensor.Name} is [{string.Join(", ", tensor.Shape.Take(8))}]";
             if (shape.Length != letters.Length) throw new CaseException($"{Given()}; give it {(letters.Length == 0 ? "as one number" : $"as [{string.Join(", ", letters.AsEnumerable())}]")}");

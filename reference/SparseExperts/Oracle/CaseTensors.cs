@@ -62,13 +62,15 @@ sealed class CaseTensors
         if (!input.Tensor.HasGradient) return (new double[input.Tensor.Value.Count], new double[input.Tensor.Value.Count]);
         double[] values = new double[input.Tensor.Value.Count], errors = new double[values.Length];
         _tape.Backend.Read(input.Tensor.Gradient, values);
-        ((IErrorBounds)_tape.Backend).ReadErrors(input.Tensor.Gradient, errors);
+        Bounds.ReadErrors(input.Tensor.Gradient, errors);
         return input.Stack == 0 ? (values, errors) : (Turn(values, input.Stack, input.Columns, input.Rows), Turn(errors, input.Stack, input.Columns, input.Rows));
     }
 
     Tensor Plain(string name, int rows, int columns)
     {
-        var tensor = Write(name, rows, columns, Sized(name, (long)rows * columns).Values);
+        var matrix = _tape.Rent(rows, columns);
+        Bounds.WriteErrors(matrix, Sized(name, (long)rows * columns).Values, []);
+        var tensor = _tape.Input(matrix);
         _turned[name] = (tensor, 0, rows, columns);
         return tensor;
     }
@@ -78,7 +80,15 @@ sealed class CaseTensors
     Tensor? Turned(string name, int stack, int rows, int columns)
     {
         if (!_case.Has(name)) return null;
-        var tensor = Write(name, stack * columns, rows, Turn(Sized(name, (long)stack * rows * columns).Values, stack, rows, columns));
+        var values = Sized(name, (long)stack * rows * columns).Values;
+        var matrix = _tape.Rent(stack * columns, rows);
+        var row = new double[rows];
+        for (var i = 0; i < stack * columns; i++)
+        {
+            for (var r = 0; r < rows; r++) row[r] = values[(i / columns * rows + r) * columns + i % columns];
+            Bounds.WriteErrors(matrix.RowRange(i, 1), row, []);
+        }
+        var tensor = _tape.Input(matrix);
         _turned[name] = (tensor, stack, rows, columns);
         return tensor;
     }
@@ -89,12 +99,7 @@ sealed class CaseTensors
         return tensor.Values.Length == count ? tensor : throw new CaseException($"{_case.Path}: {name} is [{string.Join(", ", tensor.Shape)}], {count} numbers are needed; correct its shape");
     }
 
-    Tensor Write(string name, int rows, int columns, double[] values)
-    {
-        var matrix = _tape.Rent(rows, columns);
-        ((IErrorBounds)_tape.Backend).WriteErrors(matrix, values, new double[values.Length]);
-        return _tape.Input(matrix);
-    }
+    IErrorBounds Bounds => (IErrorBounds)_tape.Backend;
 
     static double[] Turn(double[] values, int stack, int rows, int columns)
     {

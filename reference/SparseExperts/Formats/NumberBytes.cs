@@ -1,0 +1,35 @@
+using System.Buffers.Binary;
+
+namespace SparseExperts.Formats;
+
+/// <summary>One number as the little-endian bytes of a safetensors dtype.</summary>
+static class NumberBytes
+{
+    public static int Size(string dtype) => dtype switch
+    {
+        "F64" or "I64" => 8,
+        "F32" or "I32" => 4,
+        "F16" or "BF16" or "I16" => 2,
+        "I8" or "U8" or "BOOL" => 1,
+        _ => throw new ArgumentException($"dtype {dtype} is not written; choose F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL", nameof(dtype)),
+    };
+
+    /// <summary>Floats are rounded to nearest even; integers must be whole and in range.</summary>
+    public static void Write(string dtype, double value, Span<byte> bytes)
+    {
+        switch (dtype)
+        {
+            case "F64": BinaryPrimitives.WriteDoubleLittleEndian(bytes, value); break;
+            case "F32": BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)value); break;
+            case "F16": BinaryPrimitives.WriteHalfLittleEndian(bytes, (Half)value); break;
+            case "BF16": BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)(BitConverter.SingleToUInt32Bits((float)Rounding.To(NumberFormat.BFloat16, value)) >> 16)); break;
+            case "I64": BinaryPrimitives.WriteInt64LittleEndian(bytes, checked((long)Whole(value))); break;
+            case "I32": BinaryPrimitives.WriteInt32LittleEndian(bytes, checked((int)Whole(value))); break;
+            case "I16": BinaryPrimitives.WriteInt16LittleEndian(bytes, checked((short)Whole(value))); break;
+            case "I8": bytes[0] = (byte)checked((sbyte)Whole(value)); break;
+            default: bytes[0] = checked((byte)Whole(value)); break;
+        }
+    }
+
+    static double Whole(double value) => value == Math.Floor(value) ? value : throw new ArgumentException($"{value} is no integer; choose a float dtype");
+}

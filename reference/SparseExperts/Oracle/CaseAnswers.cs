@@ -1,0 +1,84 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Losses;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>What the reference itself claims of a case: every claim that its dialect makes from what the file holds, in float32.</summary>
+public static class CaseAnswers
+{
+    /// <summary>The case with its claims filled in; those that it has are replaced, except logits that no router weight could give.</summary>
+    /// <param name="backend">A backend of the scalar kind, whose bits are the canonical ones.</param>
+    public static Case Fill(Case asked, IBackend backend)
+    {
+        var call = CaseCall.Of(asked);
+        var tape = new Tape(backend);
+        var tensors = new CaseTensors(asked, tape, call);
+        var claims = new List<CaseTensor>();
+        long g = call.Groups, s = call.Size, e = call.Experts;
+
+        void Real(string name, Tensor? values, params long[] shape)
+        {
+            if (values is not null) claims.Add(new($"claim.{name}", "F32", shape, SparseLayer.Numbers(tape, values).Values.ToArray()));
+        }
+        void Whole(string name, int[] values, params long[] shape) => claims.Add(new($"claim.{name}", "I32", shape, Array.ConvertAll(values, v => (double)v)));
+        void Losses(IReadOnlyList<LossTerm> losses)
+        {
+            foreach (var loss in losses) Real($"loss.{loss.Name}", loss.Value);
+            if (losses.Count > 0) Real("loss.total", AuxiliaryLosses.Total(tape, call, losses) ?? Ops.Op.Scalar(tape, 0));
+        }
+
+        Tensor? y = null, total = null;
+        if (call.Dialect.Selection == Selection.SlotMixture)
+        {
+            var slots = tensors.Router.Slots!.Columns / e;
+            var logits = SoftLayer.Logits(tape, call, tensors.X, tensors.Router);
+            Real("slot_dispatch", SoftLayer.OverTokens(tape, call, logits), g, s, e, slots);
+            Real("slot_combine", Ops.Op.Softmax(tape, logits), g, s, e, slots);
+            if (tensors.Experts is not null) y = SoftLayer.Forward(tape, call, tensors.X, tensors.Router, tensors.Experts).Output;
+        }
+        else if (call.Dialect.Selection == Selection.TwoLevel)
+        {
+            var routed = TwoLevelRouter.Route(tape, call, tensors.X, tensors.Router);
+            Real("combine", Gates.Dense(tape, routed.Gates, routed.Plan.Expert, call.Experts), g, s, e);
+            if (tensors.Experts is { } experts) y = Experts.Apply(tape, call, tensors.X, experts, routed.Gates, routed.Plan);
+            Losses(routed.Losses);
+            total = AuxiliaryLosses.Total(tape, call, routed.Losses);
+        }
+        else
+        {
+            var pass = LayerPass.Run(tape, call, tensors, asked.Has("router.weight") ? null : asked.Find("claim.logits"));
+            var (choices, plan, inputs) = (pass.Inputs.Choices, pass.Inputs.Plan, pass.Inputs);
+            Real("logits", pass.Inputs.Logits, g, s, e);
+            if (call.Dialect.Score != Score.None) Real("scores", pass.Inputs.Scores, g, s, e);
+            if (call.Dialect.CapacityFormula != CapacityFormula.None && CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers)) is not RoutingPlan.Unlimited and var capacity) Whole("capacity", [capacity]);
+            if (choices.ByExperts) Whole("token", choices.Token, g, e, choices.Token.Length / (g * e));
+            else
+            {
+                Whole("expert", choices.Expert, g, s, choices.K);
+                if (plan.Capacity != RoutingPlan.Unlimited) Whole("slot", plan.Slot, g, s, choices.K);
+                Real("gate", pass.Inputs.Gates, g, s, choices.K);
+            }
+            Real("combine", Gates.Dense(tape, pass.Gates, pass.Plan.Expert, call.Experts), g, s, e);
+            var claimed = new ClaimedPlan(asked, call);
+            Whole("count", claimed.Counts(pass.Plan, choices, plan.Capacity), g, e);
+            if (call.Dialect.BiasRate > 0 && asked.Find("router.correction_bias") is { } bias)
+                claims.Add(new("claim.correction_bias", "F32", bias.Shape, CorrectionBias.Step(call.Dialect, claimed.Counts(pass.Plan, choices, plan.Capacity, realOnly: true), bias.Values)));
+            var losses = AuxiliaryLosses.Compute(tape, call, inputs);
+            Losses(losses);
+            (y, total) = (pass.Output, AuxiliaryLosses.Total(tape, call, losses));
+        }
+        Real("y", y, g, s, tensors.X.Columns);
+
+        if (asked.Find("cotangent.y") is { } cotangent && y is not null)
+        {
+            var seeds = new List<(Tensor, Matrix)> { (y, tape.Written(y.Rows, y.Columns, cotangent.Values)) };
+            if (total is { RequiresGradient: true }) seeds.Add((total, tape.Written(1, 1, asked.Find("cotangent.losses")?.Values ?? [1.0])));
+            tape.Backward([.. seeds]);
+            foreach (var input in asked.Tensors)
+                if (tensors.Gradient(input.Name) is { } gradient) claims.Add(new($"claim.grad.{input.Name}", "F32", input.Shape, gradient.Values));
+        }
+        return asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n != "claim.logits")).With(claims);
+    }
+}

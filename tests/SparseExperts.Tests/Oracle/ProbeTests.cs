@@ -1,0 +1,117 @@
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Tests.Oracle;
+
+/// <summary>The reference's own answers to the probes of every dialect pass the oracle, before and after a trip through a file.</summary>
+public sealed class ProbeTests
+{
+    public static TheoryData<string> Names() => [.. BuiltIn.All.Where(HasProbes).Select(d => d.Name)];
+
+    static bool HasProbes(Dialect d) => d.Selection is not (Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise) && d.Router != RouterForm.Constant;
+
+    static Verdict Check(Case file)
+    {
+        using var backend = new ScalarBackend<Tracked>();
+        return CaseCheck.Run(file, backend);
+    }
+
+    static Case Answered(Case asked)
+    {
+        using var backend = new ScalarBackend<Float32>();
+        return CaseAnswers.Fill(asked, backend);
+    }
+
+    [Theory, MemberData(nameof(Names))]
+    public void The_references_own_answers_agree(string dialect)
+    {
+        foreach (var probe in Probes.Of(BuiltIn.Named(dialect)))
+        {
+            var answered = Answered(probe.Case);
+            answered.RequireClaims();
+            var verdict = Check(answered);
+            Assert.True(verdict.Culprit is null, $"{probe.Name}: {verdict.Culprit}");
+        }
+    }
+
+    /// <summary>Every tensor, its format and the metadata come back from both kinds of file.</summary>
+    [Theory]
+    [InlineData("safetensors", "hf.mixtral")]
+    [InlineData("npz", "hf.mixtral")]
+    [InlineData("safetensors", "mesh.switch")]
+    [InlineData("npz", "mesh.switch")]
+    public void What_is_saved_is_read_back(string extension, string dialect)
+    {
+        var folder = Directory.CreateTempSubdirectory("case-");
+        try
+        {
+            var asked = Answered(Probes.Of(BuiltIn.Named(dialect)).First(p => p.Name == "padding-train").Case);
+            // One tensor of every format that the writers know; bfloat16 is float32 in .npz.
+            string[] formats = ["F64", "F16", "BF16", "I64", "I16", "U8"];
+            asked = asked.With(formats.Select(f => new CaseTensor("claim.loss." + f, f, [], [f[0] is 'F' or 'B' ? -1.5 : 3])));
+            var path = Path.Combine(folder.FullName, "case." + extension);
+            asked.Save(path);
+            var read = Case.Load(path);
+            Assert.Equal((asked.Mode, asked.DialectText, asked.Parameters.ToJsonString(), asked.Producer, asked.Note), (read.Mode, read.DialectText, read.Parameters.ToJsonString(), read.Producer, read.Note));
+            Assert.Equal(asked.Tensors.Select(t => t.Name).Order(), read.Tensors.Select(t => t.Name).Order());
+            foreach (var tensor in asked.Tensors)
+            {
+                var back = read.Get(tensor.Name);
+                Assert.Equal(extension == "npz" && tensor.DType == "BF16" ? "F32" : tensor.DType, back.DType);
+                Assert.Equal(tensor.Shape, back.Shape);
+                Assert.Equal(tensor.Values, back.Values);
+            }
+            var bytes = File.ReadAllBytes(path);
+            read.Save(path);
+            if (extension == "safetensors") Assert.Equal(bytes, File.ReadAllBytes(path));
+        }
+        finally
+        {
+            folder.Delete(true);
+        }
+    }
+
+    /// <summary>A file that was held to a changed dialect says so when it is saved.</summary>
+    [Fact]
+    public void A_changed_dialect_travels_with_the_file()
+    {
+        var path = Path.GetTempFileName();
+        try
+        {
+            var asked = Answered(Probes.Of(BuiltIn.Named("hf.mixtral"), "eval")[0].Case);
+            var changed = DialectAxis.Find("normalize")!.With(asked.Dialect, "none", "test");
+            asked.Under(changed).Save(path);
+            Assert.Equal("gate", Check(Case.Load(path)).Culprit?.Stage);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void A_number_that_is_no_integer_is_not_written_as_one() =>
+        Assert.Throws<ArgumentException>(() => Answered(Probes.Of(BuiltIn.Named("hf.mixtral"), "eval")[0].Case).With(new CaseTensor("claim.expert", "I32", [1, 16, 2], [.. Enumerable.Repeat(0.5, 32)])).Save(Path.Combine(Path.GetTempPath(), "never.safetensors")));
+
+    [Fact]
+    public void A_router_without_tensors_in_the_format_is_refused() =>
+        Assert.Contains("probe another dialect", Assert.Throws<CaseException>(() => Probes.Of(BuiltIn.All.First(d => d.Selection == Selection.BinaryCode))).Message);
+
+    /// <summary>Each probe decides something: under some neighbour of some dialect its answers differ.</summary>
+    [Fact]
+    public void Every_scenario_tells_two_dialects_apart()
+    {
+        string[] dialects = ["mesh.switch", "mesh.top_2", "hf.mixtral", "hf.deepseek_v3", "deepspeed.top1", "megatron.topk"];
+        var decided = new HashSet<string>();
+        foreach (var dialect in dialects)
+            foreach (var probe in Probes.Of(BuiltIn.Named(dialect), "train"))
+            {
+                if (decided.Contains(probe.Name)) continue;
+                var answered = Answered(probe.Case);
+                if (Neighbours.Of(answered.Dialect).Any(n => Diagnosis.TryCheck(answered.Under(n.Dialect), () => new ScalarBackend<Tracked>())?.Outcome == Outcome.Differs)) decided.Add(probe.Name);
+            }
+        Assert.Equal(Probes.Of(BuiltIn.Named("mesh.switch"), "train").Select(p => p.Name).Order(), decided.Order());
+    }
+}
