@@ -123,8 +123,7 @@ public static class ProductLoss
         var all = d.BalanceCount is BalanceCount.AllChoices or BalanceCount.Candidates;
         for (var t = 0; t < call.Tokens; t++)
         {
-            var counted = call.IsReal(t) || d.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
-            if (!counted) continue;
+            if (!Counts(call, t)) continue;
             for (var j = 0; j < (all ? choices.K : 1); j++)
             {
                 var e = d.BalanceCount == BalanceCount.AllChoices && !(choices.Expert[t * choices.K + j] >= 0) ? -1 : choices.Candidate[t * choices.K + j];
@@ -134,7 +133,10 @@ public static class ProductLoss
         return counts;
     }
 
-    /// <summary>A top-k of its own, over clean numbers, for real tokens only.</summary>
+    /// <summary>Whether a token counts in f.</summary>
+    static bool Counts(RouterCall call, int t) => call.IsReal(t) || call.Dialect.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
+
+    /// <summary>A top-k of its own, over clean numbers.</summary>
     static IEnumerable<(int Token, int Expert)> FreshTopK(RouterCall call, LossInputs inputs)
     {
         var d = call.Dialect;
@@ -142,7 +144,7 @@ public static class ProductLoss
         var ranking = Ranking.Of(numbers, call.Experts);
         for (var t = 0; t < call.Tokens; t++)
         {
-            if (!call.IsReal(t)) continue;
+            if (!Counts(call, t)) continue;
             foreach (var e in Ranking.Top(ranking.Row(t), d.K, d.Ties)) yield return (t, e);
         }
     }

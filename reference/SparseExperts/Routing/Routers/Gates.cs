@@ -28,7 +28,8 @@ public static class Gates
     {
         var d = call.Dialect;
         var kept = new float[plan.RowOf.Length];
-        for (var i = 0; i < kept.Length; i++) kept[i] = plan.RowOf[i] >= 0 ? 1 : 0;
+        // Where a dropped token comes back as gate times input, its gate is applied too.
+        for (var i = 0; i < kept.Length; i++) kept[i] = plan.RowOf[i] >= 0 || d.DroppedOutput == DroppedOutput.GateTimesInput && plan.Expert[i] >= 0 ? 1 : 0;
         if (d.Padding == PaddingRule.ScoresZeroed)
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
