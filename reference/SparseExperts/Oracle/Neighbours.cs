@@ -34,7 +34,7 @@ public static class Neighbours
     static readonly HashSet<string> Silent =
     [
         "group_size", "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties", "gated_experts", "shared_expert", "shared_gate", "router_bias",
-        "eval_capacity_factor", "eval_policy", "eval_normalize", "adaptive_sparsity", "entropy_losses", "router_dtype", "logits_dtype", "score_dtype", "whole_batch", "router",
+        "eval_capacity_factor", "eval_policy", "eval_normalize", "adaptive_sparsity", "entropy_losses", "router_dtype", "logits_dtype", "whole_batch", "router",
     ];
 
     /// <summary>Values that numeric axes are tried at, besides the dialect's own.</summary>
@@ -49,7 +49,7 @@ public static class Neighbours
         ["threshold"] = [0.01, 0.2, 0.25, 0.3, 0.5],
         ["normalize_epsilon"] = [0, 1e-20, 1e-12, 1e-9, 1e-6],
         ["activation_limit"] = [7, 10],
-        ["balance_coefficient"] = [0.001, 0.01, 0.1, 1],
+        ["balance_coefficient"] = [0, 0.001, 0.01, 0.1, 1],
         ["z_coefficient"] = [0, 1e-4, 1e-3, 1e-2],
         ["variance_epsilon"] = [0, 1e-10],
         ["microbatches"] = [1],
@@ -62,7 +62,7 @@ public static class Neighbours
         {
             if (Silent.Contains(axis.Name)) continue;
             var own = axis.Format(dialect) ?? "none";
-            foreach (var value in Candidates(axis))
+            foreach (var value in Candidates(axis, dialect))
             {
                 var changed = Try(axis, dialect, value);
                 if (changed is null || axis.Format(changed) is not { } text || text == own) continue;
@@ -71,8 +71,11 @@ public static class Neighbours
         }
     }
 
-    static IEnumerable<JsonNode> Candidates(DialectAxis axis)
+    static IEnumerable<JsonNode> Candidates(DialectAxis axis, Dialect dialect)
     {
+        // Named formats that are narrower than float32; and a factor that is applied twice.
+        if (axis.Name == "score_dtype") return ((string[])["bf16", "f16"]).Select(n => (JsonNode)JsonValue.Create(n)!);
+        if (axis.Name == "scaling_factor") return Numbers[axis.Name].Append(dialect.ScalingFactor * dialect.ScalingFactor).Distinct().Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Values.Count > 0) return axis.Values.Select(v => (JsonNode)JsonValue.Create(v.Name)!);
         if (Numbers.TryGetValue(axis.Name, out var numbers)) return numbers.Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Name == "group_score") return ((string[])["max", "top1_sum", "top2_sum", "top3_sum", "top4_sum"]).Select(n => (JsonNode)JsonValue.Create(n)!);
