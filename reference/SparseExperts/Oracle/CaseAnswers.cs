@@ -10,7 +10,25 @@ public static class CaseAnswers
 {
     /// <summary>The case with its claims filled in; those that it has are replaced, except logits that no router weight could give.</summary>
     /// <param name="backend">A backend of the scalar kind, whose bits are the canonical ones.</param>
-    public static Case Fill(Case asked, IBackend backend)
+    public static Case Fill(Case asked, IBackend backend) => Fill(asked, backend, isForced: false);
+
+    /// <summary>
+    /// The same with another engine's routes in the place of the router's: gates, outputs, losses and gradients are recomputed from this case's own full
+    /// scores at the recorded ids (rollout routing replay, arXiv:2510.11370).
+    /// </summary>
+    /// <param name="routes">A file with claim.expert of the same tokens, and claim.slot where something was dropped.</param>
+    public static Case Replay(Case asked, Case routes, IBackend backend)
+    {
+        if (routes.Find("claim.expert") is not { } expert) throw new CaseException($"{routes.Path}: no claim.expert, so that there are no routes to replay; add it");
+        if (asked.Dialect.Settled.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice) throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
+        var x = asked.Get("x");
+        if (expert.Size(0) * expert.Size(1) != x.Size(0) * x.Size(1)) throw new CaseException($"{routes.Path}: routes of {expert.Size(0) * expert.Size(1)} tokens, but {asked.Path} has {x.Size(0) * x.Size(1)}; replay the same tokens");
+        var forced = asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n is "claim.expert" or "claim.slot" or "claim.token"));
+        asked = forced.With(new[] { "claim.expert", "claim.slot" }.Select(routes.Find).OfType<CaseTensor>().Select(t => t with { Shape = [x.Shape[0], x.Shape[1], t.Shape[^1]] }));
+        return Fill(asked, backend, isForced: true);
+    }
+
+    static Case Fill(Case asked, IBackend backend, bool isForced)
     {
         var call = CaseCall.Of(asked);
         var tape = new Tape(backend);
@@ -48,7 +66,7 @@ public static class CaseAnswers
         }
         else
         {
-            var pass = LayerPass.Run(tape, call, tensors, asked.Has("router.weight") ? null : asked.Find("claim.logits"));
+            var pass = LayerPass.Run(tape, call, tensors, asked.Has("router.weight") ? null : asked.Find("claim.logits"), isForced ? new ClaimedPlan(asked, call) : null);
             var (choices, plan, inputs) = (pass.Inputs.Choices, pass.Inputs.Plan, pass.Inputs);
             Real("logits", pass.Inputs.Logits, g, s, e);
             if (call.Dialect.Score != Score.None) Real("scores", pass.Inputs.Scores, g, s, e);

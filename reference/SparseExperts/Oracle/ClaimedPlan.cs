@@ -42,6 +42,9 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
         return values;
     }
 
+    /// <summary>The plan of choices in their claimed slots; null where none are claimed.</summary>
+    public RoutingPlan? SlotsOrNull(Choices choices, int capacity) => @case.Find("claim.slot") is { } slot ? PlanOf(choices, slot.Integers, capacity) : null;
+
     /// <summary>The plan of choices with slots.</summary>
     public RoutingPlan PlanOf(Choices choices, int[] slot, int capacity)
     {

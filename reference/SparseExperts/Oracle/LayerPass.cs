@@ -11,8 +11,9 @@ namespace SparseExperts.Oracle;
 sealed record LayerPass(LossInputs Inputs, Tensor Gates, RoutingPlan Plan, Tensor? Output)
 {
     /// <param name="given">Logits instead of the router's.</param>
-    /// <param name="held">Integers that are held fixed instead of being decided.</param>
-    public static LayerPass Run(Tape tape, RouterCall call, CaseTensors tensors, CaseTensor? given = null, (RouterNumbers Numbers, Choices Choices, RoutingPlan Plan)? held = null)
+    /// <param name="routes">Experts, and slots where it has any, that are taken instead of the router's.</param>
+    /// <param name="held">Decisions that are held fixed.</param>
+    public static LayerPass Run(Tape tape, RouterCall call, CaseTensors tensors, CaseTensor? given = null, ClaimedPlan? routes = null, (RouterNumbers Numbers, Choices Choices, RoutingPlan Plan)? held = null)
     {
         var input = RouterLogits.Input(tape, call, tensors.X);
         var logits = given is null ? RouterLogits.Compute(tape, call, input, tensors.Router) : tape.Constant(tape.Written(call.Tokens, call.Experts, given.Values));
@@ -20,8 +21,10 @@ sealed record LayerPass(LossInputs Inputs, Tensor Gates, RoutingPlan Plan, Tenso
         var scores = RouterScores.Compute(tape, call, noisy);
         var numbers = held?.Numbers ?? SparseLayer.Read(tape, call, logits, noisy, scores, tensors.Router);
         var choices = held?.Choices ?? Selector.Select(call, numbers, () => CapacityRule.Capacity(call, default));
+        if (routes is not null) choices = routes.ChoicesOr(choices);
         var gates = Routing.Gates.BeforeDrop(tape, call, noisy, scores, choices, tensors.Router.CorrectionBias);
-        var plan = held?.Plan ?? Slots.Assign(call, choices, CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers)), numbers, SparseLayer.Numbers(tape, gates).Values);
+        var capacity = CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers));
+        var plan = held?.Plan ?? routes?.SlotsOrNull(choices, capacity) ?? Slots.Assign(call, choices, capacity, numbers, SparseLayer.Numbers(tape, gates).Values);
         gates = Routing.Gates.AfterDrop(tape, call, gates, plan);
         var (effective, effectivePlan) = Experts.Effective(tape, call, gates, plan);
         var y = tensors.Experts is { } experts ? Experts.Apply(tape, call, SparseLayer.ExpertInput(call, tensors.X, input), experts, effective, effectivePlan) : null;

@@ -59,11 +59,11 @@ public static class Probes
         return probes;
     }
 
-    /// <summary>Balanced assignments need numbers of tokens that they can share out, and Sinkhorn's iteration experts that somebody wants.</summary>
+    /// <summary>Balanced assignments need numbers of tokens that they can share out; Sinkhorn's iterations need experts that somebody wants, and take no maximum off.</summary>
     static bool Suits(Scenario scenario, Dialect d) =>
         (scenario.Tokens is null || d.Selection is not (Selection.Auction or Selection.OptimalAssignment or Selection.Sinkhorn or Selection.ExpertChoice or Selection.SlotMixture))
         && (scenario.CapacityFactor is null || d.Parameters.Contains("capacity_factor"))
-        && (scenario.Name is not ("idle-experts" or "collapsed") || d.Selection != Selection.Sinkhorn);
+        && (scenario.Name is not ("idle-experts" or "collapsed" or "large") || d.Selection is not (Selection.Sinkhorn or Selection.OptimalTransport));
 
     /// <summary>At least twice as many experts as choices, in groups that the dialect can share out.</summary>
     static int Experts(Dialect d)

@@ -15,7 +15,7 @@ static class SelectionCheck
         var count = 0;
         for (var t = 0; t < call.Tokens; t++)
         {
-            var (verdict, at, margin, bound) = Token(call, numbers, expected, claimed, t, k);
+            var (verdict, at, margin, bound) = Token(call, numbers, expected, t, claimed.AsSpan(t * k, k).ToArray());
             if (verdict == Outcome.Undecided && outcome == Outcome.Agrees) outcome = Outcome.Undecided;
             if (verdict != Outcome.Differs) continue;
             outcome = Outcome.Differs;
@@ -26,10 +26,13 @@ static class SelectionCheck
         return new("expert", outcome, first is null ? null : first with { Count = count });
     }
 
-    static (Outcome, int At, double Margin, double Bound) Token(RouterCall call, RouterNumbers numbers, Choices expected, int[] claimed, int t, int k)
+    /// <summary>Whether a token may have these experts, as far as its numbers are known.</summary>
+    public static bool Allows(RouterCall call, RouterNumbers numbers, Choices expected, int token, int[] experts) => Token(call, numbers, expected, token, experts).Outcome != Outcome.Differs;
+
+    static (Outcome Outcome, int At, double Margin, double Bound) Token(RouterCall call, RouterNumbers numbers, Choices expected, int t, int[] row)
     {
         var d = call.Dialect;
-        var row = claimed.AsSpan(t * k, k).ToArray();
+        var k = row.Length;
         if (d.DroppedOutput == DroppedOutput.SharedSlot && !call.IsReal(t)) return (Outcome.Agrees, 0, 0, 0);
         if (k == expected.K && row.AsSpan().SequenceEqual(expected.Expert.AsSpan(t * k, k))) return (Outcome.Agrees, 0, 0, 0);
         if (k != expected.K) return (Outcome.Differs, 0, double.NaN, 0);

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using SparseExperts.Oracle;
+using SparseExperts.Scalar;
+
+namespace SparseExperts.Cli;
+
+/// <summary><c>moe compare</c>: how two engines route the same tokens.</summary>
+static partial class CompareCommand
+{
+    static readonly Argument<string> FirstArgument = new("a") { Description = "A case file of one engine, or a folder of them: one file a call." };
+    static readonly Argument<string> SecondArgument = new("b") { Description = "The other engine's file, or its folder with files of the same names." };
+    static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line and layer." };
+    static readonly Option<bool> StrictOption = new("--strict") { Description = "Every mismatch counts as a difference, also those that rounding or other inputs explain." };
+
+    public static Command Create()
+    {
+        var command = new Command("compare", "Compare the routing decisions of two engines on the same tokens.") { FirstArgument, SecondArgument, JsonOption, StrictOption };
+        command.SetAction(Run);
+        return command;
+    }
+
+    static int Run(ParseResult parsed)
+    {
+        var pairs = Pairs(parsed.GetValue(FirstArgument)!, parsed.GetValue(SecondArgument)!);
+        var results = new RouteComparison[pairs.Count];
+        Parallel.For(0, pairs.Count, i =>
+        {
+            using var backend = new ScalarBackend<Tracked>();
+            results[i] = RouteComparison.Of(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second), backend);
+        });
+        // Calls of one layer are one row, in the order of their names.
+        RouteComparison[] layers = [.. results.GroupBy(r => LayerOf(r.Layer)).Select(g => RouteComparison.Sum(g.Key, [.. g]))];
+        if (parsed.GetValue(JsonOption))
+            foreach (var layer in layers) Console.WriteLine(Json(layer).ToJsonString());
+        else Print(layers);
+        var all = RouteComparison.Sum("all", layers);
+        return all.Causes[MismatchCause.Unexplained] > 0 || parsed.GetValue(StrictOption) && all.TokensApart > 0 ? ExitCode.Differs : ExitCode.Ok;
+    }
+
+    static IReadOnlyList<(string Name, string First, string Second)> Pairs(string a, string b)
+    {
+        if (Directory.Exists(a) != Directory.Exists(b)) throw new CaseException($"{a} and {b}: one is a folder, the other is not; name two files or two folders");
+        if (!Directory.Exists(a)) return [(Path.GetFileNameWithoutExtension(a), a, b)];
+        Dictionary<string, string> Named(string folder) => CaseFiles.Find([folder]).ToDictionary(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null));
+        Dictionary<string, string> first = Named(a), second = Named(b);
+        if (first.Keys.Except(second.Keys).FirstOrDefault() is { } missing) throw new CaseException($"{b}: no file '{missing}', which {a} has; compare the same calls");
+        if (second.Keys.Except(first.Keys).FirstOrDefault() is { } extra) throw new CaseException($"{a}: no file '{extra}', which {b} has; compare the same calls");
+        return [.. first.Keys.Order(StringComparer.Ordinal).Select(name => (name, first[name], second[name]))];
+    }
+
+    /// <summary><c>step3/layer07</c> belongs to <c>layer07</c>; a name without a layer is a row of its own.</summary>
+    static string LayerOf(string name) => LayerPattern().Match(name) is { Success: true } match ? match.Value : name;
+
+    [GeneratedRegex(@"layer[._-]?\d+", RegexOptions.IgnoreCase)]
+    private static partial Regex LayerPattern();
+
+    static void Print(RouteComparison[] layers)
+    {
+        string[] head = ["layer", "tokens", "apart", "rounding", "inputs", "unexplained", "unknown", "overlap", "gates differ", "y, same experts", "y, apart"];
+        string[][] rows = [head, .. layers.Select(Row)];
+        if (layers.Length > 1) rows = [.. rows, Row(RouteComparison.Sum("all", layers))];
+        int[] widths = [.. head.Select((_, c) => rows.Max(r => r[c].Length))];
+        foreach (var row in rows) Console.WriteLine(string.Join("  ", row.Select((cell, c) => c == 0 ? cell.PadRight(widths[c]) : cell.PadLeft(widths[c]))).TrimEnd());
+        var all = RouteComparison.Sum("all", layers);
+        Console.WriteLine($"\n{all.Say()}");
+        foreach (var layer in layers)
+            if (layer.FirstUnexplained is var (token, engine)) Console.WriteLine($"  {layer.Layer}: engine {(engine == 1 ? "A" : "B")} does not follow its own logits, first at token {token}; moe check its file");
+    }
+
+    static string[] Row(RouteComparison r) =>
+    [
+        r.Layer, Text(r.Tokens), Text(r.TokensApart), Text(r.Causes[MismatchCause.Rounding]), Text(r.Causes[MismatchCause.Inputs]), Text(r.Causes[MismatchCause.Unexplained]), Text(r.Causes[MismatchCause.Unknown]),
+        r.Overlap.ToString("P2", CultureInfo.InvariantCulture), Size(r.GateLargest), Size(r.OutputTogether), Size(r.OutputApart),
+    ];
+
+    static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    static string Size(double value) => double.IsNaN(value) ? "–" : value.ToString("G3", CultureInfo.InvariantCulture);
+
+    static JsonObject Json(RouteComparison r) => new()
+    {
+        ["layer"] = r.Layer,
+        ["tokens"] = r.Tokens,
+        ["choices"] = r.Choices,
+        ["tokens_apart"] = r.TokensApart,
+        ["choices_apart"] = r.ChoicesApart,
+        ["reordered"] = r.Reordered,
+        ["by_rounding"] = r.Causes[MismatchCause.Rounding],
+        ["by_inputs"] = r.Causes[MismatchCause.Inputs],
+        ["unexplained"] = r.Causes[MismatchCause.Unexplained],
+        ["unknown"] = r.Causes[MismatchCause.Unknown],
+        ["overlap"] = r.Overlap,
+        ["gate_largest"] = Number(r.GateLargest),
+        ["gate_mean"] = Number(r.GateMean),
+        ["output_together"] = Number(r.OutputTogether),
+        ["output_apart"] = Number(r.OutputApart),
+        ["first_unexplained"] = r.FirstUnexplained is var (token, engine) ? new JsonObject { ["token"] = token, ["engine"] = engine == 1 ? "a" : "b" } : null,
+        ["say"] = r.Say(),
+    };
+
+    static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+}

@@ -1,0 +1,224 @@
+using System.Globalization;
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>Why two engines send a token to different experts.</summary>
+public enum MismatchCause
+{
+    /// <summary>The scores that decide lie closer together than the logits' own rounding: either choice is right.</summary>
+    Rounding,
+
+    /// <summary>Each engine follows its own logits, and those differ by more than rounding: the cause lies before the router.</summary>
+    Inputs,
+
+    /// <summary>An engine does not follow its own logits.</summary>
+    Unexplained,
+
+    /// <summary>The files hold no logits and nothing to compute them from.</summary>
+    Unknown,
+}
+
+/// <summary>How two engines routed the same tokens of one layer.</summary>
+/// <param name="Tokens">Tokens that both files hold as real.</param>
+/// <param name="Choices">Choices of the first engine.</param>
+/// <param name="TokensApart">Tokens whose sets of experts differ.</param>
+/// <param name="ChoicesApart">Choices of the first engine that the second does not share.</param>
+/// <param name="Reordered">Tokens with the same experts in another order.</param>
+/// <param name="Overlap">Mean over tokens of |A ∩ B| / max(|A|, |B|).</param>
+/// <param name="Causes">Tokens apart, by cause.</param>
+/// <param name="GateLargest">Largest |g_A − g_B| where a token has the same expert in both; NaN where gates are not claimed.</param>
+/// <param name="GateMean">Mean of the same.</param>
+/// <param name="OutputTogether">‖y_A − y_B‖ / ‖y_A‖ over tokens with equal sets; NaN where outputs are not claimed.</param>
+/// <param name="OutputApart">The same over tokens whose sets differ.</param>
+/// <param name="FirstUnexplained">Token and engine (1 or 2) of the first departure that nothing explains.</param>
+public sealed record RouteComparison(string Layer, int Tokens, int Choices, int TokensApart, int ChoicesApart, int Reordered, double Overlap, IReadOnlyDictionary<MismatchCause, int> Causes,
+    double GateLargest, double GateMean, double OutputTogether, double OutputApart, (int Token, int Engine)? FirstUnexplained)
+{
+    /// <param name="backend">A backend whose numbers carry error bounds.</param>
+    /// <exception cref="CaseException">The files are not about the same tokens and experts, or claim no routes.</exception>
+    public static RouteComparison Of(string layer, Case first, Case second, IBackend backend) => new Comparer(first, second, backend).Run(layer);
+
+    /// <summary>Several calls as one row: numbers add up, means are weighed by tokens, the largest stays the largest.</summary>
+    public static RouteComparison Sum(string layer, IReadOnlyList<RouteComparison> calls)
+    {
+        var tokens = calls.Sum(c => c.Tokens);
+        double Mean(Func<RouteComparison, double> value, Func<RouteComparison, double> weight)
+        {
+            var known = calls.Where(c => !double.IsNaN(value(c)) && weight(c) > 0).ToArray();
+            return known.Length == 0 ? double.NaN : known.Sum(c => value(c) * weight(c)) / known.Sum(weight);
+        }
+        // Outputs are norms: their squares add.
+        double Norm(Func<RouteComparison, double> value, Func<RouteComparison, double> weight) => Math.Sqrt(Mean(c => value(c) * value(c), weight));
+        return new(layer, tokens, calls.Sum(c => c.Choices), calls.Sum(c => c.TokensApart), calls.Sum(c => c.ChoicesApart), calls.Sum(c => c.Reordered), tokens == 0 ? 1 : Mean(c => c.Overlap, c => c.Tokens),
+            Enum.GetValues<MismatchCause>().ToDictionary(cause => cause, cause => calls.Sum(c => c.Causes[cause])), calls.Select(c => c.GateLargest).Where(g => !double.IsNaN(g)).DefaultIfEmpty(double.NaN).Max(),
+            Mean(c => c.GateMean, c => c.Tokens), Norm(c => c.OutputTogether, c => c.Tokens - c.TokensApart), Norm(c => c.OutputApart, c => c.TokensApart), calls.Select(c => c.FirstUnexplained).FirstOrDefault(f => f is not null));
+    }
+
+    /// <summary>One plain sentence.</summary>
+    public string Say()
+    {
+        if (TokensApart == 0) return string.Create(CultureInfo.InvariantCulture, $"all {Tokens} tokens go to the same experts{(Reordered > 0 ? $", {Reordered} of them in another order" : "")}");
+        List<string> parts = [];
+        void Part(MismatchCause cause, string text)
+        {
+            if (Causes[cause] > 0) parts.Add($"{Causes[cause]} {text}");
+        }
+        Part(MismatchCause.Rounding, "within the rounding of the logits");
+        Part(MismatchCause.Inputs, "because the logits themselves differ");
+        Part(MismatchCause.Unexplained, "against an engine's own logits");
+        Part(MismatchCause.Unknown, "for reasons that the files do not show (add x and router.weight, or claim.logits)");
+        return string.Create(CultureInfo.InvariantCulture, $"{TokensApart} of {Tokens} tokens ({(double)TokensApart / Tokens:P2}) go to other experts: {string.Join(", ", parts)}");
+    }
+
+    /// <summary>What differs besides the reasons: routes, gates at equal experts, outputs.</summary>
+    public string Changed() => string.Create(CultureInfo.InvariantCulture,
+        $"{TokensApart} of {Tokens} tokens go elsewhere; {(double.IsNaN(GateLargest) ? "no gates to compare" : $"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean")}{(double.IsNaN(OutputTogether) ? "" : $"; outputs by {OutputTogether:G3} of their size")}");
+
+    /// <summary>One file: its routes, its gates by expert, and the numbers that it decided by.</summary>
+    sealed class Engine
+    {
+        readonly Case _case;
+        readonly IBackend _backend;
+        readonly RouterCall _call;
+        readonly Lazy<(RouterNumbers Numbers, Choices Expected)?> _decided;
+
+        public Engine(Case @case, IBackend backend)
+        {
+            (_case, _backend, _call) = (@case, backend, CaseCall.Of(@case));
+            if (!_case.Has("claim.expert") && !_case.Has("claim.combine")) throw new CaseException($"{@case.Path}: neither claim.expert nor claim.combine, so that it says nothing of routes; add one");
+            Routes = [.. Enumerable.Range(0, Tokens).Select(RouteOf)];
+            _decided = new(Decide);
+        }
+
+        public int Tokens => _call.Tokens;
+        public int Experts => _call.Experts;
+        public string Path => _case.Path;
+        public bool IsReal(int token) => _call.IsReal(token);
+
+        /// <summary>Experts of every token, in order of choice.</summary>
+        public int[][] Routes { get; }
+        public double[]? Output => _case.Find("claim.y")?.Values;
+
+        int[] RouteOf(int token)
+        {
+            if (_case.Find("claim.expert") is { } expert)
+            {
+                var k = expert.Size(-1);
+                int[] row = [.. expert.Values.AsSpan(token * k, k).ToArray().Select(e => (int)e)];
+                return row.FirstOrDefault(e => e < -1 || e >= Experts, -1) is not -1 and var bad ? throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {Experts - 1}; correct it") : [.. row.Where(e => e >= 0)];
+            }
+            var dense = _case.Get("claim.combine").Values;
+            return [.. Enumerable.Range(0, Experts).Where(e => dense[token * Experts + e] != 0)];
+        }
+
+        /// <summary>The gate of (token, expert), or null where it is not claimed.</summary>
+        public double? Gate(int token, int expert)
+        {
+            if (_case.Find("claim.combine") is { } dense) return dense.Values[token * Experts + expert];
+            if (_case.Find("claim.gate") is not { } gate || _case.Find("claim.expert") is not { } chosen) return null;
+            var k = gate.Size(-1);
+            for (var j = 0; j < k; j++)
+                if ((int)chosen.Values[token * k + j] == expert) return gate.Values[token * k + j];
+            return null;
+        }
+
+        /// <summary>Whether these experts are what the engine's own numbers ask for, within the rounding of its logits. Null where that cannot be said.</summary>
+        public bool? Follows(int token, int[] route)
+        {
+            if (_decided.Value is not var (numbers, expected) || expected.ByExperts || expected.Rankings.Count == 0) return null;
+            if (route.Length != expected.K) return _case.Has("claim.expert") ? false : null;              // combine weights do not show what was dropped
+            return SelectionCheck.Allows(_call, numbers, expected, token, [.. route.OrderByDescending(e => expected.RankingOf(0).Row(token)[e])]);
+        }
+
+        /// <summary>What the logits ask for, each with its rounding: twice the error of a float32 computation, as in a check, and half a unit of the format that they are kept in.</summary>
+        (RouterNumbers, Choices)? Decide()
+        {
+            var claim = _case.Find("claim.logits");
+            var hasRouter = _case.Has("router.weight") && _case.Has("x");
+            if (claim is null && !hasRouter || _call.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel) return null;
+            var tape = new Tape(_backend);
+            var tensors = new CaseTensors(_case, tape, _call);
+            var input = RouterLogits.Input(tape, _call, tensors.X);
+            var computed = hasRouter ? SparseLayer.Numbers(tape, RouterLogits.Compute(tape, _call, input, tensors.Router)) : null;
+            double[] values = [.. claim?.Values ?? computed!.Values], errors = new double[values.Length];
+            for (var i = 0; i < values.Length; i++) errors[i] = 2 * (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(claim?.Format ?? NumberFormat.Float32, Math.Abs(values[i]));
+            var matrix = tape.Rent(_call.Tokens, _call.Experts);
+            ((IErrorBounds)_backend).WriteErrors(matrix, values, errors);
+            var logits = tape.Constant(matrix);
+            var noisy = RouterScores.Noisy(tape, _call, logits, input, tensors.Router, out _);
+            var numbers = SparseLayer.Read(tape, _call, logits, noisy, RouterScores.Compute(tape, _call, noisy), tensors.Router);
+            return (numbers, Selector.Select(_call, numbers, () => CapacityRule.Capacity(_call, default)));
+        }
+    }
+
+    sealed class Comparer(Case first, Case second, IBackend backend)
+    {
+        readonly Engine _a = new(first, backend), _b = new(second, backend);
+
+        public RouteComparison Run(string layer)
+        {
+            if (_a.Tokens != _b.Tokens || _a.Experts != _b.Experts)
+                throw new CaseException($"{_b.Path}: {_b.Tokens} tokens and {_b.Experts} experts, but {_a.Path} has {_a.Tokens} and {_a.Experts}; compare the same tokens of the same layer");
+            int tokens = 0, choices = 0, apart = 0, choicesApart = 0, reordered = 0, gates = 0;
+            double overlap = 0, gateLargest = 0, gateSum = 0;
+            var causes = Enum.GetValues<MismatchCause>().ToDictionary(c => c, _ => 0);
+            (int, int)? unexplained = null;
+            var isApart = new bool[_a.Tokens];
+            for (var t = 0; t < _a.Tokens; t++)
+            {
+                if (!_a.IsReal(t) || !_b.IsReal(t)) continue;
+                int[] a = _a.Routes[t], b = _b.Routes[t];
+                int[] shared = [.. a.Intersect(b)];
+                tokens++;
+                choices += a.Length;
+                choicesApart += a.Length - shared.Length;
+                overlap += a.Length == 0 && b.Length == 0 ? 1 : (double)shared.Length / Math.Max(a.Length, b.Length);
+                foreach (var e in shared)
+                    if (_a.Gate(t, e) is { } x && _b.Gate(t, e) is { } y)
+                    {
+                        gates++;
+                        gateSum += Math.Abs(x - y);
+                        gateLargest = Math.Max(gateLargest, Math.Abs(x - y));
+                    }
+                isApart[t] = shared.Length != a.Length || shared.Length != b.Length;
+                if (!isApart[t])
+                {
+                    if (!a.AsSpan().SequenceEqual(b)) reordered++;
+                    continue;
+                }
+                apart++;
+                var (cause, engine) = Cause(t);
+                causes[cause]++;
+                if (cause == MismatchCause.Unexplained) unexplained ??= (t, engine);
+            }
+            return new(layer, tokens, choices, apart, choicesApart, reordered, tokens == 0 ? 1 : overlap / tokens, causes,
+                gates == 0 ? double.NaN : gateLargest, gates == 0 ? double.NaN : gateSum / gates, Output(t => !isApart[t]), Output(t => isApart[t]), unexplained);
+        }
+
+        (MismatchCause, int Engine) Cause(int token)
+        {
+            if (_a.Follows(token, _a.Routes[token]) is not { } aFollows || _b.Follows(token, _b.Routes[token]) is not { } bFollows) return (MismatchCause.Unknown, 0);
+            if (!aFollows) return (MismatchCause.Unexplained, 1);
+            if (!bFollows) return (MismatchCause.Unexplained, 2);
+            var either = _a.Follows(token, _b.Routes[token]) == true || _b.Follows(token, _a.Routes[token]) == true;
+            return (either ? MismatchCause.Rounding : MismatchCause.Inputs, 0);
+        }
+
+        double Output(Func<int, bool> counts)
+        {
+            if (_a.Output is not { } a || _b.Output is not { } b || a.Length != b.Length) return double.NaN;
+            var width = a.Length / _a.Tokens;
+            double difference = 0, size = 0;
+            for (var i = 0; i < a.Length; i++)
+            {
+                if (!counts(i / width) || !_a.IsReal(i / width) || !_b.IsReal(i / width)) continue;
+                difference += (a[i] - b[i]) * (a[i] - b[i]);
+                size += a[i] * a[i];
+            }
+            return size > 0 ? Math.Sqrt(difference / size) : double.NaN;
+        }
+    }
+}

@@ -1,0 +1,177 @@
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Tests.Oracle;
+
+/// <summary>Two engines on the same tokens: each mismatch is put down to its cause, and routes of one can be forced on the other.</summary>
+public sealed class RouteComparisonTests
+{
+    const int Tokens = 4096, Width = 24, Experts = 16;
+
+    static double[] Normal(int count, ulong seed, double scale = 1) => [.. Enumerable.Range(0, count).Select(i => (double)(float)(scale * Philox.Normal(new(seed, 0), (ulong)i)))];
+
+    /// <summary>An engine's answers to tokens x, and the same with its logits rounded to a format.</summary>
+    static Case Engine(double[] x, string format = "F32", string dialect = "hf.mixtral", double[]? wi = null)
+    {
+        const int hidden = 8;
+        var asked = Case.Create(dialect, "eval",
+        [
+            new("x", "F32", [1, Tokens, Width], x), new("router.weight", "F32", [Experts, Width], Normal(Experts * Width, 2, 0.2)),
+            new("experts.wi", "F32", [Experts, hidden, Width], wi ?? Normal(Experts * hidden * Width, 3, 0.2)), new("experts.wi_gate", "F32", [Experts, hidden, Width], Normal(Experts * hidden * Width, 4, 0.2)),
+            new("experts.wo", "F32", [Experts, Width, hidden], Normal(Experts * hidden * Width, 5, 0.2)),
+        ]);
+        var exact = Fill(asked);
+        if (format == "F32") return exact;
+        var rounded = exact.Get("claim.logits") with { DType = format, Values = Array.ConvertAll(exact.Get("claim.logits").Values, v => Rounding.To(NumberFormat.BFloat16, v)) };
+        // The gates and scores stay float32, as where only the router's product is in low precision.
+        return Fill(asked.Without("router.weight").With(rounded)).With(rounded, asked.Get("router.weight"));
+    }
+
+    static Case Fill(Case asked)
+    {
+        using var backend = new ScalarBackend<Float32>();
+        return CaseAnswers.Fill(asked, backend);
+    }
+
+    static RouteComparison Compare(Case a, Case b)
+    {
+        using var backend = new ScalarBackend<Tracked>();
+        return RouteComparison.Of("layer", a, b, backend);
+    }
+
+    static Verdict Check(Case file)
+    {
+        using var backend = new ScalarBackend<Tracked>();
+        return CaseCheck.Run(file, backend);
+    }
+
+    static Case WithRoutes(Case file, Action<int[]> change)
+    {
+        var claim = file.Get("claim.expert");
+        var experts = claim.Integers;
+        change(experts);
+        return file.With(claim with { Values = Array.ConvertAll(experts, e => (double)e) });
+    }
+
+    static readonly double[] X = Normal(Tokens * Width, 1);
+
+    [Fact]
+    public void An_engine_agrees_with_itself()
+    {
+        var result = Compare(Engine(X), Engine(X));
+        Assert.Equal((Tokens, 2 * Tokens, 0, 0, 0, 1.0, 0.0), (result.Tokens, result.Choices, result.TokensApart, result.ChoicesApart, result.Reordered, result.Overlap, result.GateLargest));
+        Assert.Equal(0, result.OutputTogether);
+    }
+
+    [Fact]
+    public void Logits_in_bfloat16_explain_the_mismatches_that_they_cause()
+    {
+        Case a = Engine(X), b = Engine(X, "BF16");
+        var result = Compare(a, b);
+        Assert.True(result.TokensApart > 0, "the seed must give near ties");
+        Assert.Equal(result.TokensApart, result.Causes[MismatchCause.Rounding]);
+        Assert.True(result.Overlap < 1 && result.Overlap >= 1 - (double)result.TokensApart / Tokens);
+        Assert.True(result.OutputApart > 10 * result.OutputTogether, $"{result.OutputApart} {result.OutputTogether}");
+        Assert.Equal(1 - (double)result.ChoicesApart / result.Choices, result.Overlap, 1e-12);
+    }
+
+    [Fact]
+    public void Other_inputs_explain_what_rounding_cannot()
+    {
+        var disturbed = X.Zip(Normal(X.Length, 9, 0.05), (x, d) => (double)(float)(x + d)).ToArray();
+        var result = Compare(Engine(X), Engine(disturbed));
+        Assert.True(result.Causes[MismatchCause.Inputs] > 10);
+        Assert.Equal(result.TokensApart, result.Causes[MismatchCause.Inputs] + result.Causes[MismatchCause.Rounding]);
+    }
+
+    [Theory]
+    [InlineData(false, 2)]
+    [InlineData(true, 1)]
+    public void A_route_against_the_engines_own_logits_is_found(bool first, int engine)
+    {
+        var right = Engine(X);
+        var wrong = WithRoutes(right, e => e[2 * 7] = Enumerable.Range(0, Experts).First(n => n != e[14] && n != e[15]));
+        var result = first ? Compare(wrong, right) : Compare(right, wrong);
+        Assert.Equal((1, 1), (result.TokensApart, result.Causes[MismatchCause.Unexplained]));
+        Assert.Equal((7, engine), result.FirstUnexplained);
+    }
+
+    [Fact]
+    public void Without_logits_no_cause_is_claimed()
+    {
+        var right = Engine(X).Without("claim.logits", "router.weight", "claim.scores");
+        var wrong = WithRoutes(right, e => (e[0], e[1]) = (e[1], Enumerable.Range(0, Experts).First(n => n != e[0] && n != e[1])));
+        // Nothing is left that says how many experts there are but the expert weights.
+        Assert.Equal(1, Compare(right, wrong).Causes[MismatchCause.Unknown]);
+    }
+
+    [Fact]
+    public void Another_order_is_no_mismatch()
+    {
+        var right = Engine(X);
+        var result = Compare(right, WithRoutes(right, e => (e[0], e[1]) = (e[1], e[0])));
+        Assert.Equal((0, 1), (result.TokensApart, result.Reordered));
+    }
+
+    [Fact]
+    public void Padding_is_not_compared()
+    {
+        var padding = new CaseTensor("padding", "U8", [1, Tokens], [.. Enumerable.Range(0, Tokens).Select(t => t == 7 ? 0.0 : 1)]);
+        var right = Engine(X);
+        var wrong = WithRoutes(right, e => e[14] = Enumerable.Range(0, Experts).First(n => n != e[14] && n != e[15])).With(padding);
+        Assert.Equal((Tokens - 1, 0), (Compare(right, wrong).Tokens, Compare(right, wrong).TokensApart));
+    }
+
+    [Fact]
+    public void Rows_of_several_calls_add_up()
+    {
+        Case a = Engine(X), b = Engine(X, "BF16");
+        var one = Compare(a, b);
+        var same = Compare(a, a);
+        var sum = RouteComparison.Sum("both", [one, same]);
+        Assert.Equal((2 * Tokens, one.TokensApart, one.Causes[MismatchCause.Rounding]), (sum.Tokens, sum.TokensApart, sum.Causes[MismatchCause.Rounding]));
+        Assert.Equal((one.Overlap + 1) / 2, sum.Overlap, 1e-12);
+        Assert.Equal(one.OutputApart, sum.OutputApart, 1e-12);
+    }
+
+    /// <summary>Gates come from the engine's own full scores at the forced ids: every stage but the choice itself is right.</summary>
+    [Theory]
+    [InlineData("hf.mixtral")]
+    [InlineData("hf.qwen2_moe")]
+    public void Replayed_routes_get_gates_from_the_full_scores(string dialect)
+    {
+        Case train = Engine(X, dialect: dialect), rollout = Engine(X, "BF16", dialect);
+        using var backend = new ScalarBackend<Float32>();
+        var replayed = CaseAnswers.Replay(train, rollout, backend);
+        Assert.Equal(rollout.Get("claim.expert").Values, replayed.Get("claim.expert").Values);
+        Assert.Equal(train.Get("claim.scores").Values, replayed.Get("claim.scores").Values);
+        var verdict = Check(replayed);
+        Assert.All(verdict.Stages, s => Assert.True(s.Outcome == Outcome.Agrees || s.Stage == "expert", s.ToString()));
+        // At tokens that go elsewhere the gates are not what either engine had, and are not 0.
+        var k = replayed.Get("claim.expert").Size(-1);
+        var moved = Enumerable.Range(0, Tokens).Where(t => !train.Get("claim.expert").Values.AsSpan(t * k, k).ToArray().Order().SequenceEqual(rollout.Get("claim.expert").Values.AsSpan(t * k, k).ToArray().Order())).ToArray();
+        Assert.NotEmpty(moved);
+        Assert.All(moved, t => Assert.All(replayed.Get("claim.gate").Values.AsSpan(t * k, k).ToArray(), g => Assert.True(g > 0)));
+    }
+
+    [Fact]
+    public void Own_routes_replayed_give_the_own_answers()
+    {
+        var own = Engine(X);
+        using var backend = new ScalarBackend<Float32>();
+        var replayed = CaseAnswers.Replay(own, own, backend);
+        foreach (var tensor in own.Tensors) Assert.Equal(tensor.Values, replayed.Get(tensor.Name).Values);
+    }
+
+    [Fact]
+    public void Routes_that_cannot_be_are_refused()
+    {
+        var own = Engine(X);
+        using var backend = new ScalarBackend<Float32>();
+        Assert.Contains("no claim.expert", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, own.Without("claim.expert"), backend)).Message);
+        Assert.Contains($"outside −1 … {Experts - 1}", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, WithRoutes(own, e => e[3] = Experts), backend)).Message);
+        Assert.Contains("compare the same tokens", Assert.Throws<CaseException>(() => Compare(own, Probes.Of(BuiltIn.Named("hf.mixtral"), "eval").Select(p => Fill(p.Case)).First())).Message);
+    }
+}
