@@ -7,7 +7,6 @@ using System.Xml.Linq;
 using SparseExperts.Formats;
 using SparseExperts.Oracle;
 using SparseExperts.Routing;
-using SparseExperts.Scalar;
 
 namespace SparseExperts.Cli;
 
@@ -15,9 +14,7 @@ namespace SparseExperts.Cli;
 static class CheckCommand
 {
     static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files (.safetensors, .npz), folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
-    static readonly Option<string?> DialectOption = new("--dialect") { Description = "Hold the files to this dialect instead of the one they name." };
-    static readonly Option<string?> ModeOption = new("--mode") { Description = "train or eval, instead of what the files say." };
-    static readonly Option<string[]> SetOption = new("--set") { Description = "Set an axis: key=value. Can be given several times." };
+    static readonly CheckOptions HeldTo = new();
     static readonly Option<string?> JunitOption = new("--junit") { Description = "Also write a JUnit report to this file." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line and file." };
     static readonly Option<bool> StrictOption = new("--strict") { Description = "What the dialect leaves open counts as a difference." };
@@ -31,23 +28,21 @@ static class CheckCommand
 
     public static Command Create()
     {
-        var command = new Command("check", "Recompute every claim of case files and find the first that departs.") { FilesArgument, DialectOption, ModeOption, SetOption, JunitOption, JsonOption, StrictOption };
+        var command = new Command("check", "Recompute every claim of case files and find the first that departs.") { FilesArgument, JunitOption, JsonOption, StrictOption };
+        HeldTo.AddTo(command);
         command.SetAction(Run);
         return command;
     }
 
     static int Run(ParseResult parsed)
     {
-        var mode = parsed.GetValue(ModeOption);
-        if (mode is not (null or "train" or "eval")) throw new CaseException($"--mode {mode}: choose train or eval");
-        var dialect = parsed.GetValue(DialectOption) is { } name ? DialectFile.Resolve(name) : null;
-        var settings = (parsed.GetValue(SetOption) ?? []).Select(Setting).ToArray();
+        var read = HeldTo.Reader(parsed);
         var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!);
         var (json, strict) = (parsed.GetValue(JsonOption), parsed.GetValue(StrictOption));
 
         // Checked in parallel, printed in order.
         var results = new Result[files.Count];
-        Parallel.For(0, files.Count, i => results[i] = One(files[i], dialect, mode, settings));
+        Parallel.For(0, files.Count, i => results[i] = One(files[i], read));
         foreach (var result in results)
         {
             if (json) Console.WriteLine(Json(result).ToJsonString(Line));
@@ -59,27 +54,12 @@ static class CheckCommand
         return results.Any(r => r.Error is not null) ? ExitCode.BadInput : results.Any(r => r.Differs(strict)) ? ExitCode.Differs : ExitCode.Ok;
     }
 
-    static (string Key, string Value) Setting(string text) => text.IndexOf('=') is > 0 and var at
-        ? (text[..at], text[(at + 1)..])
-        : throw new CaseException($"--set {text}: write key=value");
-
-    static Result One(string file, Dialect? dialect, string? mode, (string Key, string Value)[] settings)
+    static Result One(string file, Func<string, Case> read)
     {
         try
         {
-            var read = Case.Load(file);
-            read.RequireClaims();
-            if (dialect is not null) read = read.HeldTo(dialect, mode);
-            else if (mode is not null) read = read.Under(read.Dialect, mode);
-            foreach (var (key, value) in settings)
-            {
-                var axis = DialectAxis.Find(key) ?? throw new DialectException($"--set {key}: no such axis; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}");
-                read = read.Under(axis.With(read.Dialect, value, $"--set {key}"), read.Mode);
-            }
-            using var backend = new ScalarBackend<Tracked>();
-            var verdict = CaseCheck.Run(read, backend);
-            var explanations = Diagnosis.Explain(read, verdict, () => new ScalarBackend<Tracked>());
-            return new(file, read.Dialect.Name, verdict with { Say = Diagnosis.Say(read, verdict, explanations) }, null);
+            var @case = read(file);
+            return new(file, @case.Dialect.Name, CheckOptions.Judge(@case), null);
         }
         catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
         {

@@ -59,7 +59,7 @@ static partial class CompareCommand
 
     static void Print(RouteComparison[] layers)
     {
-        string[] head = ["layer", "tokens", "apart", "rounding", "inputs", "unexplained", "unknown", "overlap", "gates differ", "y, same experts", "y, apart"];
+        string[] head = ["layer", "tokens", "apart", "rounding", "inputs", "unexplained", "unknown", "overlap", "gates differ", "y differs", "y, same experts", "y, apart"];
         string[][] rows = [head, .. layers.Select(Row)];
         if (layers.Length > 1) rows = [.. rows, Row(RouteComparison.Sum("all", layers))];
         int[] widths = [.. head.Select((_, c) => rows.Max(r => r[c].Length))];
@@ -73,7 +73,7 @@ static partial class CompareCommand
     static string[] Row(RouteComparison r) =>
     [
         r.Layer, Text(r.Tokens), Text(r.TokensApart), Text(r.Causes[MismatchCause.Rounding]), Text(r.Causes[MismatchCause.Inputs]), Text(r.Causes[MismatchCause.Unexplained]), Text(r.Causes[MismatchCause.Unknown]),
-        r.Overlap.ToString("P2", CultureInfo.InvariantCulture), Size(r.GateLargest), Size(r.OutputTogether), Size(r.OutputApart),
+        r.Overlap.ToString("P2", CultureInfo.InvariantCulture), Size(r.GateLargest), Size(r.Output), Size(r.OutputTogether), Size(r.OutputApart),
     ];
 
     static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
@@ -95,6 +95,7 @@ static partial class CompareCommand
         ["overlap"] = r.Overlap,
         ["gate_largest"] = Number(r.GateLargest),
         ["gate_mean"] = Number(r.GateMean),
+        ["output"] = Number(r.Output),
         ["output_together"] = Number(r.OutputTogether),
         ["output_apart"] = Number(r.OutputApart),
         ["first_unexplained"] = r.FirstUnexplained is var (token, engine) ? new JsonObject { ["token"] = token, ["engine"] = engine == 1 ? "a" : "b" } : null,

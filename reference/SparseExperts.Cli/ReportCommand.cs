@@ -1,21 +1,49 @@
 using System.CommandLine;
+using SparseExperts.Analysis;
+using SparseExperts.Formats;
+using SparseExperts.Oracle;
 using SparseExperts.Runs;
+using SparseExperts.Scalar;
 
 namespace SparseExperts.Cli;
 
-/// <summary><c>moe report</c>: writes a run's report again.</summary>
+/// <summary><c>moe report</c>: a page of a training run, or of the check of a case file.</summary>
 static class ReportCommand
 {
+    static readonly Argument<string> WhatArgument = new("run-or-file") { Description = "Folder of a run, or a case file (.safetensors, .npz)." };
+    static readonly Option<string?> OutOption = new("--out") { Description = "Page to write, for a case file. Default: the file's name with .html, beside it." };
+    static readonly CheckOptions HeldTo = new();
+
     public static Command Create()
     {
-        var run = CommonOptions.Run();
-        var command = new Command("report", "Write report.html of a run from its metrics and newest checkpoint.") { run };
-        command.SetAction(parsed =>
-        {
-            using var machine = BackendCatalog.Create("cpu", 0);
-            Console.WriteLine(RunReportBuilder.Write(TrainingRun.Open(parsed.GetValue(run)!, _ => machine)));
-            return ExitCode.Ok;
-        });
+        var command = new Command("report", "Write the page of a run, or of the check of a case file.") { WhatArgument, OutOption };
+        HeldTo.AddTo(command);
+        command.SetAction(Run);
         return command;
+    }
+
+    static int Run(ParseResult parsed)
+    {
+        var what = parsed.GetValue(WhatArgument)!;
+        Console.WriteLine(File.Exists(what) ? Check(parsed, what) : Training(parsed, what));
+        return ExitCode.Ok;
+    }
+
+    static string Training(ParseResult parsed, string folder)
+    {
+        if (parsed.Tokens.Any(t => t.Type == System.CommandLine.Parsing.TokenType.Option)) throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
+        using var machine = BackendCatalog.Create("cpu", 0);
+        return RunReportBuilder.Write(TrainingRun.Open(folder, _ => machine));
+    }
+
+    static string Check(ParseResult parsed, string file)
+    {
+        var path = parsed.GetValue(OutOption) ?? Path.ChangeExtension(file, ".html");
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new CaseException($"{path}: its folder does not exist; make it first");
+        var read = HeldTo.Reader(parsed)(file);
+        var verdict = CheckOptions.Judge(read);
+        using var backend = new ScalarBackend<Tracked>();
+        AtomicFile.WriteText(path, CheckReport.Html(read, verdict, CheckPicture.Of(read, backend)));
+        return path;
     }
 }

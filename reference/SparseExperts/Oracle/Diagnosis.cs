@@ -9,7 +9,7 @@ namespace SparseExperts.Oracle;
 /// </summary>
 public static class Diagnosis
 {
-    /// <summary>Changes that make the culprit's stage agree and no stage before it differ, those that make everything agree first.</summary>
+    /// <summary>Changes that make the culprit's stage agree and no stage before it differ: those that make everything agree first, then by <see cref="Neighbours.Plausibility"/>.</summary>
     public static IReadOnlyList<AxisChange> Explain(Case @case, Verdict verdict, Func<IBackend> backend)
     {
         if (verdict.Culprit is not { } culprit) return [];
@@ -22,7 +22,7 @@ public static class Diagnosis
             var reached = tried.Culprit is null || Index(tried, tried.Culprit.Stage) > Index(tried, culprit.Stage);
             if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, left));
         }
-        return [.. found.OrderBy(f => f.Left).Select(f => f.Change)];
+        return [.. found.OrderBy(f => f.Left).ThenByDescending(f => Neighbours.Plausibility(@case.Dialect, f.Change)).Select(f => f.Change)];
     }
 
     /// <summary>The verdict of a check, or null where the dialect cannot run on the file.</summary>
@@ -65,7 +65,9 @@ public static class Diagnosis
             "count" => "tokens are counted differently",
             _ => "the number is another one",
         };
-        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what} at {first.Place}, {Number(first.Claimed)} where {Number(first.Expected)} is expected ({first.Count} of {first.Of} differ)";
+        var where = first.Of == 1 ? "" : $" at {first.Place}";
+        var many = first.Of == 1 ? "" : $" ({first.Count} of {first.Of} differ)";
+        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {Number(first.Claimed)} where {Number(first.Expected)} is expected{many}";
         return explanations.Count == 0 ? sentence : $"{sentence}; as if {string.Join(", or ", explanations.Take(3))}";
     }
 

@@ -65,7 +65,7 @@ public sealed class Identification
         IReadOnlyList<Candidate> alternatives = [], beam = [named];
         for (var depth = 1; depth <= Depth; depth++)
         {
-            var next = Score([.. beam.SelectMany(Steps)]).OrderBy(c => c.Distance).ToList();
+            var next = Score([.. beam.SelectMany(Steps)]).OrderBy(c => c.Distance).ThenByDescending(Plausibility).ToList();
             if (next.Count == 0) break;
             if (next[0].Distance < best.Distance)
             {
@@ -78,6 +78,8 @@ public sealed class Identification
         }
         return best.Distance <= known[0].Distance ? (best, alternatives) : (known[0], []);
     }
+
+    int Plausibility(Candidate candidate) => Under(_files[0], candidate) is { } held ? candidate.Changes.Sum(c => Neighbours.Plausibility(held.Dialect, c)) : 0;
 
     IEnumerable<Candidate> Steps(Candidate from)
     {

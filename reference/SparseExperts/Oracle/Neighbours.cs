@@ -71,6 +71,16 @@ public static class Neighbours
         }
     }
 
+    /// <summary>
+    /// How likely a change is, for putting equal explanations in order: first what the dialect's own library lets its users set, then what more of
+    /// the built-in dialects do.
+    /// </summary>
+    public static int Plausibility(Dialect dialect, AxisChange change)
+    {
+        var axis = DialectAxis.Find(change.Axis)!;
+        return (dialect.Parameters.Contains(change.Axis) ? BuiltIn.All.Count : 0) + BuiltIn.All.Count(d => axis.Format(d) == change.Is);
+    }
+
     static IEnumerable<JsonNode> Candidates(DialectAxis axis, Dialect dialect)
     {
         // Named formats that are narrower than float32; and a factor that is applied twice.

@@ -31,11 +31,12 @@ public enum MismatchCause
 /// <param name="Causes">Tokens apart, by cause.</param>
 /// <param name="GateLargest">Largest |g_A − g_B| where a token has the same expert in both; NaN where gates are not claimed.</param>
 /// <param name="GateMean">Mean of the same.</param>
-/// <param name="OutputTogether">‖y_A − y_B‖ / ‖y_A‖ over tokens with equal sets; NaN where outputs are not claimed.</param>
+/// <param name="Output">‖y_A − y_B‖ / ‖y_A‖; NaN where outputs are not claimed.</param>
+/// <param name="OutputTogether">The same over tokens with equal sets.</param>
 /// <param name="OutputApart">The same over tokens whose sets differ.</param>
 /// <param name="FirstUnexplained">Token and engine (1 or 2) of the first departure that nothing explains.</param>
 public sealed record RouteComparison(string Layer, int Tokens, int Choices, int TokensApart, int ChoicesApart, int Reordered, double Overlap, IReadOnlyDictionary<MismatchCause, int> Causes,
-    double GateLargest, double GateMean, double OutputTogether, double OutputApart, (int Token, int Engine)? FirstUnexplained)
+    double GateLargest, double GateMean, double Output, double OutputTogether, double OutputApart, (int Token, int Engine)? FirstUnexplained)
 {
     /// <param name="backend">A backend whose numbers carry error bounds.</param>
     /// <exception cref="CaseException">The files are not about the same tokens and experts, or claim no routes.</exception>
@@ -54,7 +55,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         double Norm(Func<RouteComparison, double> value, Func<RouteComparison, double> weight) => Math.Sqrt(Mean(c => value(c) * value(c), weight));
         return new(layer, tokens, calls.Sum(c => c.Choices), calls.Sum(c => c.TokensApart), calls.Sum(c => c.ChoicesApart), calls.Sum(c => c.Reordered), tokens == 0 ? 1 : Mean(c => c.Overlap, c => c.Tokens),
             Enum.GetValues<MismatchCause>().ToDictionary(cause => cause, cause => calls.Sum(c => c.Causes[cause])), calls.Select(c => c.GateLargest).Where(g => !double.IsNaN(g)).DefaultIfEmpty(double.NaN).Max(),
-            Mean(c => c.GateMean, c => c.Tokens), Norm(c => c.OutputTogether, c => c.Tokens - c.TokensApart), Norm(c => c.OutputApart, c => c.TokensApart), calls.Select(c => c.FirstUnexplained).FirstOrDefault(f => f is not null));
+            Mean(c => c.GateMean, c => c.Tokens), Norm(c => c.Output, c => c.Tokens), Norm(c => c.OutputTogether, c => c.Tokens - c.TokensApart), Norm(c => c.OutputApart, c => c.TokensApart), calls.Select(c => c.FirstUnexplained).FirstOrDefault(f => f is not null));
     }
 
     /// <summary>One plain sentence.</summary>
@@ -66,7 +67,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         {
             if (Causes[cause] > 0) parts.Add($"{Causes[cause]} {text}");
         }
-        Part(MismatchCause.Rounding, "within the rounding of the logits");
+        Part(MismatchCause.Rounding, "within the rounding of the logits, or tied");
         Part(MismatchCause.Inputs, "because the logits themselves differ");
         Part(MismatchCause.Unexplained, "against an engine's own logits");
         Part(MismatchCause.Unknown, "for reasons that the files do not show (add x and router.weight, or claim.logits)");
@@ -75,7 +76,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
 
     /// <summary>What differs besides the reasons: routes, gates at equal experts, outputs.</summary>
     public string Changed() => string.Create(CultureInfo.InvariantCulture,
-        $"{TokensApart} of {Tokens} tokens go elsewhere; {(double.IsNaN(GateLargest) ? "no gates to compare" : $"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean")}{(double.IsNaN(OutputTogether) ? "" : $"; outputs by {OutputTogether:G3} of their size")}");
+        $"{TokensApart} of {Tokens} tokens go elsewhere; {(double.IsNaN(GateLargest) ? "no gates to compare" : $"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean")}{(double.IsNaN(Output) ? "" : $"; outputs differ by {Output:G3} of their size")}");
 
     /// <summary>One file: its routes, its gates by expert, and the numbers that it decided by.</summary>
     sealed class Engine
@@ -195,7 +196,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
                 if (cause == MismatchCause.Unexplained) unexplained ??= (t, engine);
             }
             return new(layer, tokens, choices, apart, choicesApart, reordered, tokens == 0 ? 1 : overlap / tokens, causes,
-                gates == 0 ? double.NaN : gateLargest, gates == 0 ? double.NaN : gateSum / gates, Output(t => !isApart[t]), Output(t => isApart[t]), unexplained);
+                gates == 0 ? double.NaN : gateLargest, gates == 0 ? double.NaN : gateSum / gates, Output(_ => true), Output(t => !isApart[t]), Output(t => isApart[t]), unexplained);
         }
 
         (MismatchCause, int Engine) Cause(int token)

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.RegularExpressions;
 using static SparseExperts.Analysis.ReportText;
 
@@ -12,26 +11,8 @@ public static class RunReport
     {
         ArgumentNullException.ThrowIfNull(data);
         ReportPoint[] points = [.. data.Points.OrderBy(point => point.Step)];
-        var page = new StringBuilder($"""
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <meta name="color-scheme" content="light dark"/>
-            <title>{Escape(data.Title)}</title>
-            <style>
-            {ReportStyle.Css}</style>
-            </head>
-            <body>
-            <main>
-            <h1>{Escape(data.Title)}</h1>
-
-            """);
-        page.Append(Tiles(points)).Append(Loss(points)).Append(Optimisation(points)).Append(Routing(points));
-        page.Append(ExpertSection.Html(points, data.Experts));
-        page.Append(Sample(data.SampleText)).Append(Settings(data.Configuration)).Append(Notes(data.Notes));
-        return page.Append("</main>\n</body>\n</html>\n").ToString();
+        return ReportPage.Html(data.Title, Tiles(points) + Loss(points) + Optimisation(points) + Routing(points) + ExpertSection.Html(points, data.Experts)
+            + Sample(data.SampleText) + Settings(data.Configuration) + Notes(data.Notes));
     }
 
     static string Tiles(ReportPoint[] points)

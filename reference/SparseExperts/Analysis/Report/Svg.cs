@@ -44,7 +44,7 @@ sealed class Svg
 
     readonly StringBuilder _text = new();
 
-    Svg(double width, double height, string label) =>
+    public Svg(double width, double height, string label) =>
         Add($"<svg class=\"chart\" role=\"img\" aria-label=\"{Escape(label)}\" viewBox=\"0 0 {Pixel(width)} {Pixel(height)}\">\n");
 
     /// <summary>A chart of lines over steps.</summary>
@@ -184,13 +184,13 @@ sealed class Svg
         }
     }
 
-    void Line(string kind, double x1, double y1, double x2, double y2) =>
+    public void Line(string kind, double x1, double y1, double x2, double y2) =>
         Add($"<line class=\"{kind}\" x1=\"{Pixel(x1)}\" y1=\"{Pixel(y1)}\" x2=\"{Pixel(x2)}\" y2=\"{Pixel(y2)}\"/>\n");
 
-    void Label(string kind, double x, double y, string text) =>
+    public void Label(string kind, double x, double y, string text) =>
         Add($"<text class=\"{kind}\" x=\"{Pixel(x)}\" y=\"{Pixel(y)}\">{Escape(text)}</text>\n");
 
-    void Add(FormattableString text) => _text.Append(text.ToString(CultureInfo.InvariantCulture));
+    public void Add(FormattableString text) => _text.Append(text.ToString(CultureInfo.InvariantCulture));
 
-    string Close() => _text.Append("</svg>\n").ToString();
+    public string Close() => _text.Append("</svg>\n").ToString();
 }

@@ -1,0 +1,77 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>What happened between a token and an expert.</summary>
+public enum Meeting
+{
+    Nothing,
+
+    /// <summary>Chosen and kept.</summary>
+    Kept,
+
+    /// <summary>Chosen, and without a slot.</summary>
+    Dropped,
+}
+
+/// <summary>How a token chose: by how much its last expert won, and over which.</summary>
+/// <param name="Bound">What the rounding of the numbers explains; 0 where they are claimed and so are facts.</param>
+public sealed record Margin(int Token, int Last, int Next, double Value, double Bound);
+
+/// <summary>Who met whom in a case, as claimed and as expected: what a reader wants to see of a check.</summary>
+/// <param name="Scores">[T, E], what selection starts from.</param>
+/// <param name="Claimed">[T·E].</param>
+/// <param name="Expected">[T·E].</param>
+/// <param name="Requested">Choices of every (group, expert), as claimed.</param>
+/// <param name="Taken">Those that were kept.</param>
+/// <param name="Capacity">Slots of an expert in a group; null where there is no limit.</param>
+/// <param name="Margins">One for every token that ranks experts.</param>
+public sealed record CheckPicture(int Groups, int Size, int Experts, double[] Scores, Meeting[] Claimed, Meeting[] Expected, int[] Requested, int[] Taken, int? Capacity, IReadOnlyList<Margin> Margins, bool[] IsReal)
+{
+    public int Tokens => Groups * Size;
+
+    /// <summary>The picture of a case that can be checked; null where every token meets every expert, or routing has two levels.</summary>
+    /// <param name="backend">A backend whose numbers carry error bounds.</param>
+    public static CheckPicture? Of(Case @case, IBackend backend)
+    {
+        var call = CaseCall.Of(@case);
+        if (call.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel) return null;
+        var tape = new Tape(backend);
+        var tensors = new CaseTensors(@case, tape, call);
+        var inputs = LayerPass.Run(tape, call, tensors, @case.Find("claim.logits")).Inputs;
+        var claimed = new ClaimedPlan(@case, call);
+        var choices = claimed.ChoicesOr(inputs.Choices);
+        var capacity = claimed.Capacity() ?? inputs.Plan.Capacity;
+        var priority = SparseLayer.Numbers(tape, Gates.BeforeDrop(tape, call, inputs.Noisy, inputs.Scores, choices, tensors.Router.CorrectionBias));
+        var plan = claimed.SlotsOrNull(choices, capacity) ?? Slots.Assign(call, choices, capacity, inputs.Numbers, priority.Values);
+        int[] requested = choices.Loads(call.Groups, call.Experts), taken = new int[requested.Length];
+        for (var i = 0; i < plan.RowOf.Length; i++)
+            if (plan.RowOf[i] >= 0) taken[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
+        return new(call.Groups, call.Size, call.Experts, SparseLayer.Numbers(tape, inputs.Scores).Values.ToArray(), Meetings(call, plan), Meetings(call, inputs.Plan), requested, taken,
+            capacity == RoutingPlan.Unlimited ? null : capacity, [.. MarginsOf(call, inputs.Choices)], [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)]);
+    }
+
+    static Meeting[] Meetings(RouterCall call, RoutingPlan plan)
+    {
+        var meetings = new Meeting[call.Tokens * call.Experts];
+        for (var i = 0; i < plan.Expert.Length; i++)
+            if (plan.Expert[i] >= 0) meetings[i / plan.Choices * call.Experts + plan.Expert[i]] = plan.RowOf[i] >= 0 ? Meeting.Kept : Meeting.Dropped;
+        return meetings;
+    }
+
+    static IEnumerable<Margin> MarginsOf(RouterCall call, Choices choices)
+    {
+        if (choices.ByExperts || choices.Rankings.Count != 1 || choices.K >= call.Experts) yield break;
+        var ranking = choices.RankingOf(0);
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            if (!call.IsReal(t)) continue;
+            var best = Ranking.Top(ranking.Row(t), choices.K + 1, call.Dialect.Ties);
+            int last = best[^2], next = best[^1];
+            var margin = ranking.Row(t)[last] - ranking.Row(t)[next];
+            if (double.IsFinite(margin)) yield return new(t, last, next, margin, ranking.Error(t, last) + ranking.Error(t, next));
+        }
+    }
+}
