@@ -21,7 +21,7 @@ static class TrackedProduct
     {
         var strips = (c.Columns + Strip - 1) / Strip;
         void Of(int s) => OneStrip(a, transposeA, b, transposeB, c, accumulate, s * Strip);
-        if (strips > 1 && (long)c.Count * (transposeA ? a.Rows : a.Columns) > WorthThreads) Parallel.For(0, strips, Of);
+        if (strips > 1 && (long)c.Count * (transposeA ? a.Rows : a.Columns) > WorthThreads) Parallelism.For(strips, Of);
         else for (var s = 0; s < strips; s++) Of(s);
     }
 

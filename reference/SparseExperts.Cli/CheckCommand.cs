@@ -42,7 +42,7 @@ static class CheckCommand
 
         // Checked in parallel, printed in order.
         var results = new Result[files.Count];
-        Parallel.For(0, files.Count, i => results[i] = One(files[i], read));
+        Parallelism.For(files.Count, i => results[i] = One(files[i], read));
         foreach (var result in results)
         {
             if (json) Console.WriteLine(Json(result).ToJsonString(Line));

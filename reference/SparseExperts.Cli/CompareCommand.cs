@@ -26,7 +26,7 @@ static partial class CompareCommand
     {
         var pairs = Pairs(parsed.GetValue(FirstArgument)!, parsed.GetValue(SecondArgument)!);
         var results = new RouteComparison[pairs.Count];
-        Parallel.For(0, pairs.Count, i =>
+        Parallelism.For(pairs.Count, i =>
         {
             using var backend = new ScalarBackend<Tracked>();
             results[i] = RouteComparison.Of(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second), backend);

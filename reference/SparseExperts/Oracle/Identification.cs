@@ -106,7 +106,7 @@ public sealed class Identification
     IReadOnlyList<Candidate> Score(IReadOnlyList<Candidate> candidates)
     {
         var scored = new Candidate[candidates.Count];
-        Parallel.For(0, scored.Length, i => scored[i] = candidates[i] with { Distance = Distance(candidates[i]) });
+        Parallelism.For(scored.Length, i => scored[i] = candidates[i] with { Distance = Distance(candidates[i]) });
         return scored;
     }
 
@@ -137,7 +137,7 @@ public sealed class Identification
         var here = Under(_files[0], best)!.Dialect;
         var changes = Neighbours.Of(here).Select(n => n.Change).Where(c => Matters(c.Axis, here)).ToArray();
         var agrees = new bool[changes.Length];
-        Parallel.For(0, changes.Length, i => agrees[i] = Distance(best with { Changes = [.. best.Changes.Where(c => c.Axis != changes[i].Axis), changes[i]] }) == 0);
+        Parallelism.For(changes.Length, i => agrees[i] = Distance(best with { Changes = [.. best.Changes.Where(c => c.Axis != changes[i].Axis), changes[i]] }) == 0);
         return [.. changes.Where((_, i) => agrees[i]).GroupBy(c => c.Axis).Select(g => new OpenAxis(g.Key, g.First().InsteadOf, [.. g.Select(c => c.Is)]))];
     }
 

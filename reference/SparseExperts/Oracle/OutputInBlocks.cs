@@ -22,7 +22,7 @@ static class OutputInBlocks
     {
         int width = x.Columns, block = Math.Max(1, BlockNumbers / (width * plan.Choices)), blocks = (plan.Tokens + block - 1) / block;
         double[] values = new double[plan.Tokens * width], errors = new double[values.Length];
-        Parallel.For(0, blocks, b =>
+        Parallelism.For(blocks, b =>
         {
             int first = b * block, count = Math.Min(block, plan.Tokens - first);
             var tape = new Tape(backend) { Recording = false };

@@ -49,6 +49,18 @@ public sealed class BadInputTests
         { "check nowhere --set k", "--set k: write key=value" },
         { "check nowhere --dialect nonsense", "dialect 'nonsense': unknown" },
         { "identify nowhere", "nowhere: cannot be opened (no such file)" },
+        { "probe nonsense --out nowhere", "dialect 'nonsense': unknown; near it are" },
+        { "probe hf.mixtral", "--out" },
+        { "probe hf.mixtral --out nowhere --mode both", "--mode both: choose train or eval" },
+        { "probe dselect_k.static --out nowhere", "case files have no tensors for its router" },
+        { "probe hf.mixtral --out short.txt", "short.txt" },
+        { "compare nowhere nowhere", "nowhere: cannot be opened (no such file)" },
+        { "compare occupied short.txt", "one is a folder, the other is not" },
+        { "compare occupied occupied", "no case files there" },
+        { "replay nowhere --routes nowhere --out nowhere.npz", "nowhere: cannot be opened (no such file)" },
+        { "replay nowhere --routes nowhere --out short.txt", "short.txt: is there already" },
+        { "report short.txt", "short.txt: " },
+        { "report occupied --mode train", "options are for case files" },
         { "frobnicate", "frobnicate" },
     };
 

@@ -69,4 +69,58 @@ public sealed class OracleCommandTests
         Assert.Contains("\"undecided\"", lenient.Output);
         Assert.Equal((0, 1), (lenient.ExitCode, strict.ExitCode));
     }
+
+    [Fact]
+    public void Probes_are_written_checked_and_not_overwritten()
+    {
+        using var workspace = new Workspace();
+        var written = MoeCommand.Run(["probe", "hf.mixtral", "--out", workspace.At("probes"), "--mode", "eval", "--npz"]);
+        Assert.Equal((0, ""), (written.ExitCode, written.Error));
+        var files = Directory.GetFiles(workspace.At("probes"), "*.npz");
+        Assert.Equal(written.Output.Trim().Split('\n').Length, files.Length);
+        Assert.All(files, f => Assert.Contains("it claims nothing", MoeCommand.Run(["check", f]).Error));
+        Assert.Equal(2, MoeCommand.Run(["probe", "hf.mixtral", "--out", workspace.At("probes"), "--mode", "eval", "--npz"]).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(["probe", "hf.mixtral", "--out", workspace.At("probes"), "--mode", "eval", "--npz", "--answers", "--force"]).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(["check", workspace.At("probes")]).ExitCode);
+    }
+
+    [Fact]
+    public void Two_engines_are_compared_layer_by_layer_and_routes_replayed()
+    {
+        using var workspace = new Workspace();
+        foreach (var (engine, dialect) in ((string, string)[])[("a", "hf.mixtral"), ("b", "hf.qwen2_moe")])
+        {
+            // Two calls of one layer, one of another.
+            MoeCommand.Run(["probe", dialect, "--out", workspace.At(engine), "--mode", "eval", "--answers"]);
+            foreach (var file in Directory.GetFiles(workspace.At(engine)))
+                if (Path.GetFileName(file) is not ("plain-eval.safetensors" or "large-eval.safetensors" or "overflow-eval.safetensors")) File.Delete(file);
+            Directory.CreateDirectory(workspace.At($"{engine}/step1"));
+            File.Move(workspace.At($"{engine}/plain-eval.safetensors"), workspace.At($"{engine}/step1/layer0.safetensors"));
+            File.Move(workspace.At($"{engine}/large-eval.safetensors"), workspace.At($"{engine}/layer0.safetensors"));
+            File.Move(workspace.At($"{engine}/overflow-eval.safetensors"), workspace.At($"{engine}/layer1.safetensors"));
+        }
+        var result = MoeCommand.Run(["compare", workspace.At("a"), workspace.At("b"), "--json"]);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        var rows = result.Output.Trim().Split('\n').Select(l => JsonNode.Parse(l)!).ToArray();
+        Assert.Equal([("layer0", 32, 0), ("layer1", 24, 0)], rows.Select(r => ((string?)r["layer"], (int)r["tokens"]!, (int)r["tokens_apart"]!)));
+        Assert.All(rows, r => Assert.True((double)r["gate_largest"]! > 0.1));       // one divides by the sum, the other does not
+
+        var replayed = MoeCommand.Run(["replay", workspace.At("b/layer0.safetensors"), "--routes", workspace.At("a/step1/layer0.safetensors"), "--out", workspace.At("replayed.safetensors")]);
+        Assert.Equal((0, ""), (replayed.ExitCode, replayed.Error));
+        var stages = JsonNode.Parse(MoeCommand.Run(["check", workspace.At("replayed.safetensors"), "--json"]).Output)!["stages"]!;
+        Assert.Equal(("differs", "agrees", "agrees"), ((string?)stages["expert"], (string?)stages["gate"], (string?)stages["y"]));
+
+        File.Delete(workspace.At("b/layer1.safetensors"));
+        Assert.Contains("no file 'layer1'", MoeCommand.Run(["compare", workspace.At("a"), workspace.At("b")]).Error);
+    }
+
+    [Fact]
+    public void The_page_of_a_check_lies_beside_its_file()
+    {
+        using var workspace = new Workspace();
+        File.Copy(Switch, workspace.At("router.safetensors"));
+        var result = MoeCommand.Run(["report", workspace.At("router.safetensors"), "--set", "capacity_factor=3"]);
+        Assert.Equal((0, workspace.At("router.html")), (result.ExitCode, result.Output.Trim()));
+        Assert.Contains("capacity is the first stage that departs from mesh.switch", File.ReadAllText(workspace.At("router.html")));
+    }
 }
