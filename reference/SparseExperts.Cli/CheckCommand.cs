@@ -63,7 +63,7 @@ static class CheckCommand
         }
         catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
         {
-            var message = e.Message.ReplaceLineEndings(" ");
+            var message = CommandRunner.OneLine(e.Message);
             return new(file, "", null, message.Contains(Path.GetFileName(file), StringComparison.Ordinal) ? message : $"{file}: {message}");
         }
     }

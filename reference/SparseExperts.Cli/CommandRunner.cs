@@ -38,7 +38,10 @@ static class CommandRunner
 
     static int Refuse(string line)
     {
-        Console.Error.WriteLine($"moe: {line.ReplaceLineEndings(" ")}");
+        Console.Error.WriteLine($"moe: {OneLine(line)}");
         return ExitCode.BadInput;
     }
+
+    /// <summary>A message without line breaks and without anything that a terminal would obey: parts of it come from files.</summary>
+    public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) ? '?' : c));
 }

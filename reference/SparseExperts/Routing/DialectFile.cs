@@ -59,6 +59,7 @@ public static class DialectFile
                     ParametersKey => dialect with { Parameters = Names(value, where) },
                     _ => Axis(key, where).With(dialect, value, where),
                 };
+            if (dialect.Name.Any(char.IsControl) || dialect.Name.Length is 0 or > 100) throw new DialectException($"{where}: its name is empty, too long or holds control characters; give it one of up to 100 letters");
             DialectRules.Check(dialect);
             DialectRules.CheckTrainable(dialect);
             return dialect;

@@ -123,4 +123,19 @@ public sealed class OracleCommandTests
         Assert.Equal((0, workspace.At("router.html")), (result.ExitCode, result.Output.Trim()));
         Assert.Contains("capacity is the first stage that departs from mesh.switch", File.ReadAllText(workspace.At("router.html")));
     }
+
+    [Fact]
+    public void Nothing_from_a_file_reaches_the_terminal_as_a_command()
+    {
+        using var workspace = new Workspace();
+        var header = System.Text.Encoding.UTF8.GetBytes("{\"__metadata__\": {\"format\": \"\\u001b[2J\"}, \"x\": {\"dtype\": \"F32\", \"shape\": [0], \"data_offsets\": [0, 0]}}");
+        File.WriteAllBytes(workspace.At("esc.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. header]);
+        foreach (var command in (string[])["check", "identify", "report"])
+        {
+            var result = MoeCommand.Run([command, workspace.At("esc.safetensors")]);
+            Assert.Equal(2, result.ExitCode);
+            Assert.Contains("format '?[2J'", result.Error);
+            Assert.DoesNotContain('\u001b', result.Error);
+        }
+    }
 }

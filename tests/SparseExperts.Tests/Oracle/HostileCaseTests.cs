@@ -44,6 +44,13 @@ public sealed class HostileCaseTests : IDisposable
         Assert.Contains(expected, Assert.Throws<CaseException>(() => Written("hf.mixtral", "{}", (name, "F32", shape, 0))).Message);
 
     [Fact]
+    public void A_dialects_name_is_a_name()
+    {
+        Assert.Contains("control characters", Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"name\": \"a\\u001b[2Jb\"}", "{}")).Message);
+        Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"name\": \"\"}", "{}"));
+    }
+
+    [Fact]
     public void A_thin_file_cannot_ask_for_a_large_computation()
     {
         var thin = Written("hf.mixtral", "{}", ("x", "F32", [1, 20_000, 1], 0), ("router.weight", "F32", [20_000, 1], 0), ("claim.logits", "", [], 0));
