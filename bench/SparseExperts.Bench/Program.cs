@@ -27,8 +27,13 @@ var familySteps = new Option<int>("--steps") { DefaultValueFactory = _ => 2000, 
 var families = new Command("families", "One router of every family on the same small model.") { familySteps, threads };
 families.SetAction(parsed => Families.Run(parsed.GetValue(familySteps), parsed.GetValue(threads)));
 
+var checkRounds = new Option<int>("--rounds") { DefaultValueFactory = _ => 3, Description = "Runs of each; the fastest counts." };
+var cases = new Option<string>("--cases") { DefaultValueFactory = _ => "tests/SparseExperts.Tests/Oracle/cases", Description = "Folder of recorded calls." };
+var check = new Command("check", "How long moe check takes.") { checkRounds, cases };
+check.SetAction(parsed => CheckTimes.Run(parsed.GetValue(checkRounds), parsed.GetValue(cases)!));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, micro }.Parse(args).Invoke();

@@ -37,7 +37,7 @@ static partial class CompareCommand
             foreach (var layer in layers) Console.WriteLine(Json(layer).ToJsonString());
         else Print(layers);
         var all = RouteComparison.Sum("all", layers);
-        return all.Causes[MismatchCause.Unexplained] > 0 || parsed.GetValue(StrictOption) && all.TokensApart > 0 ? ExitCode.Differs : ExitCode.Ok;
+        return all.Causes[MismatchCause.Unexplained] + all.Causes[MismatchCause.Rule] > 0 || parsed.GetValue(StrictOption) && all.TokensApart > 0 ? ExitCode.Differs : ExitCode.Ok;
     }
 
     static IReadOnlyList<(string Name, string First, string Second)> Pairs(string a, string b)
@@ -59,7 +59,7 @@ static partial class CompareCommand
 
     static void Print(RouteComparison[] layers)
     {
-        string[] head = ["layer", "tokens", "apart", "rounding", "inputs", "unexplained", "unknown", "overlap", "gates differ", "y differs", "y, same experts", "y, apart"];
+        string[] head = ["layer", "tokens", "apart", "rounding", "inputs", "rule", "unexplained", "unknown", "overlap", "gates differ", "y differs", "y, same experts", "y, apart"];
         string[][] rows = [head, .. layers.Select(Row)];
         if (layers.Length > 1) rows = [.. rows, Row(RouteComparison.Sum("all", layers))];
         int[] widths = [.. head.Select((_, c) => rows.Max(r => r[c].Length))];
@@ -72,7 +72,7 @@ static partial class CompareCommand
 
     static string[] Row(RouteComparison r) =>
     [
-        r.Layer, Text(r.Tokens), Text(r.TokensApart), Text(r.Causes[MismatchCause.Rounding]), Text(r.Causes[MismatchCause.Inputs]), Text(r.Causes[MismatchCause.Unexplained]), Text(r.Causes[MismatchCause.Unknown]),
+        r.Layer, Text(r.Tokens), Text(r.TokensApart), Text(r.Causes[MismatchCause.Rounding]), Text(r.Causes[MismatchCause.Inputs]), Text(r.Causes[MismatchCause.Rule]), Text(r.Causes[MismatchCause.Unexplained]), Text(r.Causes[MismatchCause.Unknown]),
         r.Overlap.ToString("P2", CultureInfo.InvariantCulture), Size(r.GateLargest), Size(r.Output), Size(r.OutputTogether), Size(r.OutputApart),
     ];
 
@@ -90,6 +90,7 @@ static partial class CompareCommand
         ["reordered"] = r.Reordered,
         ["by_rounding"] = r.Causes[MismatchCause.Rounding],
         ["by_inputs"] = r.Causes[MismatchCause.Inputs],
+        ["by_rule"] = r.Causes[MismatchCause.Rule],
         ["unexplained"] = r.Causes[MismatchCause.Unexplained],
         ["unknown"] = r.Causes[MismatchCause.Unknown],
         ["overlap"] = r.Overlap,

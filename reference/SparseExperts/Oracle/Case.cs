@@ -144,6 +144,8 @@ public sealed class Case
     static Case FromSafetensors(string path)
     {
         using var file = SafetensorsFile.Open(path);
+        // Shapes that cannot be are refused before any number is read.
+        CaseShapes.Check(path, file.Tensors.Where(t => !IsFree(t.Name)).Select(t => new CaseTensor(t.Name, t.DType, t.Shape, [])));
         return new(path, file.Tensors.Where(t => !IsFree(t.Name)).ToDictionary(t => t.Name, t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name))), file.Metadata);
     }
 

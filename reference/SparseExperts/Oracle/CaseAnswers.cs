@@ -23,7 +23,9 @@ public static class CaseAnswers
         if (asked.Dialect.Settled.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice) throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
         var x = asked.Get("x");
         if (expert.Size(0) * expert.Size(1) != x.Size(0) * x.Size(1)) throw new CaseException($"{routes.Path}: routes of {expert.Size(0) * expert.Size(1)} tokens, but {asked.Path} has {x.Size(0) * x.Size(1)}; replay the same tokens");
-        var forced = asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n is "claim.expert" or "claim.slot" or "claim.token"));
+        var own = Math.Min(asked.Dialect.Settled.K, CaseCall.Of(asked).Experts);
+        if (expert.Size(-1) != own) throw new CaseException($"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");
+        var forced = asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n != "claim.logits"));
         asked = forced.With(new[] { "claim.expert", "claim.slot" }.Select(routes.Find).OfType<CaseTensor>().Select(t => t with { Shape = [x.Shape[0], x.Shape[1], t.Shape[^1]] }));
         return Fill(asked, backend, isForced: true);
     }

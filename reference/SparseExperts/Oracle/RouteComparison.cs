@@ -14,10 +14,13 @@ public enum MismatchCause
     /// <summary>Each engine follows its own logits, and those differ by more than rounding: the cause lies before the router.</summary>
     Inputs,
 
+    /// <summary>Each engine follows its own logits, and those are the same: the files name different rules.</summary>
+    Rule,
+
     /// <summary>An engine does not follow its own logits.</summary>
     Unexplained,
 
-    /// <summary>The files hold no logits and nothing to compute them from.</summary>
+    /// <summary>The files hold no logits and nothing to compute them from, or experts choose.</summary>
     Unknown,
 }
 
@@ -69,8 +72,9 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         }
         Part(MismatchCause.Rounding, "within the rounding of the logits, or tied");
         Part(MismatchCause.Inputs, "because the logits themselves differ");
+        Part(MismatchCause.Rule, "with the same logits, because the files name different rules (dialect, k or bias)");
         Part(MismatchCause.Unexplained, "against an engine's own logits");
-        Part(MismatchCause.Unknown, "for reasons that the files do not show (add x and router.weight, or claim.logits)");
+        Part(MismatchCause.Unknown, "for reasons that cannot be told (without logits, or where experts choose)");
         return string.Create(CultureInfo.InvariantCulture, $"{TokensApart} of {Tokens} tokens ({(double)TokensApart / Tokens:P2}) go to other experts: {string.Join(", ", parts)}");
     }
 
@@ -84,7 +88,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         readonly Case _case;
         readonly IBackend _backend;
         readonly RouterCall _call;
-        readonly Lazy<(RouterNumbers Numbers, Choices Expected)?> _decided;
+        readonly Lazy<(RouterNumbers Numbers, Choices Expected, double[] Logits, double[] Errors)?> _decided;
 
         public Engine(Case @case, IBackend backend)
         {
@@ -129,13 +133,22 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         /// <summary>Whether these experts are what the engine's own numbers ask for, within the rounding of its logits. Null where that cannot be said.</summary>
         public bool? Follows(int token, int[] route)
         {
-            if (_decided.Value is not var (numbers, expected) || expected.ByExperts || expected.Rankings.Count == 0) return null;
+            if (_decided.Value is not var (numbers, expected, _, _) || expected.ByExperts || expected.Rankings.Count == 0) return null;
             if (route.Length != expected.K) return _case.Has("claim.expert") ? false : null;              // combine weights do not show what was dropped
             return SelectionCheck.Allows(_call, numbers, expected, token, [.. route.OrderByDescending(e => expected.RankingOf(0).Row(token)[e])]);
         }
 
+        /// <summary>Whether another engine's logits of a token are the same, to within the rounding of both.</summary>
+        public bool HasLogitsOf(Engine other, int token)
+        {
+            if (_decided.Value is not var (_, _, own, errors) || other._decided.Value is not var (_, _, theirs, others)) return false;
+            for (var i = token * Experts; i < (token + 1) * Experts; i++)
+                if (!(Math.Abs(own[i] - theirs[i]) <= errors[i] + others[i])) return false;
+            return true;
+        }
+
         /// <summary>What the logits ask for, each with its rounding: twice the error of a float32 computation, as in a check, and half a unit of the format that they are kept in.</summary>
-        (RouterNumbers, Choices)? Decide()
+        (RouterNumbers, Choices, double[], double[])? Decide()
         {
             var claim = _case.Find("claim.logits");
             var hasRouter = _case.Has("router.weight") && _case.Has("x");
@@ -151,7 +164,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             var logits = tape.Constant(matrix);
             var noisy = RouterScores.Noisy(tape, _call, logits, input, tensors.Router, out _);
             var numbers = SparseLayer.Read(tape, _call, logits, noisy, RouterScores.Compute(tape, _call, noisy), tensors.Router);
-            return (numbers, Selector.Select(_call, numbers, () => CapacityRule.Capacity(_call, default)));
+            return (numbers, Selector.Select(_call, numbers, () => CapacityRule.Capacity(_call, default)), values, errors);
         }
     }
 
@@ -205,7 +218,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             if (!aFollows) return (MismatchCause.Unexplained, 1);
             if (!bFollows) return (MismatchCause.Unexplained, 2);
             var either = _a.Follows(token, _b.Routes[token]) == true || _b.Follows(token, _a.Routes[token]) == true;
-            return (either ? MismatchCause.Rounding : MismatchCause.Inputs, 0);
+            return (either ? MismatchCause.Rounding : _a.HasLogitsOf(_b, token) ? MismatchCause.Rule : MismatchCause.Inputs, 0);
         }
 
         double Output(Func<int, bool> counts)

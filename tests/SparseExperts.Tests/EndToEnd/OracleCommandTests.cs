@@ -128,8 +128,8 @@ public sealed class OracleCommandTests
     public void Nothing_from_a_file_reaches_the_terminal_as_a_command()
     {
         using var workspace = new Workspace();
-        var header = System.Text.Encoding.UTF8.GetBytes("{\"__metadata__\": {\"format\": \"\\u001b[2J\"}, \"x\": {\"dtype\": \"F32\", \"shape\": [0], \"data_offsets\": [0, 0]}}");
-        File.WriteAllBytes(workspace.At("esc.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. header]);
+        var header = System.Text.Encoding.UTF8.GetBytes("{\"__metadata__\": {\"format\": \"\\u001b[2J\"}, \"x\": {\"dtype\": \"F32\", \"shape\": [1, 1, 1], \"data_offsets\": [0, 4]}}");
+        File.WriteAllBytes(workspace.At("esc.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. header, 0, 0, 0, 0]);
         foreach (var command in (string[])["check", "identify", "report"])
         {
             var result = MoeCommand.Run([command, workspace.At("esc.safetensors")]);

@@ -98,6 +98,18 @@ public sealed class RouteComparisonTests
         Assert.Equal((7, engine), result.FirstUnexplained);
     }
 
+    /// <summary>A bias that one engine adds for selection moves tokens although the logits are equal.</summary>
+    [Fact]
+    public void Another_rule_on_the_same_logits_is_told_from_other_inputs()
+    {
+        var plain = Engine(X, dialect: "hf.deepseek_v3");
+        var biased = Fill(plain.With(new CaseTensor("router.correction_bias", "F32", [Experts], [.. Enumerable.Range(0, Experts).Select(e => e / 16.0)])));
+        var result = Compare(plain, biased);
+        Assert.True(result.TokensApart > 100);
+        Assert.Equal(0, result.Causes[MismatchCause.Inputs] + result.Causes[MismatchCause.Unexplained]);
+        Assert.True(result.Causes[MismatchCause.Rule] > 100);
+    }
+
     [Fact]
     public void Without_logits_no_cause_is_claimed()
     {
@@ -172,6 +184,7 @@ public sealed class RouteComparisonTests
         using var backend = new ScalarBackend<Float32>();
         Assert.Contains("no claim.expert", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, own.Without("claim.expert"), backend)).Message);
         Assert.Contains($"outside −1 … {Experts - 1}", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, WithRoutes(own, e => e[3] = Experts), backend)).Message);
+        Assert.Contains("replay routes of as many", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, Engine(X, dialect: """{ "like": "hf.mixtral", "k": 3 }"""), backend)).Message);
         Assert.Contains("compare the same tokens", Assert.Throws<CaseException>(() => Compare(own, Probes.Of(BuiltIn.Named("hf.mixtral"), "eval").Select(p => Fill(p.Case)).First())).Message);
     }
 }
