@@ -20,6 +20,9 @@ public sealed record LossInputs
     /// <summary>Gates as they are applied.</summary>
     public required Tensor Gates { get; init; }
     public RouterWeights Weights { get; init; } = new();
+
+    /// <summary>The choices of a balance loss that takes a top-k of its own, where ties leave them open and a checker settles them; null takes them by the dialect's tie rule.</summary>
+    internal IReadOnlyList<(int Token, int Expert)>? FreshTopK { get; init; }
 }
 
 /// <summary>One auxiliary loss before its coefficient, 1×1.</summary>

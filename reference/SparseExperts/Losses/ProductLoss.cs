@@ -74,6 +74,17 @@ public static class ProductLoss
     static double MassDenominator(RouterCall call, double denominator, int size) =>
         call.Dialect.BalanceTokens is BalanceTokens.RealOverReal or BalanceTokens.RealOverRealShare || call.Dialect.BalanceCount == BalanceCount.KeptShare ? denominator : size;
 
+    /// <summary>What P is proportional to [G, E]: the sum over the tokens that count. With f open, the loss is largest where ties go to the largest of these.</summary>
+    internal static double[] MassOfExperts(Tape tape, RouterCall call, LossInputs inputs)
+    {
+        var mass = new double[call.Tokens * call.Experts];
+        tape.Backend.Read(Mass(tape, call, inputs).Value, mass);
+        var sums = new double[call.Groups * call.Experts];
+        for (var i = 0; i < mass.Length; i++)
+            if (Counts(call, i / call.Experts)) sums[i / call.Experts / call.Size * call.Experts + i % call.Experts] += mass[i];
+        return sums;
+    }
+
     /// <summary>P's numbers.</summary>
     static Tensor Mass(Tape tape, RouterCall call, LossInputs inputs)
     {
@@ -106,7 +117,7 @@ public static class ProductLoss
         var counts = new double[call.Groups * experts];
         if (d.BalanceCount == BalanceCount.FreshTopK)
         {
-            foreach (var (token, expert) in FreshTopK(call, inputs)) counts[token / size * experts + expert]++;
+            foreach (var (token, expert) in inputs.FreshTopK ?? FreshTopK(call, inputs)) counts[token / size * experts + expert]++;
             return counts;
         }
         if (d.BalanceCount is BalanceCount.KeptFirst or BalanceCount.KeptShare or BalanceCount.DroppedAsFirstExpert)
@@ -134,7 +145,7 @@ public static class ProductLoss
     }
 
     /// <summary>Whether a token counts in f.</summary>
-    static bool Counts(RouterCall call, int t) => call.IsReal(t) || call.Dialect.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
+    internal static bool Counts(RouterCall call, int t) => call.IsReal(t) || call.Dialect.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
 
     /// <summary>A top-k of its own, over clean numbers.</summary>
     static IEnumerable<(int Token, int Expert)> FreshTopK(RouterCall call, LossInputs inputs)

@@ -1,3 +1,4 @@
+using SparseExperts.Losses;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -122,18 +123,39 @@ static class SelectionCheck
     }
 
     /// <summary>Whether the balance loss takes a top-k of its own that ties leave open: wherever one does, it is torch.topk.</summary>
-    public static bool HasOpenTopK(RouterCall call, RouterNumbers numbers)
+    public static bool HasOpenTopK(RouterCall call, RouterNumbers numbers) => OpenTopK(call, numbers).Any(t => t.Tied.Length > t.Open);
+
+    /// <summary>That top-k with open places given to the experts that weigh most: the choice under which Σ weight is largest.</summary>
+    /// <param name="weights">[G, E].</param>
+    public static IReadOnlyList<(int Token, int Expert)> TopKFavouring(RouterCall call, RouterNumbers numbers, double[] weights) =>
+        [.. OpenTopK(call, numbers).SelectMany(t => t.Sure.Concat(t.Tied.OrderByDescending(e => weights[t.Token / call.Size * call.Experts + e]).Take(t.Open)).Select(e => (t.Token, e)))];
+
+    /// <summary>Of every token that counts, the experts that are surely among the k best, those that tie for the rest, and how many places that is.</summary>
+    static IEnumerable<(int Token, int[] Sure, int[] Tied, int Open)> OpenTopK(RouterCall call, RouterNumbers numbers)
     {
         var d = call.Dialect;
-        if (d.Balance == BalanceLoss.None || d.BalanceCount != BalanceCount.FreshTopK) return false;
-        foreach (var scores in (double[][])[numbers.Logits.Values, numbers.Scores.Values, Softmax(numbers.Logits.Values, call.Experts)])
-            for (var t = 0; t < call.Tokens; t++)
+        if (d.Balance == BalanceLoss.None || d.BalanceCount != BalanceCount.FreshTopK) yield break;
+        double[][] all = [numbers.Logits.Values, .. call.IsNoisy ? [] : new[] { numbers.Scores.Values }, Softmax(numbers.Logits.Values, call.Experts)];
+        for (var t = 0; t < call.Tokens; t++)
+        {
+            if (!ProductLoss.Counts(call, t)) continue;
+            // By logits, by scores, by their softmax in float32: a library may rank any of them, and equals in one may not be in another.
+            bool[] isAbove = new bool[call.Experts], isTied = new bool[call.Experts];
+            Array.Fill(isAbove, true);
+            foreach (var scores in all)
             {
                 var row = scores.AsSpan(t * call.Experts, call.Experts);
-                var best = Ranking.Top(row, d.K + 1, TieRule.Lowest);
-                if (best.Length > d.K && row[best[d.K - 1]] - row[best[d.K]] <= SoftmaxStep(row[best[d.K]], scores == numbers.Logits.Values)) return true;
+                var last = row[Ranking.Top(row, d.K, TieRule.Lowest)[^1]];
+                for (var e = 0; e < row.Length; e++)
+                {
+                    var step = SoftmaxStep(Math.Min(row[e], last), scores == numbers.Logits.Values);
+                    isAbove[e] &= row[e] > last + step;
+                    isTied[e] |= Math.Abs(row[e] - last) <= step;
+                }
             }
-        return false;
+            int[] sure = [.. Enumerable.Range(0, call.Experts).Where(e => isAbove[e])], tied = [.. Enumerable.Range(0, call.Experts).Where(e => isTied[e] && !isAbove[e])];
+            yield return (t, sure, tied, Math.Min(d.K, call.Experts) - sure.Length);
+        }
     }
 
     /// <summary>Softmax of every row, as float32 keeps it: small values become 0 and tie.</summary>
