@@ -166,14 +166,25 @@ public sealed class SafetensorsFile : IDisposable
         int size = SizeOf(entry.DType)!.Value, piece = Piece / size;
         var values = new T[entry.Count];
         var bytes = new byte[Math.Min(values.Length, piece) * size];
-        _stream.Position = _dataStart + entry.Begin;
         for (var at = 0; at < values.Length; at += piece)
         {
             var part = values.AsSpan(at, Math.Min(piece, values.Length - at));
-            _stream.ReadExactly(bytes, 0, part.Length * size);
+            ReadAt(_dataStart + entry.Begin + (long)at * size, bytes.AsSpan(0, part.Length * size));
             decode(entry.DType, bytes.AsSpan(0, part.Length * size), part);
         }
         return values;
+    }
+
+    /// <summary>From a place of its own, so that several tensors can be read at once.</summary>
+    void ReadAt(long offset, Span<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            var count = RandomAccess.Read(_stream.SafeFileHandle, bytes, offset);
+            if (count == 0) throw Wrong(_path, "it has become shorter while it was read");
+            offset += count;
+            bytes = bytes[count..];
+        }
     }
 
     const int Piece = 1 << 16;

@@ -145,8 +145,11 @@ public sealed class Case
     {
         using var file = SafetensorsFile.Open(path);
         // Shapes that cannot be are refused before any number is read.
-        CaseShapes.Check(path, file.Tensors.Where(t => !IsFree(t.Name)).Select(t => new CaseTensor(t.Name, t.DType, t.Shape, [])));
-        return new(path, file.Tensors.Where(t => !IsFree(t.Name)).ToDictionary(t => t.Name, t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name))), file.Metadata);
+        TensorEntry[] entries = [.. file.Tensors.Where(t => !IsFree(t.Name))];
+        CaseShapes.Check(path, entries.Select(t => new CaseTensor(t.Name, t.DType, t.Shape, [])));
+        var tensors = new CaseTensor[entries.Length];
+        Parallelism.For(entries.Length, i => tensors[i] = new(entries[i].Name, entries[i].DType, entries[i].Shape, file.ReadDoubles(entries[i].Name)));
+        return new(path, tensors.ToDictionary(t => t.Name), file.Metadata);
     }
 
     static Case FromNpz(string path)

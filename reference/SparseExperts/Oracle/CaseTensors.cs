@@ -82,12 +82,15 @@ sealed class CaseTensors
         if (!_case.Has(name)) return null;
         var values = Sized(name, (long)stack * rows * columns).Values;
         var matrix = _tape.Rent(stack * columns, rows);
-        var row = new double[rows];
-        for (var i = 0; i < stack * columns; i++)
+        Parallelism.For(stack, s =>
         {
-            for (var r = 0; r < rows; r++) row[r] = values[(i / columns * rows + r) * columns + i % columns];
-            Bounds.WriteErrors(matrix.RowRange(i, 1), row, []);
-        }
+            var row = new double[rows];
+            for (var c = 0; c < columns; c++)
+            {
+                for (var r = 0; r < rows; r++) row[r] = values[(s * rows + r) * columns + c];
+                Bounds.WriteErrors(matrix.RowRange(s * columns + c, 1), row, []);
+            }
+        });
         var tensor = _tape.Input(matrix);
         _turned[name] = (tensor, stack, rows, columns);
         return tensor;

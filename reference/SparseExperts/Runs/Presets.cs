@@ -19,8 +19,8 @@ public static class Presets
             new() { Batch = 8, Steps = 60, WarmUp = 20 }),
         new("default", "two minutes on two cores", BaseModel, new() { Minutes = 2 }),
         new("small", "ten minutes on two cores", BaseModel with { Experts = 32 }, new() { Minutes = 10 }),
-        new("medium", "an hour on two cores, with dropout against the many passes over the text",
-            BaseModel with { Width = 96, Hidden = 384, Layers = 4, Context = 256, Dropout = 0.15, ExpertDropout = 0.4 },
+        new("medium", "an hour on two cores, with a little dropout against the many passes over the text",
+            BaseModel with { Width = 96, Hidden = 384, Layers = 4, Context = 256, Dropout = 0.05, ExpertDropout = 0.2 },
             new() { Batch = 8, Minutes = 60, Rate = 2e-3, WeightDecay = 0.1 }),
         new("switch", "the layer as published: relu, capacity 1.25/2.0, groups of 1024, every other block sparse, T5 positions, RMSNorm, scale 0.1, Adafactor",
             new()
