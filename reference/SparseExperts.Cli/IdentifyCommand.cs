@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Oracle;
+using SparseExperts.Routing;
 using SparseExperts.Scalar;
 
 namespace SparseExperts.Cli;
@@ -42,6 +43,7 @@ static class IdentifyCommand
         if (identity.Same.Count > 0) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", identity.Same)}");
         foreach (var open in identity.Open.GroupBy(o => Identification.Suggest(o.Axis)))
             Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {open.Key} would decide");
+        if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null) Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
     }
 
     static JsonObject Json(Identity identity) => new()
