@@ -43,5 +43,5 @@ static class CommandRunner
     }
 
     /// <summary>A message without line breaks and without anything that a terminal would obey: parts of it come from files.</summary>
-    public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) ? '?' : c));
+    public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) || char.GetUnicodeCategory(c) == System.Globalization.UnicodeCategory.Format ? '?' : c));
 }

@@ -1,14 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using SparseExperts.Oracle;
 using SparseExperts.Scalar;
 
 namespace SparseExperts.Cli;
 
 /// <summary><c>moe compare</c>: how two engines route the same tokens.</summary>
-static partial class CompareCommand
+static class CompareCommand
 {
     static readonly Argument<string> FirstArgument = new("a") { Description = "A case file of one engine, or a folder of them: one file a call." };
     static readonly Argument<string> SecondArgument = new("b") { Description = "The other engine's file, or its folder with files of the same names." };
@@ -31,31 +30,30 @@ static partial class CompareCommand
             using var backend = new ScalarBackend<Tracked>();
             results[i] = RouteComparison.Of(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second), backend);
         });
-        // Calls of one layer are one row, in the order of their names.
-        RouteComparison[] layers = [.. results.GroupBy(r => LayerOf(r.Layer)).Select(g => RouteComparison.Sum(g.Key, [.. g]))];
+        // step3/layer07 and step4/layer07 are one row, in the order of their names.
+        RouteComparison[] layers = [.. results.GroupBy(r => Path.GetFileName(r.Layer)).Select(g => RouteComparison.Sum(g.Key, [.. g]))];
         if (parsed.GetValue(JsonOption))
             foreach (var layer in layers) Console.WriteLine(Json(layer).ToJsonString());
         else Print(layers);
         var all = RouteComparison.Sum("all", layers);
-        return all.Causes[MismatchCause.Unexplained] + all.Causes[MismatchCause.Rule] > 0 || parsed.GetValue(StrictOption) && all.TokensApart > 0 ? ExitCode.Differs : ExitCode.Ok;
+        return all.HasNaN || all.Causes[MismatchCause.Unexplained] + all.Causes[MismatchCause.Rule] > 0 || parsed.GetValue(StrictOption) && all.TokensApart > 0 ? ExitCode.Differs : ExitCode.Ok;
     }
 
     static IReadOnlyList<(string Name, string First, string Second)> Pairs(string a, string b)
     {
         if (Directory.Exists(a) != Directory.Exists(b)) throw new CaseException($"{a} and {b}: one is a folder, the other is not; name two files or two folders");
         if (!Directory.Exists(a)) return [(Path.GetFileNameWithoutExtension(a), a, b)];
-        Dictionary<string, string> Named(string folder) => CaseFiles.Find([folder]).ToDictionary(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null));
+        Dictionary<string, string> Named(string folder)
+        {
+            var named = CaseFiles.Find([folder]).GroupBy(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null)).ToArray();
+            if (named.FirstOrDefault(g => g.Count() > 1) is { } twice) throw new CaseException($"{folder}: '{twice.Key}' is there twice, as .npz and as .safetensors; keep one");
+            return named.ToDictionary(g => g.Key, g => g.Single());
+        }
         Dictionary<string, string> first = Named(a), second = Named(b);
         if (first.Keys.Except(second.Keys).FirstOrDefault() is { } missing) throw new CaseException($"{b}: no file '{missing}', which {a} has; compare the same calls");
         if (second.Keys.Except(first.Keys).FirstOrDefault() is { } extra) throw new CaseException($"{a}: no file '{extra}', which {b} has; compare the same calls");
         return [.. first.Keys.Order(StringComparer.Ordinal).Select(name => (name, first[name], second[name]))];
     }
-
-    /// <summary><c>step3/layer07</c> belongs to <c>layer07</c>; a name without a layer is a row of its own.</summary>
-    static string LayerOf(string name) => LayerPattern().Match(name) is { Success: true } match ? match.Value : name;
-
-    [GeneratedRegex(@"layer[._-]?\d+", RegexOptions.IgnoreCase)]
-    private static partial Regex LayerPattern();
 
     static void Print(RouteComparison[] layers)
     {
@@ -67,7 +65,7 @@ static partial class CompareCommand
         var all = RouteComparison.Sum("all", layers);
         Console.WriteLine($"\n{all.Say()}");
         foreach (var layer in layers)
-            if (layer.FirstUnexplained is var (token, engine)) Console.WriteLine($"  {layer.Layer}: engine {(engine == 1 ? "A" : "B")} does not follow its own logits, first at token {token}; moe check its file");
+            if (layer.FirstUnexplained is var (call, token, engine)) Console.WriteLine($"  {call}: engine {(engine == 1 ? "A" : "B")} does not follow its own logits, first at token {token}; moe check its file");
     }
 
     static string[] Row(RouteComparison r) =>
@@ -78,7 +76,7 @@ static partial class CompareCommand
 
     static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    static string Size(double value) => double.IsNaN(value) ? "–" : value.ToString("G3", CultureInfo.InvariantCulture);
+    static string Size(double? value) => value?.ToString("G3", CultureInfo.InvariantCulture) ?? "–";
 
     static JsonObject Json(RouteComparison r) => new()
     {
@@ -99,9 +97,10 @@ static partial class CompareCommand
         ["output"] = Number(r.Output),
         ["output_together"] = Number(r.OutputTogether),
         ["output_apart"] = Number(r.OutputApart),
-        ["first_unexplained"] = r.FirstUnexplained is var (token, engine) ? new JsonObject { ["token"] = token, ["engine"] = engine == 1 ? "a" : "b" } : null,
+        ["first_unexplained"] = r.FirstUnexplained is var (call, token, engine) ? new JsonObject { ["call"] = call, ["token"] = token, ["engine"] = engine == 1 ? "a" : "b" } : null,
         ["say"] = r.Say(),
     };
 
-    static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+    /// <summary>JSON has no NaN: a text stands for it, null for what is not claimed.</summary>
+    static JsonNode? Number(double? value) => value is not { } number ? null : double.IsFinite(number) ? JsonValue.Create(number) : JsonValue.Create(number.ToString(CultureInfo.InvariantCulture));
 }

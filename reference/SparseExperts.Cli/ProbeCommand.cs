@@ -28,6 +28,7 @@ static class ProbeCommand
         if (mode is not (null or "train" or "eval")) throw new CaseException($"--mode {mode}: choose train or eval");
         var dialect = DialectFile.Resolve(parsed.GetValue(DialectArgument)!);
         var folder = parsed.GetValue(OutOption)!;
+        if (folder.Length == 0) throw new CaseException("--out: it is empty; name a folder");
         var probes = Probes.Of(dialect, mode).Select(p => (Probe: p, Path: Path.Combine(folder, $"{p.Name}.{(parsed.GetValue(NpzOption) ? "npz" : "safetensors")}"))).ToArray();
         if (!parsed.GetValue(ForceOption) && probes.FirstOrDefault(p => File.Exists(p.Path)) is { Path: { } taken })
             throw new CaseException($"{taken}: is there already, and may hold an implementation's claims; choose another --out, or --force to replace it");

@@ -22,16 +22,18 @@ static class ReplayCommand
     static int Run(ParseResult parsed)
     {
         var path = parsed.GetValue(OutOption)!;
+        if (path.Length == 0) throw new CaseException("--out: it is empty; name a file");
         if (File.Exists(path) && !parsed.GetValue(ForceOption)) throw new CaseException($"{path}: is there already; choose another --out, or --force to replace it");
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new CaseException($"{path}: its folder does not exist; make it first");
         Case asked = Case.Load(parsed.GetValue(FileArgument)!), routes = Case.Load(parsed.GetValue(RoutesOption)!);
         using var exact = new ScalarBackend<Float32>();
-        var replayed = CaseAnswers.Replay(asked, routes, exact);
-        replayed.Save(path);
-        Console.WriteLine(path);
         using var backend = new ScalarBackend<Tracked>();
-        Console.WriteLine($"against the forced routes' own file: {RouteComparison.Of("", replayed, routes, backend).Changed()}");
-        if (asked.Has("claim.expert")) Console.WriteLine($"against what the file claimed before: {RouteComparison.Of("", replayed, asked, backend).Changed()}");
+        var replayed = CaseAnswers.Replay(asked, routes, exact);
+        List<string> lines = [path];
+        if (routes.Has("x") || routes.Has("claim.logits")) lines.Add($"against the forced routes' own file: {RouteComparison.Of("", replayed, routes, backend).Changed()}");
+        if (asked.Has("claim.expert")) lines.Add($"against what the file claimed before: {RouteComparison.Of("", replayed, asked, backend).Changed()}");
+        replayed.Save(path);
+        lines.ForEach(Console.WriteLine);
         return ExitCode.Ok;
     }
 }

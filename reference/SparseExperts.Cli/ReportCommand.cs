@@ -2,6 +2,7 @@ using System.CommandLine;
 using SparseExperts.Analysis;
 using SparseExperts.Formats;
 using SparseExperts.Oracle;
+using SparseExperts.Routing;
 using SparseExperts.Runs;
 using SparseExperts.Scalar;
 
@@ -25,7 +26,7 @@ static class ReportCommand
     static int Run(ParseResult parsed)
     {
         var what = parsed.GetValue(WhatArgument)!;
-        Console.WriteLine(File.Exists(what) ? Check(parsed, what) : Training(parsed, what));
+        Console.WriteLine(File.Exists(what) || Path.GetExtension(what) is ".safetensors" or ".npz" ? Check(parsed, what) : Training(parsed, what));
         return ExitCode.Ok;
     }
 
@@ -39,11 +40,26 @@ static class ReportCommand
     static string Check(ParseResult parsed, string file)
     {
         var path = parsed.GetValue(OutOption) ?? Path.ChangeExtension(file, ".html");
+        if (path.Length == 0) throw new CaseException("--out: it is empty; name a page");
+        if (Path.GetFullPath(path) == Path.GetFullPath(file)) throw new CaseException($"{path}: is the case file itself; choose another --out for its page");
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new CaseException($"{path}: its folder does not exist; make it first");
         var read = HeldTo.Reader(parsed)(file);
         var verdict = CheckOptions.Judge(read);
         using var backend = new ScalarBackend<Tracked>();
-        AtomicFile.WriteText(path, CheckReport.Html(read, verdict, CheckPicture.Of(read, backend)));
+        AtomicFile.WriteText(path, CheckReport.Html(read, verdict, Picture(read, backend)));
         return path;
+    }
+
+    /// <summary>Nothing can be drawn of routes that follow from no numbers: logits that are NaN, say, which the verdict names.</summary>
+    static CheckPicture? Picture(Case read, ScalarBackend<Tracked> backend)
+    {
+        try
+        {
+            return CheckPicture.Of(read, backend);
+        }
+        catch (RoutingException)
+        {
+            return null;
+        }
     }
 }

@@ -8,7 +8,7 @@ public static class NpzWriter
 {
     static readonly DateTimeOffset Epoch = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Writes everything, or leaves an earlier file as it was. Equal contents give equal bytes. numpy has no bfloat16: such numbers are kept as float32.</summary>
+    /// <summary>Writes everything, or leaves an earlier file as it was. Equal contents give equal bytes. numpy has no bfloat16: such numbers are not for it.</summary>
     public static void Write(string path, IEnumerable<(string Name, string Text)> texts, IEnumerable<(string Name, string DType, long[] Shape, double[] Values)> tensors) => AtomicFile.Write(path, stream =>
     {
         using var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true);
@@ -18,9 +18,8 @@ public static class NpzWriter
             var bytes = new UTF32Encoding(bigEndian: false, byteOrderMark: false).GetBytes(text.Length > 0 ? text : "\0");
             Add(zip, name, $"<U{bytes.Length / 4}", [], item => item.Write(bytes));
         }
-        foreach (var (name, given, shape, values) in tensors)
+        foreach (var (name, dtype, shape, values) in tensors)
         {
-            var dtype = given == "BF16" ? "F32" : given;
             var size = NumberBytes.Size(dtype);
             Add(zip, name, Descr(dtype), shape, item =>
             {
@@ -57,6 +56,9 @@ public static class NpzWriter
         "I32" => "<i4",
         "I16" => "<i2",
         "I8" => "|i1",
+        "U64" => "<u8",
+        "U32" => "<u4",
+        "U16" => "<u2",
         "U8" => "|u1",
         _ => "|b1",
     };

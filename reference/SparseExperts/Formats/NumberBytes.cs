@@ -7,11 +7,11 @@ static class NumberBytes
 {
     public static int Size(string dtype) => dtype switch
     {
-        "F64" or "I64" => 8,
-        "F32" or "I32" => 4,
-        "F16" or "BF16" or "I16" => 2,
+        "F64" or "I64" or "U64" => 8,
+        "F32" or "I32" or "U32" => 4,
+        "F16" or "BF16" or "I16" or "U16" => 2,
         "I8" or "U8" or "BOOL" => 1,
-        _ => throw new ArgumentException($"dtype {dtype} is not written; choose F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL", nameof(dtype)),
+        _ => throw new ArgumentException($"dtype {dtype} is not written; choose F64, F32, F16, BF16, BOOL or an integer of 8 to 64 bits", nameof(dtype)),
     };
 
     /// <summary>Floats are rounded to nearest even; integers must be whole and in range.</summary>
@@ -26,6 +26,9 @@ static class NumberBytes
             case "I64": BinaryPrimitives.WriteInt64LittleEndian(bytes, checked((long)Whole(value))); break;
             case "I32": BinaryPrimitives.WriteInt32LittleEndian(bytes, checked((int)Whole(value))); break;
             case "I16": BinaryPrimitives.WriteInt16LittleEndian(bytes, checked((short)Whole(value))); break;
+            case "U64": BinaryPrimitives.WriteUInt64LittleEndian(bytes, checked((ulong)Whole(value))); break;
+            case "U32": BinaryPrimitives.WriteUInt32LittleEndian(bytes, checked((uint)Whole(value))); break;
+            case "U16": BinaryPrimitives.WriteUInt16LittleEndian(bytes, checked((ushort)Whole(value))); break;
             case "I8": bytes[0] = (byte)checked((sbyte)Whole(value)); break;
             default: bytes[0] = checked((byte)Whole(value)); break;
         }

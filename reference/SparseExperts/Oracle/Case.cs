@@ -46,6 +46,7 @@ public sealed class Case
         Parameters = Object(path, Text("parameters", "{}"));
         CaseShapes.Check(path, tensors.Values);
         Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
+        CaseShapes.CheckWhole(path, tensors.Values);
     }
 
     /// <summary>The same numbers read under another dialect.</summary>
@@ -101,10 +102,13 @@ public sealed class Case
     };
 
     /// <summary>Writes .npz, or .safetensors for any other name; whole, or not at all.</summary>
+    /// <exception cref="CaseException">A format that .npz does not have.</exception>
     public void Save(string path)
     {
         var tensors = _tensors.Values.Select(t => (t.Name, t.DType, t.Shape, t.Values));
-        if (System.IO.Path.GetExtension(path).Equals(".npz", StringComparison.OrdinalIgnoreCase)) NpzWriter.Write(path, Metadata().Select(m => (Meta + m.Key, m.Value)), tensors);
+        var isNpz = System.IO.Path.GetExtension(path).Equals(".npz", StringComparison.OrdinalIgnoreCase);
+        if (isNpz && _tensors.Values.FirstOrDefault(t => t.DType == "BF16") is { } brain) throw new CaseException($"{path}: {brain.Name} is bfloat16, which .npz does not have; write .safetensors");
+        if (isNpz) NpzWriter.Write(path, Metadata().Select(m => (Meta + m.Key, m.Value)), tensors);
         else SafetensorsWriter.Write(path, Metadata(), tensors);
     }
 

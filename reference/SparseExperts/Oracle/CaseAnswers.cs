@@ -25,6 +25,17 @@ public static class CaseAnswers
         if (expert.Size(0) * expert.Size(1) != x.Size(0) * x.Size(1)) throw new CaseException($"{routes.Path}: routes of {expert.Size(0) * expert.Size(1)} tokens, but {asked.Path} has {x.Size(0) * x.Size(1)}; replay the same tokens");
         var own = Math.Min(asked.Dialect.Settled.K, CaseCall.Of(asked).Experts);
         if (expert.Size(-1) != own) throw new CaseException($"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");
+        var rows = expert.Integers.Chunk(expert.Size(-1)).ToArray();
+        if (asked.Dialect.Taken == Taken.Removed && Array.FindIndex(rows, r => r.Where(e => e >= 0).Distinct().Count() != r.Count(e => e >= 0)) is >= 0 and var twice)
+            throw new CaseException($"{routes.Path}: token {twice} has an expert twice, which {asked.Dialect.Name} never gives; correct claim.expert");
+        if (routes.Find("claim.slot") is { } slots)
+        {
+            if (expert.Size(0) != x.Size(0)) throw new CaseException($"{routes.Path}: slots of {expert.Size(0)} groups, but {asked.Path} has {x.Size(0)}; replay calls of the same groups, or leave claim.slot out");
+            var taken = new HashSet<(int, int, int)>();
+            for (var i = 0; i < slots.Values.Length && slots.Values.Length == expert.Values.Length; i++)
+                if (slots.Values[i] >= 0 && !taken.Add((i / expert.Size(-1) / expert.Size(1), (int)expert.Values[i], (int)slots.Values[i])) && asked.Dialect.DroppedOutput is not (DroppedOutput.SharedSlot or DroppedOutput.CollidingSlot))
+                    throw new CaseException($"{routes.Path}: token {i / expert.Size(-1)} sits in slot {slots.Values[i]} of expert {expert.Values[i]}, which another token has; correct claim.slot");
+        }
         var forced = asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n != "claim.logits"));
         asked = forced.With(new[] { "claim.expert", "claim.slot" }.Select(routes.Find).OfType<CaseTensor>().Select(t => t with { Shape = [x.Shape[0], x.Shape[1], t.Shape[^1]] }));
         return Fill(asked, backend, isForced: true);
@@ -32,6 +43,9 @@ public static class CaseAnswers
 
     static Case Fill(Case asked, IBackend backend, bool isForced)
     {
+        // Old claims say nothing here, neither numbers nor formats, but for logits without a router and routes that are forced.
+        bool Stays(string name) => !name.StartsWith("claim.", StringComparison.Ordinal) || name == "claim.logits" && !asked.Has("router.weight") || isForced && name is "claim.expert" or "claim.slot";
+        asked = asked.Without([.. asked.Tensors.Select(t => t.Name).Where(n => !Stays(n))]);
         var call = CaseCall.Of(asked);
         var tape = new Tape(backend);
         var tensors = new CaseTensors(asked, tape, call);
@@ -70,14 +84,14 @@ public static class CaseAnswers
         {
             var pass = LayerPass.Run(tape, call, tensors, asked.Has("router.weight") ? null : asked.Find("claim.logits"), isForced ? new ClaimedPlan(asked, call) : null);
             var (choices, plan, inputs) = (pass.Inputs.Choices, pass.Inputs.Plan, pass.Inputs);
-            Real("logits", pass.Inputs.Logits, g, s, e);
+            if (!asked.Has("claim.logits")) Real("logits", pass.Inputs.Logits, g, s, e);
             if (call.Dialect.Score != Score.None) Real("scores", pass.Inputs.Scores, g, s, e);
             if (call.Dialect.CapacityFormula != CapacityFormula.None && CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers)) is not RoutingPlan.Unlimited and var capacity) Whole("capacity", [capacity]);
             if (choices.ByExperts) Whole("token", choices.Token, g, e, choices.Token.Length / (g * e));
             else
             {
                 Whole("expert", choices.Expert, g, s, choices.K);
-                if (plan.Capacity != RoutingPlan.Unlimited) Whole("slot", plan.Slot, g, s, choices.K);
+                if (plan.Capacity != RoutingPlan.Unlimited || asked.Has("claim.slot")) Whole("slot", plan.Slot, g, s, choices.K);
                 Real("gate", pass.Inputs.Gates, g, s, choices.K);
             }
             Real("combine", Gates.Dense(tape, pass.Gates, pass.Plan.Expert, call.Experts), g, s, e);
@@ -99,6 +113,6 @@ public static class CaseAnswers
             foreach (var input in asked.Tensors)
                 if (tensors.Gradient(input.Name) is { } gradient) claims.Add(new($"claim.grad.{input.Name}", "F32", input.Shape, gradient.Values));
         }
-        return asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n != "claim.logits")).With(claims);
+        return asked.With(claims);
     }
 }

@@ -53,4 +53,18 @@ static class CaseShapes
             }
         }
     }
+
+    static readonly HashSet<string> Whole = ["padding", "token_ids", "task_ids", "router.table", "claim.capacity", "claim.expert", "claim.slot", "claim.token", "claim.count"];
+
+    /// <summary>Refuses ids and counts that are no whole numbers, or too large to be told from their neighbours.</summary>
+    public static void CheckWhole(string path, IEnumerable<CaseTensor> tensors)
+    {
+        foreach (var tensor in tensors)
+        {
+            var isInteger = tensor.DType[0] is 'I' or 'U' or 'B' && tensor.DType != "BF16";
+            if (!isInteger && !Whole.Contains(tensor.Name)) continue;
+            foreach (var value in tensor.Values)
+                if (!(Math.Abs(value) < 1L << 53) || value != Math.Floor(value)) throw new CaseException(FormattableString.Invariant($"{path}: {tensor.Name} holds {value}; write whole numbers below 2^53"));
+        }
+    }
 }

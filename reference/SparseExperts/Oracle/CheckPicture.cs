@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
+using SparseExperts.Losses;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -43,14 +44,31 @@ public sealed record CheckPicture(int Groups, int Size, int Experts, double[] Sc
         var inputs = LayerPass.Run(tape, call, tensors, @case.Find("claim.logits")).Inputs;
         var claimed = new ClaimedPlan(@case, call);
         var choices = claimed.ChoicesOr(inputs.Choices);
+        if (@case.Find("claim.combine") is { } combine && !@case.Has("claim.expert") && !@case.Has("claim.token")) return OfWeights(call, inputs, SparseLayer.Numbers(tape, inputs.Scores).Values.ToArray(), combine.Values);
         var capacity = claimed.Capacity() ?? inputs.Plan.Capacity;
         var priority = SparseLayer.Numbers(tape, Gates.BeforeDrop(tape, call, inputs.Noisy, inputs.Scores, choices, tensors.Router.CorrectionBias));
-        var plan = claimed.SlotsOrNull(choices, capacity) ?? Slots.Assign(call, choices, capacity, inputs.Numbers, priority.Values);
+        var plan = claimed.SlotsOrNull(choices, capacity) ?? (@case.Find("claim.token") is { } tokens && !choices.ByExperts ? claimed.PlanOf(choices, claimed.SlotsOfTokens(choices, tokens), capacity) : null) ?? Slots.Assign(call, choices, capacity, inputs.Numbers, priority.Values);
         int[] requested = choices.Loads(call.Groups, call.Experts), taken = new int[requested.Length];
         for (var i = 0; i < plan.RowOf.Length; i++)
             if (plan.RowOf[i] >= 0) taken[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
         return new(call.Groups, call.Size, call.Experts, SparseLayer.Numbers(tape, inputs.Scores).Values.ToArray(), Meetings(call, plan), Meetings(call, inputs.Plan), requested, taken,
             capacity == RoutingPlan.Unlimited ? null : capacity, [.. MarginsOf(call, inputs.Choices)], [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)]);
+    }
+
+    /// <summary>Weights alone show who took a token, and nobody who was asked in vain.</summary>
+    static CheckPicture OfWeights(RouterCall call, LossInputs inputs, double[] scores, double[] weights)
+    {
+        var expected = Meetings(call, inputs.Plan);
+        Meeting[] claimed = [.. weights.Select((w, i) => w != 0 ? Meeting.Kept : expected[i] == Meeting.Dropped ? Meeting.Dropped : Meeting.Nothing)];
+        int[] requested = new int[call.Groups * call.Experts], taken = new int[requested.Length];
+        for (var i = 0; i < claimed.Length; i++)
+        {
+            var at = i / call.Experts / call.Size * call.Experts + i % call.Experts;
+            if (claimed[i] != Meeting.Nothing) requested[at]++;
+            if (claimed[i] == Meeting.Kept) taken[at]++;
+        }
+        return new(call.Groups, call.Size, call.Experts, scores, claimed, expected, requested, taken,
+            inputs.Plan.Capacity == RoutingPlan.Unlimited ? null : inputs.Plan.Capacity, [.. MarginsOf(call, inputs.Choices)], [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)]);
     }
 
     static Meeting[] Meetings(RouterCall call, RoutingPlan plan)

@@ -12,7 +12,7 @@ public sealed record Probe(string Name, string Decides, Case Case);
 /// </summary>
 public static class Probes
 {
-    const int Hidden = 3, Vocabulary = 16;
+    const int Hidden = 3, Vocabulary = 16, MostChoices = 64;
 
     /// <summary>Logits of (group, token, expert): what a scenario is made of.</summary>
     delegate double Logits(int group, int token, int expert, double random);
@@ -52,6 +52,7 @@ public static class Probes
     {
         if (dialect.Selection is Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise || dialect.Router == RouterForm.Constant)
             throw new CaseException($"{dialect.Name}: case files have no tensors for its router; probe another dialect");
+        if (dialect.K > MostChoices || dialect.Groups > MostChoices) throw new CaseException($"{dialect.Name}: k {dialect.K} and groups {dialect.Groups}: probes are small, choose at most {MostChoices} of each");
         var probes = new List<Probe>();
         foreach (var scenario in All)
             foreach (var each in mode is null ? ["eval", "train"] : (string[])[mode])

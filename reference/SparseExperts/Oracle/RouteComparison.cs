@@ -11,7 +11,7 @@ public enum MismatchCause
     /// <summary>The scores that decide lie closer together than the logits' own rounding: either choice is right.</summary>
     Rounding,
 
-    /// <summary>Each engine follows its own logits, and those differ by more than rounding: the cause lies before the router.</summary>
+    /// <summary>Each engine follows its own numbers, and those differ by more than rounding: logits, draws, or the tokens that compete.</summary>
     Inputs,
 
     /// <summary>Each engine follows its own logits, and those are the same: the files name different rules.</summary>
@@ -32,14 +32,14 @@ public enum MismatchCause
 /// <param name="Reordered">Tokens with the same experts in another order.</param>
 /// <param name="Overlap">Mean over tokens of |A ∩ B| / max(|A|, |B|).</param>
 /// <param name="Causes">Tokens apart, by cause.</param>
-/// <param name="GateLargest">Largest |g_A − g_B| where a token has the same expert in both; NaN where gates are not claimed.</param>
+/// <param name="GateLargest">Largest |g_A − g_B| where a token has the same expert in both; null where gates are not claimed.</param>
 /// <param name="GateMean">Mean of the same.</param>
-/// <param name="Output">‖y_A − y_B‖ / ‖y_A‖; NaN where outputs are not claimed.</param>
+/// <param name="Output">‖y_A − y_B‖ / ‖y_A‖; null where outputs are not claimed.</param>
 /// <param name="OutputTogether">The same over tokens with equal sets.</param>
 /// <param name="OutputApart">The same over tokens whose sets differ.</param>
-/// <param name="FirstUnexplained">Token and engine (1 or 2) of the first departure that nothing explains.</param>
+/// <param name="FirstUnexplained">Call, token and engine (1 or 2) of the first departure that nothing explains.</param>
 public sealed record RouteComparison(string Layer, int Tokens, int Choices, int TokensApart, int ChoicesApart, int Reordered, double Overlap, IReadOnlyDictionary<MismatchCause, int> Causes,
-    double GateLargest, double GateMean, double Output, double OutputTogether, double OutputApart, (int Token, int Engine)? FirstUnexplained)
+    double? GateLargest, double? GateMean, double? Output, double? OutputTogether, double? OutputApart, (string Call, int Token, int Engine)? FirstUnexplained)
 {
     /// <param name="backend">A backend whose numbers carry error bounds.</param>
     /// <exception cref="CaseException">The files are not about the same tokens and experts, or claim no routes.</exception>
@@ -49,20 +49,25 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
     public static RouteComparison Sum(string layer, IReadOnlyList<RouteComparison> calls)
     {
         var tokens = calls.Sum(c => c.Tokens);
-        double Mean(Func<RouteComparison, double> value, Func<RouteComparison, double> weight)
+        double? Mean(Func<RouteComparison, double?> value, Func<RouteComparison, double> weight)
         {
-            var known = calls.Where(c => !double.IsNaN(value(c)) && weight(c) > 0).ToArray();
-            return known.Length == 0 ? double.NaN : known.Sum(c => value(c) * weight(c)) / known.Sum(weight);
+            var known = calls.Where(c => value(c) is not null && weight(c) > 0).ToArray();
+            return known.Length == 0 ? null : known.Sum(c => value(c)!.Value * weight(c)) / known.Sum(weight);
         }
         // Outputs are norms: their squares add.
-        double Norm(Func<RouteComparison, double> value, Func<RouteComparison, double> weight) => Math.Sqrt(Mean(c => value(c) * value(c), weight));
-        return new(layer, tokens, calls.Sum(c => c.Choices), calls.Sum(c => c.TokensApart), calls.Sum(c => c.ChoicesApart), calls.Sum(c => c.Reordered), tokens == 0 ? 1 : Mean(c => c.Overlap, c => c.Tokens),
-            Enum.GetValues<MismatchCause>().ToDictionary(cause => cause, cause => calls.Sum(c => c.Causes[cause])), calls.Select(c => c.GateLargest).Where(g => !double.IsNaN(g)).DefaultIfEmpty(double.NaN).Max(),
+        double? Norm(Func<RouteComparison, double?> value, Func<RouteComparison, double> weight) => Mean(c => value(c) * value(c), weight) is { } square ? Math.Sqrt(square) : null;
+        return new(layer, tokens, calls.Sum(c => c.Choices), calls.Sum(c => c.TokensApart), calls.Sum(c => c.ChoicesApart), calls.Sum(c => c.Reordered), Mean(c => c.Overlap, c => c.Tokens) ?? 1,
+            Enum.GetValues<MismatchCause>().ToDictionary(cause => cause, cause => calls.Sum(c => c.Causes[cause])), calls.Select(c => c.GateLargest).OfType<double>().Aggregate((double?)null, (a, b) => Math.Max(a ?? b, b)),
             Mean(c => c.GateMean, c => c.Tokens), Norm(c => c.Output, c => c.Tokens), Norm(c => c.OutputTogether, c => c.Tokens - c.TokensApart), Norm(c => c.OutputApart, c => c.TokensApart), calls.Select(c => c.FirstUnexplained).FirstOrDefault(f => f is not null));
     }
 
+    /// <summary>A gate or an output is no number, or not finite.</summary>
+    public bool HasNaN => GateLargest is { } gate && !double.IsFinite(gate) || Output is { } output && !double.IsFinite(output);
+
     /// <summary>One plain sentence.</summary>
-    public string Say()
+    public string Say() => Routing() + (HasNaN ? "; some gates or outputs are not finite" : "");
+
+    string Routing()
     {
         if (TokensApart == 0) return string.Create(CultureInfo.InvariantCulture, $"all {Tokens} tokens go to the same experts{(Reordered > 0 ? $", {Reordered} of them in another order" : "")}");
         List<string> parts = [];
@@ -71,7 +76,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             if (Causes[cause] > 0) parts.Add($"{Causes[cause]} {text}");
         }
         Part(MismatchCause.Rounding, "within the rounding of the logits, or tied");
-        Part(MismatchCause.Inputs, "because the logits themselves differ");
+        Part(MismatchCause.Inputs, "because their inputs differ (logits, draws, or other tokens that compete)");
         Part(MismatchCause.Rule, "with the same logits, because the files name different rules (dialect, k or bias)");
         Part(MismatchCause.Unexplained, "against an engine's own logits");
         Part(MismatchCause.Unknown, "for reasons that cannot be told (without logits, or where experts choose)");
@@ -80,7 +85,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
 
     /// <summary>What differs besides the reasons: routes, gates at equal experts, outputs.</summary>
     public string Changed() => string.Create(CultureInfo.InvariantCulture,
-        $"{TokensApart} of {Tokens} tokens go elsewhere; {(double.IsNaN(GateLargest) ? "no gates to compare" : $"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean")}{(double.IsNaN(Output) ? "" : $"; outputs differ by {Output:G3} of their size")}");
+        $"{TokensApart} of {Tokens} tokens go elsewhere; {(GateLargest is null ? "no gates to compare" : $"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean")}{(Output is null ? "" : $"; outputs differ by {Output:G3} of their size")}");
 
     /// <summary>One file: its routes, its gates by expert, and the numbers that it decided by.</summary>
     sealed class Engine
@@ -88,13 +93,16 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         readonly Case _case;
         readonly IBackend _backend;
         readonly RouterCall _call;
+        readonly string _rule;
         readonly Lazy<(RouterNumbers Numbers, Choices Expected, double[] Logits, double[] Errors)?> _decided;
 
         public Engine(Case @case, IBackend backend)
         {
             (_case, _backend, _call) = (@case, backend, CaseCall.Of(@case));
             if (!_case.Has("claim.expert") && !_case.Has("claim.combine")) throw new CaseException($"{@case.Path}: neither claim.expert nor claim.combine, so that it says nothing of routes; add one");
-            Routes = [.. Enumerable.Range(0, Tokens).Select(RouteOf)];
+            Rows = [.. Enumerable.Range(0, Tokens).Select(RowOf)];
+            Routes = [.. Rows.Select(r => r.Where(e => e >= 0).Distinct().ToArray())];
+            _rule = $"{DialectFile.ToJson(@case.Dialect).ToJsonString()} {@case.Mode} {string.Join(" ", @case.Find("router.correction_bias")?.Values ?? [])}";
             _decided = new(Decide);
         }
 
@@ -103,17 +111,30 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         public string Path => _case.Path;
         public bool IsReal(int token) => _call.IsReal(token);
 
-        /// <summary>Experts of every token, in order of choice.</summary>
+        /// <summary>What is claimed of every token: an expert a choice, −1 where none is made.</summary>
+        public int[][] Rows { get; }
+
+        /// <summary>Different experts of every token, in order of choice.</summary>
         public int[][] Routes { get; }
+
+        public bool ClaimsChoices => _case.Has("claim.expert");
+        public bool HasRuleOf(Engine other) => _rule == other._rule;
+
+        /// <summary>Those that took the token: combine weights show no others.</summary>
+        public int[] Kept(int token)
+        {
+            var slots = _case.Find("claim.slot");
+            return [.. Rows[token].Where((e, j) => e >= 0 && (slots is null || slots.Size(-1) != Rows[token].Length || slots.Values[token * Rows[token].Length + j] >= 0) && Gate(token, e) != 0).Distinct()];
+        }
         public double[]? Output => _case.Find("claim.y")?.Values;
 
-        int[] RouteOf(int token)
+        int[] RowOf(int token)
         {
             if (_case.Find("claim.expert") is { } expert)
             {
                 var k = expert.Size(-1);
                 int[] row = [.. expert.Values.AsSpan(token * k, k).ToArray().Select(e => (int)e)];
-                return row.FirstOrDefault(e => e < -1 || e >= Experts, -1) is not -1 and var bad ? throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {Experts - 1}; correct it") : [.. row.Where(e => e >= 0)];
+                return row.FirstOrDefault(e => e < -1 || e >= Experts, -1) is not -1 and var bad ? throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {Experts - 1}; correct it") : row;
             }
             var dense = _case.Get("claim.combine").Values;
             return [.. Enumerable.Range(0, Experts).Where(e => dense[token * Experts + e] != 0)];
@@ -130,12 +151,14 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             return null;
         }
 
-        /// <summary>Whether these experts are what the engine's own numbers ask for, within the rounding of its logits. Null where that cannot be said.</summary>
-        public bool? Follows(int token, int[] route)
+        /// <summary>Whether these choices are what the engine's own numbers ask for, within the rounding of its logits. Null where that cannot be said.</summary>
+        /// <param name="asSet">Another engine's choices, whose order is its own.</param>
+        public bool? Follows(int token, int[] row, bool asSet)
         {
             if (_decided.Value is not var (numbers, expected, _, _) || expected.ByExperts || expected.Rankings.Count == 0) return null;
-            if (route.Length != expected.K) return _case.Has("claim.expert") ? false : null;              // combine weights do not show what was dropped
-            return SelectionCheck.Allows(_call, numbers, expected, token, [.. route.OrderByDescending(e => expected.RankingOf(0).Row(token)[e])]);
+            if (row.Length != expected.K) return _case.Has("claim.expert") ? false : null;                // combine weights do not show what was dropped
+            if (asSet && !row.Contains(-1)) row = [.. row.OrderByDescending(e => expected.RankingOf(0).Row(token)[e])];
+            return SelectionCheck.Allows(_call, numbers, expected, token, row);
         }
 
         /// <summary>Whether another engine's logits of a token are the same, to within the rounding of both.</summary>
@@ -179,12 +202,12 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             int tokens = 0, choices = 0, apart = 0, choicesApart = 0, reordered = 0, gates = 0;
             double overlap = 0, gateLargest = 0, gateSum = 0;
             var causes = Enum.GetValues<MismatchCause>().ToDictionary(c => c, _ => 0);
-            (int, int)? unexplained = null;
+            (string, int, int)? unexplained = null;
             var isApart = new bool[_a.Tokens];
             for (var t = 0; t < _a.Tokens; t++)
             {
                 if (!_a.IsReal(t) || !_b.IsReal(t)) continue;
-                int[] a = _a.Routes[t], b = _b.Routes[t];
+                var (a, b) = _a.ClaimsChoices == _b.ClaimsChoices ? (_a.Routes[t], _b.Routes[t]) : (_a.Kept(t), _b.Kept(t));
                 int[] shared = [.. a.Intersect(b)];
                 tokens++;
                 choices += a.Length;
@@ -206,24 +229,24 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
                 apart++;
                 var (cause, engine) = Cause(t);
                 causes[cause]++;
-                if (cause == MismatchCause.Unexplained) unexplained ??= (t, engine);
+                if (cause == MismatchCause.Unexplained) unexplained ??= (layer, t, engine);
             }
             return new(layer, tokens, choices, apart, choicesApart, reordered, tokens == 0 ? 1 : overlap / tokens, causes,
-                gates == 0 ? double.NaN : gateLargest, gates == 0 ? double.NaN : gateSum / gates, Output(_ => true), Output(t => !isApart[t]), Output(t => isApart[t]), unexplained);
+                gates == 0 ? null : gateLargest, gates == 0 ? null : gateSum / gates, Output(_ => true), Output(t => !isApart[t]), Output(t => isApart[t]), unexplained);
         }
 
         (MismatchCause, int Engine) Cause(int token)
         {
-            if (_a.Follows(token, _a.Routes[token]) is not { } aFollows || _b.Follows(token, _b.Routes[token]) is not { } bFollows) return (MismatchCause.Unknown, 0);
+            if (_a.Follows(token, _a.Rows[token], asSet: !_a.ClaimsChoices) is not { } aFollows || _b.Follows(token, _b.Rows[token], asSet: !_b.ClaimsChoices) is not { } bFollows) return (MismatchCause.Unknown, 0);
             if (!aFollows) return (MismatchCause.Unexplained, 1);
             if (!bFollows) return (MismatchCause.Unexplained, 2);
-            var either = _a.Follows(token, _b.Routes[token]) == true || _b.Follows(token, _a.Routes[token]) == true;
-            return (either ? MismatchCause.Rounding : _a.HasLogitsOf(_b, token) ? MismatchCause.Rule : MismatchCause.Inputs, 0);
+            var either = _a.Follows(token, _b.Rows[token], asSet: true) == true || _b.Follows(token, _a.Rows[token], asSet: true) == true;
+            return (either ? MismatchCause.Rounding : !_a.HasRuleOf(_b) && _a.HasLogitsOf(_b, token) ? MismatchCause.Rule : MismatchCause.Inputs, 0);
         }
 
-        double Output(Func<int, bool> counts)
+        double? Output(Func<int, bool> counts)
         {
-            if (_a.Output is not { } a || _b.Output is not { } b || a.Length != b.Length) return double.NaN;
+            if (_a.Output is not { } a || _b.Output is not { } b || a.Length != b.Length) return null;
             var width = a.Length / _a.Tokens;
             double difference = 0, size = 0;
             for (var i = 0; i < a.Length; i++)
@@ -232,7 +255,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
                 difference += (a[i] - b[i]) * (a[i] - b[i]);
                 size += a[i] * a[i];
             }
-            return size > 0 ? Math.Sqrt(difference / size) : double.NaN;
+            return size is > 0 or double.NaN || double.IsNaN(difference) ? Math.Sqrt(difference / size) : null;
         }
     }
 }

@@ -60,6 +60,7 @@ public sealed class BadInputTests
         { "replay nowhere --routes nowhere --out nowhere.npz", "nowhere: cannot be opened (no such file)" },
         { "replay nowhere --routes nowhere --out short.txt", "short.txt: is there already" },
         { "report short.txt", "short.txt: " },
+        { "report nowhere.npz", "nowhere.npz: cannot be opened" },
         { "report occupied --mode train", "options are for case files" },
         { "frobnicate", "frobnicate" },
     };

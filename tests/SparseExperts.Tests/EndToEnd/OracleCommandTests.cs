@@ -138,4 +138,26 @@ public sealed class OracleCommandTests
             Assert.DoesNotContain('\u001b', result.Error);
         }
     }
+
+    [Fact]
+    public void No_command_writes_over_its_input_or_half_of_its_output()
+    {
+        using var workspace = new Workspace();
+        MoeCommand.Run(["probe", "hf.mixtral", "--out", workspace.At("a"), "--mode", "eval", "--answers"]);
+        var file = workspace.At("a/plain-eval.safetensors");
+        var before = File.ReadAllBytes(file);
+        Assert.Contains("is the case file itself", MoeCommand.Run(["report", file, "--out", file]).Error);
+        Assert.Equal(before, File.ReadAllBytes(file));
+
+        // Routes of other experts are refused before anything is written.
+        MoeCommand.Run(["probe", """{ "like": "hf.mixtral", "groups": 1, "k": 2 }""", "--out", workspace.At("b"), "--mode", "eval"]);
+        var refused = MoeCommand.Run(["replay", file, "--routes", workspace.At("b/plain-eval.safetensors"), "--out", workspace.At("new.safetensors")]);
+        Assert.Equal(2, refused.ExitCode);
+        Assert.False(File.Exists(workspace.At("new.safetensors")));
+
+        MoeCommand.Run(["probe", "hf.mixtral", "--out", workspace.At("a"), "--mode", "eval", "--answers", "--npz"]);
+        var twice = MoeCommand.Run(["compare", workspace.At("a"), workspace.At("a")]);
+        Assert.Equal(2, twice.ExitCode);
+        Assert.Contains("is there twice", twice.Error);
+    }
 }

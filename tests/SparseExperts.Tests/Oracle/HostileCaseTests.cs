@@ -50,6 +50,11 @@ public sealed class HostileCaseTests : IDisposable
         Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"name\": \"\"}", "{}"));
     }
 
+    /// <summary>0.25 as an expert: the bits of a float where a whole number belongs.</summary>
+    [Fact]
+    public void Ids_are_whole_numbers() =>
+        Assert.Contains("holds 0.25; write whole numbers", Assert.Throws<CaseException>(() => Written("hf.mixtral", "{}", ("claim.expert", "F32", [1, 3, 2], BitConverter.SingleToInt32Bits(0.25f)))).Message);
+
     [Fact]
     public void A_thin_file_cannot_ask_for_a_large_computation()
     {

@@ -95,7 +95,7 @@ public sealed class RouteComparisonTests
         var wrong = WithRoutes(right, e => e[2 * 7] = Enumerable.Range(0, Experts).First(n => n != e[14] && n != e[15]));
         var result = first ? Compare(wrong, right) : Compare(right, wrong);
         Assert.Equal((1, 1), (result.TokensApart, result.Causes[MismatchCause.Unexplained]));
-        Assert.Equal((7, engine), result.FirstUnexplained);
+        Assert.Equal(("layer", 7, engine), result.FirstUnexplained);
     }
 
     /// <summary>A bias that one engine adds for selection moves tokens although the logits are equal.</summary>
@@ -145,7 +145,7 @@ public sealed class RouteComparisonTests
         var sum = RouteComparison.Sum("both", [one, same]);
         Assert.Equal((2 * Tokens, one.TokensApart, one.Causes[MismatchCause.Rounding]), (sum.Tokens, sum.TokensApart, sum.Causes[MismatchCause.Rounding]));
         Assert.Equal((one.Overlap + 1) / 2, sum.Overlap, 1e-12);
-        Assert.Equal(one.OutputApart, sum.OutputApart, 1e-12);
+        Assert.Equal(one.OutputApart!.Value, sum.OutputApart!.Value, 1e-12);
     }
 
     /// <summary>Gates come from the engine's own full scores at the forced ids: every stage but the choice itself is right.</summary>
@@ -186,5 +186,82 @@ public sealed class RouteComparisonTests
         Assert.Contains($"outside −1 … {Experts - 1}", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, WithRoutes(own, e => e[3] = Experts), backend)).Message);
         Assert.Contains("replay routes of as many", Assert.Throws<CaseException>(() => CaseAnswers.Replay(own, Engine(X, dialect: """{ "like": "hf.mixtral", "k": 3 }"""), backend)).Message);
         Assert.Contains("compare the same tokens", Assert.Throws<CaseException>(() => Compare(own, Probes.Of(BuiltIn.Named("hf.mixtral"), "eval").Select(p => Fill(p.Case)).First())).Message);
+    }
+
+    static Case Probe(string dialect, string name) => Probes.Of(BuiltIn.Named(dialect)).First(p => p.Name == name).Case;
+
+    /// <summary>The same call with its tokens' numbers mirrored: other logits everywhere.</summary>
+    static Case Mirrored(Case asked) => asked.With(asked.Get("x") with { Values = Array.ConvertAll(asked.Get("x").Values, v => -v) });
+
+    /// <summary>Choices that a policy did not make are −1, and belong to what an engine's own numbers ask for.</summary>
+    [Theory]
+    [InlineData("fastmoe.gshard")]
+    [InlineData("remoe.relu")]
+    [InlineData("lepikhin.gshard")]
+    public void Choices_that_are_not_made_are_no_departure(string dialect)
+    {
+        var asked = Probe(dialect, "plain-train");
+        var result = Compare(Fill(asked), Fill(Mirrored(asked)));
+        Assert.True(result.TokensApart > 0);
+        Assert.Equal((0, 0), (result.Causes[MismatchCause.Unexplained], result.Causes[MismatchCause.Rule]));
+    }
+
+    [Fact]
+    public void Other_draws_are_other_inputs_and_no_other_rule()
+    {
+        var asked = Probe("deepspeed.top2", "plain-train");
+        var draws = asked.Get("draws.uniform_gumbel");
+        var result = Compare(Fill(asked), Fill(asked.With(draws with { Values = [.. draws.Values.Reverse()] })));
+        Assert.True(result.TokensApart > 0);
+        Assert.Equal(result.TokensApart, result.Causes[MismatchCause.Inputs] + result.Causes[MismatchCause.Rounding]);
+    }
+
+    [Fact]
+    public void A_token_with_an_expert_twice_agrees_with_itself()
+    {
+        var twice = WithRoutes(Engine(X), e => e[1] = e[0]);
+        Assert.Equal(0, Compare(twice, twice).TokensApart);
+    }
+
+    [Fact]
+    public void Combine_weights_alone_show_who_was_kept()
+    {
+        var full = Fill(Probe("mesh.switch", "overflow-train"));
+        Assert.Equal(0, Compare(full, full.Without("claim.expert", "claim.slot", "claim.gate")).TokensApart);
+    }
+
+    [Fact]
+    public void Numbers_that_are_not_finite_are_said_and_not_hidden()
+    {
+        var right = Engine(X);
+        var gate = right.Get("claim.gate");
+        var wrong = right.With(gate with { Values = [double.NaN, .. gate.Values[1..]] }).Without("claim.combine");
+        var result = Compare(right.Without("claim.combine"), wrong);
+        Assert.True(result.HasNaN && RouteComparison.Sum("both", [Compare(right, right), result]).HasNaN);
+        Assert.Contains("not finite", result.Say());
+        Assert.Null(Compare(right.Without("claim.y"), right).Output);
+    }
+
+    /// <summary>What replay writes is right by its own file, whatever the formats of the old claims.</summary>
+    [Fact]
+    public void A_replayed_case_in_low_precision_agrees_with_itself()
+    {
+        CaseTensor Brain(CaseTensor t) => t with { DType = "BF16", Values = Array.ConvertAll(t.Values, v => Rounding.To(NumberFormat.BFloat16, v)) };
+        var asked = Probe("hf.mixtral", "plain-train").Without("cotangent.y");
+        asked = Fill(asked.With(asked.Tensors.Where(t => t.DType == "F32").Select(Brain).ToArray()));
+        asked = asked.With(Brain(asked.Get("claim.logits")));
+        using var backend = new ScalarBackend<Float32>();
+        Assert.Null(Check(CaseAnswers.Replay(asked, asked, backend)).Culprit);
+    }
+
+    [Fact]
+    public void Forced_slots_are_claimed_and_impossible_ones_refused()
+    {
+        Case dropping = Fill(Probe("mesh.switch", "overflow-eval")), dropless = Fill(Probe("hf.switch.v5", "overflow-eval"));
+        using var backend = new ScalarBackend<Float32>();
+        var replayed = CaseAnswers.Replay(dropless, dropping, backend);
+        Assert.Equal(dropping.Get("claim.slot").Values, replayed.Get("claim.slot").Values);
+        var slot = dropping.Get("claim.slot");
+        Assert.Contains("which another token has", Assert.Throws<CaseException>(() => CaseAnswers.Replay(dropless, dropping.With(slot with { Values = new double[slot.Values.Length] }), backend)).Message);
     }
 }

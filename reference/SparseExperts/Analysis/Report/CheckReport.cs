@@ -10,7 +10,7 @@ public static class CheckReport
 
     /// <param name="picture">Null where there is no routing to draw.</param>
     public static string Html(Case @case, Verdict verdict, CheckPicture? picture) => ReportPage.Html(Path.GetFileName(@case.Path), Lead(@case, verdict) + Stages(verdict) + (picture is null
-        ? "<section>\n<h2>Who goes where</h2>\n<p>Here every token meets every expert, or routing has two levels; there is no choice to draw.</p>\n</section>\n"
+        ? "<section>\n<h2>Who goes where</h2>\n<p>There is no choice to draw: every token meets every expert, or routing has two levels, or the claimed numbers route nobody.</p>\n</section>\n"
         : Meetings(verdict, picture) + Load(picture) + Margins(picture)) + Origin(@case), Style);
 
     static string Lead(Case @case, Verdict verdict)
