@@ -27,7 +27,8 @@ public static partial class NpzFile
     }
 
     /// <summary>All arrays, in the order of the archive.</summary>
-    public static IReadOnlyList<Entry> Read(string path)
+    /// <param name="skips">Names that are not read.</param>
+    public static IReadOnlyList<Entry> Read(string path, Func<string, bool>? skips = null)
     {
         try
         {
@@ -40,6 +41,7 @@ public static partial class NpzFile
             {
                 var name = item.FullName.EndsWith(".npy", StringComparison.Ordinal) ? item.FullName[..^4] : throw Wrong(path, $"'{Show(item.FullName)}' in it is no .npy array");
                 if (!seen.Add(name)) throw Wrong(path, $"'{Show(name)}' is in it twice");
+                if (skips?.Invoke(name) == true) continue;
                 if ((room -= item.Length) < 0) throw Wrong(path, $"it unpacks to more than {MaxRatio} times its size; write it with numpy.savez, uncompressed");
                 entries.Add(Array(path, name, Bytes(path, name, item)));
             }

@@ -158,11 +158,11 @@ public sealed class Case
 
     static Case FromNpz(string path)
     {
-        var entries = NpzFile.Read(path);
-        if (entries.FirstOrDefault(e => !IsFree(e.Name) && e.Text is not null != e.Name.StartsWith(Meta, StringComparison.Ordinal)) is { } wrong)
+        var entries = NpzFile.Read(path, IsFree);
+        if (entries.FirstOrDefault(e => e.Text is not null != e.Name.StartsWith(Meta, StringComparison.Ordinal)) is { } wrong)
             throw new CaseException($"{path}: '{wrong.Name}' is {(wrong.Text is null ? "numbers" : "a text")}; texts, and only they, are named {Meta}…");
-        return new(path, entries.Where(e => e.Text is null && !IsFree(e.Name)).ToDictionary(e => e.Name, e => new CaseTensor(e.Name, e.DType, e.Shape, e.Values)),
-            entries.Where(e => e.Text is not null && !IsFree(e.Name)).ToDictionary(e => e.Name[Meta.Length..], e => e.Text!));
+        return new(path, entries.Where(e => e.Text is null).ToDictionary(e => e.Name, e => new CaseTensor(e.Name, e.DType, e.Shape, e.Values)),
+            entries.Where(e => e.Text is not null).ToDictionary(e => e.Name[Meta.Length..], e => e.Text!));
     }
 
     /// <summary>How an .npz names its metadata.</summary>
