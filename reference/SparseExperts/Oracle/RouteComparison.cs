@@ -34,7 +34,7 @@ public enum MismatchCause
 /// <param name="Causes">Tokens apart, by cause.</param>
 /// <param name="GateLargest">Largest |g_A − g_B| where a token has the same expert in both; null where gates are not claimed.</param>
 /// <param name="GateMean">Mean of the same.</param>
-/// <param name="Output">‖y_A − y_B‖ / ‖y_A‖; null where outputs are not claimed.</param>
+/// <param name="Output">‖y_A − y_B‖ / max(‖y_A‖, ‖y_B‖), 0 where both are 0; null where outputs are not claimed.</param>
 /// <param name="OutputTogether">The same over tokens with equal sets.</param>
 /// <param name="OutputApart">The same over tokens whose sets differ.</param>
 /// <param name="FirstUnexplained">Call, token and engine (1 or 2) of the first departure that nothing explains.</param>
@@ -248,14 +248,16 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         {
             if (_a.Output is not { } a || _b.Output is not { } b || a.Length != b.Length) return null;
             var width = a.Length / _a.Tokens;
-            double difference = 0, size = 0;
+            double difference = 0, sizeA = 0, sizeB = 0;
+            var isEmpty = true;
             for (var i = 0; i < a.Length; i++)
             {
                 if (!counts(i / width) || !_a.IsReal(i / width) || !_b.IsReal(i / width)) continue;
+                isEmpty = false;
                 difference += (a[i] - b[i]) * (a[i] - b[i]);
-                size += a[i] * a[i];
+                (sizeA, sizeB) = (sizeA + a[i] * a[i], sizeB + b[i] * b[i]);
             }
-            return size is > 0 or double.NaN || double.IsNaN(difference) ? Math.Sqrt(difference / size) : null;
+            return isEmpty ? null : difference == 0 ? 0 : Math.Sqrt(difference / Math.Max(sizeA, sizeB));
         }
     }
 }

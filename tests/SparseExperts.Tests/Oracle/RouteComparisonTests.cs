@@ -240,6 +240,11 @@ public sealed class RouteComparisonTests
         Assert.True(result.HasNaN && RouteComparison.Sum("both", [Compare(right, right), result]).HasNaN);
         Assert.Contains("not finite", result.Say());
         Assert.Null(Compare(right.Without("claim.y"), right).Output);
+
+        // An output of nothing but zeros is claimed: equal to itself, and apart from any other by the whole of that.
+        var y = right.Get("claim.y");
+        var nothing = right.With(y with { Values = new double[y.Values.Length] });
+        Assert.Equal((0.0, 1.0, 1.0), (Compare(nothing, nothing).Output, Compare(nothing, right).Output, Compare(right, nothing).Output));
     }
 
     /// <summary>What replay writes is right by its own file, whatever the formats of the old claims.</summary>
