@@ -45,8 +45,12 @@ public sealed partial class ScalarBackend<T>
         View<T> queries = new(q), keys = new(k), values = new(v), p = new(probabilities), g = new(dy), gq = new(dq), gk = new(dk), gv = new(dv);
         var scale = T.Of(shape.Scale);
         var scores = new T[shape.Length, shape.Length];
-        for (var b = 0; b < shape.Sequences; b++)
-            for (var h = 0; h < shape.Heads; h++)
+        var sequences = new TokenTree(shape.Sequences, 1);
+        for (var h = 0; h < shape.Heads; h++)
+        {
+            var biases = new Partials<T>[dBias is null ? 0 : shape.Length * shape.Length];
+            for (var i = 0; i < biases.Length; i++) biases[i] = new(sequences);
+            for (var b = 0; b < shape.Sequences; b++)
             {
                 int rows = (b * shape.Heads + h) * shape.Length, tokens = b * shape.Length, first = h * shape.HeadWidth;
                 for (var i = 0; i < shape.Length; i++)
@@ -63,7 +67,7 @@ public sealed partial class ScalarBackend<T>
                     for (var j = 0; j < shape.Length; j++)
                     {
                         var slope = p[rows + i, j] * (scores[i, j] - mean);
-                        if (dBias is { } extra) new View<T>(extra)[h * shape.Length + i, j] += slope;
+                        if (dBias is not null) biases[i * shape.Length + j].Push(slope, sequences[b].Joins);
                         scores[i, j] = slope * scale;
                     }
                 }
@@ -80,5 +84,7 @@ public sealed partial class ScalarBackend<T>
                         (gq[tokens + i, d], gk[tokens + i, d], gv[tokens + i, d]) = (sumQ + Zero, sumK + Zero, sumV + Zero);
                     }
             }
+            for (var i = 0; i < biases.Length; i++) new View<T>(dBias!.Value)[h * shape.Length + i / shape.Length, i % shape.Length] += biases[i].Total;
+        }
     }
 }

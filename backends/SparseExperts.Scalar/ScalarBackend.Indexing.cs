@@ -23,6 +23,33 @@ public sealed partial class ScalarBackend<T>
                 for (var j = 0; j < a.Columns; j++) b[index[r], j] += a[r, j];
     }
 
+    public void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence)
+    {
+        Check.RowIndices(this, "ScatterAddTokens", x, y, rows, x.Rows);
+        Check.Sequence("ScatterAddTokens", sequence);
+        var index = Integers(rows);
+        Check.Labels("ScatterAddTokens", index, y.Rows, -1);
+        View<T> a = new(x), b = new(y);
+        var tree = new TokenTree(a.Rows, sequence);
+        for (var i = 0; i < b.Rows; i++)
+        {
+            if (!index.Contains(i)) continue;
+            for (var j = 0; j < b.Columns; j++)
+            {
+                var sum = new Partials<T>(tree);
+                for (var leaf = 0; leaf < tree.Leaves; leaf++)
+                {
+                    var (start, count, joins) = tree[leaf];
+                    var chain = Zero;
+                    for (var r = start; r < start + count; r++)
+                        if (index[r] == i) chain += a[r, j];
+                    sum.Push(chain, joins);
+                }
+                b[i, j] += sum.Total;
+            }
+        }
+    }
+
     public void GatherColumns(Matrix x, Indices columns, Matrix y)
     {
         Check.Owned(this, "GatherColumns", x, y);

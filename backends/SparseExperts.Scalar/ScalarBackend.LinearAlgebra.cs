@@ -25,6 +25,31 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
+    public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
+    {
+        Check.GemmOuter(this, a, b, c, sequence);
+        if (typeof(T) == typeof(Tracked))
+        {
+            TrackedProduct.Multiply(a, true, b, false, c, accumulate);      // its bound holds in any order
+            return;
+        }
+        View<T> x = new(a), y = new(b), z = new(c);
+        var tree = new TokenTree(a.Rows, sequence);
+        for (var i = 0; i < z.Rows; i++)
+            for (var j = 0; j < z.Columns; j++)
+            {
+                var sum = new Partials<T>(tree);
+                for (var leaf = 0; leaf < tree.Leaves; leaf++)
+                {
+                    var (start, count, joins) = tree[leaf];
+                    var chain = Zero;
+                    for (var t = start; t < start + count; t++) chain = T.Fma(x[t, i], y[t, j], chain);
+                    sum.Push(chain, joins);
+                }
+                Put(ref z[i, j], sum.Total, accumulate);
+            }
+    }
+
     public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);

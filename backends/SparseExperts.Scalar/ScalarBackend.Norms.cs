@@ -14,10 +14,11 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
-    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
+    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
     {
         Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);
+        Check.Sequence("RmsNormBackward", sequence);
         View<T> a = new(x), w = new(weight), s = new(scale), g = new(dy), d = new(dx), dw = new(dWeight);
         var n = T.Of(a.Columns);
         for (var r = 0; r < a.Rows; r++)
@@ -28,11 +29,18 @@ public sealed partial class ScalarBackend<T>
             for (var j = 0; j < a.Columns; j++)
                 Put(ref d[r, j], s[r, 0] * T.Fma(-(a[r, j] * s[r, 0]), mean, g[r, j] * w[0, j]), accumulateX);
         }
+        var tree = new TokenTree(a.Rows, sequence);
         for (var j = 0; j < a.Columns; j++)
         {
-            var sum = accumulateWeight ? dw[0, j] : Zero;
-            for (var r = 0; r < a.Rows; r++) sum = T.Fma(g[r, j], a[r, j] * s[r, 0], sum);
-            dw[0, j] = sum;
+            var sum = new Partials<T>(tree);
+            for (var leaf = 0; leaf < tree.Leaves; leaf++)
+            {
+                var (start, count, joins) = tree[leaf];
+                var chain = Zero;
+                for (var r = start; r < start + count; r++) chain = T.Fma(g[r, j], a[r, j] * s[r, 0], chain);
+                sum.Push(chain, joins);
+            }
+            Put(ref dw[0, j], sum.Total, accumulateWeight);
         }
     }
 
@@ -52,11 +60,13 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
-    public void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters)
+    public void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, Matrix dBias, bool accumulateParameters)
     {
         Check.Norm(this, "LayerNormBackward", x, weight, dy, statistics, 2);
         Check.Norm(this, "LayerNormBackward", x, dWeight, dx, statistics, 2);
         Check.Norm(this, "LayerNormBackward", x, dBias, dx, statistics, 2);
+        Check.Sequence("LayerNormBackward", sequence);
         View<T> a = new(x), w = new(weight), s = new(statistics), g = new(dy), d = new(dx), dw = new(dWeight), db = new(dBias);
         var n = T.Of(a.Columns);
         for (var r = 0; r < a.Rows; r++)
@@ -75,15 +85,24 @@ public sealed partial class ScalarBackend<T>
                 Put(ref d[r, j], s[r, 1] * T.Fma(-hat, along, g[r, j] * w[0, j] - mean), accumulateX);
             }
         }
+        var tree = new TokenTree(a.Rows, sequence);
         for (var j = 0; j < a.Columns; j++)
         {
-            T sum = accumulateParameters ? dw[0, j] : Zero, offset = accumulateParameters ? db[0, j] : Zero;
-            for (var r = 0; r < a.Rows; r++)
+            Partials<T> slope = new(tree), offset = new(tree);
+            for (var leaf = 0; leaf < tree.Leaves; leaf++)
             {
-                sum = T.Fma(g[r, j], (a[r, j] - s[r, 0]) * s[r, 1], sum);
-                offset += g[r, j];
+                var (start, count, joins) = tree[leaf];
+                T slopes = Zero, offsets = Zero;
+                for (var r = start; r < start + count; r++)
+                {
+                    slopes = T.Fma(g[r, j], (a[r, j] - s[r, 0]) * s[r, 1], slopes);
+                    offsets += g[r, j];
+                }
+                slope.Push(slopes, joins);
+                offset.Push(offsets, joins);
             }
-            (dw[0, j], db[0, j]) = (sum, offset);
+            Put(ref dw[0, j], slope.Total, accumulateParameters);
+            Put(ref db[0, j], offset.Total, accumulateParameters);
         }
     }
 }

@@ -118,19 +118,20 @@ public sealed partial class ScalarBackend<T>
             }
     }
 
-    public void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate)
+    public void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate)
     {
-        Check.Owned(this, "Dropout", x, y);
-        Check.Same("Dropout", "X", x, "Y", y);
-        Check.Rate("Dropout", rate);
+        Check.Dropout(this, x, rate, words, rows, y);
         View<T> a = new(x), b = new(y);
         var keep = T.Of(1 / (1 - rate));
         for (var r = 0; r < a.Rows; r++)
+        {
+            var place = rows is { } indices ? Integers(indices)[r] : r;
             for (var j = 0; j < a.Columns; j++)
             {
-                var kept = Philox.Uniform(Philox.Word(stream, (ulong)((long)r * a.Columns + j))) >= rate;
+                var kept = place >= 0 && Philox.Uniform(Philox.Word(words.Stream, (ulong)(words.Offset + place * words.RowStride + j))) >= rate;
                 Put(ref b[r, j], kept ? a[r, j] * keep : Zero, accumulate);
             }
+        }
     }
 
     public void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate)

@@ -114,16 +114,24 @@ public sealed partial class ScalarBackend<T>
         for (var r = 0; r < a.Rows; r++) Put(ref b[r, 0], Sum(a, r), accumulate);
     }
 
-    public void SumColumns(Matrix x, Matrix y, bool accumulate)
+    public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)
     {
         Check.Owned(this, "SumColumns", x, y);
         Check.Shape("SumColumns", "Y", y, 1, x.Columns);
+        Check.Sequence("SumColumns", sequence);
         View<T> a = new(x), b = new(y);
+        var tree = new TokenTree(a.Rows, sequence);
         for (var j = 0; j < a.Columns; j++)
         {
-            var sum = accumulate ? b[0, j] : Zero;
-            for (var r = 0; r < a.Rows; r++) sum += a[r, j];
-            b[0, j] = sum;
+            var sum = new Partials<T>(tree);
+            for (var leaf = 0; leaf < tree.Leaves; leaf++)
+            {
+                var (start, count, joins) = tree[leaf];
+                var chain = Zero;
+                for (var r = start; r < start + count; r++) chain += a[r, j];
+                sum.Push(chain, joins);
+            }
+            Put(ref b[0, j], sum.Total, accumulate);
         }
     }
 

@@ -44,3 +44,20 @@ readonly struct Lanes<T> where T : struct, IReal<T>
         return _sums[0];
     }
 }
+
+/// <summary>The canonical sum over tokens (<see cref="TokenTree"/>): partial sums on a stack, of which the two topmost are joined when both halves are there.</summary>
+struct Partials<T>(TokenTree tree) where T : struct, IReal<T>
+{
+    readonly T[] _sums = new T[tree.Height];
+    int _count;
+
+    /// <summary>The chain of the next block, and how many halves are complete with it.</summary>
+    public void Push(T chain, int joins)
+    {
+        _sums[_count++] = chain;
+        for (; joins > 0; joins--) _sums[--_count - 1] += _sums[_count];
+    }
+
+    /// <summary>The sum of all blocks; 0 if there is none.</summary>
+    public readonly T Total => _count == 0 ? T.Of(0) : _sums[0];
+}

@@ -50,6 +50,8 @@ public sealed class CardTests
             base.GemmGrouped(a, b, tb, c, offsets, add);
         }
 
+        public override void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool add) { Note(); base.GemmOuter(a, b, c, sequence, add); }
+
         public override void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool add)
         {
             Note();
@@ -78,7 +80,12 @@ public sealed class CardTests
             base.GatedBackward(kind, gate, linear, dy, dGate, addGate, dLinear, addLinear);
         }
 
-        public override void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool add) { Note(); base.Dropout(x, rate, stream, y, add); }
+        public override void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool add)
+        {
+            Note();
+            base.Dropout(x, rate, words, rows, y, add);
+        }
+
         public override void Rotary(Matrix x, Matrix cos, Matrix sin, int width, bool inverse, Matrix y, bool add)
         {
             Note();
@@ -93,10 +100,10 @@ public sealed class CardTests
         public override void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool add) { Note(); base.LogSumExpBackward(x, y, dy, dx, add); }
         public override void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) { Note(); base.RmsNorm(x, weight, epsilon, y, scale); }
 
-        public override void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool addX, Matrix dWeight, bool addWeight)
+        public override void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool addX, Matrix dWeight, bool addWeight)
         {
             Note();
-            base.RmsNormBackward(x, weight, scale, dy, dx, addX, dWeight, addWeight);
+            base.RmsNormBackward(x, weight, scale, dy, sequence, dx, addX, dWeight, addWeight);
         }
 
         public override void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix s)
@@ -106,10 +113,10 @@ public sealed class CardTests
         }
 
         public override void LayerNormBackward(
-            Matrix x, Matrix weight, Matrix s, Matrix dy, Matrix dx, bool addX, Matrix dWeight, Matrix dBias, bool addParameters)
+            Matrix x, Matrix weight, Matrix s, Matrix dy, int sequence, Matrix dx, bool addX, Matrix dWeight, Matrix dBias, bool addParameters)
         {
             Note();
-            base.LayerNormBackward(x, weight, s, dy, dx, addX, dWeight, dBias, addParameters);
+            base.LayerNormBackward(x, weight, s, dy, sequence, dx, addX, dWeight, dBias, addParameters);
         }
 
         public override void CrossEntropy(Matrix x, Indices labels, double smoothing, Matrix losses, Matrix sums)
@@ -125,7 +132,7 @@ public sealed class CardTests
         }
 
         public override void SumRows(Matrix x, Matrix y, bool add) { Note(); base.SumRows(x, y, add); }
-        public override void SumColumns(Matrix x, Matrix y, bool add) { Note(); base.SumColumns(x, y, add); }
+        public override void SumColumns(Matrix x, Matrix y, int sequence, bool add) { Note(); base.SumColumns(x, y, sequence, add); }
         public override void ScaleRows(Matrix x, Matrix s, Matrix y, bool add) { Note(); base.ScaleRows(x, s, y, add); }
         public override void RowDots(Matrix a, Matrix b, Matrix y, bool add) { Note(); base.RowDots(a, b, y, add); }
 
@@ -144,6 +151,7 @@ public sealed class CardTests
 
         public override void GatherRows(Matrix x, Indices rows, Matrix y, bool add) { Note(); base.GatherRows(x, rows, y, add); }
         public override void ScatterAddRows(Matrix x, Indices rows, Matrix y) { Note(); base.ScatterAddRows(x, rows, y); }
+        public override void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence) { Note(); base.ScatterAddTokens(x, rows, y, sequence); }
         public override void GatherColumns(Matrix x, Indices columns, Matrix y) { Note(); base.GatherColumns(x, columns, y); }
         public override void ScatterAddColumns(Matrix x, Indices columns, Matrix y) { Note(); base.ScatterAddColumns(x, columns, y); }
         public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)

@@ -26,6 +26,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
 
+    public virtual void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate) => inner.GemmOuter(a, b, c, sequence, accumulate);
+
     public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) =>
         inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
 
@@ -46,7 +48,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
         Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) =>
         inner.GatedBackward(kind, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear);
 
-    public virtual void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate) => inner.Dropout(x, rate, stream, y, accumulate);
+    public virtual void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate) => inner.Dropout(x, rate, words, rows, y, accumulate);
 
     public virtual void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate) =>
         inner.Rotary(x, cosines, sines, headWidth, inverse, y, accumulate);
@@ -59,15 +61,15 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate) => inner.LogSumExpBackward(x, y, dy, dx, accumulate);
     public virtual void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) => inner.RmsNorm(x, weight, epsilon, y, scale);
 
-    public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight) =>
-        inner.RmsNormBackward(x, weight, scale, dy, dx, accumulateX, dWeight, accumulateWeight);
+    public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight) =>
+        inner.RmsNormBackward(x, weight, scale, dy, sequence, dx, accumulateX, dWeight, accumulateWeight);
 
     public virtual void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics) =>
         inner.LayerNorm(x, weight, bias, epsilon, y, statistics);
 
-    public virtual void LayerNormBackward(
-        Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters) =>
-        inner.LayerNormBackward(x, weight, statistics, dy, dx, accumulateX, dWeight, dBias, accumulateParameters);
+    public virtual void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, Matrix dBias, bool accumulateParameters) =>
+        inner.LayerNormBackward(x, weight, statistics, dy, sequence, dx, accumulateX, dWeight, dBias, accumulateParameters);
 
     public virtual void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums) =>
         inner.CrossEntropy(logits, labels, smoothing, losses, logSums);
@@ -77,7 +79,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
         inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
 
     public virtual void SumRows(Matrix x, Matrix y, bool accumulate) => inner.SumRows(x, y, accumulate);
-    public virtual void SumColumns(Matrix x, Matrix y, bool accumulate) => inner.SumColumns(x, y, accumulate);
+    public virtual void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate) => inner.SumColumns(x, y, sequence, accumulate);
     public virtual void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate) => inner.ScaleRows(x, s, y, accumulate);
     public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);
 
@@ -90,6 +92,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
 
     public virtual void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate) => inner.GatherRows(x, rows, y, accumulate);
     public virtual void ScatterAddRows(Matrix x, Indices rows, Matrix y) => inner.ScatterAddRows(x, rows, y);
+    public virtual void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence) => inner.ScatterAddTokens(x, rows, y, sequence);
     public virtual void GatherColumns(Matrix x, Indices columns, Matrix y) => inner.GatherColumns(x, columns, y);
     public virtual void ScatterAddColumns(Matrix x, Indices columns, Matrix y) => inner.ScatterAddColumns(x, columns, y);
     public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) =>

@@ -78,7 +78,7 @@ public static class DialectLaws
             TaskIds = [.. Enumerable.Range(0, asked.Tokens).Select(t => t / asked.Size)],
             Table = [.. Enumerable.Range(0, 16 * d.K).Select(i => (i / d.K * 3 + i % d.K) % asked.Experts)],
         };
-        return call with { Draws = RouterDraws.From(call, new((ulong)asked.Seed, 1), 1) };
+        return call with { Draws = RouterDraws.From(call, new(new((ulong)asked.Seed), 1, 0), 1) };
     }
 
     static RoutingPlan Plan(Dialect d, DialectCase asked, DialectRouter router) => router(d, Call(d, asked), asked);
@@ -198,7 +198,7 @@ public static class DialectLaws
         RouterCall Eval(ulong seed)
         {
             var call = Call(d, asked) with { Training = false };
-            return call with { Draws = RouterDraws.From(call, new(seed, 2), 1) };
+            return call with { Draws = RouterDraws.From(call, new(new(seed), 2, 0), 1) };
         }
         return router(d, Eval(1), asked).Describe() == router(d, Eval(2), asked).Describe() ? null : "two draws gave two plans in evaluation";
     });

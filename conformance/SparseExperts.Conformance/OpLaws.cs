@@ -44,6 +44,15 @@ public abstract class OpLaws<TFixture> where TFixture : IBackendFixture, new()
     [Theory, MemberData(nameof(Cards))]
     public void A_row_does_not_depend_on_its_batch(string card) => Hold(InvarianceLaws.Batch, card, Any, tests: 30);
 
+    public static TheoryData<string> CardsOverTokens => [.. OpCards.All.Where(card => card.Edges.Any(edge => edge.Sequence > 0)).Select(card => card.Name)];
+
+    [Theory, MemberData(nameof(CardsOverTokens))]
+    public void Shards_join_to_the_bits_of_the_whole(string name)
+    {
+        using var subject = new Subject(new TFixture());
+        if (subject.Canonical) Hold(ShardLaws.Shards, name, Any, tests: 30);
+    }
+
     [Theory, MemberData(nameof(Cards))]
     public void Wrong_calls_fail_with_the_documented_line(string card) => Once(CallLaws.WrongCalls, card);
 

@@ -42,7 +42,7 @@ public sealed unsafe partial class CpuBackend
             Accumulate = accumulate,
             DBias = dBias is { } b ? new(b) : default,
         };
-        Workers.Run(dBias is null ? shape.Sequences * shape.Heads : shape.Heads, job);     // a head's bias gradient adds up over sequences in order
+        Workers.Run(dBias is null ? shape.Sequences * shape.Heads : shape.Heads, job);     // a head's bias gradient is one sum over sequences
     }
 
     /// <summary>Queries are taken in blocks, so that a causal block meets only the keys up to its end.</summary>
@@ -144,12 +144,27 @@ public sealed unsafe partial class CpuBackend
 
         public readonly void Run(int part)
         {
-            if (DBias.First == null) { One(part / Shape.Heads, part % Shape.Heads); return; }
-            for (var sequence = 0; sequence < Shape.Sequences; sequence++) One(sequence, part);
+            if (DBias.First == null) { One(part / Shape.Heads, part % Shape.Heads, null); return; }
+            var sequences = new TokenTree(Shape.Sequences, 1);
+            var size = (long)Shape.Length * Shape.Length;
+            var levels = Scratch.Of(size * Math.Max(1, sequences.Height));
+            var count = 0;
+            for (var sequence = 0; sequence < Shape.Sequences; sequence++)
+            {
+                var level = levels + count++ * size;
+                new Span<float>(level, (int)size).Clear();
+                One(sequence, part, level);
+                for (var joins = sequences[sequence].Joins; joins > 0; joins--)
+                {
+                    count--;
+                    AddTo(levels + (count - 1) * size, Shape.Length, levels + count * size, Shape.Length, Shape.Length, Shape.Length);
+                }
+            }
+            if (count > 0) AddTo(DBias.Row(part * Shape.Length), DBias.Stride, levels, Shape.Length, Shape.Length, Shape.Length);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        readonly void One(int sequence, int head)
+        readonly void One(int sequence, int head, float* bias)
         {
             int length = Shape.Length, width = Shape.HeadWidth, token = sequence * length, first = head * width;
             float* q = Q.Row(token) + first, k = K.Row(token) + first, v = V.Row(token) + first, dy = Dy.Row(token) + first;
@@ -158,7 +173,7 @@ public sealed unsafe partial class CpuBackend
             {
                 int rows = Math.Min(QueryBlock, length - i), keys = Shape.Causal ? i + rows : length;
                 Tile(dy + i * Dy.Stride, Dy.Stride, false, v, V.Stride, true, scores + (long)i * length, length, rows, keys, width, false).Run();
-                for (var r = i; r < i + rows; r++) Slopes(p + r * P.Stride, scores + (long)r * length, head, r, keys);
+                for (var r = i; r < i + rows; r++) Slopes(p + r * P.Stride, scores + (long)r * length, bias == null ? null : bias + (long)r * length, keys);
                 Tile(scores + (long)i * length, length, false, k, K.Stride, false, Dq.Row(token + i) + first, Dq.Stride, rows, width, keys, Accumulate).Run();
                 NoNegativeZero(Dq.Row(token + i) + first, Dq.Stride, rows, width);
             }
@@ -174,13 +189,13 @@ public sealed unsafe partial class CpuBackend
 
         /// <summary>dS = P ∘ (dP − Σ P ∘ dP), scaled for the products that follow.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        readonly void Slopes(float* p, float* scores, int head, int query, int n)
+        readonly void Slopes(float* p, float* scores, float* bias, int n)
         {
             Vector512<float> mean = Set(RowMath.Dot(p, scores, n)), scale = Set((float)Shape.Scale);
             for (var j = 0; j < n; j += 16)
             {
                 var slope = RowMath.Load(p, j, n) * (RowMath.Load(scores, j, n) - mean);
-                if (DBias.First != null) RowMath.Put(slope, DBias.Row(head * Shape.Length + query), j, n, true);
+                if (bias != null) RowMath.Store(slope, bias, j, n);
                 RowMath.Store(slope * scale, scores, j, n);
             }
         }

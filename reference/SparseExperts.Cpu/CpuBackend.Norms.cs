@@ -28,12 +28,21 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
+    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
     {
         Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);
+        Check.Sequence("RmsNormBackward", sequence);
         EachRow(new RmsNormBackwardOp { X = new(x), Weight = new(weight), Scale = new(scale), Dy = new(dy), Dx = new(dx), Accumulate = accumulateX }, x);
-        EachColumn(new RmsNormWeightOp { X = new(x), Scale = new(scale), Dy = new(dy), DWeight = new(dWeight), Accumulate = accumulateWeight }, x);
+        EachColumn(new RmsNormWeightOp
+        {
+            X = new(x),
+            Scale = new(scale),
+            Dy = new(dy),
+            DWeight = new(dWeight),
+            Tree = new(x.Rows, sequence),
+            Accumulate = accumulateWeight,
+        }, x);
     }
 
     struct RmsNormBackwardOp : IRowOp
@@ -59,16 +68,23 @@ public sealed unsafe partial class CpuBackend
     struct RmsNormWeightOp : IColumnOp
     {
         public Grid X, Scale, Dy, DWeight;
+        public TokenTree Tree;
         public bool Accumulate;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Block(int column)
         {
             var n = X.Columns;
-            var sum = Accumulate ? RowMath.Load(DWeight.First, column, n) : Vector512<float>.Zero;
-            for (var r = 0; r < X.Rows; r++)
-                sum = VectorMath.Fma(RowMath.Load(Dy.Row(r), column, n), RowMath.Load(X.Row(r), column, n) * Set(*Scale.Row(r)), sum);
-            RowMath.Store(sum, DWeight.First, column, n);
+            var sum = new ColumnPartials(stackalloc Vector512<float>[Tree.Height]);
+            for (var leaf = 0; leaf < Tree.Leaves; leaf++)
+            {
+                var (start, count, joins) = Tree[leaf];
+                var chain = Vector512<float>.Zero;
+                for (var r = start; r < start + count; r++)
+                    chain = VectorMath.Fma(RowMath.Load(Dy.Row(r), column, n), RowMath.Load(X.Row(r), column, n) * Set(*Scale.Row(r)), chain);
+                sum.Push(chain, joins);
+            }
+            RowMath.Put(sum.Total, DWeight.First, column, n, Accumulate);
         }
     }
 
@@ -102,11 +118,13 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters)
+    public void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, Matrix dBias, bool accumulateParameters)
     {
         Check.Norm(this, "LayerNormBackward", x, weight, dy, statistics, 2);
         Check.Norm(this, "LayerNormBackward", x, dWeight, dx, statistics, 2);
         Check.Norm(this, "LayerNormBackward", x, dBias, dx, statistics, 2);
+        Check.Sequence("LayerNormBackward", sequence);
         EachRow(new LayerNormBackwardOp { X = new(x), Weight = new(weight), Statistics = new(statistics), Dy = new(dy), Dx = new(dx), Accumulate = accumulateX }, x);
         EachColumn(new LayerNormParametersOp
         {
@@ -115,6 +133,7 @@ public sealed unsafe partial class CpuBackend
             Dy = new(dy),
             DWeight = new(dWeight),
             DBias = new(dBias),
+            Tree = new(x.Rows, sequence),
             Accumulate = accumulateParameters,
         }, x);
     }
@@ -148,23 +167,30 @@ public sealed unsafe partial class CpuBackend
     struct LayerNormParametersOp : IColumnOp
     {
         public Grid X, Statistics, Dy, DWeight, DBias;
+        public TokenTree Tree;
         public bool Accumulate;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Block(int column)
         {
             var n = X.Columns;
-            var sum = Accumulate ? RowMath.Load(DWeight.First, column, n) : Vector512<float>.Zero;
-            var offset = Accumulate ? RowMath.Load(DBias.First, column, n) : Vector512<float>.Zero;
-            for (var r = 0; r < X.Rows; r++)
+            ColumnPartials slope = new(stackalloc Vector512<float>[Tree.Height]), offset = new(stackalloc Vector512<float>[Tree.Height]);
+            for (var leaf = 0; leaf < Tree.Leaves; leaf++)
             {
-                var s = Statistics.Row(r);
-                var dy = RowMath.Load(Dy.Row(r), column, n);
-                sum = VectorMath.Fma(dy, (RowMath.Load(X.Row(r), column, n) - Set(s[0])) * Set(s[1]), sum);
-                offset += dy;
+                var (start, count, joins) = Tree[leaf];
+                Vector512<float> slopes = default, offsets = default;
+                for (var r = start; r < start + count; r++)
+                {
+                    var s = Statistics.Row(r);
+                    var dy = RowMath.Load(Dy.Row(r), column, n);
+                    slopes = VectorMath.Fma(dy, (RowMath.Load(X.Row(r), column, n) - Set(s[0])) * Set(s[1]), slopes);
+                    offsets += dy;
+                }
+                slope.Push(slopes, joins);
+                offset.Push(offsets, joins);
             }
-            RowMath.Store(sum, DWeight.First, column, n);
-            RowMath.Store(offset, DBias.First, column, n);
+            RowMath.Put(slope.Total, DWeight.First, column, n, Accumulate);
+            RowMath.Put(offset.Total, DBias.First, column, n, Accumulate);
         }
     }
 }

@@ -150,12 +150,21 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate)
+    public void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate)
     {
-        Check.Owned(this, "Dropout", x, y);
-        Check.Same("Dropout", "X", x, "Y", y);
-        Check.Rate("Dropout", rate);
-        Workers.Run(x.Rows, new DropoutJob { X = Pointer(x), Y = Pointer(y), StrideX = x.Stride, StrideY = y.Stride, Columns = x.Columns, Rate = rate, Stream = stream, Accumulate = accumulate });
+        Check.Dropout(this, x, rate, words, rows, y);
+        Workers.Run(x.Rows, new DropoutJob
+        {
+            X = Pointer(x),
+            Y = Pointer(y),
+            StrideX = x.Stride,
+            StrideY = y.Stride,
+            Columns = x.Columns,
+            Rate = rate,
+            Words = words,
+            Rows = rows is { } indices ? PointerTo(indices) : null,
+            Accumulate = accumulate,
+        });
     }
 
     struct DropoutJob : IJob
@@ -164,7 +173,8 @@ public sealed unsafe partial class CpuBackend
         public long StrideX, StrideY;
         public int Columns;
         public double Rate;
-        public RandomStream Stream;
+        public RandomWords Words;
+        public int* Rows;
         public bool Accumulate;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -174,11 +184,17 @@ public sealed unsafe partial class CpuBackend
             var keep = (float)(1 / (1 - Rate));
             var least = (uint)Math.Ceiling(Rate * 16777216);                 // uniform ≥ rate: the word's upper 24 bits are at least that
             var words = stackalloc uint[PhiloxVector.Words];
-            var word = (ulong)((long)row * Columns);
+            var place = Rows == null ? row : Rows[row];
+            if (place < 0)
+            {
+                for (var j = 0; j < Columns; j++) y[j] = Accumulate ? y[j] + 0f : 0f;
+                return;
+            }
+            var word = (ulong)(Words.Offset + place * Words.RowStride);
             for (var j = 0; j < Columns;)
             {
                 var inside = (int)(word % PhiloxVector.Words);
-                PhiloxVector.Fill(Stream, (word - (ulong)inside) / 4, words);
+                PhiloxVector.Fill(Words.Stream, (word - (ulong)inside) / 4, words);
                 var count = Math.Min(PhiloxVector.Words - inside, Columns - j);
                 var i = 0;
                 for (; i + 16 <= count; i += 16)

@@ -259,27 +259,6 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void SumColumns(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumColumns", x, y);
-        Check.Shape("SumColumns", "Y", y, 1, x.Columns);
-        EachColumn(new SumColumnsOp { X = new(x), Y = new(y), Accumulate = accumulate }, x);
-    }
-
-    struct SumColumnsOp : IColumnOp
-    {
-        public Grid X, Y;
-        public bool Accumulate;
-
-        public readonly void Block(int column)
-        {
-            var n = X.Columns;
-            var sum = Accumulate ? RowMath.Load(Y.First, column, n) : Vector512<float>.Zero;
-            for (var r = 0; r < X.Rows; r++) sum += RowMath.Load(X.Row(r), column, n);
-            RowMath.Store(sum, Y.First, column, n);
-        }
-    }
-
     public void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate)
     {
         Check.Owned(this, "ScaleRows", x, s, y);

@@ -107,10 +107,10 @@ public sealed class ScaleAppliedTwiceInTheBackward(IBackend inner) : Saboteur(in
 /// <summary>Drops, but does not make up for what it dropped.</summary>
 public sealed class DropoutWithoutItsFactor(IBackend inner) : Saboteur(inner)
 {
-    public override void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate)
+    public override void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate)
     {
         var before = Look(y);
-        base.Dropout(x, rate, stream, y, false);
+        base.Dropout(x, rate, words, rows, y, false);
         var t = Look(y);
         for (var i = 0; i < t.Values.Length; i++) t.Values[i] = Round(t.Values[i] * (1 - rate)) + (accumulate ? before.Values[i] : 0);
         Put(y, t);

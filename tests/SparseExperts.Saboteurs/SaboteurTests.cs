@@ -52,6 +52,18 @@ public sealed class SaboteurTests
         Caught(inner => new ScatterInDescendingOrder(inner), DefinitionLaws.EqualsTheDefinition, "ScatterAddRows");
 
     [Fact]
+    public void One_chain_over_all_sequences_does_not_come_from_shards() =>
+        Caught(inner => new OneChainOverAllSequences(inner), ShardLaws.Shards, "GemmOuter");
+
+    [Fact]
+    public void Blocks_that_ignore_where_sequences_begin_do_not_come_from_shards() =>
+        Caught(inner => new BlocksIgnoreSequences(inner), ShardLaws.Shards, "SumColumns");
+
+    [Fact]
+    public void A_sum_that_starts_from_what_is_there_does_not_come_from_shards() =>
+        Caught(inner => new SumStartsFromWhatIsThere(inner), ShardLaws.Shards, "ScatterAddTokens");
+
+    [Fact]
     public void Nothing_read_as_row_zero_is_seen_exactly() => Caught(inner => new NothingReadsRowZero(inner), DefinitionLaws.WithinTheBound, "GatherRows");
 
     [Fact]

@@ -54,8 +54,8 @@ static class AttentionCards
     static OpCase Case(Draw any, Extent e, bool causal, bool bias, Func<int, double[]>? pads)
     {
         var draw = any.Finite;
-        int sequences = Math.Min(e.Rows, 3), length = Math.Clamp(e.Columns, 1, 70), heads = draw.Between(1, 2), width = Math.Clamp(e.Depth, 1, 33);
-        var biases = bias ? new[] { draw.Input("bias", heads * length, length) with { GradientAdds = true } } : [];
+        int sequences = Math.Min(e.Rows, 5), length = Math.Clamp(e.Columns, 1, 70), heads = draw.Between(1, 2), width = Math.Clamp(e.Depth, 1, 33);
+        var biases = bias ? new[] { draw.Input("bias", heads * length, length) with { GradientAdds = true, GradientOverTokens = true } } : [];
         var masks = pads is null ? [] : new[] { new OpInput("pad", sequences, length, pads(sequences * length)) { Batch = 1 } };
         return new("Attention")
         {
@@ -75,6 +75,7 @@ static class AttentionCards
                 ["causal"] = causal,
             },
             BatchParameter = "sequences",
+            Sequence = bias ? 1 : 0,
         };
     }
 

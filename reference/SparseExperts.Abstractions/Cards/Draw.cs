@@ -53,6 +53,9 @@ public sealed class Draw(Random random, Temper temper = Temper.Calm)
         new(name, rows, columns, Reals(rows * columns)) { Differentiable = true, Batch = batch };
     public OpInput Constant(string name, int rows, int columns, int batch = 0) => Input(name, rows, columns, batch) with { Differentiable = false };
 
+    /// <summary>Rows of a sequence for ops that sum over tokens: none, one, a few, some that do not divide the rows, all.</summary>
+    public int Sequence(int rows) => One(0, 1, 3, Math.Max(1, rows / 2), Math.Max(1, rows - 1), Math.Max(1, rows));
+
     /// <summary>A matrix that the op changes in place.</summary>
     public OpOutput Updated(string name, int rows, int columns, double[] initial) =>
         new(name, rows, columns) { Mode = OutputMode.Updated, Saved = true, Initial = initial };

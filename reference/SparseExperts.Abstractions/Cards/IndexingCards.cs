@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Rows and elements chosen by integers; −1 means nothing.</summary>
 static class IndexingCards
 {
-    public static IEnumerable<OpCard> All => [GatherRows, ScatterAddRows, GatherColumns, ScatterAddColumns];
+    public static IEnumerable<OpCard> All => [GatherRows, ScatterAddRows, ScatterAddTokens, GatherColumns, ScatterAddColumns];
 
     static OpCard GatherRows => new()
     {
@@ -41,7 +41,7 @@ static class IndexingCards
         Family = "indexing",
         Formula = "y_{index r} += x_r in ascending r",
         Gradient = "dx_r (+)= dy_{index r}: GatherRows",
-        Source = "combine of a mixture of experts; embedding gradient",
+        Source = "rows that share a slot; gradient of a gather whose rows have one owner",
         SpecialValues = "Two rows may meet the same destination: the earlier one is added first. −1 is skipped.",
         Exactness = new Reduction("rows of one destination"),
         Case = (draw, e) => new("ScatterAddRows")
@@ -59,6 +59,38 @@ static class IndexingCards
             new("columns", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4)),
                 "ScatterAddRows: X is 2×3, Y is 2×4; give both the same columns"),
         ],
+    };
+
+    static OpCard ScatterAddTokens => new()
+    {
+        Name = "ScatterAddTokens",
+        Family = "indexing",
+        Formula = "y_i += Σ x_r over the rows r with index i, blocks of sequences joined by halves",
+        Gradient = "dx_r (+)= dy_{index r}: GatherRows",
+        Source = "gradient of an embedding",
+        SpecialValues = "−1 is skipped; a row of Y that no index names keeps its bits.",
+        Exactness = new Reduction("rows of one destination"),
+        Case = (draw, e) => Tokens(draw, e.Rows, e.Columns, e.Depth, draw.Sequence(e.Rows)),
+        MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300, 700] select Tokens(draw, 700, 3, 9, sequence),
+        Forward = (b, c) => b.ScatterAddTokens(c["x"], c.Indices("index"), c["y"], c.Sequence),
+        Backward = (b, c) => b.GatherRows(c["dy"], c.Indices("index"), c["dx"], c.Accumulate),
+        Errors =
+        [
+            new("index outside", (b, _) => b.ScatterAddTokens(b.Rent(2, 3), b.Upload([0, 2]), b.Rent(2, 3), 0),
+                "ScatterAddTokens: index 2 at row 1 is outside 0…1; -1 means none"),
+            new("columns", (b, _) => b.ScatterAddTokens(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), 0),
+                "ScatterAddTokens: X is 2×3, Y is 2×4; give both the same columns"),
+            new("sequence", (b, _) => b.ScatterAddTokens(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 3), -1),
+                "ScatterAddTokens: sequences of -1 rows; give their length, or 0 where rows are no tokens"),
+        ],
+    };
+
+    static OpCase Tokens(Draw draw, int rows, int columns, int destinations, int sequence) => new("ScatterAddTokens")
+    {
+        Inputs = [draw.Input("x", rows, columns, 1)],
+        Integers = [new("index", draw.Indices(rows, destinations, -1)) { Batch = 1 }],
+        Outputs = [draw.Updated("y", destinations, columns, draw.Reals(destinations * columns)) with { Saved = false, OverTokens = true }],
+        Sequence = sequence,
     };
 
     static OpCard GatherColumns => new()

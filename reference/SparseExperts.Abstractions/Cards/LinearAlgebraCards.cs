@@ -7,7 +7,7 @@ static class LinearAlgebraCards
     const string Special = "IEEE: 0·∞ and ∞ − ∞ are NaN, and a NaN reaches its own row and column only. K = 0 gives 0, or C when accumulating.";
 
     public static IEnumerable<OpCard> All =>
-        [Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmBatched, GemmGrouped(false), GemmGrouped(true), GemmGroupedOuter];
+        [Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmBatched, GemmGrouped(false), GemmGrouped(true), GemmOuter, GemmGroupedOuter];
 
     static OpCard Gemm(bool ta, bool tb) => new()
     {
@@ -116,6 +116,39 @@ static class LinearAlgebraCards
     };
 
     static Batch Members(OpCall call, string name) => call.Batch(name, call.Count("outer"), call.Count("inner"));
+
+    static OpCard GemmOuter => new()
+    {
+        Name = "GemmOuter",
+        Family = "linear algebra",
+        Formula = "C (+)= Σ_t a_tᵀ·b_t over tokens, blocks of sequences joined by halves",
+        Gradient = "da_t = b_t·dCᵀ, db_t = a_t·dC",
+        Source = "gradient of a weight that every token meets",
+        SpecialValues = "IEEE: 0·∞ and ∞ − ∞ are NaN. No tokens give 0, or C + 0 when accumulating.",
+        Exactness = new Reduction("tokens"),
+        Case = (draw, e) => Outer(draw, e.Depth, e.Rows, e.Columns, draw.Sequence(e.Depth)),
+        MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300, 700] select Outer(draw, 700, 13, 33, sequence),
+        Forward = (b, c) => b.GemmOuter(c["a"], c["b"], c["c"], c.Sequence, c.Accumulate),
+        Backward = (b, c) =>
+        {
+            b.Gemm(c["b"], false, c["dc"], true, c["da"], c.Accumulate);
+            b.Gemm(c["a"], false, c["dc"], false, c["db"], c.Accumulate);
+        },
+        Errors =
+        [
+            new("tokens", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(4, 5), b.Rent(2, 5), 0, false), "GemmOuter: A is 3×2, B is 4×5; both need one row a token"),
+            new("destination", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(3, 5), b.Rent(5, 2), 0, false), "GemmOuter: C is 5×2, expected 2×5; reshape or rent it so"),
+            new("sequence", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(3, 5), b.Rent(2, 5), -3, false),
+                "GemmOuter: sequences of -3 rows; give their length, or 0 where rows are no tokens"),
+        ],
+    };
+
+    static OpCase Outer(Draw draw, int tokens, int rows, int columns, int sequence) => new("GemmOuter")
+    {
+        Inputs = [draw.Input("a", tokens, rows, 1), draw.Input("b", tokens, columns, 1)],
+        Outputs = [new("c", rows, columns) { Mode = OutputMode.Flagged, OverTokens = true }],
+        Sequence = sequence,
+    };
 
     static OpCard GemmGrouped(bool tb) => new()
     {

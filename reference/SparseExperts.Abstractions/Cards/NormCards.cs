@@ -10,7 +10,7 @@ static class NormCards
         Name = "RmsNorm",
         Family = "rows",
         Formula = "y = x·r·w, r = 1/√(mean x² + ε)",
-        Gradient = "dx = r(dy·w − x·r·mean(dy·w·x·r)), dw = Σ_rows dy·x·r",
+        Gradient = "dx = r(dy·w − x·r·mean(dy·w·x·r)), dw = Σ_tokens dy·x·r",
         Source = "Zhang & Sennrich 2019, eq. 4",
         SpecialValues = "A row of zeros gives zeros when ε > 0. NaN or ∞ makes its own row NaN or 0, never another one.",
         Exactness = new Reduction("columns"),
@@ -18,12 +18,13 @@ static class NormCards
         MoreEdges = draw =>
         [
             Rms(draw.With(Temper.Wide), new(2, 5, 1), 0),
+            Rms(draw, new(700, 3, 1), 1e-6) with { Sequence = 300 },
             Constant("RmsNorm", 0, 1e-6),
             Constant("RmsNorm", 1e30, 1e-6),
             Constant("RmsNorm", 1e-42, 0),
         ],
         Forward = (b, c) => b.RmsNorm(c["x"], c["w"], c.Number("epsilon"), c["y"], c["scale"]),
-        Backward = (b, c) => b.RmsNormBackward(c["x"], c["w"], c["scale"], c["dy"], c["dx"], c.Accumulate, c["dw"], c.Accumulate),
+        Backward = (b, c) => b.RmsNormBackward(c["x"], c["w"], c["scale"], c["dy"], c.Sequence, c["dx"], c.Accumulate, c["dw"], c.Accumulate),
         Errors =
         [
             new("weight", (b, _) => b.RmsNorm(b.Rent(2, 3), b.Rent(3, 1), 1e-6, b.Rent(2, 3), b.Rent(2, 1)),
@@ -37,7 +38,8 @@ static class NormCards
 
     static OpCase Rms(Draw draw, Extent e, double epsilon) => new("RmsNorm")
     {
-        Inputs = [draw.Input("x", e.Rows, e.Columns, 1), draw.Input("w", 1, e.Columns)],
+        Inputs = [draw.Input("x", e.Rows, e.Columns, 1), draw.Input("w", 1, e.Columns) with { GradientOverTokens = true }],
+        Sequence = draw.Sequence(e.Rows),
         Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }, new("scale", e.Rows, 1) { Batch = 1, Saved = true }],
         Parameters = new Dictionary<string, object> { ["epsilon"] = epsilon },
     };
@@ -47,7 +49,7 @@ static class NormCards
         Name = "LayerNorm",
         Family = "rows",
         Formula = "y = (x − μ)·r·w + b, r = 1/√(σ² + ε), σ² = mean (x − μ)²",
-        Gradient = "h = (x − μ)r: dx = r(dy·w − mean(dy·w) − h·mean(dy·w·h)), dw = Σ_rows dy·h, db = Σ_rows dy",
+        Gradient = "h = (x − μ)r: dx = r(dy·w − mean(dy·w) − h·mean(dy·w·h)), dw = Σ_tokens dy·h, db = Σ_tokens dy",
         Source = "Ba et al. 2016, eq. 3",
         SpecialValues = "A constant row gives b when ε > 0. NaN or ∞ makes its own row NaN.",
         Exactness = new Reduction("columns"),
@@ -55,12 +57,13 @@ static class NormCards
         MoreEdges = draw =>
         [
             Layer(draw.With(Temper.Wide), new(2, 5, 1), 0),
+            Layer(draw, new(700, 3, 1), 1e-5) with { Sequence = 300 },
             Constant("LayerNorm", 7, 1e-5),
             Constant("LayerNorm", 1e37, 1e-5),
             Constant("LayerNorm", 1e-42, 0),
         ],
         Forward = (b, c) => b.LayerNorm(c["x"], c["w"], c["b"], c.Number("epsilon"), c["y"], c["scale"]),
-        Backward = (b, c) => b.LayerNormBackward(c["x"], c["w"], c["scale"], c["dy"], c["dx"], c.Accumulate, c["dw"], c["db"], c.Accumulate),
+        Backward = (b, c) => b.LayerNormBackward(c["x"], c["w"], c["scale"], c["dy"], c.Sequence, c["dx"], c.Accumulate, c["dw"], c["db"], c.Accumulate),
         Errors =
         [
             new("bias", (b, _) => b.LayerNorm(b.Rent(2, 3), b.Rent(1, 3), b.Rent(3, 1), 1e-5, b.Rent(2, 3), b.Rent(2, 2)),
@@ -72,7 +75,12 @@ static class NormCards
 
     static OpCase Layer(Draw draw, Extent e, double epsilon) => new("LayerNorm")
     {
-        Inputs = [draw.Input("x", e.Rows, e.Columns, 1), draw.Input("w", 1, e.Columns), draw.Input("b", 1, e.Columns)],
+        Inputs =
+        [
+            draw.Input("x", e.Rows, e.Columns, 1), draw.Input("w", 1, e.Columns) with { GradientOverTokens = true },
+            draw.Input("b", 1, e.Columns) with { GradientOverTokens = true },
+        ],
+        Sequence = draw.Sequence(e.Rows),
         Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }, new("scale", e.Rows, 2) { Batch = 1, Saved = true }],
         Parameters = new Dictionary<string, object> { ["epsilon"] = epsilon },
     };

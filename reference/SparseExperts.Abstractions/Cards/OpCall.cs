@@ -12,6 +12,7 @@ public sealed class OpCall(IBackend backend, OpCase @case)
 
     public OpCase Case => @case;
     public bool Accumulate => @case.Accumulate;
+    public int Sequence => @case.Sequence;
 
     public Matrix this[string name]
     {
@@ -25,6 +26,9 @@ public sealed class OpCall(IBackend backend, OpCase @case)
     public Matrix? Optional(string name) => _views.TryGetValue(name, out var view) ? view : null;
 
     public Indices Indices(string name) => _integers[name];
+
+    /// <summary>Integers that the case may leave out.</summary>
+    public Indices? OptionalIndices(string name) => _integers.TryGetValue(name, out var indices) ? indices : null;
     public void Bind(string name, Indices indices) => _integers[name] = indices;
 
     public T Get<T>(string parameter) => (T)@case.Parameters[parameter];

@@ -12,6 +12,9 @@ public sealed record OpInput(string Name, int Rows, int Columns, double[] Values
 
     /// <summary>The gradient op always adds, whatever the call asks for.</summary>
     public bool GradientAdds { get; init; }
+
+    /// <summary>The gradient is a sum over the tokens of the batch, in the order of <see cref="TokenTree"/>.</summary>
+    public bool GradientOverTokens { get; init; }
     public int Batch { get; init; }
     public double[] OldGradient { get; init; } = [];
     public int Count => Rows * Columns;
@@ -31,6 +34,9 @@ public sealed record OpOutput(string Name, int Rows, int Columns)
 {
     public OutputMode Mode { get; init; }
     public bool Saved { get; init; }
+
+    /// <summary>It is a sum over the tokens of the batch, in the order of <see cref="TokenTree"/>.</summary>
+    public bool OverTokens { get; init; }
     public int Batch { get; init; }
     public double[] Initial { get; init; } = [];
     public double[] Cotangent { get; init; } = [];
@@ -58,6 +64,12 @@ public sealed record OpCase(string Op)
     /// <summary>Independent items of the batch; 0 when the op mixes rows.</summary>
     public int Items => Outputs.Where(o => o.Batch > 0).Select(o => o.Rows / o.Batch).FirstOrDefault();
 
+    /// <summary>Items of a sequence, where items are tokens that are summed over; 0 elsewhere.</summary>
+    public int Sequence { get; init; }
+
+    /// <summary>Tokens (or sequences, where they are the items) that are summed over.</summary>
+    public int Tokens => Inputs.Where(i => i.Batch > 0).Select(i => i.Rows / i.Batch).FirstOrDefault();
+
     public OpOutput Output(string name) => Outputs.First(o => o.Name == name);
 
     /// <summary>Items <paramref name="start"/> … <paramref name="start"/> + <paramref name="count"/> − 1 as a case of their own.</summary>
@@ -83,7 +95,8 @@ public sealed record OpCase(string Op)
     {
         var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
         var outputs = Outputs.Select(o => $"{o.Name} {o.Rows}×{o.Columns}");
-        var rest = Parameters.Select(p => $"{p.Key}={Text(p.Value)}").Append($"accumulate={Text(Accumulate)}").Append($"padding={Padding}");
+        var sequence = Sequence > 0 ? new[] { $"sequence={Sequence}" } : [];
+        var rest = Parameters.Select(p => $"{p.Key}={Text(p.Value)}").Concat(sequence).Append($"accumulate={Text(Accumulate)}").Append($"padding={Padding}");
         return $"{Op}({string.Join(", ", inputs)} → {string.Join(", ", outputs)}; {string.Join(", ", rest)})";
     }
 

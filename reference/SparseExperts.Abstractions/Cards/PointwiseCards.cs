@@ -187,7 +187,7 @@ static class PointwiseCards
     {
         Name = "Dropout",
         Family = "pointwise",
-        Formula = "y_i (+)= x_i · [u_i ≥ rate] / (1 − rate), u_i = word i of the Philox stream / 2³²",
+        Formula = "y_i (+)= x_i · [u_i ≥ rate] / (1 − rate), u = the word of its place in the Philox stream / 2³²",
         Gradient = "dx (+)= dy · mask / (1 − rate): the same op on dy",
         Source = "Srivastava et al. 2014, inverted as in section 10; Salmon et al. 2011 for the words",
         SpecialValues = "A dropped NaN or infinity becomes 0. Rate 0 copies. Y may be X.",
@@ -195,23 +195,29 @@ static class PointwiseCards
         Case = (draw, e) => new("Dropout")
         {
             Inputs = [draw.Input("x", e.Rows, e.Columns)],
+            Integers = draw.Coin() ? [new("rows", draw.Indices(e.Rows, 2 * e.Rows, -1))] : [],
             Outputs = [new("y", e.Rows, e.Columns) { Mode = OutputMode.Flagged }],
             Parameters = new Dictionary<string, object>
             {
                 ["rate"] = draw.One(0.0, 0.1, 0.5, 0.9),
-                ["stream"] = new RandomStream((ulong)draw.Between(0, 1 << 30), (ulong)draw.Between(0, 9)),
+                ["words"] = new RandomWords(new((ulong)draw.Between(0, 1 << 30), (ulong)draw.Between(0, 9)), draw.Between(0, 99), e.Columns + draw.Between(0, 40)),
             },
         },
-        Forward = (b, c) => b.Dropout(c["x"], c.Number("rate"), c.Get<RandomStream>("stream"), c["y"], c.Accumulate),
-        Backward = (b, c) => b.Dropout(c["dy"], c.Number("rate"), c.Get<RandomStream>("stream"), c["dx"], c.Accumulate),
+        Forward = (b, c) => b.Dropout(c["x"], c.Number("rate"), c.Get<RandomWords>("words"), c.OptionalIndices("rows"), c["y"], c.Accumulate),
+        Backward = (b, c) => b.Dropout(c["dy"], c.Number("rate"), c.Get<RandomWords>("words"), c.OptionalIndices("rows"), c["dx"], c.Accumulate),
         InPlace = ("x", "y"),
         Errors =
         [
-            new("rate of one", (b, _) => b.Dropout(b.Rent(2, 3), 1, default, b.Rent(2, 3), false),
+            new("rate of one", (b, _) => b.Dropout(b.Rent(2, 3), 1, new(default, 0, 3), null, b.Rent(2, 3), false),
                 "Dropout: rate 1 is outside [0, 1); give the fraction to drop"),
-            new("negative rate", (b, _) => b.Dropout(b.Rent(2, 3), -0.5, default, b.Rent(2, 3), false),
+            new("negative rate", (b, _) => b.Dropout(b.Rent(2, 3), -0.5, new(default, 0, 3), null, b.Rent(2, 3), false),
                 "Dropout: rate -0.5 is outside [0, 1); give the fraction to drop"),
-            new("destination", (b, _) => b.Dropout(b.Rent(2, 3), 0.5, default, b.Rent(3, 2), false), "Dropout: X is 2×3, Y is 3×2; make the shapes equal"),
+            new("destination", (b, _) => b.Dropout(b.Rent(2, 3), 0.5, new(default, 0, 3), null, b.Rent(3, 2), false),
+                "Dropout: X is 2×3, Y is 3×2; make the shapes equal"),
+            new("overlapping rows", (b, _) => b.Dropout(b.Rent(2, 3), 0.5, new(default, 0, 2), null, b.Rent(2, 3), false),
+                "Dropout: words at 0 with a row stride of 2 for 3 columns; rows must not share words"),
+            new("one row short", (b, _) => b.Dropout(b.Rent(2, 3), 0.5, new(default, 0, 3), b.Upload([0]), b.Rent(2, 3), false),
+                "Dropout: 1 indices for 2 rows; give one index a row"),
         ],
     };
 

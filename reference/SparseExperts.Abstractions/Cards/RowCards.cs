@@ -136,19 +136,32 @@ static class RowCards
     {
         Name = "SumColumns",
         Family = "rows",
-        Formula = "y_j (+)= Σ_r x_rj, one chain from r = 0",
+        Formula = "y_j (+)= Σ_r x_rj over tokens, blocks of sequences joined by halves",
         Gradient = "dx_rj (+)= dy_j",
         Source = "canonical column sum",
         SpecialValues = "IEEE: ∞ − ∞ is NaN; no rows sum to 0, or to what was there.",
         Exactness = new Reduction("rows"),
         Case = (draw, e) => new("SumColumns")
         {
-            Inputs = [draw.Input("x", e.Rows, e.Columns)],
-            Outputs = [new("y", 1, e.Columns) { Mode = OutputMode.Flagged }],
+            Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
+            Outputs = [new("y", 1, e.Columns) { Mode = OutputMode.Flagged, OverTokens = true }],
+            Sequence = draw.Sequence(e.Rows),
         },
-        Forward = (b, c) => b.SumColumns(c["x"], c["y"], c.Accumulate),
+        MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300, 700]
+                            select new OpCase("SumColumns")
+                            {
+                                Inputs = [draw.Input("x", 700, 3, 1)],
+                                Outputs = [new("y", 1, 3) { Mode = OutputMode.Flagged, OverTokens = true }],
+                                Sequence = sequence,
+                            },
+        Forward = (b, c) => b.SumColumns(c["x"], c["y"], c.Sequence, c.Accumulate),
         Backward = (b, c) => b.Gemm(c.Ones(c["x"].Rows, 1), false, c["dy"], false, c["dx"], c.Accumulate),
-        Errors = [new("destination", (b, _) => b.SumColumns(b.Rent(2, 3), b.Rent(2, 1), false), "SumColumns: Y is 2×1, expected 1×3; reshape or rent it so")],
+        Errors =
+        [
+            new("destination", (b, _) => b.SumColumns(b.Rent(2, 3), b.Rent(2, 1), 0, false), "SumColumns: Y is 2×1, expected 1×3; reshape or rent it so"),
+            new("sequence", (b, _) => b.SumColumns(b.Rent(2, 3), b.Rent(1, 3), -1, false),
+                "SumColumns: sequences of -1 rows; give their length, or 0 where rows are no tokens"),
+        ],
     };
 
     static OpCard ScaleRows => new()

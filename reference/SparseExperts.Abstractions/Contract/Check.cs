@@ -52,6 +52,20 @@ public static class Check
         Shape(op, "C", c, m, n);
     }
 
+    public static void GemmOuter(IBackend backend, Matrix a, Matrix b, Matrix c, int sequence)
+    {
+        const string op = "GemmOuter";
+        Owned(backend, op, a, b, c);
+        if (a.Rows != b.Rows) throw new ShapeException($"{op}: A is {a.Shape}, B is {b.Shape}; both need one row a token");
+        Shape(op, "C", c, a.Columns, b.Columns);
+        Sequence(op, sequence);
+    }
+
+    public static void Sequence(string op, int sequence)
+    {
+        if (sequence < 0) throw new ShapeException($"{op}: sequences of {sequence} rows; give their length, or 0 where rows are no tokens");
+    }
+
     public static void Batches(IBackend backend, string op, Batch a, bool ta, Batch b, bool tb, Batch c)
     {
         if (a.Count != b.Count || a.Count != c.Count)
@@ -105,6 +119,17 @@ public static class Check
     public static void Rate(string op, double rate)
     {
         if (!(rate >= 0 && rate < 1)) throw new ShapeException($"{op}: rate {rate} is outside [0, 1); give the fraction to drop");
+    }
+
+    public static void Dropout(IBackend backend, Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y)
+    {
+        const string op = "Dropout";
+        Owned(backend, op, x, y);
+        Same(op, "X", x, "Y", y);
+        Rate(op, rate);
+        if (rows is { } indices) Owned(backend, op, indices, x.Rows);
+        if (words.Offset < 0 || words.RowStride < x.Columns)
+            throw new ShapeException($"{op}: words at {words.Offset} with a row stride of {words.RowStride} for {x.Columns} columns; rows must not share words");
     }
 
     public static void Rotary(IBackend backend, Matrix x, Matrix cosines, Matrix sines, int headWidth, Matrix y)

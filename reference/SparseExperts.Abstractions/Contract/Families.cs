@@ -18,7 +18,17 @@ public interface ILinearAlgebra
     /// </summary>
     void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate);
 
-    /// <summary>B_g (+)= A[o_g…o_{g+1})ᵀ · C[o_g…o_{g+1}): the weight gradient of <see cref="GemmGrouped"/>. An empty group gives 0.</summary>
+    /// <summary>
+    /// C (+)= Σ_t a_tᵀ·b_t over the rows of A [T,M] and B [T,N], in the order of <see cref="TokenTree"/>: the gradient of a weight that every token
+    /// meets. The sum starts at 0 and is added to C once.
+    /// </summary>
+    /// <param name="sequence">Rows of a sequence; 0 where rows are no tokens.</param>
+    void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate);
+
+    /// <summary>
+    /// B_g (+)= A[o_g…o_{g+1})ᵀ · C[o_g…o_{g+1}): the weight gradient of <see cref="GemmGrouped"/>, one chain a group, because a group's matrix has
+    /// one owner, who has all of its rows. An empty group gives 0.
+    /// </summary>
     void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate);
 }
 
@@ -33,6 +43,12 @@ public enum NumberFormat { Float64, Float32, Float16, BFloat16 }
 
 /// <summary>Where a run of random numbers lies: Philox 4x32-10 with key <paramref name="Seed"/> and counter (index, <paramref name="Stream"/>).</summary>
 public readonly record struct RandomStream(ulong Seed, ulong Stream);
+
+/// <summary>
+/// Where the numbers of a matrix lie in a stream: element (r, c) has word <paramref name="Offset"/> + r·<paramref name="RowStride"/> + c. A shard of the
+/// rows or of the columns has the offset and the stride of its place in the whole.
+/// </summary>
+public readonly record struct RandomWords(RandomStream Stream, long Offset, long RowStride);
 
 /// <summary>Element by element; shapes equal, strides free.</summary>
 public interface IPointwise
@@ -77,10 +93,10 @@ public interface IPointwise
     void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear);
 
     /// <summary>
-    /// Y (+)= X ∘ mask / (1 − rate), mask = [uniform ≥ rate]; element i (row-major) uses word i of the stream. The gradient is
-    /// the same op on dY. Y may be X.
+    /// Y (+)= X ∘ mask / (1 − rate), mask = [uniform ≥ rate], the uniforms at <paramref name="words"/>. With <paramref name="rows"/>, row r has the words of
+    /// row index r there, and a row of −1 is dropped. The gradient is the same op on dY. Y may be X.
     /// </summary>
-    void Dropout(Matrix x, double rate, RandomStream stream, Matrix y, bool accumulate);
+    void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate);
 
     /// <summary>
     /// Rotary positions (Su et al. 2021, eq. 34) in the half-split layout: for every head of width d and i &lt; d/2,
@@ -90,7 +106,10 @@ public interface IPointwise
     void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate);
 }
 
-/// <summary>Ops along rows. Sums along a row use 16 lanes and a fixed tree; sums down a column are one chain in ascending row order.</summary>
+/// <summary>
+/// Ops along rows. Sums along a row use 16 lanes and a fixed tree; sums down a column go over tokens, in the order of <see cref="TokenTree"/>,
+/// start at 0 and are added to their target once; <c>sequence</c> is the number of rows of a sequence, 0 where rows are no tokens.
+/// </summary>
 public interface IRows
 {
     /// <summary>y_j = e^{x_j − max} / Σ e^{x_k − max}. A row with NaN or +∞ is NaN throughout.</summary>
@@ -114,12 +133,13 @@ public interface IRows
     /// <summary>y = x / √(mean x² + ε) ∘ w (Zhang &amp; Sennrich 2019, eq. 4). <paramref name="scale"/> [rows,1] keeps 1/√(…).</summary>
     void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale);
 
-    void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight);
+    void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight);
 
     /// <summary>y = (x − μ) / √(σ² + ε) ∘ w + b (Ba et al. 2016). <paramref name="statistics"/> [rows,2] keeps μ and 1/√(σ²+ε).</summary>
     void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics);
 
-    void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, Matrix dx, bool accumulateX, Matrix dWeight, Matrix dBias, bool accumulateParameters);
+    void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, Matrix dBias, bool accumulateParameters);
 
     /// <summary>
     /// loss_r = lse(x_r) − (1 − s)·x_{r,label} − s·mean_j x_{rj}, s = label smoothing. A label of −100 gives loss 0 and no gradient;
@@ -133,8 +153,8 @@ public interface IRows
     /// <summary>y_r (+)= Σ_j x_rj; Y is [rows, 1].</summary>
     void SumRows(Matrix x, Matrix y, bool accumulate);
 
-    /// <summary>y_j (+)= Σ_r x_rj, one chain from r = 0; Y is [1, columns].</summary>
-    void SumColumns(Matrix x, Matrix y, bool accumulate);
+    /// <summary>y_j (+)= Σ_r x_rj; Y is [1, columns].</summary>
+    void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate);
 
     /// <summary>y_rj (+)= x_rj · s_r; S is [rows, 1].</summary>
     void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate);
@@ -161,7 +181,8 @@ public interface IAttention
     void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y);
 
     /// <summary>
-    /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias += Σ over sequences dS, always.
+    /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias += Σ over sequences dS, always,
+    /// the sequences halved and joined as in <see cref="TokenTree"/>.
     /// The scale multiplies dS once, before the products.
     /// </summary>
     void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
@@ -174,8 +195,14 @@ public interface IIndexing
     /// <summary>y_r (+)= x_{index r}.</summary>
     void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate);
 
-    /// <summary>y_{index r} += x_r, in ascending r.</summary>
+    /// <summary>y_{index r} += x_r, one chain in ascending r that starts from what is there: rows that share a slot.</summary>
     void ScatterAddRows(Matrix x, Indices rows, Matrix y);
+
+    /// <summary>
+    /// y_i += Σ x_r over the rows r with index i, in the order of <see cref="TokenTree"/>, from 0 and added once: the gradient of a table that every
+    /// token looks into. Rows of Y that no index names stay as they are.
+    /// </summary>
+    void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence);
 
     /// <summary>y_r = x_{r, index r}; Y is [rows, 1].</summary>
     void GatherColumns(Matrix x, Indices columns, Matrix y);

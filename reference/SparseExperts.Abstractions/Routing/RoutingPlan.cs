@@ -4,7 +4,8 @@ namespace SparseExperts;
 
 /// <summary>
 /// Who goes where, in integers. T tokens in G groups make K choices among E experts; a choice gets a slot below the capacity C of its
-/// (group, expert) or is dropped. Rows of the dispatched matrix are ordered by expert, then group, then slot.
+/// (group, expert) or is dropped. Rows of the dispatched matrix are the kept choices, ordered by expert and then by token, so that an expert's
+/// sums over its rows do not depend on who was served first; where choices share a slot, its row is theirs together, by expert, group and slot.
 /// </summary>
 public sealed class RoutingPlan
 {
@@ -23,34 +24,57 @@ public sealed class RoutingPlan
     {
         (Experts, Groups, Choices, Capacity, Expert, Slot) = (experts, groups, choices, capacity, expert, slot);
         Tokens = expert.Length / choices;
-        var perGroup = Tokens / Math.Max(1, groups);
-
-        // Rows of (expert, group): as many as its largest slot asks for; then starts; then each kept choice takes start + slot.
-        var starts = new int[experts * groups + 1];
-        for (var i = 0; i < expert.Length; i++)
-        {
-            if (slot[i] == Dropped) continue;
-            ref var rows = ref starts[expert[i] * groups + i / choices / perGroup + 1];
-            rows = Math.Max(rows, slot[i] + 1);
-        }
-        for (var i = 0; i < experts * groups; i++) starts[i + 1] += starts[i];
+        RowOf = new int[expert.Length];
+        Array.Fill(RowOf, Dropped);
         Offsets = new int[experts + 1];
-        for (var e = 0; e <= experts; e++) Offsets[e] = starts[e * groups];
-        Rows = starts[^1];
+        Rows = RowsOfSlots();
+        var taken = new bool[Rows];
+        foreach (var row in RowOf)
+        {
+            if (row == Dropped) continue;
+            Kept++;
+            SharesSlots |= taken[row];
+            taken[row] = true;
+        }
+        if (!SharesSlots) Rows = RowsOfChoices();
         ChoiceOfRow = new int[Rows];
         TokenOfRow = new int[Rows];
         Array.Fill(ChoiceOfRow, -1);
         Array.Fill(TokenOfRow, -1);
-        RowOf = new int[expert.Length];
         for (var i = 0; i < expert.Length; i++)
+            if (RowOf[i] != Dropped) (ChoiceOfRow[RowOf[i]], TokenOfRow[RowOf[i]]) = (i, i / choices);
+    }
+
+    int GroupOf(int choice) => choice / Choices / (Tokens / Math.Max(1, Groups));
+
+    /// <summary>A row for every kept choice.</summary>
+    int RowsOfChoices()
+    {
+        Array.Clear(Offsets);
+        for (var i = 0; i < Expert.Length; i++)
+            if (Slot[i] != Dropped) Offsets[Expert[i] + 1]++;
+        for (var e = 0; e < Experts; e++) Offsets[e + 1] += Offsets[e];
+        var next = Offsets[..^1];
+        for (var i = 0; i < Expert.Length; i++)
+            if (Slot[i] != Dropped) RowOf[i] = next[Expert[i]]++;
+        return Offsets[^1];
+    }
+
+    /// <summary>A row for every slot of a (expert, group) up to its largest taken one.</summary>
+    int RowsOfSlots()
+    {
+        var starts = new int[Experts * Groups + 1];
+        for (var i = 0; i < Expert.Length; i++)
         {
-            var row = RowOf[i] = slot[i] == Dropped ? Dropped : starts[expert[i] * groups + i / choices / perGroup] + slot[i];
-            if (row == Dropped) continue;
-            Kept++;
-            SharesSlots |= ChoiceOfRow[row] >= 0;
-            ChoiceOfRow[row] = i;
-            TokenOfRow[row] = i / choices;
+            if (Slot[i] == Dropped) continue;
+            ref var rows = ref starts[Expert[i] * Groups + GroupOf(i) + 1];
+            rows = Math.Max(rows, Slot[i] + 1);
         }
+        for (var i = 0; i < Experts * Groups; i++) starts[i + 1] += starts[i];
+        for (var e = 0; e <= Experts; e++) Offsets[e] = starts[e * Groups];
+        for (var i = 0; i < Expert.Length; i++)
+            if (Slot[i] != Dropped) RowOf[i] = starts[Expert[i] * Groups + GroupOf(i)] + Slot[i];
+        return starts[^1];
     }
 
     public int Experts { get; }
@@ -59,7 +83,7 @@ public sealed class RoutingPlan
     public int Capacity { get; }
     public int Tokens { get; }
 
-    /// <summary>Rows of the dispatched matrix: the kept choices, and slots that stay empty below a taken one.</summary>
+    /// <summary>Rows of the dispatched matrix.</summary>
     public int Rows { get; }
 
     /// <summary>Choices with a slot.</summary>
@@ -77,10 +101,10 @@ public sealed class RoutingPlan
     /// <summary>Rows of expert e are Offsets[e] … Offsets[e + 1] − 1.</summary>
     public int[] Offsets { get; }
 
-    /// <summary>The token that a row carries, −1 for an empty slot.</summary>
+    /// <summary>The token that a row carries, the last of those that share it; −1 for an empty slot below a shared one.</summary>
     public int[] TokenOfRow { get; }
 
-    /// <summary>The choice, token·K + choice, that a row carries; −1 for an empty slot.</summary>
+    /// <summary>The choice, token·K + choice, that a row carries, likewise.</summary>
     public int[] ChoiceOfRow { get; }
 
     /// <summary>The row of (token, choice), or <see cref="Dropped"/>.</summary>

@@ -1,10 +1,13 @@
+using SparseExperts.Sharding;
+
 namespace SparseExperts.Autograd;
 
 /// <summary>
 /// Remembers what was computed, in order, so that gradients can be found by going back. One training step: run the model,
 /// <c>Backward</c>, update, <see cref="Reset"/>. All memory that ops rent here returns to the backend's pool on reset.
 /// </summary>
-public sealed class Tape(IBackend backend)
+/// <param name="shards">The other shards of the batch; null where this tape has the whole of it.</param>
+public sealed class Tape(IBackend backend, IShards? shards = null)
 {
     readonly List<Action> _backward = [];
     readonly List<Storage> _rented = [];
@@ -15,6 +18,7 @@ public sealed class Tape(IBackend backend)
     readonly Dictionary<int, double[]> _hostZeros = [];
 
     public IBackend Backend { get; } = backend;
+    public IShards? Shards { get; } = shards;
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
     /// <summary>False while evaluating: nothing is remembered, no gradient is possible.</summary>
@@ -42,15 +46,90 @@ public sealed class Tape(IBackend backend)
     }
 
     /// <summary>A tensor that is asked for its gradient but is not a parameter: the inputs of a gradient check.</summary>
-    public Tensor Input(Matrix value) => new(this, value, true);
+    /// <param name="sequence">Rows of a sequence, where rows are tokens.</param>
+    public Tensor Input(Matrix value, int sequence = 0) => new(this, value, true) { Sequence = sequence };
 
-    /// <summary>The destination of an op. It requires a gradient if any of the op's inputs does.</summary>
+    /// <summary>
+    /// The destination of an op. It requires a gradient if any of the op's inputs does, and its rows are tokens if an input of as many rows has tokens.
+    /// </summary>
     internal Tensor Result(int rows, int columns, params ReadOnlySpan<Tensor?> inputs)
     {
         var requires = false;
-        foreach (var input in inputs) requires |= input is { RequiresGradient: true };
-        return new(this, Rent(rows, columns), requires && Recording);
+        var (sequence, parts) = (0, 1);
+        foreach (var input in inputs)
+        {
+            if (input is null) continue;
+            requires |= input.RequiresGradient;
+            if (sequence == 0 && input.Rows == rows) (sequence, parts) = (input.Sequence, input.Parts);
+        }
+        return new(this, Rent(rows, columns), requires && Recording) { Sequence = sequence, Parts = parts };
     }
+
+    /// <summary>The destination of an op whose rows are tokens in sequences of so many, or none with 0.</summary>
+    internal Tensor Result(int rows, int columns, int sequence, Tensor input, int parts = 1) =>
+        new(this, Rent(rows, columns), input.RequiresGradient && Recording) { Sequence = sequence, Parts = parts };
+
+    /// <summary>A destination that holds the same tokens once for every part.</summary>
+    internal Tensor Result(Matrix value, IReadOnlyList<Tensor> parts) =>
+        new(this, value, Recording && parts.Any(p => p.RequiresGradient)) { Sequence = parts[0].Sequence, Parts = parts.Count };
+
+    /// <summary>
+    /// Writes or adds a sum over tokens into <paramref name="target"/>'s gradient: <paramref name="sum"/> is given a destination and whether to add.
+    /// With shards it is the sum over their tokens too.
+    /// </summary>
+    /// <param name="sequence">Rows of a sequence; 0 where rows are no tokens, so that every shard has them all.</param>
+    internal void SumOverTokens(Tensor target, int sequence, Action<Matrix, bool> sum)
+    {
+        if (Shards is null || sequence == 0)
+        {
+            sum(target.GradientTarget(out var add), add);
+            return;
+        }
+        var partial = Rent(target.Rows, target.Columns);
+        sum(partial, false);
+        AddOverTokens(partial, target, sequence);
+    }
+
+    /// <summary>Adds a sum over this shard's tokens, joined with those of the others, to a gradient.</summary>
+    internal void AddOverTokens(Matrix partial, Tensor target, int sequence)
+    {
+        if (!target.RequiresGradient) return;
+        if (sequence > 0) Join(partial);
+        var gradient = target.GradientTarget(out var add);
+        if (add) Backend.Add(gradient, partial, gradient);
+        else Backend.Copy(partial, gradient);
+    }
+
+    /// <summary>A sum over this shard's tokens becomes the sum over those of all.</summary>
+    internal void Join(Matrix partial)
+    {
+        if (Shards is null) return;
+        var numbers = Backend.ToArray(partial);
+        Shards.Join(numbers);
+        Backend.Write(partial, (ReadOnlySpan<float>)numbers);
+    }
+
+    /// <summary>A forward sum over tokens: of each part by itself and over all shards, then one after the other. <paramref name="sum"/> is given a part's rows and a destination.</summary>
+    internal Matrix SumOfParts(Tensor x, int columns, Action<Matrix, Matrix> sum)
+    {
+        Matrix parts = Rent(x.Parts, columns), whole = parts.RowRange(0, 1);
+        for (var p = 0; p < x.Parts; p++) sum(x.Value.RowRange(p * (x.Rows / x.Parts), x.Rows / x.Parts), parts.RowRange(p, 1));
+        if (x.Sequence > 0) Join(parts);
+        for (var p = 1; p < x.Parts; p++) Backend.Add(whole, parts.RowRange(p, 1), whole);
+        return whole;
+    }
+
+    /// <summary>The place of this shard's first token in the batch.</summary>
+    internal long FirstToken(int sequence) => (long)(Shards?.Sequences.First ?? 0) * sequence;
+
+    /// <summary>A count over the tokens of all shards.</summary>
+    internal int Total(int count) => Shards?.Total(count) ?? count;
+
+    /// <summary>Counts over the tokens of all shards.</summary>
+    internal double[] Total(double[] counts) => Shards?.Total(counts) ?? counts;
+
+    /// <summary>Rows of all shards where rows are tokens, else the rows.</summary>
+    internal int TotalRows(Tensor x) => x.Sequence > 0 ? Total(x.Rows) : x.Rows;
 
     /// <summary>Remembers how <paramref name="result"/>'s gradient flows to its inputs. Nothing flows if no gradient reached the result.</summary>
     internal void Record(Tensor result, Action backward)
@@ -64,6 +143,14 @@ public sealed class Tape(IBackend backend)
         var matrix = Backend.Rent(rows, columns);
         _rented.Add(matrix.Storage);
         return matrix;
+    }
+
+    /// <summary>Zeros until the next reset.</summary>
+    internal Matrix Zeros(int rows, int columns)
+    {
+        var zeros = Rent(rows, columns);
+        Backend.Fill(zeros, 0);
+        return zeros;
     }
 
     /// <summary>Integers until the next reset.</summary>

@@ -20,6 +20,15 @@ public class Tensor
     public int Rows => Value.Rows;
     public int Columns => Value.Columns;
 
+    /// <summary>
+    /// Rows of a sequence where rows are tokens (or groups of tokens), sequence by sequence; 0 where they are not. It decides in what order sums over
+    /// rows are taken (<see cref="TokenTree"/>).
+    /// </summary>
+    public int Sequence { get; internal init; }
+
+    /// <summary>How many times the same tokens lie one below the other: layers that are pooled, else 1. Sums over rows are taken part by part and then added.</summary>
+    public int Parts { get; internal init; } = 1;
+
     /// <summary>Whether any op has written a gradient here since the last reset.</summary>
     public bool HasGradient { get; private set; }
 

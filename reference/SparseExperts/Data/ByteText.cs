@@ -67,7 +67,7 @@ public sealed class ByteText
     /// <param name="tasks">The part of the text, of <paramref name="parts"/> equal ones, that each window begins in; may be empty.</param>
     public void Sample(ulong seed, long step, int batch, int context, Span<int> inputs, Span<int> labels, Span<int> tasks = default, int parts = 1)
     {
-        var stream = new RandomStream(seed, 0xDA7A);
+        var stream = new Streams(seed).At(0, 0, RandomUse.Data);
         for (var b = 0; b < batch; b++)
         {
             var start = (int)(Philox.UniformDouble(stream, (ulong)(step * batch + b)) * (TrainLength - context));

@@ -10,18 +10,18 @@ public static class Experts
     /// <param name="x">Tokens as the experts see them [T, M].</param>
     /// <param name="gates">As they are applied [T, K].</param>
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
-    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, RoutingPlan plan, double dropout = 0, RandomStream stream = default)
+    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, RoutingPlan plan, double dropout = 0, LayerStreams streams = default)
     {
         var d = call.Dialect;
-        var indices = new PlanIndices(tape, plan);
+        var indices = new PlanIndices(tape, plan, x.Sequence);
         var inputs = tape.Dispatch(x, indices);                                                        // [rows, M], expert order
         var rowGates = plan.SharesSlots ? null : tape.GateOfRows(gates, indices);
         if (rowGates is null && (d.ApplyGateTo == GatePlace.Input || d.Combination == Combination.Interpolated))
             throw new RoutingException($"{call.Where}: tokens share slots here, so that a slot has no one gate; give {d.Name} apply_gate_to output and combination gated");
         if (d.StraightThrough && rowGates is not null) inputs = StraightThrough(tape, inputs, rowGates);
         if (d.ApplyGateTo == GatePlace.Input) inputs = Rounded(tape, call, tape.ScaleRows(inputs, rowGates!));
-        var outputs = Identities(tape, call, inputs, plan, rows => FeedForward(tape, call, rows, weights, plan.Offsets, dropout, stream));
-        outputs = TokenDropout(tape, call, outputs, stream);
+        var outputs = Identities(tape, call, inputs, plan, rows => FeedForward(tape, call, rows, weights, plan.Offsets, dropout, streams, indices));
+        outputs = TokenDropout(tape, call, outputs, streams, indices);
 
         Tensor y;
         if (d.ApplyGateTo == GatePlace.Input) y = tape.Collect(outputs, indices);
@@ -36,7 +36,8 @@ public static class Experts
     static Tensor Rounded(Tape tape, RouterCall call, Tensor x) => tape.Round(x, call.Format);
 
     /// <summary>wo·act(wi·x), gated where there is a gate projection; every row meets its expert's matrices.</summary>
-    internal static Tensor FeedForward(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, int[] offsets, double dropout = 0, RandomStream stream = default)
+    internal static Tensor FeedForward(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, int[] offsets, double dropout = 0, LayerStreams streams = default,
+        PlanIndices? indices = null)
     {
         var experts = call.Experts - call.Dialect.IdentityExperts;
         if (experts < call.Experts) offsets = offsets[..(experts + 1)];
@@ -49,7 +50,7 @@ public static class Experts
         var hidden = Project(rows, weights.Wi, weights.Bi);
         var gate = weights.WiGate is null ? null : Project(rows, weights.WiGate, weights.BiGate);
         hidden = Activate(tape, call, hidden, gate);
-        if (call.Training) hidden = tape.Dropout(hidden, dropout, stream);
+        if (call.Training && indices is not null) hidden = tape.Dropout(hidden, dropout, streams[RandomUse.ExpertDropout], indices);
         return Project(hidden, weights.Wo, weights.Bo);
     }
 
@@ -100,11 +101,11 @@ public static class Experts
     }
 
     /// <summary>Ordinary dropout while training; evaluation multiplies by 1 − rate on top (transformers modeling_nllb_moe.py).</summary>
-    static Tensor TokenDropout(Tape tape, RouterCall call, Tensor outputs, RandomStream stream)
+    static Tensor TokenDropout(Tape tape, RouterCall call, Tensor outputs, LayerStreams streams, PlanIndices indices)
     {
         var rate = call.Dialect.TokenDropout;
         if (rate == 0 || call.Dialect.Combination == Combination.MaskReadAsIndices && !call.Training) return outputs;
-        return call.Training ? tape.Dropout(outputs, rate, stream with { Stream = stream.Stream + 1 }) : tape.Scale(outputs, 1 - rate);
+        return call.Training ? tape.Dropout(outputs, rate, streams[RandomUse.TokenDropout], indices) : tape.Scale(outputs, 1 - rate);
     }
 
     /// <summary>Value 1, gradient of the gate: x·(1 + g − g₀), g₀ the gate's number as a constant.</summary>
@@ -165,7 +166,7 @@ public static class Experts
         if (d.Combination == Combination.LearnedPair)
         {
             // c = softmax(x·W + b): c₀ weighs the routed experts, c₁ the dense one.
-            var pair = tape.Softmax(tape.Add(tape.Linear(x, RouterLogits.Needed(call, weights.PairWeight, "residual.weight")), tape.RepeatRow(RouterLogits.Needed(call, weights.PairBias, "residual.bias"), x.Rows)));
+            var pair = tape.Softmax(tape.Add(tape.Linear(x, RouterLogits.Needed(call, weights.PairWeight, "residual.weight")), tape.RepeatRow(RouterLogits.Needed(call, weights.PairBias, "residual.bias"), x)));
             Tensor Share(int j) => tape.GatherColumns(pair, tape.Upload([.. Enumerable.Repeat(j, x.Rows)]));
             return tape.Add(tape.ScaleRows(y, Share(0)), tape.ScaleRows(dense, Share(1)));
         }

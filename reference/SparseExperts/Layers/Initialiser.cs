@@ -25,17 +25,9 @@ public sealed class Initialiser(ulong seed)
 
     float[] Fill(string name, int count, Func<RandomStream, ulong, double> draw)
     {
-        var stream = new RandomStream(seed, StreamOf(name));
+        var stream = new Streams(seed).Named(name);
         var values = new float[count];
         for (var i = 0; i < count; i++) values[i] = (float)draw(stream, (ulong)i);
         return values;
-    }
-
-    /// <summary>FNV-1a of a name: a stream number that does not depend on order.</summary>
-    public static ulong StreamOf(string name)
-    {
-        var hash = 14695981039346656037;
-        foreach (var letter in name) hash = (hash ^ letter) * 1099511628211;
-        return hash;
     }
 }

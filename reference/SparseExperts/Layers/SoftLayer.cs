@@ -26,7 +26,7 @@ public static class SoftLayer
     {
         var slots = RouterLogits.UnitRows(tape, tape.Transpose(router.Slots!));                          // [E·P, M]
         var cosines = tape.Linear(RouterLogits.UnitRows(tape, x), slots, transpose: true);
-        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(router.Scale!, cosines.Columns), cosines.Rows));
+        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(router.Scale!, cosines.Columns), cosines));
     }
 
     /// <summary>Softmax over the tokens of each group, a slot at a time [T, E·P].</summary>
@@ -40,7 +40,7 @@ public static class SoftLayer
                 int there = (t / size * columns + c) * size + t % size, here = t * columns + c;
                 (turned[there], back[here]) = (here, there);
             }
-        return tape.GatherElements(tape.Softmax(tape.GatherElements(logits, turned, call.Groups * columns, size)), back, logits.Rows, columns);
+        return tape.GatherElements(tape.Softmax(tape.GatherElements(logits, turned, call.Groups * columns, size)), back, logits.Rows, columns, logits.Sequence);
     }
 
     /// <summary>Slots from tokens, experts on slots, tokens from slots; group by group.</summary>

@@ -18,8 +18,8 @@ public static class SparseLayer
 {
     /// <param name="x">Tokens [T, M].</param>
     /// <param name="dropout">Dropout of the experts' hidden layer while training.</param>
-    /// <param name="stream">Stream of the dropout; words are addressed, never consumed.</param>
-    public static SparseResult Forward(Tape tape, RouterCall call, Tensor x, RouterWeights router, ExpertWeights experts, double dropout = 0, RandomStream stream = default)
+    /// <param name="streams">Streams of the dropouts; words are addressed, never consumed.</param>
+    public static SparseResult Forward(Tape tape, RouterCall call, Tensor x, RouterWeights router, ExpertWeights experts, double dropout = 0, LayerStreams streams = default)
     {
         var c = call with { Dialect = call.Dialect.Settled };
         if (c.Dialect.Selection == Selection.SlotMixture) return SoftLayer.Forward(tape, c, x, router, experts);
@@ -30,7 +30,7 @@ public static class SparseLayer
         var expertInput = ExpertInput(c, x, input);
         var routed = Route(tape, c, input, router);
         var (gates, plan) = Experts.Effective(tape, c, routed.Gates, routed.Plan);
-        var y = Experts.Apply(tape, c, expertInput, experts, gates, plan, dropout, stream);
+        var y = Experts.Apply(tape, c, expertInput, experts, gates, plan, dropout, streams);
         var losses = routed.Losses ?? AuxiliaryLosses.Compute(tape, c, routed.Inputs!);
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Logits, routed.Scores, routed.Plan, routed.Inputs);
     }
@@ -65,7 +65,7 @@ public static class SparseLayer
         Choices choices = Selector.Select(call, numbers, () => CapacityRule.Capacity(call, default));
         var capacity = CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers));
         var gates = Gates.BeforeDrop(tape, call, noisy, scores, choices, router.CorrectionBias);
-        var plan2 = Slots.Assign(call, choices, capacity, numbers, Priority(tape, call, gates));
+        var plan2 = call.Plan ?? Slots.Assign(call, choices, capacity, numbers, Priority(tape, call, gates));
         gates = Gates.AfterDrop(tape, call, gates, plan2);
         LossInputs inputs = new() { Logits = logits, Noisy = noisy, Scores = scores, Deviation = deviation, Numbers = numbers, Choices = choices, Plan = plan2, Gates = gates, Weights = router };
         return new(logits, scores, gates, plan2, inputs);

@@ -11,7 +11,7 @@ static class EntropyLosses
     public static Tensor Sparsity(Tape tape, Tensor scores)
     {
         var norm = tape.Activate(Activation.Sqrt, tape.Clamp(tape.SumRows(tape.Multiply(scores, scores)), 1e-38, double.PositiveInfinity));
-        return tape.SumColumn(tape.Divide(tape.SumRows(scores), norm), 1.0 / scores.Rows);
+        return tape.SumColumns(tape.Divide(tape.SumRows(scores), norm), 1.0 / tape.TotalRows(scores));
     }
 
     /// <summary>Mean over tokens of Σ max(0, p_e − p_k) over experts e outside the chosen part, p_k the least of the chosen ones (Hetu SAMGate, sam_max).</summary>
@@ -22,7 +22,7 @@ static class EntropyLosses
         var mask = new float[call.Tokens * experts];
         for (var i = 0; i < mask.Length; i++) mask[i] = i % experts / part != least[i / experts] / part ? 1 : 0;
         var excess = tape.Subtract(inputs.Scores, tape.RepeatColumn(tape.GatherColumns(inputs.Scores, tape.Upload(least)), experts));
-        return tape.WeightedSum(tape.Activate(Activation.Relu, excess), Array.ConvertAll(mask, m => (double)m / call.Tokens));
+        return tape.WeightedSum(tape.Activate(Activation.Relu, excess), Array.ConvertAll(mask, m => (double)m / tape.TotalRows(inputs.Scores)));
     }
 
     /// <summary>
@@ -35,17 +35,17 @@ static class EntropyLosses
         var count = modality.Length == 0 ? 1 : modality.Max() + 1;
         var logs = tape.LogSoftmax(inputs.Logits);
         var products = tape.Multiply(tape.Softmax(inputs.Logits), logs);                              // −entropy terms
-        var weights = new float[count * call.Tokens];
+        Tensor? loss = null;
         for (var m = 0; m < count; m++)
         {
-            var size = modality.Count(x => x == m);
-            for (var t = 0; t < call.Tokens; t++) weights[m * call.Tokens + t] = modality[t] == m ? 1f / size : 0;
+            var size = tape.Total(modality.Count(x => x == m));
+            var own = tape.Column([.. modality.Select(x => x == m ? 1.0 / size : 0)]);
+            var local = tape.Scale(tape.SumColumns(tape.SumRows(tape.ScaleRows(products, own)), 1), -1);
+            var means = tape.Clamp(tape.SumColumns(tape.ScaleRows(inputs.Scores, own), 1), 1e-30, 1);                  // [1, E]
+            var minusGlobal = tape.SumRows(tape.Multiply(means, tape.Activate(Activation.Log, means)));
+            var lacking = tape.Activate(Activation.Relu, tape.Shift(minusGlobal, Math.Log(Math.Max(1, call.Experts / 2.0))));
+            loss = loss is null ? tape.Add(local, lacking) : tape.Add(loss, tape.Add(local, lacking));
         }
-        var selector = tape.Constant(count, call.Tokens, weights);
-        var local = tape.Scale(tape.SumRows(tape.Linear(selector, products)), -1);                     // [modalities, 1]
-        var means = tape.Clamp(tape.Linear(selector, inputs.Scores), 1e-30, 1);
-        var global = tape.Scale(tape.SumRows(tape.Multiply(means, tape.Activate(Activation.Log, means))), -1);
-        var lacking = tape.Activate(Activation.Relu, tape.Shift(tape.Scale(global, -1), Math.Log(Math.Max(1, call.Experts / 2.0))));
-        return tape.SumColumn(tape.Add(local, lacking), 1);
+        return loss!;
     }
 }

@@ -19,7 +19,7 @@ static class LoadLosses
         if (d.Importance == ImportanceLoss.CleanScores)
             return Variation.Mean(tape, Variation.OfRows(tape, Variation.GroupSums(tape, call, tape.Softmax(inputs.Logits), 1), d.Variance, d.VarianceEpsilon));
         var gates = Gates.Dense(tape, inputs.Gates, inputs.Choices.Candidate, call.Experts);
-        return Variation.OfRows(tape, tape.SumColumn(gates, 1), d.Variance, d.VarianceEpsilon);
+        return Variation.OfRows(tape, tape.SumColumns(gates, 1), d.Variance, d.VarianceEpsilon);
     }
 
     public static Tensor Load(Tape tape, RouterCall call, LossInputs inputs)
@@ -27,7 +27,7 @@ static class LoadLosses
         var d = call.Dialect;
         if (d.Load == LoadLoss.OneThreshold)
             return Variation.Mean(tape, Variation.OfRows(tape, Variation.GroupSums(tape, call, OneThreshold(tape, call, inputs), call.Size), d.Variance, d.VarianceEpsilon));
-        return Variation.OfRows(tape, tape.SumColumn(Smooth(tape, call, inputs.Logits, inputs.Noisy, inputs.Deviation, inputs.Numbers, d.K), 1), d.Variance, d.VarianceEpsilon);
+        return Variation.OfRows(tape, tape.SumColumns(Smooth(tape, call, inputs.Logits, inputs.Noisy, inputs.Deviation, inputs.Numbers, d.K), 1), d.Variance, d.VarianceEpsilon);
     }
 
     /// <summary>
@@ -74,8 +74,8 @@ static class LoadLosses
         var d = call.Dialect;
         var clean = tape.Softmax(inputs.Logits);
         var distance = tape.Subtract(clean, KthNoisy(tape, call, inputs));
-        var load = tape.SumColumn(Normal(tape, tape.Scale(distance, RootHalf * call.Experts / d.NoiseStd)), 1);
-        Tensor importance = Variation.OfRows(tape, tape.SumColumn(clean, 1), d.Variance, d.VarianceEpsilon), spread = Variation.OfRows(tape, load, d.Variance, d.VarianceEpsilon);
+        var load = tape.SumColumns(Normal(tape, tape.Scale(distance, RootHalf * call.Experts / d.NoiseStd)), 1);
+        Tensor importance = Variation.OfRows(tape, tape.SumColumns(clean, 1), d.Variance, d.VarianceEpsilon), spread = Variation.OfRows(tape, load, d.Variance, d.VarianceEpsilon);
         return tape.Scale(tape.Add(importance, spread), 0.5);
     }
 

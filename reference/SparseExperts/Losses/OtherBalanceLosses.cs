@@ -25,14 +25,15 @@ static class OtherBalanceLosses
     public static Tensor TokenSquares(Tape tape, RouterCall call, LossInputs inputs)
     {
         var mean = tape.Scale(tape.SumRows(inputs.Scores), 1.0 / call.Experts);                        // [T, 1]
-        double[] weights = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? (double)call.RealIn(t / call.Size) / call.Groups : 0)];
+        var groups = tape.Total(call.Groups);
+        double[] weights = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? (double)call.RealIn(t / call.Size) / groups : 0)];
         return tape.WeightedSum(tape.Multiply(mean, mean), weights);
     }
 
     /// <summary>E·Σ_e (mean_t p_te)² (SpeechMoE, You et al. 2021, eq. 7).</summary>
     public static Tensor MeanSquares(Tape tape, RouterCall call, LossInputs inputs)
     {
-        var means = tape.SumColumn(inputs.Scores, 1.0 / call.Tokens);
+        var means = tape.SumColumns(inputs.Scores, 1.0 / tape.TotalRows(inputs.Scores));
         double[] weights = [.. Enumerable.Repeat((double)call.Experts, call.Experts)];
         return tape.WeightedSum(tape.Multiply(means, means), weights);
     }
@@ -47,6 +48,6 @@ static class OtherBalanceLosses
         for (var i = 0; i < inputs.Choices.Expert.Length; i++)
             if (inputs.Choices.Expert[i] >= 0) chosen[i / inputs.Choices.K * call.Experts + inputs.Choices.Expert[i]] = true;
         double[] mask = [.. inputs.Numbers.Scores.Values.Select((s, i) => (s > values[i % call.Experts] ? 1.0 : 0) - (chosen[i] ? 1 : 0))];
-        return tape.WeightedSum(tape.Subtract(inputs.Scores, tape.RepeatRow(thresholds, call.Tokens)), mask);
+        return tape.WeightedSum(tape.Subtract(inputs.Scores, tape.RepeatRow(thresholds, inputs.Scores)), mask);
     }
 }

@@ -20,6 +20,7 @@ public static class ProductLoss
         int groups = call.Groups, size = call.Size, experts = call.Experts;
         var mass = tape.Round(Mass(tape, call, inputs), call.LogitsFormat);
         var counts = Counts(call, inputs);
+        if (call.SpansShards) counts = tape.Total(counts);
         var loss = Sum(tape, call, mass, counts, 1);
         if (!d.SecondPlaceLoss) return loss;
 
@@ -41,11 +42,12 @@ public static class ProductLoss
     static Tensor Sum(Tape tape, RouterCall call, Tensor mass, double[] counts, double factor)
     {
         var d = call.Dialect;
-        int groups = call.Groups, size = call.Size, experts = call.Experts;
-        double[] weights = new double[groups * call.Tokens], f = new double[groups * experts];
+        int groups = call.Groups, experts = call.Experts;
+        int size = call.SpansShards ? tape.Total(call.Size) : call.Size, all = call.SpansShards ? 1 : tape.Total(groups);
+        double[] parts = new double[groups], f = new double[groups * experts];
         for (var g = 0; g < groups; g++)
         {
-            double real = call.RealIn(g), share = real / size;
+            double real = call.SpansShards ? tape.Total(call.RealIn(g)) : call.RealIn(g), share = real / size;
             var denominator = d.BalanceCount == BalanceCount.KeptShare ? Math.Max(1, counts.AsSpan(g * experts, experts).ToArray().Sum()) : Denominator(d, size, real);
             var scale = factor / d.Microbatches * d.BalanceScale switch
             {
@@ -53,15 +55,19 @@ public static class ProductLoss
                 BalanceScale.ExpertsOverChoices => (double)experts / d.K,
                 _ => 1.0 / experts,
             } * (d.BalanceTokens == BalanceTokens.ScaledByRealShare ? share : 1);
-            for (var e = 0; e < experts; e++) f[g * experts + e] = counts[g * experts + e] / denominator * scale / groups;
-            var counted = d.BalanceTokens is BalanceTokens.RealOverAll or BalanceTokens.RealOverReal or BalanceTokens.RealOverRealShare or BalanceTokens.RealMassOverAll;
-            for (var t = g * size; t < (g + 1) * size; t++)
-                weights[g * call.Tokens + t] = counted && !call.IsReal(t) ? 0 : 1 / MassDenominator(call, denominator, size);
+            for (var e = 0; e < experts; e++) f[g * experts + e] = counts[g * experts + e] / denominator * scale / all;
+            parts[g] = 1 / MassDenominator(call, denominator, size);
         }
-        var selector = tape.Rent(groups, call.Tokens);
-        tape.Backend.Write(selector, weights);
-        var means = tape.Round(tape.Linear(tape.Constant(selector), mass), call.LogitsFormat);           // P [G, E]
+        var means = tape.ScaleRows(tape.SumGroups(OfCounted(tape, call, mass), groups, call.SpansShards), tape.Column(parts));      // P [G, E]
         return tape.Round(tape.WeightedSum(tape.Round(means, call.LogitsFormat), f), call.LogitsFormat);
+    }
+
+    /// <summary>P's numbers with those of tokens that do not count set to 0.</summary>
+    static Tensor OfCounted(Tape tape, RouterCall call, Tensor mass)
+    {
+        var leavesOut = call.Dialect.BalanceTokens is BalanceTokens.RealOverAll or BalanceTokens.RealOverReal or BalanceTokens.RealOverRealShare or BalanceTokens.RealMassOverAll;
+        if (!leavesOut || call.Importance.Length == 0) return mass;
+        return tape.ScaleRows(mass, tape.Column([.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1.0 : 0)]));
     }
 
     static double Denominator(Dialect d, int size, double real) => d.BalanceTokens switch

@@ -16,9 +16,9 @@ public static class RouterZLoss
         if (call.Dialect.PaddingLogits == PaddingLogits.Zeroed && call.Importance.Length > 0) logits = RouterLogits.WithoutPadding(tape, call, logits);
         var z = tape.Round(tape.LogSumExp(logits), call.LogitsFormat);
         if (call.LogitsFormat != NumberFormat.Float32) return InLogitsFormat(tape, call, z);
-        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, call.Tokens) * (double)call.Dialect.Microbatches));
+        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * (double)call.Dialect.Microbatches));
         float[] real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1f : 0f)];
-        return tape.SumSquares(tape.Multiply(z, tape.Constant(call.Tokens, 1, real)), 1.0 / (Math.Max(1, real.Count(r => r == 1)) * (double)call.Dialect.Microbatches));
+        return tape.SumSquares(tape.Multiply(z, tape.Constant(call.Tokens, 1, real)), 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * (double)call.Dialect.Microbatches));
     }
 
     /// <summary>The same with every step rounded to the logits' format, as a library does that never leaves it.</summary>
@@ -27,7 +27,7 @@ public static class RouterZLoss
         var squares = tape.Round(tape.Multiply(z, z), call.LogitsFormat);
         var all = call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0;
         double[] weights = [.. Enumerable.Range(0, call.Tokens).Select(t => all || call.IsReal(t) ? 1.0 : 0)];
-        var count = Math.Max(1, weights.Sum()) * call.Dialect.Microbatches;
+        var count = Math.Max(1, tape.Total(weights.Sum(w => (int)w))) * call.Dialect.Microbatches;
         return tape.Round(tape.WeightedSum(squares, [.. weights.Select(w => w / count)]), call.LogitsFormat);
     }
 }

@@ -23,11 +23,10 @@ static class Variation
     /// <summary>Sums over the tokens of each group, divided by <paramref name="divisor"/>: [G, columns].</summary>
     public static Tensor GroupSums(Tape tape, RouterCall call, Tensor x, double divisor)
     {
-        var weights = new float[call.Groups * call.Tokens];
-        for (var t = 0; t < call.Tokens; t++) weights[t / call.Size * call.Tokens + t] = (float)(1 / divisor);
-        return tape.Linear(tape.Constant(call.Groups, call.Tokens, weights), x);
+        var sums = tape.SumGroups(x, call.Groups, call.SpansShards);
+        return divisor == 1 ? sums : tape.Scale(sums, 1 / divisor);
     }
 
     /// <summary>Mean of a column.</summary>
-    public static Tensor Mean(Tape tape, Tensor column) => tape.SumColumn(column, 1.0 / column.Rows);
+    public static Tensor Mean(Tape tape, Tensor column) => tape.SumColumns(column, 1.0 / tape.TotalRows(column));
 }

@@ -47,22 +47,25 @@ public sealed class LanguageModel
     public IEnumerable<(string Name, Matrix Value)> State => _blocks.Where(b => b.Sparse?.State is not null).Select(b => b.Sparse!.State!.Value);
 
     /// <param name="ids">B·S bytes, sequence by sequence.</param>
-    /// <param name="draws">Stream of this step; every use of randomness in it has its own sub-stream.</param>
+    /// <param name="streams">Random numbers; every use has streams of its own.</param>
+    /// <param name="step">Number of the training step, from 1.</param>
     /// <param name="tasks">Task of every sequence; empty means that all have task 0.</param>
-    public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, RandomStream draws, ReadOnlySpan<int> tasks = default)
+    /// <param name="plans">For every sparse layer the part of this shard of a plan that was made for the whole batch; null where each makes its own.</param>
+    public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, Streams streams = default, long step = 0, ReadOnlySpan<int> tasks = default,
+        IReadOnlyList<RoutingPlan>? plans = null)
     {
         int length = ids.Length / sequences;
         var taskOf = new int[ids.Length];
         for (var t = 0; t < taskOf.Length && tasks.Length > 0; t++) taskOf[t] = tasks[t / length];
-        var inputs = new BlockInputs(ids.ToArray(), taskOf, sequences, training, draws);
-        var x = _tape.GatherRows(_embedding, _tape.Upload(ids));                    // [B·S, D]
+        var idsOf = ids.ToArray();
+        var x = _tape.LookUp(_embedding, _tape.Upload(ids), length);                   // [B·S, D]
         var bias = _relativeBias is null ? null : RelativePositions.Bias(_tape, _relativeBias, length, bidirectional: false);
         var sparse = new List<SparseResult>();
         for (var i = 0; i < _blocks.Length; i++)
         {
-            var stream = draws with { Stream = (draws.Stream * (ulong)(_blocks.Length + 1) + (ulong)i) * 8 };
-            x = _blocks[i].Attend(x, sequences, length, Rotary(length), bias, training, stream);
-            x = _blocks[i].Feed(x, inputs with { Draws = stream }, out var result);
+            var inputs = new BlockInputs(idsOf, taskOf, sequences, training, new(streams, step, i + 1), _blocks[i].Sparse is null ? null : plans?[sparse.Count]);
+            x = _blocks[i].Attend(x, inputs, length, Rotary(length), bias);
+            x = _blocks[i].Feed(x, inputs, out var result);
             if (result is not null) sparse.Add(result);
         }
         var logits = _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
@@ -133,30 +136,29 @@ public sealed class LanguageModel
                     (n, rows, columns, values) => model._tape.Parameter(n, rows, columns, values), _wi, _wo);
         }
 
-        public Tensor Attend(Tensor x, int sequences, int length, RotaryTables? rotary, Tensor? bias, bool training, RandomStream draws)
+        public Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias)
         {
             var (tape, config) = (_model._tape, _model.Config);
             var scale = config.Positions == Positions.T5Relative ? 1 : 1 / Math.Sqrt(config.HeadWidth);
-            var shape = new AttentionShape(sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
+            var shape = new AttentionShape(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
             var mixed = tape.SelfAttention(shape, tape.Linear(_model.Normalise(x, _norm1), _qkv), rotary, bias);
-            return Residual(x, mixed, _out, training, draws);
+            return Residual(x, mixed, _out, inputs, RandomUse.AttentionDropout);
         }
 
         public Tensor Feed(Tensor x, BlockInputs inputs, out SparseResult? result)
         {
-            var (training, draws) = (inputs.Training, inputs.Draws);
             var (tape, config) = (_model._tape, _model.Config);
             var normed = _model.Normalise(x, _norm2);
-            result = Sparse?.Forward(normed, inputs with { Draws = draws with { Stream = draws.Stream + 1 } });
-            if (result is null) return Residual(x, tape.Activate(config.Activation, tape.Linear(normed, _wi)), _wo, training, draws with { Stream = draws.Stream + 3 });
-            return tape.Add(x, Drop(result.Output, training, draws with { Stream = draws.Stream + 3 }));
+            result = Sparse?.Forward(normed, inputs);
+            if (result is null) return Residual(x, tape.Activate(config.Activation, tape.Linear(normed, _wi)), _wo, inputs, RandomUse.FeedForwardDropout);
+            return tape.Add(x, Drop(result.Output, inputs, RandomUse.FeedForwardDropout));
         }
 
-        Tensor Residual(Tensor x, Tensor input, Parameter weight, bool training, RandomStream draws) =>
-            training && _model.Config.Dropout > 0
-                ? _model._tape.Add(x, Drop(_model._tape.Linear(input, weight), training, draws))
+        Tensor Residual(Tensor x, Tensor input, Parameter weight, BlockInputs inputs, RandomUse use) =>
+            inputs.Training && _model.Config.Dropout > 0
+                ? _model._tape.Add(x, Drop(_model._tape.Linear(input, weight), inputs, use))
                 : _model._tape.LinearAdd(x, input, weight);
 
-        Tensor Drop(Tensor x, bool training, RandomStream draws) => training ? _model._tape.Dropout(x, _model.Config.Dropout, draws) : x;
+        Tensor Drop(Tensor x, BlockInputs inputs, RandomUse use) => inputs.Training ? _model._tape.Dropout(x, _model.Config.Dropout, inputs.Streams[use]) : x;
     }
 }

@@ -26,25 +26,13 @@ static class LayerLosses
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
         int tokens = inputs[0].Plan.Tokens, all = tokens * inputs.Length;
-        Tensor Stack(Func<LossInputs, Tensor> part)
-        {
-            Tensor? stacked = null;
-            for (var l = 0; l < inputs.Length; l++)
-            {
-                var ids = new int[all];
-                Array.Fill(ids, -1);
-                for (var t = 0; t < tokens; t++) ids[l * tokens + t] = t;
-                var placed = tape.GatherRows(part(inputs[l]), tape.Upload(ids));
-                stacked = stacked is null ? placed : tape.Add(stacked, placed);
-            }
-            return stacked!;
-        }
+        Tensor Stack(Func<LossInputs, Tensor> part) => tape.StackRows([.. inputs.Select(part)]);
         Numbers Join(Func<LossInputs, Numbers> part) => new([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]);
         int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)], slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
         var k = inputs[0].Plan.Choices;
         // Slots only say who was kept here.
         var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
-        var call = new RouterCall { Dialect = config.Dialect.Settled, Groups = 1, Size = all, Experts = config.Experts, Training = training };
+        var call = new RouterCall { Dialect = config.Dialect.Settled, Groups = 1, Size = all, Experts = config.Experts, Training = training, SpansShards = tape.Shards is not null };
         var pooled = new LossInputs
         {
             Logits = Stack(i => i.Logits),

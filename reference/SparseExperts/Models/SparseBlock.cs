@@ -7,7 +7,9 @@ namespace SparseExperts.Models;
 /// <summary>What a sparse block of the language model is given besides the tokens.</summary>
 /// <param name="Ids">Token ids [T].</param>
 /// <param name="Tasks">Task of every token [T].</param>
-public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences, bool Training, RandomStream Draws);
+/// <param name="Streams">Random numbers of this block in this step.</param>
+/// <param name="Plan">The part of this shard of a plan that was made for the whole batch, or null.</param>
+public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences, bool Training, LayerStreams Streams, RoutingPlan? Plan = null);
 
 /// <summary>
 /// The sparse feed-forward layer of a block: makes the parameters that its dialect needs, calls the layer, and keeps the state that some
@@ -105,11 +107,13 @@ sealed class SparseBlock
             TaskIds = inputs.Tasks,
             Table = _table,
             Where = _name,
+            SpansShards = _tape.Shards is not null && d.GroupSize == 0,
+            Plan = inputs.Plan,
         };
         call = Fitting(call);
-        call = call with { Draws = RouterDraws.From(call, inputs.Draws, x.Columns) };
+        call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
         var router = state.Length > 0 && d.CorrectionBias ? _router with { CorrectionBias = [.. state.Take(_config.Experts).Select(b => (double)b)] } : _router;
-        return SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Draws with { Stream = inputs.Draws.Stream + 1 });
+        return SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams);
     }
 
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
@@ -162,10 +166,11 @@ sealed class SparseBlock
     static int[] Table(int ids, int k, int experts)
     {
         var table = new int[ids * k];
+        var stream = new Streams(TableSeed).Named("hash table");
         for (var id = 0; id < ids; id++)
         {
             var draws = new double[experts];
-            for (var e = 0; e < experts; e++) draws[e] = Philox.UniformDouble(new(TableSeed, 0x7AB1E), (ulong)(id * experts + e));
+            for (var e = 0; e < experts; e++) draws[e] = Philox.UniformDouble(stream, (ulong)(id * experts + e));
             Ranking.Top(draws, k, TieRule.Lowest).CopyTo(table, id * k);
         }
         return table;

@@ -5,9 +5,10 @@ namespace SparseExperts.Ops;
 /// <summary>A routing plan's indices on the tape's backend.</summary>
 public sealed class PlanIndices
 {
-    public PlanIndices(Tape tape, RoutingPlan plan)
+    /// <param name="sequence">Tokens of a sequence.</param>
+    public PlanIndices(Tape tape, RoutingPlan plan, int sequence = 0)
     {
-        Plan = plan;
+        (Plan, Sequence) = (plan, sequence);
         TokenOfRow = tape.Upload(plan.TokenOfRow);
         ChoiceOfRow = tape.Upload(plan.ChoiceOfRow);
         RowOfToken = new Indices[plan.Choices];
@@ -20,6 +21,7 @@ public sealed class PlanIndices
     }
 
     public RoutingPlan Plan { get; }
+    public int Sequence { get; }
     public Indices TokenOfRow { get; }
     public Indices ChoiceOfRow { get; }
 
@@ -34,7 +36,7 @@ public static partial class Op
     public static Tensor Dispatch(this Tape tape, Tensor x, PlanIndices indices)
     {
         var plan = indices.Plan;
-        var y = tape.Result(plan.Rows, x.Columns, x);
+        var y = tape.Result(plan.Rows, x.Columns, 0, x);
         if (plan.SharesSlots)
         {
             tape.Backend.Fill(y.Value, 0);
@@ -58,7 +60,7 @@ public static partial class Op
     public static Tensor Collect(this Tape tape, Tensor x, PlanIndices indices)
     {
         var plan = indices.Plan;
-        var y = tape.Result(plan.Tokens, x.Columns, x);
+        var y = tape.Result(plan.Tokens, x.Columns, indices.Sequence, x);
         for (var j = 0; j < plan.Choices; j++) tape.Backend.GatherRows(x.Value, indices.RowOfToken[j], y.Value, j > 0);
         tape.Record(y, () => tape.Backend.GatherRows(y.Gradient, indices.TokenOfRow, x.GradientTarget(out var add), add));
         return y;

@@ -6,12 +6,19 @@ public static partial class Op
 {
     /// <summary>Y = X ∘ mask/(1 − rate); the mask comes from the stream, so the same stream gives the same mask anywhere.</summary>
     /// <remarks>dX = dY ∘ mask/(1 − rate): the same op on the gradient.</remarks>
-    public static Tensor Dropout(this Tape tape, Tensor x, double rate, RandomStream stream)
+    public static Tensor Dropout(this Tape tape, Tensor x, double rate, RandomStream stream) =>
+        tape.Dropped(x, rate, new(stream, tape.FirstToken(x.Sequence) * x.Columns, x.Columns), null);
+
+    /// <summary>The same for rows in the order of a plan: a row has the numbers of the choice that it carries, wherever it lies.</summary>
+    public static Tensor Dropout(this Tape tape, Tensor x, double rate, RandomStream stream, PlanIndices indices) =>
+        tape.Dropped(x, rate, new(stream, tape.FirstToken(indices.Sequence) * indices.Plan.Choices * x.Columns, x.Columns), indices.ChoiceOfRow);
+
+    static Tensor Dropped(this Tape tape, Tensor x, double rate, RandomWords words, Indices? rows)
     {
         if (rate == 0 || !tape.Recording) return x;
         var y = tape.Result(x.Rows, x.Columns, x);
-        tape.Backend.Dropout(x.Value, rate, stream, y.Value, false);
-        tape.Record(y, () => tape.Backend.Dropout(y.Gradient, rate, stream, x.GradientTarget(out var add), add));
+        tape.Backend.Dropout(x.Value, rate, words, rows, y.Value, false);
+        tape.Record(y, () => tape.Backend.Dropout(y.Gradient, rate, words, rows, x.GradientTarget(out var add), add));
         return y;
     }
 }

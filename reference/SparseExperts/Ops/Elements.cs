@@ -6,10 +6,11 @@ public static partial class Op
 {
     /// <summary>Elements of X in any order under any shape: y_i = x_{ids i} with row-major numbers; −1 reads 0.</summary>
     /// <remarks>dx_{ids i} += dy_i in ascending i.</remarks>
-    public static Tensor GatherElements(this Tape tape, Tensor x, ReadOnlySpan<int> ids, int rows, int columns)
+    /// <param name="sequence">Rows of a sequence of Y; by default those of X where Y has as many rows.</param>
+    public static Tensor GatherElements(this Tape tape, Tensor x, ReadOnlySpan<int> ids, int rows, int columns, int? sequence = null)
     {
         var column = tape.GatherRows(tape.Reshape(x, x.Rows * x.Columns, 1), tape.Upload(ids));
-        return columns == 1 ? column : tape.Reshape(column, rows, columns);
+        return tape.Reshape(column, rows, columns, sequence ?? (rows == x.Rows ? x.Sequence : 0));
     }
 
     /// <summary>Rows start … start + count − 1.</summary>
@@ -24,9 +25,20 @@ public static partial class Op
     /// <remarks>dx_rj = dy_r.</remarks>
     public static Tensor SumRows(this Tape tape, Tensor x) => tape.Linear(x, tape.Constant(tape.Ones(x.Columns)));
 
-    /// <summary>Every row is the row X [1, columns].</summary>
+    /// <summary>Every row is the row X [1, columns], as many as <paramref name="like"/> has.</summary>
     /// <remarks>dx_j = Σ_r dy_rj.</remarks>
-    public static Tensor RepeatRow(this Tape tape, Tensor x, int rows) => tape.Linear(tape.Constant(tape.Ones(rows)), x);
+    public static Tensor RepeatRow(this Tape tape, Tensor x, Tensor like) => tape.RepeatRow(x, like.Rows, like.Sequence);
+
+    /// <summary>Every row is the row X [1, columns].</summary>
+    /// <param name="sequence">Rows of a sequence, where rows are tokens.</param>
+    /// <remarks>dx_j = Σ_r dy_rj.</remarks>
+    public static Tensor RepeatRow(this Tape tape, Tensor x, int rows, int sequence)
+    {
+        var y = tape.Result(rows, x.Columns, sequence, x);
+        tape.Backend.Gemm(tape.Ones(rows), false, x.Value, false, y.Value, false);
+        tape.Record(y, () => tape.SumOverTokens(x, sequence, (dx, add) => tape.Backend.SumColumns(y.Gradient, dx, sequence, add)));
+        return y;
+    }
 
     /// <summary>Every column is the column X [rows, 1].</summary>
     /// <remarks>dx_r = Σ_j dy_rj.</remarks>
@@ -49,13 +61,12 @@ public static partial class Op
         return tape.Add(x, tape.Constant(all));
     }
 
-    /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>
-    /// <remarks>dx_i = w_i·dy.</remarks>
-    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights)
+    /// <summary>A constant column.</summary>
+    public static Tensor Column(this Tape tape, ReadOnlySpan<double> values)
     {
-        var column = tape.Rent(weights.Length, 1);
-        tape.Backend.Write(column, weights);
-        return tape.Linear(tape.Reshape(x, 1, x.Rows * x.Columns), tape.Constant(column));
+        var column = tape.Rent(values.Length, 1);
+        tape.Backend.Write(column, values);
+        return tape.Constant(column);
     }
 
     /// <summary>A 1×1 constant.</summary>

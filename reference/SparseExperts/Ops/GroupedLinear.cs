@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Sharding;
 
 namespace SparseExperts.Ops;
 
@@ -16,7 +17,9 @@ public static partial class Op
         tape.Record(y, () =>
         {
             if (x.RequiresGradient) tape.Backend.GemmGrouped(y.Gradient, w.Value, true, x.GradientTarget(out var more), offsets, more);
-            if (w.RequiresGradient) tape.Backend.GemmGroupedOuter(x.Value, y.Gradient, w.GradientTarget(out var add), offsets, add);
+            if (!w.RequiresGradient) return;
+            var (rows, slopes, all) = tape.OfAllShards(x.Value, y.Gradient, offsets);
+            tape.Backend.GemmGroupedOuter(rows, slopes, w.GradientTarget(out var add), all, add);
         });
         return y;
     }

@@ -4,13 +4,44 @@ namespace SparseExperts.Ops;
 
 public static partial class Op
 {
-    /// <summary>y_r = x_{ids r}: an embedding when X is a table. An id of −1 reads 0.</summary>
+    /// <summary>y_r = x_{ids r}. An id of −1 reads 0.</summary>
     /// <remarks>dx_{ids r} += dy_r in ascending r.</remarks>
     public static Tensor GatherRows(this Tape tape, Tensor x, Indices ids)
     {
         var y = tape.Result(ids.Count, x.Columns, x);
         tape.Backend.GatherRows(x.Value, ids, y.Value, false);
         tape.Record(y, () => tape.Backend.ScatterAddRows(y.Gradient, ids, x.GradientSum()));
+        return y;
+    }
+
+    /// <summary>Matrices of the same tokens one below the other.</summary>
+    /// <remarks>Each takes its rows of dY.</remarks>
+    public static Tensor StackRows(this Tape tape, IReadOnlyList<Tensor> parts)
+    {
+        int rows = parts[0].Rows, columns = parts[0].Columns;
+        var value = tape.Rent(rows * parts.Count, columns);
+        for (var p = 0; p < parts.Count; p++) tape.Backend.Copy(parts[p].Value, value.RowRange(p * rows, rows));
+        var y = tape.Result(value, parts);
+        tape.Record(y, () =>
+        {
+            for (var p = 0; p < parts.Count; p++)
+                if (parts[p].RequiresGradient) tape.Pass(y.Gradient.RowRange(p * rows, rows), parts[p]);
+        });
+        return y;
+    }
+
+    /// <summary>y_t = table_{ids t} for every token t: an embedding. An id of −1 reads 0.</summary>
+    /// <param name="sequence">Tokens of a sequence.</param>
+    /// <remarks>dtable_i = Σ dy_t over the tokens t with id i.</remarks>
+    public static Tensor LookUp(this Tape tape, Tensor table, Indices ids, int sequence)
+    {
+        var y = tape.Result(ids.Count, table.Columns, sequence, table);
+        tape.Backend.GatherRows(table.Value, ids, y.Value, false);
+        tape.Record(y, () => tape.SumOverTokens(table, sequence, (sum, add) =>
+        {
+            if (!add) tape.Backend.Fill(sum, 0);
+            tape.Backend.ScatterAddTokens(y.Gradient, ids, sum, sequence);
+        }));
         return y;
     }
 

@@ -13,8 +13,12 @@ public static partial class Op
         tape.Backend.LayerNorm(x.Value, weight.Value, bias.Value, epsilon, y.Value, statistics);
         tape.Record(y, () =>
         {
-            Matrix dw = weight.GradientTarget(out var more), db = bias.GradientTarget(out _);
-            tape.Backend.LayerNormBackward(x.Value, weight.Value, statistics, y.Gradient, x.GradientTarget(out var add), add, dw, db, more);
+            var dx = x.GradientTarget(out var add);
+            // Weight and bias have one flag in the op: they are summed apart from what is there, then added.
+            Matrix dw = tape.Rent(1, x.Columns), db = tape.Rent(1, x.Columns);
+            tape.Backend.LayerNormBackward(x.Value, weight.Value, statistics, y.Gradient, x.Sequence, dx, add, dw, db, false);
+            tape.AddOverTokens(dw, weight, x.Sequence);
+            tape.AddOverTokens(db, bias, x.Sequence);
         });
         return y;
     }
@@ -28,8 +32,10 @@ public static partial class Op
         tape.Backend.RmsNorm(x.Value, weight.Value, epsilon, y.Value, scale);
         tape.Record(y, () =>
         {
-            var dw = weight.GradientTarget(out var more);
-            tape.Backend.RmsNormBackward(x.Value, weight.Value, scale, y.Gradient, x.GradientTarget(out var add), add, dw, more);
+            var dx = x.GradientTarget(out var add);
+            var dw = tape.Rent(1, x.Columns);
+            tape.Backend.RmsNormBackward(x.Value, weight.Value, scale, y.Gradient, x.Sequence, dx, add, dw, false);
+            tape.AddOverTokens(dw, weight, x.Sequence);
         });
         return y;
     }

@@ -46,8 +46,9 @@ public static partial class Op
             var dv = d.ColumnRange(2 * width, width);
             var dqk = rotary is null ? d.ColumnRange(0, 2 * width) : tape.Rent(qkv.Rows, 2 * width);
             if (rotary is not null && add) tape.Backend.Fill(dqk, 0);
-            tape.Backend.AttentionBackward(shape, q, k, v, probabilities, y.Gradient, dqk.ColumnRange(0, width), dqk.ColumnRange(width, width), dv,
-                add, bias is { RequiresGradient: true } ? bias.GradientSum() : null);
+            Matrix? dBias = bias is { RequiresGradient: true } ? tape.Zeros(bias.Rows, bias.Columns) : null;
+            tape.Backend.AttentionBackward(shape, q, k, v, probabilities, y.Gradient, dqk.ColumnRange(0, width), dqk.ColumnRange(width, width), dv, add, dBias);
+            if (dBias is { } sum) tape.AddOverTokens(sum, bias!, shape.Length);
             if (rotary is { } t) tape.Backend.Rotary(dqk, t.Cosines, t.Sines, shape.HeadWidth, true, d.ColumnRange(0, 2 * width), add);
         });
         return y;

@@ -4,13 +4,12 @@ namespace SparseExperts.Ops;
 
 public static partial class Op
 {
-    /// <summary>y = factor·Σ_r x_r over a column X [rows, 1]; Y is 1×1.</summary>
-    /// <remarks>dx_r = factor·dy.</remarks>
-    public static Tensor SumColumn(this Tape tape, Tensor x, double factor)
+    /// <summary>y_j = factor·Σ_r x_rj down every column, over the tokens of all shards; Y is [1, columns].</summary>
+    /// <remarks>dx_rj = factor·dy_j.</remarks>
+    public static Tensor SumColumns(this Tape tape, Tensor x, double factor)
     {
-        Matrix sum = tape.Rent(1, x.Columns);
-        var y = tape.Result(1, x.Columns, x);
-        tape.Backend.SumColumns(x.Value, sum, false);
+        var y = tape.Result(1, x.Columns, 0, x);
+        var sum = tape.SumOfParts(x, x.Columns, (part, to) => tape.Backend.SumColumns(part, to, x.Sequence, false));
         tape.Backend.Scale(sum, factor, y.Value, false);
         tape.Record(y, () =>
         {
@@ -21,13 +20,12 @@ public static partial class Op
         return y;
     }
 
-    /// <summary>y = factor·Σ_r x_r² over a column X [rows, 1]; Y is 1×1.</summary>
+    /// <summary>y = factor·Σ_r x_r² over a column X [rows, 1], over the tokens of all shards; Y is 1×1.</summary>
     /// <remarks>dx_r = 2·factor·dy·x_r.</remarks>
     public static Tensor SumSquares(this Tape tape, Tensor x, double factor)
     {
-        var sum = tape.Rent(1, 1);
-        var y = tape.Result(1, 1, x);
-        tape.Backend.Gemm(x.Value, true, x.Value, false, sum, false);
+        var y = tape.Result(1, 1, 0, x);
+        var sum = tape.SumOfParts(x, 1, (part, to) => tape.Backend.GemmOuter(part, part, to, x.Sequence, false));
         tape.Backend.Scale(sum, factor, y.Value, false);
         tape.Record(y, () =>
         {
@@ -36,5 +34,36 @@ public static partial class Op
             tape.Backend.Gemm(x.Value, false, scaled, false, x.GradientTarget(out var add), add);
         });
         return y;
+    }
+
+    /// <summary>Sums over the tokens of each of G equal groups: y_g = Σ_{t in g} x_t; Y is [G, columns].</summary>
+    /// <param name="spansShards">The one group has the tokens of all shards.</param>
+    /// <remarks>dx_t = dy_{group of t}.</remarks>
+    public static Tensor SumGroups(this Tape tape, Tensor x, int groups, bool spansShards)
+    {
+        if (groups == 1 && (spansShards || x.Parts > 1)) return tape.SumColumns(x, 1);
+        var size = x.Rows / groups;
+        // Groups of whole sequences are cut where those begin; a smaller group is a sequence of its own.
+        var isWhole = x.Sequence > 0 && size % x.Sequence == 0;
+        var sequence = isWhole ? x.Sequence : x.Sequence > 0 ? size : 0;
+        var perSequence = x.Sequence == 0 ? 0 : isWhole ? 1 : Math.Max(1, x.Sequence / size);
+        var y = tape.Result(groups, x.Columns, perSequence, x);
+        for (var g = 0; g < groups; g++) tape.Backend.SumColumns(x.Value.RowRange(g * size, size), y.Value.RowRange(g, 1), sequence, false);
+        tape.Record(y, () =>
+        {
+            var groupOf = new int[x.Rows];
+            for (var t = 0; t < groupOf.Length; t++) groupOf[t] = t / size;
+            tape.Backend.GatherRows(y.Gradient, tape.Upload(groupOf), x.GradientTarget(out var add), add);
+        });
+        return y;
+    }
+
+    /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>
+    /// <remarks>dx_i = w_i·dy.</remarks>
+    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights)
+    {
+        var factors = tape.Rent(x.Rows, x.Columns);
+        tape.Backend.Write(factors, weights);
+        return tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Constant(factors))), 1);
     }
 }

@@ -18,10 +18,13 @@ public static partial class Op
         return y;
     }
 
-    /// <summary>The same numbers under another shape; the gradient likewise.</summary>
-    public static Tensor Reshape(this Tape tape, Tensor x, int rows, int columns)
+    /// <summary>The same numbers under another shape; the gradient likewise. Rows stay tokens where each is cut into equally many.</summary>
+    public static Tensor Reshape(this Tape tape, Tensor x, int rows, int columns) =>
+        tape.Reshape(x, rows, columns, x.Rows > 0 && rows % x.Rows == 0 ? x.Sequence * (rows / x.Rows) : 0);
+
+    internal static Tensor Reshape(this Tape tape, Tensor x, int rows, int columns, int sequence)
     {
-        var y = tape.Result(rows, columns, x);
+        var y = tape.Result(rows, columns, sequence, x, sequence > 0 ? x.Parts : 1);
         tape.Backend.Copy(x.Value.Reshape(rows, columns), y.Value);
         tape.Record(y, () => tape.Pass(y.Gradient.Reshape(x.Rows, x.Columns), x));
         return y;

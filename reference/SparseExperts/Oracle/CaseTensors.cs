@@ -18,7 +18,7 @@ sealed class CaseTensors
     {
         (_case, _tape) = (@case, tape);
         var m = @case.Get("x").Size(-1);
-        X = Plain("x", call.Tokens, m);
+        X = Plain("x", call.Tokens, m, sequence: call.Size);
         int experts = call.Experts, held = experts - call.Dialect.IdentityExperts;
         Router = new()
         {
@@ -66,11 +66,11 @@ sealed class CaseTensors
         return input.Stack == 0 ? (values, errors) : (Turn(values, input.Stack, input.Columns, input.Rows), Turn(errors, input.Stack, input.Columns, input.Rows));
     }
 
-    Tensor Plain(string name, int rows, int columns)
+    Tensor Plain(string name, int rows, int columns, int sequence = 0)
     {
         var matrix = _tape.Rent(rows, columns);
         Bounds.WriteErrors(matrix, Sized(name, (long)rows * columns).Values, []);
-        var tensor = _tape.Input(matrix);
+        var tensor = _tape.Input(matrix, sequence);
         _turned[name] = (tensor, 0, rows, columns);
         return tensor;
     }

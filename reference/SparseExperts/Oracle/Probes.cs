@@ -145,7 +145,7 @@ public static class Probes
     static IEnumerable<CaseTensor> Draws(Case asked, int width)
     {
         var call = CaseCall.Of(asked);
-        var draws = RouterDraws.From(call, new(17, 1), width);
+        var draws = RouterDraws.From(call, new(new(17), 1, 0), width);
         long g = call.Groups, s = call.Size, e = call.Experts, parts = Math.Max(1, call.Dialect.Groups);
         (string Name, float[]? Values, long[] Shape)[] all =
         [

@@ -211,7 +211,7 @@ public static class DialectText
             Table = [.. Enumerable.Range(0, ExampleTokens * d.K).Select(i => (i / d.K * 3 + i % d.K) % ExampleExperts)],
             Where = d.Name,
         };
-        call = call with { Draws = RouterDraws.From(call, new(1, 1), 1) };
+        call = call with { Draws = RouterDraws.From(call, new(new(1), 1, 0), 1) };
         return RouterFromScores.Plan(call, ExampleLogits, ExampleScores(settled, call));
     }
 

@@ -37,6 +37,12 @@ public sealed record RouterCall
     /// <summary>Names the layer in messages.</summary>
     public string Where { get; init; } = "layer";
 
+    /// <summary>The call's one group goes on in the other shards of the batch.</summary>
+    public bool SpansShards { get; init; }
+
+    /// <summary>The plan of this call where it was made elsewhere, from all tokens that compete.</summary>
+    public RoutingPlan? Plan { get; init; }
+
     public int Tokens => Groups * Size;
     public int K => Dialect.K;
     public bool IsReal(int token) => Importance.Length == 0 || Importance[token] == 1;

@@ -67,39 +67,38 @@ public sealed record RouterDraws
         Need(d.DropPolicy == DropPolicy.Random && d.CapacityFormula != CapacityFormula.None, "drop_policy random", "rts", call.Draws.Rts, each);
     }
 
-    /// <summary>The draws that a call needs, from a stream: every kind has a sub-stream of its own.</summary>
-    public static RouterDraws From(RouterCall call, RandomStream stream, int width)
+    /// <summary>The draws that a call needs: every kind has a stream of its own, and a token the numbers of its place in the batch.</summary>
+    /// <param name="firstToken">That of the call's first token.</param>
+    public static RouterDraws From(RouterCall call, LayerStreams streams, int width, long firstToken = 0)
     {
         var d = call.Dialect;
         int tokens = call.Tokens, experts = call.Experts;
         bool policy = d.PolicyFor(call.Training) == Routing.Policy.Random, sampled = d.PolicyFor(call.Training) == Routing.Policy.Sample;
         var parts = Math.Max(1, d.Groups);
-        float[]? Uniform(bool wanted, ulong part, int count) => wanted ? Fill(count, i => (float)Philox.UniformDouble(Sub(stream, part), i)) : null;
-        float[]? Normal(bool wanted, ulong part, int count) => wanted ? Fill(count, i => (float)Philox.Normal(Sub(stream, part), i)) : null;
+        float[]? Drawn(bool wanted, RandomUse use, int each, Func<RandomStream, ulong, double> number)
+        {
+            if (!wanted) return null;
+            var (stream, first, values) = (streams[use], (ulong)(firstToken * each), new float[tokens * each]);
+            for (var i = 0; i < values.Length; i++) values[i] = (float)number(stream, first + (ulong)i);
+            return values;
+        }
+        float[]? Uniform(bool wanted, RandomUse use, int each) => Drawn(wanted, use, each, Philox.UniformDouble);
+        float[]? Normal(bool wanted, RandomUse use, int each) => Drawn(wanted, use, each, Philox.Normal);
         var levels = d.Selection == Selection.TwoLevel && call.IsNoisy;
         return new()
         {
-            Jitter = call.Jitters ? Fill(tokens * width, i => (float)(1 + d.Jitter * (2 * Philox.UniformDouble(Sub(stream, 0), i) - 1))) : null,
-            InputDropout = Uniform(d.RouterPolicy == RouterPolicy.InputDropout && call.Is(d.RouterPolicyPhase), 1, tokens * width),
-            Sample = Uniform(d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 || d.Selection is Selection.Random or Selection.PolicySample, 2, tokens * experts),
-            Noise = d.Noise == LogitNoise.UniformShift ? Uniform(call.IsNoisy, 3, tokens * experts)
-                : Normal(call.IsNoisy && d.Noise is LogitNoise.NormalPerExperts or LogitNoise.NormalSoftplus && !levels, 3, tokens * experts),
-            UniformGumbel = Uniform(sampled || call.IsNoisy && d.Noise == LogitNoise.Gumbel || d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase), 4, tokens * experts),
-            Policy = Uniform(policy, 5, tokens * d.K),
-            SecondPlace = Uniform(call.Training && d.SecondPlaceProbability > 0, 6, tokens),
-            SecondPlaceSample = Uniform(call.Training && d.SecondPlaceProbability > 0 && d.SecondPlaceTemperature > 0, 7, tokens * experts),
-            Rts = Uniform(d.DropPolicy == DropPolicy.Random, 8, tokens * experts),
-            PrimaryNoise = Normal(levels, 9, tokens * parts),
-            SecondaryNoise = Normal(levels, 10, tokens * experts),
+            Jitter = Drawn(call.Jitters, RandomUse.Jitter, width, (stream, i) => 1 + d.Jitter * (2 * Philox.UniformDouble(stream, i) - 1)),
+            InputDropout = Uniform(d.RouterPolicy == RouterPolicy.InputDropout && call.Is(d.RouterPolicyPhase), RandomUse.InputDropout, width),
+            Sample = Uniform(d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 || d.Selection is Selection.Random or Selection.PolicySample, RandomUse.ExpertSample, experts),
+            Noise = d.Noise == LogitNoise.UniformShift ? Uniform(call.IsNoisy, RandomUse.Noise, experts)
+                : Normal(call.IsNoisy && d.Noise is LogitNoise.NormalPerExperts or LogitNoise.NormalSoftplus && !levels, RandomUse.Noise, experts),
+            UniformGumbel = Uniform(sampled || call.IsNoisy && d.Noise == LogitNoise.Gumbel || d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase), RandomUse.Gumbel, experts),
+            Policy = Uniform(policy, RandomUse.Policy, d.K),
+            SecondPlace = Uniform(call.Training && d.SecondPlaceProbability > 0, RandomUse.SecondPlace, 1),
+            SecondPlaceSample = Uniform(call.Training && d.SecondPlaceProbability > 0 && d.SecondPlaceTemperature > 0, RandomUse.SecondPlaceSample, experts),
+            Rts = Uniform(d.DropPolicy == DropPolicy.Random, RandomUse.TokenSelection, experts),
+            PrimaryNoise = Normal(levels, RandomUse.PrimaryNoise, parts),
+            SecondaryNoise = Normal(levels, RandomUse.SecondaryNoise, experts),
         };
-    }
-
-    static RandomStream Sub(RandomStream stream, ulong part) => stream with { Seed = stream.Seed ^ ((part + 1) * 0x9E3779B97F4A7C15) };
-
-    static float[] Fill(int count, Func<ulong, float> number)
-    {
-        var values = new float[count];
-        for (var i = 0; i < count; i++) values[i] = number((ulong)i);
-        return values;
     }
 }

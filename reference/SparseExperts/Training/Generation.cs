@@ -11,7 +11,7 @@ public static class Generation
         var text = new List<byte>(prompt.ToArray());
         if (text.Count == 0) text.Add((byte)'\n');
         var start = text.Count;
-        var stream = new RandomStream(seed, 0x6E6);
+        var stream = new Streams(seed).At(0, 0, RandomUse.Sampling);
         for (var i = 0; i < count; i++)
         {
             var window = text.Skip(Math.Max(0, text.Count - context)).Select(b => (int)b).ToArray();

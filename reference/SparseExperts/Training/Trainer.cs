@@ -65,15 +65,15 @@ public sealed class Trainer
     StepResult Train(int[] inputs, int[] labels, double progress, bool details)
     {
         var rate = Schedules.Rate(Config, Step, progress);
-        var draws = new RandomStream(Config.Seed, (ulong)Step + 1);
-        var result = Model.Forward(inputs, Config.Batch, true, draws, _tasks);
+        var streams = new Streams(Config.Seed);
+        var result = Model.Forward(inputs, Config.Batch, true, streams, Step + 1, _tasks);
         var targets = _tape.Upload(labels);
         var losses = _tape.CrossEntropy(result.Logits, targets);                                        // [T, 1]
-        var entropy = _tape.SumColumn(losses, 1.0 / labels.Length);
+        var entropy = _tape.SumColumns(losses, 1.0 / _tape.TotalRows(losses));
         var loss = result.AuxiliaryLoss is null ? entropy : _tape.Add(entropy, result.AuxiliaryLoss);
         loss = Model.Config.Experts == 0 ? loss : Model.Config.Dialect.TrainingExtra switch
         {
-            TrainingExtra.Consistency => TrainingExtras.Consistency(_tape, Model, result, loss, inputs, Config.Batch, targets, draws, _tasks),
+            TrainingExtra.Consistency => TrainingExtras.Consistency(_tape, Model, result, loss, inputs, Config.Batch, targets, streams, Step + 1, _tasks),
             TrainingExtra.Reinforce => TrainingExtras.Reinforce(_tape, Model, result, loss, losses),
             _ => loss,
         };
@@ -120,7 +120,7 @@ public sealed class Trainer
         _tape.Recording = false;
         try
         {
-            return use(Model.Forward(ids, sequences, false, default, tasks), _tape);
+            return use(Model.Forward(ids, sequences, false, tasks: tasks), _tape);
         }
         finally
         {

@@ -7,19 +7,17 @@ namespace SparseExperts.Training;
 /// <summary>What some routers need in training beyond one forward pass and one loss.</summary>
 static class TrainingExtras
 {
-    const ulong SecondPass = 1UL << 40;
-
     /// <summary>
     /// loss = loss₁ + loss₂ + α·½·mean_t Σ_v (p − q)(ln p − ln q): two passes through other random experts should predict the same
     /// (THOR, Zuo et al. 2022, eq. 5; translation_thor.py, without stop-gradient; its sum over tokens is a mean here, as the loss is).
     /// </summary>
-    public static Tensor Consistency(Tape tape, LanguageModel model, ModelResult first, Tensor loss, int[] inputs, int sequences, Indices targets, RandomStream draws, int[] tasks)
+    public static Tensor Consistency(Tape tape, LanguageModel model, ModelResult first, Tensor loss, int[] inputs, int sequences, Indices targets, Streams streams, long step, int[] tasks)
     {
-        var second = model.Forward(inputs, sequences, true, draws with { Stream = draws.Stream + SecondPass }, tasks);
-        var other = tape.SumColumn(tape.CrossEntropy(second.Logits, targets), 1.0 / inputs.Length);
+        var second = model.Forward(inputs, sequences, true, streams with { Pass = 1 }, step, tasks);
+        var other = tape.SumColumns(tape.CrossEntropy(second.Logits, targets), 1.0 / inputs.Length);
         Tensor lnP = tape.LogSoftmax(first.Logits), lnQ = tape.LogSoftmax(second.Logits);
         var difference = tape.Subtract(tape.Activate(Activation.Exp, lnP), tape.Activate(Activation.Exp, lnQ));
-        var divergence = tape.SumColumn(tape.SumRows(tape.Multiply(difference, tape.Subtract(lnP, lnQ))), 0.5 / inputs.Length);
+        var divergence = tape.SumColumns(tape.SumRows(tape.Multiply(difference, tape.Subtract(lnP, lnQ))), 0.5 / inputs.Length);
         return tape.Add(tape.Add(loss, other), tape.Scale(divergence, model.Config.Dialect.ExtraCoefficient));
     }
 
@@ -35,7 +33,7 @@ static class TrainingExtras
         foreach (var layer in result.Sparse)
         {
             var chosen = tape.GatherColumns(tape.LogSoftmax(layer.Logits), tape.Upload(layer.Plan.Expert));
-            loss = tape.Add(loss, tape.SumColumn(tape.Multiply(chosen, advantage), -model.Config.Dialect.ExtraCoefficient / nats.Length));
+            loss = tape.Add(loss, tape.SumColumns(tape.Multiply(chosen, advantage), -model.Config.Dialect.ExtraCoefficient / nats.Length));
         }
         return loss;
     }

@@ -62,7 +62,7 @@ public sealed class FixtureTests
         var labels = fixture.Integers("in.labels");
         var smoothing = fixture.NumberOrNull("label_smoothing") ?? 0;
         var factor = fixture.Text("reduction").StartsWith("mean", StringComparison.Ordinal) ? 1.0 / labels.Count(l => l != -100) : 1;
-        return tape.SumColumn(tape.CrossEntropy(logits, tape.Upload(labels), smoothing), factor);
+        return tape.SumColumns(tape.CrossEntropy(logits, tape.Upload(labels), smoothing), factor);
     }
 
     /// <summary>The recorder keeps weights [out, in], hence the transposed products.</summary>

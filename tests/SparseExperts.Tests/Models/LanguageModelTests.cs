@@ -72,8 +72,8 @@ public sealed class LanguageModelTests
 
         Tensor Loss()
         {
-            var result = model.Forward(ids, 2, true, new(5, 1));
-            var entropy = tape.SumColumn(tape.CrossEntropy(result.Logits, tape.Upload(labels), 0.1), 0.1);
+            var result = model.Forward(ids, 2, true, new(5), 1);
+            var entropy = tape.SumColumns(tape.CrossEntropy(result.Logits, tape.Upload(labels), 0.1), 0.1);
             return result.AuxiliaryLoss is null ? entropy : tape.Add(entropy, result.AuxiliaryLoss);
         }
 

@@ -86,14 +86,14 @@ public sealed class DialectLawTests
     public void A_second_expert_that_is_sampled_in_evaluation_is_named() => Caught(DialectLaws.EvaluationRepeats, "deepspeed.top2", (d, call, asked) =>
     {
         var sampled = call with { Dialect = call.Dialect with { Policy = Policy.Sample } };
-        return RouterFromScores.Plan(call.Training ? call : sampled with { Draws = RouterDraws.From(sampled, new((ulong)Interlocked.Increment(ref _calls), 9), 1) }, asked.Scores);
+        return RouterFromScores.Plan(call.Training ? call : sampled with { Draws = RouterDraws.From(sampled, new(new((ulong)Interlocked.Increment(ref _calls)), 9, 0), 1) }, asked.Scores);
     }, d => d with { Policy = Policy.All });
 
     static int _calls;
 
     [Fact]
     public void A_plan_that_changes_from_call_to_call_is_named() => Caught(DialectLaws.PlanIsAFunction, "deepspeed.top1", (d, call, asked) =>
-        RouterFromScores.Plan(call with { Draws = RouterDraws.From(call, new((ulong)Interlocked.Increment(ref _calls), 7), 1) }, asked.Scores));
+        RouterFromScores.Plan(call with { Draws = RouterDraws.From(call, new(new((ulong)Interlocked.Increment(ref _calls)), 7, 0), 1) }, asked.Scores));
 
     static void Caught(DialectLaw law, string dialect, DialectRouter broken, Func<Dialect, Dialect>? change = null)
     {

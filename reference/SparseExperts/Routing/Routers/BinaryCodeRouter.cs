@@ -19,8 +19,8 @@ public static class BinaryCodeRouter
     {
         int k = call.K, bits = Bits(call.Experts), all = 1 << bits, tokens = call.Tokens;
         var perExample = router.Codes!.Rows > 1;
-        var codes = perExample ? tape.Linear(input, router.Codes) : tape.RepeatRow(router.Codes, tokens);          // [T, k·bits]
-        var mix = tape.Softmax(perExample ? tape.Linear(input, router.CodeWeights!) : tape.RepeatRow(router.CodeWeights!, tokens));     // [T, k]
+        var codes = perExample ? tape.Linear(input, router.Codes) : tape.RepeatRow(router.Codes, input);          // [T, k·bits]
+        var mix = tape.Softmax(perExample ? tape.Linear(input, router.CodeWeights!) : tape.RepeatRow(router.CodeWeights!, input));     // [T, k]
         var steps = SmoothStep(tape, codes);
         var complement = tape.Shift(tape.Scale(steps, -1), 1);
         Tensor? gates = null;
@@ -44,7 +44,7 @@ public static class BinaryCodeRouter
             var weighted = tape.ScaleRows(selector, share);
             gates = gates is null ? weighted : tape.Add(gates, weighted);
             var logs = tape.Multiply(selector, tape.Activate(Activation.Log, tape.Shift(selector, EntropyGuard)));
-            entropy = tape.Add(entropy, tape.SumColumn(tape.SumRows(logs), -1));
+            entropy = tape.Add(entropy, tape.SumColumns(tape.SumRows(logs), -1));
         }
         return gates!;
     }

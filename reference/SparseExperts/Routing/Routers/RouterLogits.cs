@@ -27,8 +27,8 @@ public static class RouterLogits
             RouterForm.Linear => Linear(tape, call, input, weights),
             RouterForm.Cosine => Cosine(tape, call, input, weights),
             RouterForm.LinearPerTask => PerTask(tape, call, input, weights),
-            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.GatherRows(Needed(call, weights.Table, "router.table"), tape.Upload(call.TokenIds))),
-            RouterForm.TaskEmbedding => tape.GatherRows(Needed(call, weights.Table, "router.table"), tape.Upload(Tasks(call))),
+            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.LookUp(Needed(call, weights.Table, "router.table"), tape.Upload(call.TokenIds), input.Sequence)),
+            RouterForm.TaskEmbedding => tape.LookUp(Needed(call, weights.Table, "router.table"), tape.Upload(Tasks(call)), input.Sequence),
             RouterForm.None => Zero(tape, call),
             var other => throw new RoutingException($"{call.Where}: a router of the form {other} has a layer of its own"),
         };
@@ -39,7 +39,7 @@ public static class RouterLogits
     static Tensor Linear(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
         var logits = tape.Linear(input, Needed(call, weights.Weight, "router.weight"));
-        return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(bias, logits.Rows)) : logits;
+        return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(bias, logits)) : logits;
     }
 
     /// <summary>cos(x·P, column of S)·e^{min(τ, ln 100)} (Tutel gates/cosine_top.py).</summary>
@@ -49,7 +49,7 @@ public static class RouterLogits
         var experts = UnitRows(tape, tape.Transpose(weights.Embeddings!));                               // [E, P]
         var temperature = tape.Activate(Activation.Exp, tape.Clamp(weights.Temperature!, double.NegativeInfinity, LargestTemperature));
         var cosines = tape.Linear(projected, experts, transpose: true);                                  // [T, E]
-        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(temperature, cosines.Columns), cosines.Rows));
+        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(temperature, cosines.Columns), cosines));
     }
 
     /// <summary>x / √(Σ x² + 10⁻⁶), per row.</summary>

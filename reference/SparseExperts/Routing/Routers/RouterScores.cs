@@ -62,6 +62,6 @@ public static class RouterScores
                 (turned[there], back[here]) = (here, there);
             }
         var columns = tape.Softmax(tape.GatherElements(logits, turned, call.Groups * experts, size));
-        return tape.GatherElements(columns, back, call.Tokens, experts);
+        return tape.GatherElements(columns, back, call.Tokens, experts, logits.Sequence);
     }
 }

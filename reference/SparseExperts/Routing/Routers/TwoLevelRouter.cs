@@ -46,7 +46,7 @@ static class TwoLevelRouter
         var plan = new RoutingPlan(call.Experts, 1, choices, RoutingPlan.Unlimited, global, Arrival(global, call.Experts));
 
         // Losses over all experts as one vector.
-        var importance = tape.SumColumn(Gates.Dense(tape, gates, global, call.Experts), 1);
+        var importance = tape.SumColumns(Gates.Dense(tape, gates, global, call.Experts), 1);
         var entered = new double[groups];
         var member = new float[tokens * groups];
         for (var i = 0; i < group.Length; i++)
@@ -55,12 +55,12 @@ static class TwoLevelRouter
             member[i / keep * groups + group[i]] = 1;
         }
         RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) => new() { Logits = Layers.SparseLayer.Numbers(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
-        var smooth = tape.SumColumn(keep < groups
+        var smooth = tape.SumColumns(keep < groups
             ? LoadLosses.Smooth(tape, call, primary.Clean, primary.Noisy, primary.Deviation, Of(primary.Clean, primaryNoisy), keep)
             : tape.Constant(tokens, groups, member), 1);                                                // [1, groups]
         var local = k < inside ? LoadLosses.Smooth(tape, call, clean, noisy, deviation, Of(clean, secondaryNoisy), k) : Counts(tape, expert, tokens * groups, inside, k);
         var inGroup = tape.ScaleRows(local, tape.Constant(tokens * groups, 1, member));
-        var load = tape.SumColumn(tape.Reshape(inGroup, tokens, call.Experts), 1);                      // [1, E]
+        var load = tape.SumColumns(tape.Reshape(inGroup, tokens, call.Experts), 1);                      // [1, E]
         var share = new float[groups * call.Experts];
         for (var e = 0; e < call.Experts; e++) share[e / inside * call.Experts + e] = (float)(1 / (entered[e / inside] + 1e-10));
         load = tape.Multiply(load, tape.Linear(smooth, tape.Constant(groups, call.Experts, share)));

@@ -1,0 +1,19 @@
+namespace SparseExperts.Saboteurs;
+
+/// <summary>A weight gradient as one product over all tokens, as every framework computes it.</summary>
+public sealed class OneChainOverAllSequences(IBackend inner) : Saboteur(inner)
+{
+    public override void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate) => base.Gemm(a, true, b, false, c, accumulate);
+}
+
+/// <summary>Blocks of the whole column, wherever sequences begin.</summary>
+public sealed class BlocksIgnoreSequences(IBackend inner) : Saboteur(inner)
+{
+    public override void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate) => base.SumColumns(x, y, Math.Max(1, x.Rows), accumulate);
+}
+
+/// <summary>Table rows added one by one to what is there.</summary>
+public sealed class SumStartsFromWhatIsThere(IBackend inner) : Saboteur(inner)
+{
+    public override void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence) => base.ScatterAddRows(x, rows, y);
+}
