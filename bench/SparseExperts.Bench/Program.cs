@@ -32,8 +32,16 @@ var cases = new Option<string>("--cases") { DefaultValueFactory = _ => "tests/Sp
 var check = new Command("check", "How long moe check takes.") { checkRounds, cases };
 check.SetAction(parsed => CheckTimes.Run(parsed.GetValue(checkRounds), parsed.GetValue(cases)!));
 
+var against = new Option<string>("--against") { Required = true, Description = "Folder of another build's moe.dll." };
+var presets = new Option<string[]>("--presets") { DefaultValueFactory = _ => ["default", "medium", "switch"], AllowMultipleArgumentsPerToken = true, Description = "Presets to train." };
+var pairs = new Option<int>("--pairs") { DefaultValueFactory = _ => 15, Description = "Pairs of runs; the median counts." };
+var stepSteps = new Option<int>("--steps") { DefaultValueFactory = _ => 120, Description = "Steps of every run." };
+var stepThreads = new Option<int>("--threads") { DefaultValueFactory = _ => 2, Description = "Threads of both." };
+var step = new Command("step", "The training step beside that of another build, run by run in turn.") { against, presets, pairs, stepSteps, stepThreads };
+step.SetAction(parsed => StepAgainst.Run(parsed.GetValue(against)!, parsed.GetValue(presets)!, parsed.GetValue(pairs), parsed.GetValue(stepSteps), parsed.GetValue(stepThreads)));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, step, micro }.Parse(args).Invoke();

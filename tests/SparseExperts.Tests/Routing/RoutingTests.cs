@@ -69,6 +69,15 @@ public sealed class RoutingTests
     }
 
     [Fact]
+    public void Rows_of_an_expert_lie_together_in_the_order_of_tokens_whoever_was_served_first()
+    {
+        var plan = new RoutingPlan(2, 1, 1, 3, [0, 1, 0, 0], [2, 0, 0, RoutingPlan.Dropped]);
+        Assert.Equal([0, 2, 1], plan.TokenOfRow);
+        Assert.Equal([0, 2, 3], plan.Offsets);
+        Assert.Equal([0, 2, 1, RoutingPlan.Dropped], plan.RowOf);
+    }
+
+    [Fact]
     public void Rows_of_an_expert_lie_together_group_by_group()
     {
         float[] scores = [1, 0, 0, 1, 1, 0, 1, 0];
