@@ -45,7 +45,7 @@ public sealed partial class ScalarBackend<T>
         View<T> queries = new(q), keys = new(k), values = new(v), p = new(probabilities), g = new(dy), gq = new(dq), gk = new(dk), gv = new(dv);
         var scale = T.Of(shape.Scale);
         var scores = new T[shape.Length, shape.Length];
-        var sequences = new TokenTree(shape.Sequences, 1);
+        var sequences = new SumTree(shape.Sequences, 1);
         for (var h = 0; h < shape.Heads; h++)
         {
             var biases = new Partials<T>[dBias is null ? 0 : shape.Length * shape.Length];

@@ -30,7 +30,7 @@ public sealed partial class ScalarBackend<T>
         var index = Integers(rows);
         Check.Labels("ScatterAddTokens", index, y.Rows, -1);
         View<T> a = new(x), b = new(y);
-        var tree = new TokenTree(a.Rows, sequence);
+        var tree = new SumTree(a.Rows, sequence);
         for (var i = 0; i < b.Rows; i++)
         {
             if (!index.Contains(i)) continue;

@@ -34,7 +34,7 @@ public sealed partial class ScalarBackend<T>
             return;
         }
         View<T> x = new(a), y = new(b), z = new(c);
-        var tree = new TokenTree(a.Rows, sequence);
+        var tree = new SumTree(a.Rows, sequence);
         for (var i = 0; i < z.Rows; i++)
             for (var j = 0; j < z.Columns; j++)
             {
@@ -56,27 +56,35 @@ public sealed partial class ScalarBackend<T>
         for (var g = 0; g < offsets.Length - 1; g++)
         {
             int start = offsets[g], count = offsets[g + 1] - start;
-            Product(a.RowRange(start, count), true, c.RowRange(start, count), false, b.RowRange(g * a.Columns, a.Columns), accumulate);
+            Product(a.RowRange(start, count), true, c.RowRange(start, count), false, b.RowRange(g * a.Columns, a.Columns), accumulate, new(count, 0));
         }
     }
 
-    /// <summary>One ascending chain of fused multiply-adds for every output.</summary>
-    static void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
+    static void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
+        Product(a, transposeA, b, transposeB, c, accumulate, SumTree.OfProduct(transposeA ? a.Rows : a.Columns));
+
+    /// <summary>Blocks of k are ascending chains of fused multiply-adds, of which the first starts from C when accumulating; halves are added.</summary>
+    static void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate, SumTree tree)
     {
-        View<T> x = new(a), y = new(b), z = new(c);
-        var depth = transposeA ? x.Rows : x.Columns;
         if (typeof(T) == typeof(Tracked))
         {
-            TrackedProduct.Multiply(a, transposeA, b, transposeB, c, accumulate);
+            TrackedProduct.Multiply(a, transposeA, b, transposeB, c, accumulate);      // its bound holds in any order
             return;
         }
+        View<T> x = new(a), y = new(b), z = new(c);
         for (var i = 0; i < z.Rows; i++)
             for (var j = 0; j < z.Columns; j++)
             {
-                var sum = accumulate ? z[i, j] : Zero;
-                for (var k = 0; k < depth; k++)
-                    sum = T.Fma(transposeA ? x[k, i] : x[i, k], transposeB ? y[j, k] : y[k, j], sum);
-                z[i, j] = sum;
+                var sum = new Partials<T>(tree);
+                for (var leaf = 0; leaf < tree.Leaves; leaf++)
+                {
+                    var (start, count, joins) = tree[leaf];
+                    var chain = accumulate && leaf == 0 ? z[i, j] : Zero;
+                    for (var k = start; k < start + count; k++)
+                        chain = T.Fma(transposeA ? x[k, i] : x[i, k], transposeB ? y[j, k] : y[k, j], chain);
+                    sum.Push(chain, joins);
+                }
+                if (tree.Leaves > 0 || !accumulate) z[i, j] = sum.Total;
             }
     }
 }

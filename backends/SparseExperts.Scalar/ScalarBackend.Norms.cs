@@ -29,7 +29,7 @@ public sealed partial class ScalarBackend<T>
             for (var j = 0; j < a.Columns; j++)
                 Put(ref d[r, j], s[r, 0] * T.Fma(-(a[r, j] * s[r, 0]), mean, g[r, j] * w[0, j]), accumulateX);
         }
-        var tree = new TokenTree(a.Rows, sequence);
+        var tree = new SumTree(a.Rows, sequence);
         for (var j = 0; j < a.Columns; j++)
         {
             var sum = new Partials<T>(tree);
@@ -85,7 +85,7 @@ public sealed partial class ScalarBackend<T>
                 Put(ref d[r, j], s[r, 1] * T.Fma(-hat, along, g[r, j] * w[0, j] - mean), accumulateX);
             }
         }
-        var tree = new TokenTree(a.Rows, sequence);
+        var tree = new SumTree(a.Rows, sequence);
         for (var j = 0; j < a.Columns; j++)
         {
             Partials<T> slope = new(tree), offset = new(tree);

@@ -120,7 +120,7 @@ public sealed partial class ScalarBackend<T>
         Check.Shape("SumColumns", "Y", y, 1, x.Columns);
         Check.Sequence("SumColumns", sequence);
         View<T> a = new(x), b = new(y);
-        var tree = new TokenTree(a.Rows, sequence);
+        var tree = new SumTree(a.Rows, sequence);
         for (var j = 0; j < a.Columns; j++)
         {
             var sum = new Partials<T>(tree);

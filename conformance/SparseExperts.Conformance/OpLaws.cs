@@ -53,6 +53,15 @@ public abstract class OpLaws<TFixture> where TFixture : IBackendFixture, new()
         if (subject.Canonical) Hold(ShardLaws.Shards, name, Any, tests: 30);
     }
 
+    public static TheoryData<string> Products => [.. OpCards.All.Select(card => card.Name).Where(name => name.StartsWith("Gemm A", StringComparison.Ordinal))];
+
+    [Theory, MemberData(nameof(Products))]
+    public void Products_of_a_width_that_is_cut_over_ranks_join_to_the_bits_of_the_whole(string name)
+    {
+        using var subject = new Subject(new TFixture());
+        if (subject.Canonical) Hold(ShardLaws.Products, name, [Temper.Calm], tests: 5);
+    }
+
     [Theory, MemberData(nameof(Cards))]
     public void Wrong_calls_fail_with_the_documented_line(string card) => Once(CallLaws.WrongCalls, card);
 

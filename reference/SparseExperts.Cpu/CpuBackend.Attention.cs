@@ -61,11 +61,11 @@ public sealed unsafe partial class CpuBackend
         M = m,
         N = n,
         K = k,
-        Accumulate = accumulate,
+        Start = accumulate ? Start.AtC : Start.AtZero,
     };
 
     /// <summary>Adds +0: whether masked keys (exact zeros) are in a chain or left out can only change the sign of a zero.</summary>
-    static void NoNegativeZero(float* first, long stride, int rows, int n)
+    internal static void NoNegativeZero(float* first, long stride, int rows, int n)
     {
         for (var r = 0; r < rows; r++, first += stride)
             for (var j = 0; j < n; j += 16) RowMath.Store(RowMath.Load(first, j, n) + Vector512<float>.Zero, first, j, n);
@@ -145,7 +145,7 @@ public sealed unsafe partial class CpuBackend
         public readonly void Run(int part)
         {
             if (DBias.First == null) { One(part / Shape.Heads, part % Shape.Heads, null); return; }
-            var sequences = new TokenTree(Shape.Sequences, 1);
+            var sequences = new SumTree(Shape.Sequences, 1);
             var size = (long)Shape.Length * Shape.Length;
             var levels = Scratch.Of(size * Math.Max(1, sequences.Height));
             var count = 0;

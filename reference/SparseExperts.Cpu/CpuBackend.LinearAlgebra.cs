@@ -12,9 +12,19 @@ public sealed unsafe partial class CpuBackend
     {
         Check.Gemm(this, "Gemm", a, transposeA, b, transposeB, c);
         var product = ProductOf(a, transposeA, b, transposeB, c, accumulate);
-        if (product.Work < WorthForking || Workers.Count == 1) { product.Run(); return; }
-        var parts = product.Work < ManyParts ? Workers.Count : 2 * Workers.Count;
-        Workers.Run(parts, new SplitJob { Whole = product, Parts = parts });
+        Split(product, SumTree.OfProduct(product.K));
+    }
+
+    public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
+    {
+        Check.GemmOuter(this, a, b, c, sequence);
+        Split(ProductOf(a, true, b, false, c, false) with { Start = accumulate ? Start.AtZeroThenC : Start.AtZero }, new(a.Rows, sequence));
+    }
+
+    void Split(Product product, SumTree tree)
+    {
+        var parts = product.Work < WorthForking ? 1 : product.Work < ManyParts ? Workers.Count : 2 * Workers.Count;
+        Workers.Run(parts, new SplitJob { Whole = product, Tree = tree, Parts = parts });
     }
 
     public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
@@ -73,7 +83,7 @@ public sealed unsafe partial class CpuBackend
         K = transposeA ? a.Rows : a.Columns,
         TransposeA = transposeA,
         TransposeB = transposeB,
-        Accumulate = accumulate,
+        Start = accumulate ? Start.AtC : Start.AtZero,
     };
 
     /// <summary>Part <paramref name="part"/> of <paramref name="parts"/> equal shares of <paramref name="count"/> in multiples of <paramref name="unit"/>.</summary>
@@ -88,6 +98,7 @@ public sealed unsafe partial class CpuBackend
     struct SplitJob : IJob
     {
         public Product Whole;
+        public SumTree Tree;
         public int Parts;
 
         public readonly void Run(int part)
@@ -95,12 +106,12 @@ public sealed unsafe partial class CpuBackend
             if (Whole.M >= Whole.N)
             {
                 var (start, count) = Share(Whole.M, Parts, part, 12);
-                Whole.Rows(start, count).Run();
+                Whole.Rows(start, count).Run(Tree);
             }
             else
             {
                 var (start, count) = Share(Whole.N, Parts, part, 32);
-                Whole.Columns(start, count).Run();
+                Whole.Columns(start, count).Run(Tree);
             }
         }
     }
@@ -117,7 +128,7 @@ public sealed unsafe partial class CpuBackend
             product.A += part / InnerA * StepA.Outer + part % InnerA * StepA.Inner;
             product.B += part / InnerB * StepB.Outer + part % InnerB * StepB.Inner;
             product.C += part / InnerC * StepC.Outer + part % InnerC * StepC.Inner;
-            product.Run();
+            product.Run(SumTree.OfProduct(product.K));
         }
     }
 
@@ -134,7 +145,7 @@ public sealed unsafe partial class CpuBackend
             var product = First.Rows(Offsets[group], Offsets[group + 1] - Offsets[group]);
             product.B += group * StepB;
             var (start, count) = Share(product.M, 2, part % 2, 12);
-            product.Rows(start, count).Run();
+            product.Rows(start, count).Run(SumTree.OfProduct(product.K));
         }
     }
 

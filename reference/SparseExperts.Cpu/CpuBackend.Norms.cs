@@ -68,7 +68,7 @@ public sealed unsafe partial class CpuBackend
     struct RmsNormWeightOp : IColumnOp
     {
         public Grid X, Scale, Dy, DWeight;
-        public TokenTree Tree;
+        public SumTree Tree;
         public bool Accumulate;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -167,7 +167,7 @@ public sealed unsafe partial class CpuBackend
     struct LayerNormParametersOp : IColumnOp
     {
         public Grid X, Statistics, Dy, DWeight, DBias;
-        public TokenTree Tree;
+        public SumTree Tree;
         public bool Accumulate;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

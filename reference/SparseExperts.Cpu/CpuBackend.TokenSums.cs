@@ -6,79 +6,12 @@ using V = System.Runtime.Intrinsics.Vector512<float>;
 
 namespace SparseExperts.Cpu;
 
-/// <summary>Sums over tokens in the order of <see cref="TokenTree"/>: each part of the outputs keeps its own stack of partial sums.</summary>
+/// <summary>Sums over tokens in the order of <see cref="SumTree"/>: each part of the outputs keeps its own stack of partial sums.</summary>
 public sealed unsafe partial class CpuBackend
 {
-    /// <summary>Rows and columns of C whose partial sums stay in the cache together.</summary>
-    const int OuterRows = 96, OuterColumns = 512;
-
-    public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
-    {
-        Check.GemmOuter(this, a, b, c, sequence);
-        var product = ProductOf(a, true, b, false, c, false);
-        var parts = product.Work < WorthForking ? 1 : product.Work < ManyParts ? Workers.Count : 2 * Workers.Count;
-        Workers.Run(parts, new GemmOuterJob { Whole = product, Tree = new(a.Rows, sequence), Parts = parts, Accumulate = accumulate });
-    }
-
-    /// <summary>C in tiles, each of them once down the tokens.</summary>
-    struct GemmOuterJob : IJob
-    {
-        public Product Whole;
-        public TokenTree Tree;
-        public int Parts;
-        public bool Accumulate;
-
-        public readonly void Run(int part)
-        {
-            Product own;
-            if (Whole.M >= Whole.N)
-            {
-                var (start, count) = Share(Whole.M, Parts, part, 12);
-                own = Whole.Rows(start, count);
-            }
-            else
-            {
-                var (start, count) = Share(Whole.N, Parts, part, 32);
-                own = Whole.Columns(start, count);
-            }
-            for (var i = 0; i < own.M; i += OuterRows)
-                for (var j = 0; j < own.N; j += OuterColumns)
-                    Tile(own.Rows(i, Math.Min(OuterRows, own.M - i)).Columns(j, Math.Min(OuterColumns, own.N - j)));
-        }
-
-        readonly void Tile(Product tile)
-        {
-            if (Tree.Leaves <= 1 && !Accumulate)
-            {
-                tile.Run();
-                return;
-            }
-            if (Tree.Leaves == 0) NoNegativeZero(tile.C, tile.StrideC, tile.M, tile.N);       // the sum is +0, and −0 + 0 is +0
-            // The lowest partial sum may lie in C itself, unless C holds what the sum is added to.
-            var size = (long)tile.M * tile.N;
-            var levels = Scratch.Of(size * (Tree.Height + 1));
-            var count = 0;
-            for (var leaf = 0; leaf < Tree.Leaves; leaf++, count++)
-            {
-                var (start, rows, joins) = Tree[leaf];
-                var inPlace = count == 0 && !Accumulate;
-                float* to = inPlace ? tile.C : levels + count * size;
-                var stride = inPlace ? tile.StrideC : tile.N;
-                (tile with { A = tile.A + start * tile.StrideA, B = tile.B + start * tile.StrideB, C = to, StrideC = stride, K = rows }).Run();
-                for (; joins > 0; joins--)
-                {
-                    count--;
-                    var lowest = count == 0 && !Accumulate;
-                    AddTo(lowest ? tile.C : levels + count * size, lowest ? tile.StrideC : tile.N, levels + (count + 1) * size, tile.N, tile.M, tile.N);
-                }
-            }
-            if (Accumulate && Tree.Leaves > 0) AddTo(tile.C, tile.StrideC, levels, tile.N, tile.M, tile.N);
-        }
-    }
-
     /// <summary>Y += X.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void AddTo(float* y, long strideY, float* x, long strideX, int rows, int columns)
+    internal static void AddTo(float* y, long strideY, float* x, long strideX, int rows, int columns)
     {
         if (strideY == columns && strideX == columns) (rows, columns) = (1, rows * columns);
         for (var r = 0; r < rows; r++, y += strideY, x += strideX)
@@ -116,7 +49,7 @@ public sealed unsafe partial class CpuBackend
     struct SumColumnsOp : IColumnOp
     {
         public Grid X, Y;
-        public TokenTree Tree;
+        public SumTree Tree;
         public bool Accumulate;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -169,7 +102,7 @@ public sealed unsafe partial class CpuBackend
     struct ScatterAddTokensJob : IJob
     {
         public Grid X, Y;
-        public TokenTree Tree;
+        public SumTree Tree;
         public int* Order, Ends;
         public int PerPart;
 
@@ -186,7 +119,7 @@ public sealed unsafe partial class CpuBackend
         }
 
         /// <summary>The sum of rows Order[from … to − 1], all within <paramref name="node"/>. A half without any of them would add 0, and is left out.</summary>
-        readonly void Sum(TokenNode node, int from, int to, float* sum)
+        readonly void Sum(SumNode node, int from, int to, float* sum)
         {
             while (!node.IsBlock && to - from > 1)
             {

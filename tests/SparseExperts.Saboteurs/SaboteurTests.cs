@@ -64,6 +64,9 @@ public sealed class SaboteurTests
         Caught(inner => new SumStartsFromWhatIsThere(inner), ShardLaws.Shards, "ScatterAddTokens");
 
     [Fact]
+    public void One_chain_along_k_does_not_come_from_ranks() => Caught(inner => new OneChainAlongK(inner), ShardLaws.Products, Products);
+
+    [Fact]
     public void Nothing_read_as_row_zero_is_seen_exactly() => Caught(inner => new NothingReadsRowZero(inner), DefinitionLaws.WithinTheBound, "GatherRows");
 
     [Fact]

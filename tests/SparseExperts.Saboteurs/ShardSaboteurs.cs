@@ -17,3 +17,21 @@ public sealed class SumStartsFromWhatIsThere(IBackend inner) : Saboteur(inner)
 {
     public override void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence) => base.ScatterAddRows(x, rows, y);
 }
+
+/// <summary>A product as one chain, however long.</summary>
+public sealed class OneChainAlongK(IBackend inner) : Saboteur(inner)
+{
+    public override void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
+    {
+        Table x = Look(a), y = Look(b), z = Look(c);
+        var depth = transposeA ? a.Rows : a.Columns;
+        for (var i = 0; i < c.Rows; i++)
+            for (var j = 0; j < c.Columns; j++)
+            {
+                var sum = accumulate ? (float)z[i, j] : 0;
+                for (var k = 0; k < depth; k++) sum = MathF.FusedMultiplyAdd((float)(transposeA ? x[k, i] : x[i, k]), (float)(transposeB ? y[j, k] : y[k, j]), sum);
+                z[i, j] = sum;
+            }
+        Put(c, z);
+    }
+}

@@ -15,11 +15,11 @@ public static class ShardLaws
         var sequences = (@case.Tokens + @case.Sequence - 1) / @case.Sequence;
         for (var level = 1; level <= 3; level++)
         {
-            var runs = TokenTree.Shards(sequences, level);
+            var runs = SumTree.Shards(sequences, level);
             OpResult[] parts = [.. runs.Select((run, i) => OpRunner.Run(subject[1 + i % 3], card, Part(@case, run)))];
             foreach (var (name, old) in sums)
             {
-                var joined = TokenTree.Join(sequences, [.. runs.Zip(parts, (run, part) => (run, Array.ConvertAll(part.Values[name], v => (float)v)))]);
+                var joined = SumTree.Join(sequences, [.. runs.Zip(parts, (run, part) => (run, Array.ConvertAll(part.Values[name], v => (float)v)))]);
                 for (var i = 0; i < joined.Length; i++)
                 {
                     var seen = whole.Values[name][i];
@@ -30,6 +30,50 @@ public static class ShardLaws
             }
         }
         return null;
+    });
+
+    /// <summary>
+    /// A product whose k is cut along the halves of its tree, as a hidden width is cut over ranks: the first rank starts from C, the others from 0,
+    /// and the halves are added.
+    /// </summary>
+    public static Law Products { get; } = new("Products_of_a_width_that_is_cut_over_ranks_join_to_the_bits_of_the_whole", (subject, _, @case) =>
+    {
+        if (@case.Op != "Gemm") return null;
+        bool ta = (bool)@case.Parameters["transposeA"], tb = (bool)@case.Parameters["transposeB"];
+        OpInput a = @case.Inputs[0], b = @case.Inputs[1];
+        int depth = ta ? a.Rows : a.Columns, blocks = (depth + SumTree.ProductBlock - 1) / SumTree.ProductBlock;
+        if (blocks < 2) return null;
+        var whole = Gemm(0, depth, subject.Backend);
+        for (var level = 1; level <= 3; level++)
+        {
+            var runs = SumTree.Shards(blocks, level);
+            var ranks = runs.Select((run, i) =>
+            {
+                var first = run.First * SumTree.ProductBlock;
+                return (run, Gemm(first, Math.Min(depth - first, run.Count * SumTree.ProductBlock), subject[1 + i % 3]));
+            });
+            var joined = SumTree.Join(blocks, [.. ranks]);
+            for (var i = 0; i < whole.Length; i++)
+                if (!OpRunner.SameBits([whole[i]], [joined[i]])) return $"c[{i}] is {whole[i]:R} as a whole, {joined[i]:R} from {runs.Count} ranks";
+        }
+        return null;
+
+        float[] Gemm(int first, int count, IBackend backend)
+        {
+            Matrix Held(OpInput input)
+            {
+                var matrix = backend.Rent(input.Rows, input.Columns);
+                backend.Write(matrix, (ReadOnlySpan<double>)input.Values);
+                return matrix;
+            }
+            Matrix left = Held(a), right = Held(b), c = backend.Rent(@case.Outputs[0].Rows, @case.Outputs[0].Columns);
+            var starts = @case.Accumulate && first == 0;
+            if (starts) backend.Write(c, (ReadOnlySpan<double>)@case.Outputs[0].Initial);
+            backend.Gemm(ta ? left.RowRange(first, count) : left.ColumnRange(first, count), ta, tb ? right.ColumnRange(first, count) : right.RowRange(first, count), tb, c, starts);
+            var result = backend.ToArray(c);
+            foreach (var matrix in (Matrix[])[left, right, c]) backend.Return(matrix.Storage);
+            return result;
+        }
     });
 
     /// <summary>Names of the sums over tokens, with what each is added to.</summary>

@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Matrix products and their gradients, which are matrix products again.</summary>
 static class LinearAlgebraCards
 {
-    const string Source = "row-by-column product; canonical chain of fused multiply-adds in ascending k";
+    const string Source = "row-by-column product; chains of fused multiply-adds in ascending k, blocks of 256 joined by halves";
     const string Special = "IEEE: 0·∞ and ∞ − ∞ are NaN, and a NaN reaches its own row and column only. K = 0 gives 0, or C when accumulating.";
 
     public static IEnumerable<OpCard> All =>
@@ -24,16 +24,10 @@ static class LinearAlgebraCards
         Source = Source,
         SpecialValues = Special,
         Exactness = new Reduction("k"),
-        Case = (draw, e) => new OpCase("Gemm")
-        {
-            Inputs =
-            [
-                ta ? draw.Input("a", e.Depth, e.Rows) : draw.Input("a", e.Rows, e.Depth, batch: 1),
-                tb ? draw.Input("b", e.Columns, e.Depth) : draw.Input("b", e.Depth, e.Columns),
-            ],
-            Outputs = [new("c", e.Rows, e.Columns) { Mode = OutputMode.Flagged, Batch = ta ? 0 : 1 }],
-            Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb },
-        },
+        Case = (draw, e) => Product(draw, e, ta, tb),
+        MoreEdges = draw => from accumulate in (bool[])[false, true]
+                            from depth in (int[])[SumTree.ProductBlock + 1, 2 * SumTree.ProductBlock, 1100]
+                            select Product(draw, new(5, 35, depth), ta, tb) with { Accumulate = accumulate },
         Forward = (b, c) => b.Gemm(c["a"], ta, c["b"], tb, c["c"], c.Accumulate),
         Backward = (b, c) =>
         {
@@ -44,6 +38,17 @@ static class LinearAlgebraCards
             else b.Gemm(c["a"], !ta, dc, false, db, c.Accumulate);
         },
         Errors = GemmErrors(ta, tb),
+    };
+
+    static OpCase Product(Draw draw, Extent e, bool ta, bool tb) => new("Gemm")
+    {
+        Inputs =
+        [
+            ta ? draw.Input("a", e.Depth, e.Rows) : draw.Input("a", e.Rows, e.Depth, batch: 1),
+            tb ? draw.Input("b", e.Columns, e.Depth) : draw.Input("b", e.Depth, e.Columns),
+        ],
+        Outputs = [new("c", e.Rows, e.Columns) { Mode = OutputMode.Flagged, Batch = ta ? 0 : 1 }],
+        Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb },
     };
 
     static OpError[] GemmErrors(bool ta, bool tb)

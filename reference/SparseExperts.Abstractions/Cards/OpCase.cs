@@ -13,7 +13,7 @@ public sealed record OpInput(string Name, int Rows, int Columns, double[] Values
     /// <summary>The gradient op always adds, whatever the call asks for.</summary>
     public bool GradientAdds { get; init; }
 
-    /// <summary>The gradient is a sum over the tokens of the batch, in the order of <see cref="TokenTree"/>.</summary>
+    /// <summary>The gradient is a sum over the tokens of the batch, in the order of <see cref="SumTree"/>.</summary>
     public bool GradientOverTokens { get; init; }
     public int Batch { get; init; }
     public double[] OldGradient { get; init; } = [];
@@ -35,7 +35,7 @@ public sealed record OpOutput(string Name, int Rows, int Columns)
     public OutputMode Mode { get; init; }
     public bool Saved { get; init; }
 
-    /// <summary>It is a sum over the tokens of the batch, in the order of <see cref="TokenTree"/>.</summary>
+    /// <summary>It is a sum over the tokens of the batch, in the order of <see cref="SumTree"/>.</summary>
     public bool OverTokens { get; init; }
     public int Batch { get; init; }
     public double[] Initial { get; init; } = [];

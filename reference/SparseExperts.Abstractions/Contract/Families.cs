@@ -19,7 +19,7 @@ public interface ILinearAlgebra
     void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate);
 
     /// <summary>
-    /// C (+)= Σ_t a_tᵀ·b_t over the rows of A [T,M] and B [T,N], in the order of <see cref="TokenTree"/>: the gradient of a weight that every token
+    /// C (+)= Σ_t a_tᵀ·b_t over the rows of A [T,M] and B [T,N], in the order of <see cref="SumTree"/>: the gradient of a weight that every token
     /// meets. The sum starts at 0 and is added to C once.
     /// </summary>
     /// <param name="sequence">Rows of a sequence; 0 where rows are no tokens.</param>
@@ -107,7 +107,7 @@ public interface IPointwise
 }
 
 /// <summary>
-/// Ops along rows. Sums along a row use 16 lanes and a fixed tree; sums down a column go over tokens, in the order of <see cref="TokenTree"/>,
+/// Ops along rows. Sums along a row use 16 lanes and a fixed tree; sums down a column go over tokens, in the order of <see cref="SumTree"/>,
 /// start at 0 and are added to their target once; <c>sequence</c> is the number of rows of a sequence, 0 where rows are no tokens.
 /// </summary>
 public interface IRows
@@ -182,7 +182,7 @@ public interface IAttention
 
     /// <summary>
     /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias += Σ over sequences dS, always,
-    /// the sequences halved and joined as in <see cref="TokenTree"/>.
+    /// the sequences halved and joined as in <see cref="SumTree"/>.
     /// The scale multiplies dS once, before the products.
     /// </summary>
     void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
@@ -199,7 +199,7 @@ public interface IIndexing
     void ScatterAddRows(Matrix x, Indices rows, Matrix y);
 
     /// <summary>
-    /// y_i += Σ x_r over the rows r with index i, in the order of <see cref="TokenTree"/>, from 0 and added once: the gradient of a table that every
+    /// y_i += Σ x_r over the rows r with index i, in the order of <see cref="SumTree"/>, from 0 and added once: the gradient of a table that every
     /// token looks into. Rows of Y that no index names stay as they are.
     /// </summary>
     void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence);

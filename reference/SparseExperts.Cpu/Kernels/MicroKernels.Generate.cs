@@ -3,7 +3,7 @@
 // Writes MicroKernels{512,256}{N,T}.g.cs: `dotnet run MicroKernels.Generate.cs` in this folder.
 // The JIT keeps accumulators in registers only when each is a local of its own, hence a generator.
 // N kernels broadcast from `rows` rows of A (three rows a base pointer, so that addresses need no arithmetic);
-// T kernels read A transposed, `rows` neighbours at a time. Both start from C or 0 and store once.
+// T kernels read A transposed, `rows` neighbours at a time. Both start from C or 0, or add C at the end, and store once.
 using System.Text;
 
 foreach (var (bits, heights) in new[] { (512, new[] { 12, 8, 4, 2, 1 }), (256, [6, 4, 2, 1]) })
@@ -30,11 +30,11 @@ static void Kernel(StringBuilder text, int bits, int lanes, int rows, int vector
 {
     string v = $"Vector{bits}", zero = $"{v}<float>.Zero";
     text.AppendLine("    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]");
-    text.AppendLine($"    public static void {(transposed ? "T" : "N")}{bits}_{rows}x{vectors}(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)");
+    text.AppendLine($"    public static void {(transposed ? "T" : "N")}{bits}_{rows}x{vectors}(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)");
     text.AppendLine("    {");
     var each = (from i in Enumerable.Range(0, rows) from j in Enumerable.Range(0, vectors) select (i, j)).ToArray();
     text.AppendLine($"        {v}<float> {string.Join(", ", each.Select(e => $"c{e.i}_{e.j} = {zero}"))};");
-    text.AppendLine("        if (load)");
+    text.AppendLine("        if (start == Start.AtC)");
     text.AppendLine("        {");
     text.AppendLine("            var p = c;");
     for (var i = 0; i < rows; i++)
@@ -53,6 +53,12 @@ static void Kernel(StringBuilder text, int bits, int lanes, int rows, int vector
         text.AppendLine(string.Join(" ", Enumerable.Range(0, vectors).Select(j => $"c{i}_{j} = {v}.FusedMultiplyAdd(x{i}, b{j}, c{i}_{j});")));
     }
     text.AppendLine($"            {string.Concat(Enumerable.Range(0, bases).Select(g => transposed ? "a0 += lda; " : $"a{g}++; "))}b += ldb;");
+    text.AppendLine("        }");
+    text.AppendLine("        if (start == Start.AtZeroThenC)");
+    text.AppendLine("        {");
+    text.AppendLine("            var p = c;");
+    for (var i = 0; i < rows; i++)
+        text.AppendLine("            " + string.Concat(Enumerable.Range(0, vectors).Select(j => $"c{i}_{j} += {v}.Load(p + {j * lanes}); ")) + (i < rows - 1 ? "p += ldc;" : ""));
     text.AppendLine("        }");
     for (var i = 0; i < rows; i++)
         text.AppendLine("        " + string.Concat(Enumerable.Range(0, vectors).Select(j => $"c{i}_{j}.Store(c + {j * lanes}); ")) + (i < rows - 1 ? "c += ldc;" : ""));

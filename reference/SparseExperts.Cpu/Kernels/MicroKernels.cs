@@ -1,12 +1,15 @@
 namespace SparseExperts.Cpu;
 
+/// <summary>Where a chain starts: at 0 or at what C holds, or at 0 with C added when it is complete.</summary>
+enum Start { AtZero, AtC, AtZeroThenC }
+
 /// <summary>Which generated kernel serves a tile: register width in bits, rows of the tile, registers a row, A transposed.</summary>
 static unsafe partial class MicroKernels
 {
     /// <summary>The tallest kernel that fits what is left.</summary>
     public static int Height(int left, int tallest) => left >= tallest ? tallest : left switch { >= 8 => 8, >= 4 => 4, >= 2 => 2, _ => 1 };
 
-    public static delegate*<long, float*, long, float*, long, float*, long, bool, void> Find(int bits, int rows, int vectors, bool transposed) =>
+    public static delegate*<long, float*, long, float*, long, float*, long, Start, void> Find(int bits, int rows, int vectors, bool transposed) =>
         (bits, rows, vectors, transposed) switch
         {
             (512, 12, 2, false) => &N512_12x2,

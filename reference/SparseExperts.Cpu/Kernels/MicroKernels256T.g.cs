@@ -7,10 +7,10 @@ namespace SparseExperts.Cpu;
 static unsafe partial class MicroKernels
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_6x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_6x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c0_1 = Vector256<float>.Zero, c1_0 = Vector256<float>.Zero, c1_1 = Vector256<float>.Zero, c2_0 = Vector256<float>.Zero, c2_1 = Vector256<float>.Zero, c3_0 = Vector256<float>.Zero, c3_1 = Vector256<float>.Zero, c4_0 = Vector256<float>.Zero, c4_1 = Vector256<float>.Zero, c5_0 = Vector256<float>.Zero, c5_1 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); c0_1 = Vector256.Load(p + 8); p += ldc;
@@ -33,6 +33,16 @@ static unsafe partial class MicroKernels
             var x5 = Vector256.Create(a0[5]); c5_0 = Vector256.FusedMultiplyAdd(x5, b0, c5_0); c5_1 = Vector256.FusedMultiplyAdd(x5, b1, c5_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); c0_1 += Vector256.Load(p + 8); p += ldc;
+            c1_0 += Vector256.Load(p + 0); c1_1 += Vector256.Load(p + 8); p += ldc;
+            c2_0 += Vector256.Load(p + 0); c2_1 += Vector256.Load(p + 8); p += ldc;
+            c3_0 += Vector256.Load(p + 0); c3_1 += Vector256.Load(p + 8); p += ldc;
+            c4_0 += Vector256.Load(p + 0); c4_1 += Vector256.Load(p + 8); p += ldc;
+            c5_0 += Vector256.Load(p + 0); c5_1 += Vector256.Load(p + 8); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 8); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 8); c += ldc;
         c2_0.Store(c + 0); c2_1.Store(c + 8); c += ldc;
@@ -42,10 +52,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_6x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_6x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c1_0 = Vector256<float>.Zero, c2_0 = Vector256<float>.Zero, c3_0 = Vector256<float>.Zero, c4_0 = Vector256<float>.Zero, c5_0 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); p += ldc;
@@ -67,6 +77,16 @@ static unsafe partial class MicroKernels
             var x5 = Vector256.Create(a0[5]); c5_0 = Vector256.FusedMultiplyAdd(x5, b0, c5_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); p += ldc;
+            c1_0 += Vector256.Load(p + 0); p += ldc;
+            c2_0 += Vector256.Load(p + 0); p += ldc;
+            c3_0 += Vector256.Load(p + 0); p += ldc;
+            c4_0 += Vector256.Load(p + 0); p += ldc;
+            c5_0 += Vector256.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); c += ldc;
         c2_0.Store(c + 0); c += ldc;
@@ -76,10 +96,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_4x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_4x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c0_1 = Vector256<float>.Zero, c1_0 = Vector256<float>.Zero, c1_1 = Vector256<float>.Zero, c2_0 = Vector256<float>.Zero, c2_1 = Vector256<float>.Zero, c3_0 = Vector256<float>.Zero, c3_1 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); c0_1 = Vector256.Load(p + 8); p += ldc;
@@ -98,6 +118,14 @@ static unsafe partial class MicroKernels
             var x3 = Vector256.Create(a0[3]); c3_0 = Vector256.FusedMultiplyAdd(x3, b0, c3_0); c3_1 = Vector256.FusedMultiplyAdd(x3, b1, c3_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); c0_1 += Vector256.Load(p + 8); p += ldc;
+            c1_0 += Vector256.Load(p + 0); c1_1 += Vector256.Load(p + 8); p += ldc;
+            c2_0 += Vector256.Load(p + 0); c2_1 += Vector256.Load(p + 8); p += ldc;
+            c3_0 += Vector256.Load(p + 0); c3_1 += Vector256.Load(p + 8); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 8); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 8); c += ldc;
         c2_0.Store(c + 0); c2_1.Store(c + 8); c += ldc;
@@ -105,10 +133,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_4x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_4x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c1_0 = Vector256<float>.Zero, c2_0 = Vector256<float>.Zero, c3_0 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); p += ldc;
@@ -126,6 +154,14 @@ static unsafe partial class MicroKernels
             var x3 = Vector256.Create(a0[3]); c3_0 = Vector256.FusedMultiplyAdd(x3, b0, c3_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); p += ldc;
+            c1_0 += Vector256.Load(p + 0); p += ldc;
+            c2_0 += Vector256.Load(p + 0); p += ldc;
+            c3_0 += Vector256.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); c += ldc;
         c2_0.Store(c + 0); c += ldc;
@@ -133,10 +169,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_2x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_2x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c0_1 = Vector256<float>.Zero, c1_0 = Vector256<float>.Zero, c1_1 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); c0_1 = Vector256.Load(p + 8); p += ldc;
@@ -151,15 +187,21 @@ static unsafe partial class MicroKernels
             var x1 = Vector256.Create(a0[1]); c1_0 = Vector256.FusedMultiplyAdd(x1, b0, c1_0); c1_1 = Vector256.FusedMultiplyAdd(x1, b1, c1_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); c0_1 += Vector256.Load(p + 8); p += ldc;
+            c1_0 += Vector256.Load(p + 0); c1_1 += Vector256.Load(p + 8); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 8); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 8); 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_2x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_2x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c1_0 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); p += ldc;
@@ -173,15 +215,21 @@ static unsafe partial class MicroKernels
             var x1 = Vector256.Create(a0[1]); c1_0 = Vector256.FusedMultiplyAdd(x1, b0, c1_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); p += ldc;
+            c1_0 += Vector256.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_1x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_1x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero, c0_1 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); c0_1 = Vector256.Load(p + 8); 
@@ -194,14 +242,19 @@ static unsafe partial class MicroKernels
             var x0 = Vector256.Create(a0[0]); c0_0 = Vector256.FusedMultiplyAdd(x0, b0, c0_0); c0_1 = Vector256.FusedMultiplyAdd(x0, b1, c0_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); c0_1 += Vector256.Load(p + 8); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 8); 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T256_1x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T256_1x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector256<float> c0_0 = Vector256<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector256.Load(p + 0); 
@@ -212,6 +265,11 @@ static unsafe partial class MicroKernels
             var b0 = Vector256.Load(b + 0);
             var x0 = Vector256.Create(a0[0]); c0_0 = Vector256.FusedMultiplyAdd(x0, b0, c0_0);
             a0 += lda; b += ldb;
+        }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector256.Load(p + 0); 
         }
         c0_0.Store(c + 0); 
     }

@@ -7,10 +7,10 @@ namespace SparseExperts.Cpu;
 static unsafe partial class MicroKernels
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_12x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_12x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c0_1 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c1_1 = Vector512<float>.Zero, c2_0 = Vector512<float>.Zero, c2_1 = Vector512<float>.Zero, c3_0 = Vector512<float>.Zero, c3_1 = Vector512<float>.Zero, c4_0 = Vector512<float>.Zero, c4_1 = Vector512<float>.Zero, c5_0 = Vector512<float>.Zero, c5_1 = Vector512<float>.Zero, c6_0 = Vector512<float>.Zero, c6_1 = Vector512<float>.Zero, c7_0 = Vector512<float>.Zero, c7_1 = Vector512<float>.Zero, c8_0 = Vector512<float>.Zero, c8_1 = Vector512<float>.Zero, c9_0 = Vector512<float>.Zero, c9_1 = Vector512<float>.Zero, c10_0 = Vector512<float>.Zero, c10_1 = Vector512<float>.Zero, c11_0 = Vector512<float>.Zero, c11_1 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); c0_1 = Vector512.Load(p + 16); p += ldc;
@@ -45,6 +45,22 @@ static unsafe partial class MicroKernels
             var x11 = Vector512.Create(a0[11]); c11_0 = Vector512.FusedMultiplyAdd(x11, b0, c11_0); c11_1 = Vector512.FusedMultiplyAdd(x11, b1, c11_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); c0_1 += Vector512.Load(p + 16); p += ldc;
+            c1_0 += Vector512.Load(p + 0); c1_1 += Vector512.Load(p + 16); p += ldc;
+            c2_0 += Vector512.Load(p + 0); c2_1 += Vector512.Load(p + 16); p += ldc;
+            c3_0 += Vector512.Load(p + 0); c3_1 += Vector512.Load(p + 16); p += ldc;
+            c4_0 += Vector512.Load(p + 0); c4_1 += Vector512.Load(p + 16); p += ldc;
+            c5_0 += Vector512.Load(p + 0); c5_1 += Vector512.Load(p + 16); p += ldc;
+            c6_0 += Vector512.Load(p + 0); c6_1 += Vector512.Load(p + 16); p += ldc;
+            c7_0 += Vector512.Load(p + 0); c7_1 += Vector512.Load(p + 16); p += ldc;
+            c8_0 += Vector512.Load(p + 0); c8_1 += Vector512.Load(p + 16); p += ldc;
+            c9_0 += Vector512.Load(p + 0); c9_1 += Vector512.Load(p + 16); p += ldc;
+            c10_0 += Vector512.Load(p + 0); c10_1 += Vector512.Load(p + 16); p += ldc;
+            c11_0 += Vector512.Load(p + 0); c11_1 += Vector512.Load(p + 16); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 16); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 16); c += ldc;
         c2_0.Store(c + 0); c2_1.Store(c + 16); c += ldc;
@@ -60,10 +76,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_12x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_12x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c2_0 = Vector512<float>.Zero, c3_0 = Vector512<float>.Zero, c4_0 = Vector512<float>.Zero, c5_0 = Vector512<float>.Zero, c6_0 = Vector512<float>.Zero, c7_0 = Vector512<float>.Zero, c8_0 = Vector512<float>.Zero, c9_0 = Vector512<float>.Zero, c10_0 = Vector512<float>.Zero, c11_0 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); p += ldc;
@@ -97,6 +113,22 @@ static unsafe partial class MicroKernels
             var x11 = Vector512.Create(a0[11]); c11_0 = Vector512.FusedMultiplyAdd(x11, b0, c11_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); p += ldc;
+            c1_0 += Vector512.Load(p + 0); p += ldc;
+            c2_0 += Vector512.Load(p + 0); p += ldc;
+            c3_0 += Vector512.Load(p + 0); p += ldc;
+            c4_0 += Vector512.Load(p + 0); p += ldc;
+            c5_0 += Vector512.Load(p + 0); p += ldc;
+            c6_0 += Vector512.Load(p + 0); p += ldc;
+            c7_0 += Vector512.Load(p + 0); p += ldc;
+            c8_0 += Vector512.Load(p + 0); p += ldc;
+            c9_0 += Vector512.Load(p + 0); p += ldc;
+            c10_0 += Vector512.Load(p + 0); p += ldc;
+            c11_0 += Vector512.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); c += ldc;
         c2_0.Store(c + 0); c += ldc;
@@ -112,10 +144,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_8x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_8x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c0_1 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c1_1 = Vector512<float>.Zero, c2_0 = Vector512<float>.Zero, c2_1 = Vector512<float>.Zero, c3_0 = Vector512<float>.Zero, c3_1 = Vector512<float>.Zero, c4_0 = Vector512<float>.Zero, c4_1 = Vector512<float>.Zero, c5_0 = Vector512<float>.Zero, c5_1 = Vector512<float>.Zero, c6_0 = Vector512<float>.Zero, c6_1 = Vector512<float>.Zero, c7_0 = Vector512<float>.Zero, c7_1 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); c0_1 = Vector512.Load(p + 16); p += ldc;
@@ -142,6 +174,18 @@ static unsafe partial class MicroKernels
             var x7 = Vector512.Create(a0[7]); c7_0 = Vector512.FusedMultiplyAdd(x7, b0, c7_0); c7_1 = Vector512.FusedMultiplyAdd(x7, b1, c7_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); c0_1 += Vector512.Load(p + 16); p += ldc;
+            c1_0 += Vector512.Load(p + 0); c1_1 += Vector512.Load(p + 16); p += ldc;
+            c2_0 += Vector512.Load(p + 0); c2_1 += Vector512.Load(p + 16); p += ldc;
+            c3_0 += Vector512.Load(p + 0); c3_1 += Vector512.Load(p + 16); p += ldc;
+            c4_0 += Vector512.Load(p + 0); c4_1 += Vector512.Load(p + 16); p += ldc;
+            c5_0 += Vector512.Load(p + 0); c5_1 += Vector512.Load(p + 16); p += ldc;
+            c6_0 += Vector512.Load(p + 0); c6_1 += Vector512.Load(p + 16); p += ldc;
+            c7_0 += Vector512.Load(p + 0); c7_1 += Vector512.Load(p + 16); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 16); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 16); c += ldc;
         c2_0.Store(c + 0); c2_1.Store(c + 16); c += ldc;
@@ -153,10 +197,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_8x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_8x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c2_0 = Vector512<float>.Zero, c3_0 = Vector512<float>.Zero, c4_0 = Vector512<float>.Zero, c5_0 = Vector512<float>.Zero, c6_0 = Vector512<float>.Zero, c7_0 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); p += ldc;
@@ -182,6 +226,18 @@ static unsafe partial class MicroKernels
             var x7 = Vector512.Create(a0[7]); c7_0 = Vector512.FusedMultiplyAdd(x7, b0, c7_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); p += ldc;
+            c1_0 += Vector512.Load(p + 0); p += ldc;
+            c2_0 += Vector512.Load(p + 0); p += ldc;
+            c3_0 += Vector512.Load(p + 0); p += ldc;
+            c4_0 += Vector512.Load(p + 0); p += ldc;
+            c5_0 += Vector512.Load(p + 0); p += ldc;
+            c6_0 += Vector512.Load(p + 0); p += ldc;
+            c7_0 += Vector512.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); c += ldc;
         c2_0.Store(c + 0); c += ldc;
@@ -193,10 +249,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_4x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_4x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c0_1 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c1_1 = Vector512<float>.Zero, c2_0 = Vector512<float>.Zero, c2_1 = Vector512<float>.Zero, c3_0 = Vector512<float>.Zero, c3_1 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); c0_1 = Vector512.Load(p + 16); p += ldc;
@@ -215,6 +271,14 @@ static unsafe partial class MicroKernels
             var x3 = Vector512.Create(a0[3]); c3_0 = Vector512.FusedMultiplyAdd(x3, b0, c3_0); c3_1 = Vector512.FusedMultiplyAdd(x3, b1, c3_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); c0_1 += Vector512.Load(p + 16); p += ldc;
+            c1_0 += Vector512.Load(p + 0); c1_1 += Vector512.Load(p + 16); p += ldc;
+            c2_0 += Vector512.Load(p + 0); c2_1 += Vector512.Load(p + 16); p += ldc;
+            c3_0 += Vector512.Load(p + 0); c3_1 += Vector512.Load(p + 16); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 16); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 16); c += ldc;
         c2_0.Store(c + 0); c2_1.Store(c + 16); c += ldc;
@@ -222,10 +286,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_4x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_4x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c2_0 = Vector512<float>.Zero, c3_0 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); p += ldc;
@@ -243,6 +307,14 @@ static unsafe partial class MicroKernels
             var x3 = Vector512.Create(a0[3]); c3_0 = Vector512.FusedMultiplyAdd(x3, b0, c3_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); p += ldc;
+            c1_0 += Vector512.Load(p + 0); p += ldc;
+            c2_0 += Vector512.Load(p + 0); p += ldc;
+            c3_0 += Vector512.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); c += ldc;
         c2_0.Store(c + 0); c += ldc;
@@ -250,10 +322,10 @@ static unsafe partial class MicroKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_2x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_2x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c0_1 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero, c1_1 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); c0_1 = Vector512.Load(p + 16); p += ldc;
@@ -268,15 +340,21 @@ static unsafe partial class MicroKernels
             var x1 = Vector512.Create(a0[1]); c1_0 = Vector512.FusedMultiplyAdd(x1, b0, c1_0); c1_1 = Vector512.FusedMultiplyAdd(x1, b1, c1_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); c0_1 += Vector512.Load(p + 16); p += ldc;
+            c1_0 += Vector512.Load(p + 0); c1_1 += Vector512.Load(p + 16); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 16); c += ldc;
         c1_0.Store(c + 0); c1_1.Store(c + 16); 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_2x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_2x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c1_0 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); p += ldc;
@@ -290,15 +368,21 @@ static unsafe partial class MicroKernels
             var x1 = Vector512.Create(a0[1]); c1_0 = Vector512.FusedMultiplyAdd(x1, b0, c1_0);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); p += ldc;
+            c1_0 += Vector512.Load(p + 0); 
+        }
         c0_0.Store(c + 0); c += ldc;
         c1_0.Store(c + 0); 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_1x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_1x2(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero, c0_1 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); c0_1 = Vector512.Load(p + 16); 
@@ -311,14 +395,19 @@ static unsafe partial class MicroKernels
             var x0 = Vector512.Create(a0[0]); c0_0 = Vector512.FusedMultiplyAdd(x0, b0, c0_0); c0_1 = Vector512.FusedMultiplyAdd(x0, b1, c0_1);
             a0 += lda; b += ldb;
         }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); c0_1 += Vector512.Load(p + 16); 
+        }
         c0_0.Store(c + 0); c0_1.Store(c + 16); 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public static void T512_1x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, bool load)
+    public static void T512_1x1(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)
     {
         Vector512<float> c0_0 = Vector512<float>.Zero;
-        if (load)
+        if (start == Start.AtC)
         {
             var p = c;
             c0_0 = Vector512.Load(p + 0); 
@@ -329,6 +418,11 @@ static unsafe partial class MicroKernels
             var b0 = Vector512.Load(b + 0);
             var x0 = Vector512.Create(a0[0]); c0_0 = Vector512.FusedMultiplyAdd(x0, b0, c0_0);
             a0 += lda; b += ldb;
+        }
+        if (start == Start.AtZeroThenC)
+        {
+            var p = c;
+            c0_0 += Vector512.Load(p + 0); 
         }
         c0_0.Store(c + 0); 
     }

@@ -22,7 +22,7 @@ public class Tensor
 
     /// <summary>
     /// Rows of a sequence where rows are tokens (or groups of tokens), sequence by sequence; 0 where they are not. It decides in what order sums over
-    /// rows are taken (<see cref="TokenTree"/>).
+    /// rows are taken (<see cref="SumTree"/>).
     /// </summary>
     public int Sequence { get; internal init; }
 

@@ -2,7 +2,7 @@ namespace SparseExperts.Sharding;
 
 /// <summary>
 /// The shards of a batch as one of them sees them: each has a run of whole sequences, in order, and all run the same model on their own. What is
-/// summed over all tokens is summed within each shard and then along the halves of <see cref="TokenTree"/>, so that every shard gets the bits
+/// summed over all tokens is summed within each shard and then along the halves of <see cref="SumTree"/>, so that every shard gets the bits
 /// that one process would have got.
 /// </summary>
 public interface IShards
@@ -17,12 +17,12 @@ public interface IShards
 /// <summary>What shards do with what they gather.</summary>
 public static class ShardExtensions
 {
-    /// <summary>Replaces a partial sum by the sum over all shards, along the halves of <see cref="TokenTree"/>.</summary>
+    /// <summary>Replaces a partial sum by the sum over all shards, along the halves of <see cref="SumTree"/>.</summary>
     public static void Join(this IShards shards, float[] partial)
     {
         var parts = shards.Gather(partial);
         var runs = shards.Gather(new[] { (shards.Sequences.First, shards.Sequences.Count) });
-        TokenTree.Join(shards.Sequences.Total, [.. runs.Zip(parts, (run, part) => (run[0], part))]).CopyTo(partial, 0);
+        SumTree.Join(shards.Sequences.Total, [.. runs.Zip(parts, (run, part) => (run[0], part))]).CopyTo(partial, 0);
     }
 
     /// <summary>The sum of a count over all shards.</summary>

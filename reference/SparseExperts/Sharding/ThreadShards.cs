@@ -20,7 +20,7 @@ public sealed class ThreadShards : IShards
     /// </summary>
     public static T[] Run<T>(int sequences, int level, Func<IShards, T> body)
     {
-        var runs = TokenTree.Shards(sequences, level);
+        var runs = SumTree.Shards(sequences, level);
         var results = new T[runs.Count];
         using var meeting = new Meeting(runs.Count);
         ExceptionDispatchInfo? failure = null;

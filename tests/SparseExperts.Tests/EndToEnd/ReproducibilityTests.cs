@@ -44,7 +44,7 @@ public sealed class ReproducibilityTests
     public void A_killed_run_resumes_to_the_bytes_of_an_uninterrupted_one()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "200", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.Start(workspace.Tiny("killed", options)))
         {
@@ -54,8 +54,8 @@ public sealed class ReproducibilityTests
         }
         Assert.Equal(0, MoeCommand.Run(["train", "--resume", workspace.At("killed")]).ExitCode);
         Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("killed"));
-        var steps = File.ReadLines(workspace.At("killed/metrics.jsonl")).Count(l => l.Contains("\"step\":200,"));
-        var whole = File.ReadLines(workspace.At("whole/metrics.jsonl")).Count(l => l.Contains("\"step\":200,"));
+        var steps = File.ReadLines(workspace.At("killed/metrics.jsonl")).Count(l => l.Contains("\"step\":400,"));
+        var whole = File.ReadLines(workspace.At("whole/metrics.jsonl")).Count(l => l.Contains("\"step\":400,"));
         Assert.Equal(whole, steps);
     }
 
@@ -63,7 +63,7 @@ public sealed class ReproducibilityTests
     public void An_interrupt_saves_exits_with_130_and_can_be_resumed()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "200", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.Start(workspace.Tiny("stopped", options)))
         {

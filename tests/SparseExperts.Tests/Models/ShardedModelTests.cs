@@ -61,9 +61,9 @@ public sealed class ShardedModelTests
     [Fact]
     public void Sequences_that_do_not_divide_evenly_are_halved_with_the_first_half_larger()
     {
-        Assert.Equal([(0, 3), (3, 2)], TokenTree.Shards(5, 1));
-        Assert.Equal([(0, 2), (2, 1), (3, 1), (4, 1)], TokenTree.Shards(5, 2));
-        Assert.Equal([(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)], TokenTree.Shards(5, 3));
+        Assert.Equal([(0, 3), (3, 2)], SumTree.Shards(5, 1));
+        Assert.Equal([(0, 2), (2, 1), (3, 1), (4, 1)], SumTree.Shards(5, 2));
+        Assert.Equal([(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)], SumTree.Shards(5, 3));
     }
 
     [Fact]

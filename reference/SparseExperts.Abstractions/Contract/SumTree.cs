@@ -8,10 +8,17 @@ namespace SparseExperts;
 /// </summary>
 /// <param name="Rows">Number of rows.</param>
 /// <param name="Sequence">Rows of a sequence; the last may be shorter. 0 where rows are no tokens: one chain.</param>
-public readonly record struct TokenTree(int Rows, int Sequence)
+/// <param name="Block">Rows of a block at most.</param>
+public readonly record struct SumTree(int Rows, int Sequence, int Block = SumTree.TokenBlock)
 {
-    /// <summary>Rows of a block.</summary>
-    public const int Block = 128;
+    /// <summary>Tokens of a block.</summary>
+    public const int TokenBlock = 128;
+
+    /// <summary>Terms of a block in a matrix product.</summary>
+    public const int ProductBlock = 256;
+
+    /// <summary>The order of a matrix product's sum along k.</summary>
+    public static SumTree OfProduct(int depth) => new(depth, Math.Max(1, depth), ProductBlock);
 
     int Length => Sequence > 0 ? Sequence : Math.Max(1, Rows);
     int BlockRows => Sequence > 0 ? Math.Min(Block, Sequence) : Length;
@@ -25,7 +32,7 @@ public readonly record struct TokenTree(int Rows, int Sequence)
     public int Height => Rows == 0 ? 0 : 1 + Depth(Sequences) + Depth(BlocksOfSequence);
 
     /// <summary>The whole, from which halves lead down to blocks.</summary>
-    public TokenNode Root => new(this, 0, Sequences, 0, 0);
+    public SumNode Root => new(this, 0, Sequences, 0, 0);
 
     /// <summary>
     /// Block <paramref name="leaf"/> in ascending order. Whoever keeps partial sums on a stack pushes the block's and then adds the upper of the two
@@ -59,7 +66,7 @@ public readonly record struct TokenTree(int Rows, int Sequence)
         {
             foreach (var shard in shards)
                 if (shard.Run == (first, count)) return (float[])shard.Sum.Clone();
-            if (count < 2) throw new ArgumentException($"shards: nobody has sequence {first}; cut the batch along TokenTree.Shards", nameof(shards));
+            if (count < 2) throw new ArgumentException($"shards: nobody has sequence {first}; cut the batch along SumTree.Shards", nameof(shards));
             float[] left = Sum(first, FirstHalf(count)), right = Sum(first + FirstHalf(count), count - FirstHalf(count));
             for (var i = 0; i < left.Length; i++) left[i] += right[i];
             return left;
@@ -90,13 +97,13 @@ public readonly record struct TokenTree(int Rows, int Sequence)
     }
 }
 
-/// <summary>A run of sequences, or of blocks of one sequence, in a <see cref="TokenTree"/>.</summary>
-public readonly struct TokenNode
+/// <summary>A run of sequences, or of blocks of one sequence, in a <see cref="SumTree"/>.</summary>
+public readonly struct SumNode
 {
-    readonly TokenTree _tree;
+    readonly SumTree _tree;
     readonly int _sequence, _sequences, _block, _blocks;
 
-    internal TokenNode(TokenTree tree, int sequence, int sequences, int block, int blocks)
+    internal SumNode(SumTree tree, int sequence, int sequences, int block, int blocks)
     {
         if (sequences == 1 && blocks == 0) blocks = tree.BlocksOf(sequence);
         (_tree, _sequence, _sequences, _block, _blocks) = (tree, sequence, sequences, block, blocks);
@@ -107,11 +114,11 @@ public readonly struct TokenNode
     /// <summary>Its first row.</summary>
     public int Start => _tree.StartOf(_sequence, _block);
 
-    public TokenNode Left => _sequences > 1
-        ? new(_tree, _sequence, TokenTree.FirstHalf(_sequences), 0, 0)
-        : new(_tree, _sequence, 1, _block, TokenTree.FirstHalf(_blocks));
+    public SumNode Left => _sequences > 1
+        ? new(_tree, _sequence, SumTree.FirstHalf(_sequences), 0, 0)
+        : new(_tree, _sequence, 1, _block, SumTree.FirstHalf(_blocks));
 
-    public TokenNode Right => _sequences > 1
-        ? new(_tree, _sequence + TokenTree.FirstHalf(_sequences), _sequences - TokenTree.FirstHalf(_sequences), 0, 0)
-        : new(_tree, _sequence, 1, _block + TokenTree.FirstHalf(_blocks), _blocks - TokenTree.FirstHalf(_blocks));
+    public SumNode Right => _sequences > 1
+        ? new(_tree, _sequence + SumTree.FirstHalf(_sequences), _sequences - SumTree.FirstHalf(_sequences), 0, 0)
+        : new(_tree, _sequence, 1, _block + SumTree.FirstHalf(_blocks), _blocks - SumTree.FirstHalf(_blocks));
 }
