@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
 
 namespace SparseExperts.Formats;
 
@@ -23,12 +24,14 @@ public sealed class SafetensorsFile : IDisposable
 
     readonly string _path;
     readonly FileStream _stream;
+    readonly SafeFileHandle _handle;
     readonly long _dataStart;
     readonly Dictionary<string, TensorEntry> _byName = new(StringComparer.Ordinal);
 
     SafetensorsFile(string path, FileStream stream, byte[] header)
     {
-        (_path, _stream, _dataStart) = (path, stream, 8 + header.Length);
+        // Taken once: the stream's getter seeks, so readers that ask for it side by side disturb each other.
+        (_path, _stream, _handle, _dataStart) = (path, stream, stream.SafeFileHandle, 8 + header.Length);
         (Metadata, Tensors) = Parse(header, stream.Length - _dataStart);
         foreach (var tensor in Tensors) _byName[tensor.Name] = tensor;
     }
@@ -180,7 +183,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         while (bytes.Length > 0)
         {
-            var count = RandomAccess.Read(_stream.SafeFileHandle, bytes, offset);
+            var count = RandomAccess.Read(_handle, bytes, offset);
             if (count == 0) throw Wrong(_path, "it has become shorter while it was read");
             offset += count;
             bytes = bytes[count..];

@@ -37,6 +37,17 @@ public sealed class SafetensorsTests : IDisposable
         Assert.Equal(0ul, BinaryPrimitives.ReadUInt64LittleEndian(File.ReadAllBytes(At("a"))) % 8);
     }
 
+    /// <summary>Each reader has a place of its own in the file, so that they do not disturb each other.</summary>
+    [Fact]
+    public void Tensors_are_read_side_by_side()
+    {
+        const int count = 64, size = 5000;
+        SafetensorsWriter.Write(At("many"), new Dictionary<string, string>(), Enumerable.Range(0, count).Select(i => ($"t{i}", new long[] { size }, (ReadOnlyMemory<float>)Enumerable.Repeat((float)i, size).ToArray())));
+        using var file = SafetensorsFile.Open(At("many"));
+        for (var round = 0; round < 20; round++)
+            Parallel.For(0, 8 * count, new() { MaxDegreeOfParallelism = 16 }, i => Assert.All(file.ReadFloats($"t{i % count}"), v => Assert.Equal(i % count, v)));
+    }
+
     public static TheoryData<string, int, string> Hostile() => new()
     {
         { """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}""", 16, "stands twice" },
