@@ -31,6 +31,7 @@ public static class CaseCall
             Format = c.Find("x")?.Format ?? NumberFormat.Float32,
             ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format ?? NumberFormat.Float32,
             LogitsFormat = c.Find("claim.logits")?.Format ?? NumberFormat.Float32,
+            Effort = new(CheckEffort.Solvers(c)),
             Where = Path.GetFileName(c.Path),
             Draws = new()
             {
@@ -54,7 +55,7 @@ public static class CaseCall
     /// <summary>Refuses a small file that asks for a large computation, as no recorded call does: a thin matrix of a million experts, say.</summary>
     static void Affordable(Case c, long tokens, int experts, int k)
     {
-        var room = 64 * c.Tensors.Sum(t => t.Values.LongLength) + (1 << 20);
+        var room = CheckEffort.Room(c);
         var hidden = c.Find("experts.wi")?.Size(-2) ?? 0;
         if ((Int128)tokens * experts > room || (Int128)tokens * k * hidden > room || (Int128)tokens * (c.Find("shared.wi")?.Size(-2) ?? 0) > room)
             throw new CaseException($"{c.Path}: {tokens} tokens × {experts} experts of width {hidden} are far more numbers than the file holds; record the call with its logits");

@@ -19,19 +19,21 @@ public sealed class CaseCheck
     readonly ClaimedPlan _claimed;
     readonly List<StageVerdict> _stages = [];
 
-    CaseCheck(Case @case, IBackend backend)
+    CaseCheck(Case @case, IBackend backend, Effort? effort)
     {
         (_case, _backend, _call) = (@case, backend, CaseCall.Of(@case));
+        if (effort is not null) _call = _call with { Effort = effort };
         _claimed = new(_case, _call);
     }
 
     /// <param name="backend">A backend whose numbers carry error bounds.</param>
+    /// <param name="effort">What solvers may spend; by the size of the file where it is not given.</param>
     /// <exception cref="CaseException">The file lacks something, or its shapes do not fit.</exception>
-    /// <exception cref="RoutingException">The dialect cannot run on it.</exception>
-    public static Verdict Run(Case @case, IBackend backend)
+    /// <exception cref="RoutingException">The dialect cannot run on it, or its solver does not converge.</exception>
+    public static Verdict Run(Case @case, IBackend backend, Effort? effort = null)
     {
         if (backend is not IErrorBounds) throw new ArgumentException($"'{backend.Info.Name}' carries no error bounds; check on one that does", nameof(backend));
-        return new CaseCheck(@case, backend).Run();
+        return new CaseCheck(@case, backend, effort).Run();
     }
 
     Verdict Run()

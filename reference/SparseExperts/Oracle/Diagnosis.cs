@@ -3,35 +3,55 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
+/// <summary>Changes of one axis that explain a verdict, likeliest first.</summary>
+/// <param name="Tried">How many changes were tried; fewer than there are where the file is too large for all.</param>
+/// <param name="Of">How many there are.</param>
+public sealed record Explanation(IReadOnlyList<AxisChange> Changes, int Tried, int Of)
+{
+    /// <summary>Nothing was looked for.</summary>
+    public static Explanation None { get; } = new([], 0, 0);
+}
+
 /// <summary>
 /// From a difference to a sentence: the claims are held to every dialect that lies one axis away, and the change under which they agree is
 /// what the implementation does instead.
 /// </summary>
 public static class Diagnosis
 {
-    /// <summary>Changes that make the culprit's stage agree and no stage before it differ: those that make everything agree first, then by <see cref="Neighbours.Plausibility"/>.</summary>
-    public static IReadOnlyList<AxisChange> Explain(Case @case, Verdict verdict, Func<IBackend> backend)
+    /// <summary>
+    /// Changes that make the culprit's stage agree and no stage before it differ: those that make everything agree first, then by <see cref="Neighbours.Plausibility"/>.
+    /// The plausible ones are tried first, as many as the file's effort allows.
+    /// </summary>
+    public static Explanation Explain(Case @case, Verdict verdict, Func<IBackend> backend)
     {
-        if (verdict.Culprit is not { } culprit) return [];
-        List<(AxisChange Change, int Left)> found = [];
-        foreach (var (change, dialect) in Neighbours.Of(@case.Dialect))
+        if (verdict.Culprit is not { } culprit) return Explanation.None;
+        var all = Neighbours.Of(@case.Dialect).Select((n, i) => (n.Change, n.Dialect, Place: i, Plausibility: Neighbours.Plausibility(@case.Dialect, n.Change))).OrderByDescending(n => n.Plausibility).ToArray();
+        List<(AxisChange Change, int Place, int Plausibility, int Left)> found = [];
+        var (effort, one, count) = (new Effort(CheckEffort.Diagnosis(@case)), CheckEffort.Of(@case), 0);
+        foreach (var (change, dialect, place, plausibility) in all)
         {
-            if (TryCheck(@case.Under(dialect), backend) is not { } tried) continue;
+            if (!effort.TrySpend(one)) break;
+            count++;
+            // A solver that does not end costs a part of the whole, not all of it.
+            var own = new Effort(Math.Min(effort.Left, effort.Limit / 16));
+            var its = TryCheck(@case.Under(dialect), backend, own);
+            effort.TrySpend(own.Spent);
+            if (its is not { } tried) continue;
             var left = tried.Stages.Count(s => s.Outcome == Outcome.Differs);
             // The stage must be cured, not merely vanish, and nothing before it may break.
             var reached = tried.Culprit is null || Index(tried, tried.Culprit.Stage) > Index(tried, culprit.Stage);
-            if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, left));
+            if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, place, plausibility, left));
         }
-        return [.. found.OrderBy(f => f.Left).ThenByDescending(f => Neighbours.Plausibility(@case.Dialect, f.Change)).Select(f => f.Change)];
+        return new([.. found.OrderBy(f => f.Left).ThenByDescending(f => f.Plausibility).ThenBy(f => f.Place).Select(f => f.Change)], count, all.Length);
     }
 
-    /// <summary>The verdict of a check, or null where the dialect cannot run on the file.</summary>
-    public static Verdict? TryCheck(Case @case, Func<IBackend> backend)
+    /// <summary>The verdict of a check, or null where the dialect cannot run on the file, or does not end within the effort.</summary>
+    public static Verdict? TryCheck(Case @case, Func<IBackend> backend, Effort? effort = null)
     {
         using var own = backend();
         try
         {
-            return CaseCheck.Run(@case, own);
+            return CaseCheck.Run(@case, own, effort);
         }
         catch (Exception e) when (e is CaseException or RoutingException or DialectException or ShapeException)
         {
@@ -48,7 +68,7 @@ public static class Diagnosis
     }
 
     /// <summary>One plain sentence about a verdict.</summary>
-    public static string Say(Case @case, Verdict verdict, IReadOnlyList<AxisChange> explanations)
+    public static string Say(Case @case, Verdict verdict, Explanation explanation)
     {
         var stages = verdict.Stages.Count;
         if (verdict.Outcome == Outcome.Agrees) return $"all {stages} claims are what {@case.Dialect.Name} computes";
@@ -68,7 +88,8 @@ public static class Diagnosis
         var where = first.Of == 1 ? "" : $" at {first.Place}";
         var many = first.Of == 1 ? "" : $" ({first.Count} of {first.Of} differ)";
         var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {Number(first.Claimed)} where {Number(first.Expected)} is expected{many}";
-        return explanations.Count == 0 ? sentence : $"{sentence}; as if {string.Join(", or ", explanations.Take(3))}";
+        if (explanation.Changes.Count > 0) sentence = $"{sentence}; as if {string.Join(", or ", explanation.Changes.Take(3))}";
+        return explanation.Tried == explanation.Of ? sentence : $"{sentence} (of {explanation.Of} changes of one axis, the {explanation.Tried} most plausible were tried)";
     }
 
     static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e9 ? "0" : "G7", CultureInfo.InvariantCulture);

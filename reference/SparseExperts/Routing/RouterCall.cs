@@ -34,6 +34,9 @@ public sealed record RouterCall
     /// <summary>Number format of the logits, in which the losses that start from them are computed.</summary>
     public NumberFormat LogitsFormat { get; init; } = NumberFormat.Float32;
 
+    /// <summary>What solvers may spend on this call; without limit where nobody sets one.</summary>
+    public Effort Effort { get; init; } = new();
+
     /// <summary>Names the layer in messages.</summary>
     public string Where { get; init; } = "layer";
 

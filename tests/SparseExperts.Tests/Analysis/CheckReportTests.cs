@@ -23,7 +23,7 @@ public sealed class CheckReportTests
     {
         using var backend = new ScalarBackend<Tracked>();
         var verdict = CaseCheck.Run(file, backend);
-        verdict = verdict with { Say = Diagnosis.Say(file, verdict, []) };
+        verdict = verdict with { Say = Diagnosis.Say(file, verdict, Explanation.None) };
         var picture = CheckPicture.Of(file, backend);
         return (picture, CheckReport.Html(file, verdict, picture));
     }

@@ -49,7 +49,7 @@ public sealed class MuseumTests
         }
         var verdict = Workshop.Check(claimed);
         Assert.True(e.Stage == verdict.Culprit?.Stage, $"{e.Stage} expected, {verdict.Culprit}");
-        Assert.StartsWith($"{e.Stage} is the first stage that departs from {claimed.Dialect.Name}", Diagnosis.Say(claimed, verdict, []));
+        Assert.StartsWith($"{e.Stage} is the first stage that departs from {claimed.Dialect.Name}", Diagnosis.Say(claimed, verdict, Explanation.None));
     }
 
     [Theory, MemberData(nameof(Named))]
@@ -58,7 +58,7 @@ public sealed class MuseumTests
         var e = Of(exhibit);
         var claimed = e.Wrong(e.Inputs[0]).Run();
         var (name, value) = e.Axis!.Value;
-        var explanations = Diagnosis.Explain(claimed, Workshop.Check(claimed), Workshop.Oracle);
+        var explanations = Diagnosis.Explain(claimed, Workshop.Check(claimed), Workshop.Oracle).Changes;
         Assert.True(explanations.Any(c => c.Axis == name && c.Is == value), $"{name} = {value} expected, not among: {string.Join("; ", explanations)}");
 
         var identity = Identification.Run([.. e.Inputs.Select(asked => e.Wrong(asked).Run())], Workshop.Oracle);

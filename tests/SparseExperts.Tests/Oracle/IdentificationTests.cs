@@ -55,7 +55,7 @@ public sealed class IdentificationTests
         using var backend = new ScalarBackend<Tracked>();
         var verdict = CaseCheck.Run(held, backend);
         Assert.Equal(stage, verdict.Culprit?.Stage);
-        Assert.Contains(new(axis, truth!, specified), Diagnosis.Explain(held, verdict, () => new ScalarBackend<Tracked>()));
+        Assert.Contains(new(axis, truth!, specified), Diagnosis.Explain(held, verdict, () => new ScalarBackend<Tracked>()).Changes);
 
         var identity = Identification.Run([held], () => new ScalarBackend<Tracked>());
         Assert.Equal(0, identity.Left);

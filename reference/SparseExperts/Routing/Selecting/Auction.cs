@@ -7,7 +7,10 @@ namespace SparseExperts.Routing;
 /// </summary>
 static class Auction
 {
-    const int Patience = 100, Limit = 1_000_000;
+    const int Patience = 100;
+
+    /// <summary>A bid raises a price by at least a fiftieth of the range of affinities.</summary>
+    const int Steps = 50;
 
     public static Choices Select(RouterCall call, RouterNumbers numbers)
     {
@@ -24,7 +27,7 @@ static class Auction
             for (var t = 0; t < size; t++)
                 for (var e = 0; e < experts; e++) values[e, t] = (float)numbers.Logits.Values[(g * size + t) * experts + e];
             MakeFinite(values);
-            Assign(values, jobs, call.Where).CopyTo(token, g * size);
+            Assign(values, jobs, call).CopyTo(token, g * size);
         }
         return Choices.FromTokens(token, call.Groups, size, experts, [ExpertChoice.Columns(call, numbers.Logits)]);
     }
@@ -39,26 +42,29 @@ static class Auction
                 if (!float.IsFinite(values[e, t])) values[e, t] = least;
     }
 
-    /// <summary>Tokens worker by worker, in each worker's own order of value.</summary>
-    static int[] Assign(float[,] affinity, int jobs, string where)
+    /// <summary>
+    /// Tokens worker by worker, in each worker's own order of value. While a token has no bidder another has two, whose price rises by a step;
+    /// beyond the range of affinities it has one at most. So the rounds are at most (Steps + 2)·T after the patient ones, or rounding swallows bids.
+    /// </summary>
+    static int[] Assign(float[,] affinity, int jobs, RouterCall call)
     {
         int workers = affinity.GetLength(0), count = affinity.GetLength(1);
         float least = float.MaxValue, most = float.MinValue;
         foreach (var a in affinity) (least, most) = (Math.Min(least, a), Math.Max(most, a));
-        var epsilon = Math.Max((most - least) / 50, 1e-4f);
+        var epsilon = Math.Max((most - least) / Steps, 1e-4f);
         var value = (float[,])affinity.Clone();
         var cost = new float[count];
         var winner = new int[count];
         Array.Fill(winner, -1);
-        for (var round = 0; round < Limit; round++)
+        var limit = Patience + (Steps + 2) * (long)count;
+        for (var round = 0; round < limit; round++)
         {
+            call.Effort.Spend(4L * workers * count * (1 + int.Log2(count)), call.Where, "the auction");
             var bids = new float[workers, count];
             var top = new int[workers][];
             for (var w = 0; w < workers; w++)
             {
-                var row = new double[count];
-                for (var t = 0; t < count; t++) row[t] = value[w, t];
-                var best = Ranking.Top(row, jobs + 1, TieRule.Lowest);
+                var best = Best(value, w, jobs + 1);
                 var next = value[w, best[jobs]];
                 foreach (var t in best.AsSpan(0, jobs)) bids[w, t] = value[w, t] - next + epsilon;
                 top[w] = best[..jobs];
@@ -85,6 +91,21 @@ static class Auction
                 if (winner[t] >= 0) value[winner[t], t] = round < Patience ? most : affinity[winner[t], t];
             }
         }
-        throw new RoutingException($"{where}: the auction did not end within {Limit} rounds; look for equal or non-finite router scores");
+        throw new RoutingException($"{call.Where}: the auction did not converge within {limit} rounds, more than prices can rise; look for router scores over many magnitudes");
+    }
+
+    /// <summary>The best tokens of a worker, best first, of equals the lowest: sorted as one word of value and place.</summary>
+    static int[] Best(float[,] value, int worker, int count)
+    {
+        var keys = new ulong[value.GetLength(1)];
+        for (var t = 0; t < keys.Length; t++)
+        {
+            // Ascending in the word is descending in the value; adding 0 makes −0 a 0, and NaN comes last.
+            var bits = BitConverter.SingleToUInt32Bits(value[worker, t] + 0f);
+            var descending = float.IsNaN(value[worker, t]) ? uint.MaxValue : (int)bits < 0 ? bits : 0x7fffffff - bits;
+            keys[t] = (ulong)descending << 32 | (uint)t;
+        }
+        Array.Sort(keys);
+        return [.. keys.AsSpan(0, Math.Min(count, keys.Length)).ToArray().Select(k => (int)(uint)k)];
     }
 }

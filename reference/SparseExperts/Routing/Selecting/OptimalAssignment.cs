@@ -16,7 +16,7 @@ public static class OptimalAssignment
         var token = new int[call.Groups * size];
         for (var g = 0; g < call.Groups; g++)
         {
-            var home = Assign(numbers.Logits.Values.AsSpan(g * size * experts, size * experts), experts, jobs);
+            var home = Assign(numbers.Logits.Values.AsSpan(g * size * experts, size * experts), experts, jobs, call);
             var used = new int[experts];
             for (var t = 0; t < size; t++) token[(g * experts + home[t]) * jobs + used[home[t]]++] = t;
         }
@@ -24,9 +24,12 @@ public static class OptimalAssignment
     }
 
     /// <summary>The expert of every token; scores [tokens, experts], room for <paramref name="jobs"/> tokens each.</summary>
-    public static int[] Assign(ReadOnlySpan<double> scores, int experts, int jobs)
+    /// <remarks>Without rounding no cycle of moves gains anything, so that the longest chain is known after as many passes as there are experts.</remarks>
+    public static int[] Assign(ReadOnlySpan<double> scores, int experts, int jobs, RouterCall call)
     {
         var values = scores.ToArray();
+        // What the sums along a chain may lose: no gain below it is real.
+        var least = 1e-12 * Math.Max(1, values.Length == 0 ? 0 : values.Max(v => double.IsFinite(v) ? Math.Abs(v) : 0));
         var tokens = values.Length / experts;
         var home = new int[tokens];
         var members = new List<int>[experts];
@@ -49,19 +52,23 @@ public static class OptimalAssignment
             var before = new int[experts];
             Array.Fill(before, -1);
             for (var e = 0; e < experts; e++) best[e] = values[t * experts + e];
-            for (var changed = true; changed;)
+            var passes = 0;
+            for (var changed = true; changed; passes++)
             {
+                call.Effort.Spend((long)experts * experts, call.Where, "the optimal assignment");
+                if (passes > experts) throw new RoutingException($"{call.Where}: the optimal assignment did not converge at token {t}; look for router scores over many magnitudes");
                 changed = false;
                 for (var from = 0; from < experts; from++)
                     for (var to = 0; to < experts; to++)
-                        if (from != to && best[from] + gain[from, to] > best[to] + 1e-12 && members[from].Count > 0)
+                        if (from != to && best[from] + gain[from, to] > best[to] + least && members[from].Count > 0)
                             (best[to], before[to], changed) = (best[from] + gain[from, to], from, true);
             }
             var end = -1;
             for (var e = 0; e < experts; e++)
                 if (members[e].Count < jobs && (end < 0 || best[e] > best[end])) end = e;
-            for (; before[end] >= 0; end = before[end])
+            for (var moves = 0; before[end] >= 0; end = before[end])
             {
+                if (++moves > experts) throw new RoutingException($"{call.Where}: the optimal assignment did not converge at token {t}; look for router scores over many magnitudes");
                 var moved = mover[before[end], end];
                 members[before[end]].Remove(moved);
                 members[end].Add(moved);
@@ -70,7 +77,7 @@ public static class OptimalAssignment
             }
             members[end].Add(t);
             home[t] = end;
-            for (var e = 0; e < experts; e++) Refresh(e);
+            Refresh(end);
         }
         return home;
     }

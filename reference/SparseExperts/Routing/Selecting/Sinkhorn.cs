@@ -30,7 +30,7 @@ public static class Sinkhorn
             foreach (var l in row) sum += Math.Exp(l - max);
             for (var e = 0; e < call.Experts; e++)
             {
-                values[start + e] = (float)(call.K == 1 ? 1 / (1 + Math.Exp(-row[e])) : Math.Exp(row[e] - max) / sum);
+                values[start + e] = (float)(call.K == 1 ? 1 / (1 + Math.Exp(-row[e])) : ReproducibleMath.Exp(row[e] - max) / sum);
                 errors[start + e] = 4 * Rounding.HalfUnit(NumberFormat.Float32, values[start + e]);
             }
         }
@@ -48,6 +48,7 @@ public static class Sinkhorn
         double[] rows = new double[tokens], columns = [.. Enumerable.Repeat(1.0, experts)];
         for (iterations = 1; iterations <= Limit; iterations++)
         {
+            call.Effort.Spend(2L * cost.Length, call.Where, "Sinkhorn's iteration");
             for (var t = 0; t < tokens; t++)
             {
                 double sum = 0;
@@ -65,7 +66,7 @@ public static class Sinkhorn
             }
             if (change / experts <= Tolerance) break;
         }
-        if (iterations > Limit) throw new RoutingException($"{call.Where}: Sinkhorn's iterations do not settle within {Limit} rounds; look for an expert whose logits are all tiny");
+        if (iterations > Limit) throw new RoutingException($"{call.Where}: Sinkhorn's iteration did not converge within {Limit} rounds; look for an expert whose logits are all tiny");
         for (var i = 0; i < cost.Length; i++) cost[i] *= columns[i % experts] * rows[i / experts];
         return cost;
     }
