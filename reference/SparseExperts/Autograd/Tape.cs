@@ -192,7 +192,7 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Backward from given cotangents: gradients of Σ⟨cotangent, output⟩.</summary>
     public void Backward(params ReadOnlySpan<(Tensor Output, Matrix Cotangent)> seeds)
     {
-        foreach (var (output, cotangent) in seeds) Backend.Copy(cotangent, output.GradientTarget(out _));
+        foreach (var (output, cotangent) in seeds) Ops.Op.Pass(this, cotangent, output);
         Flow();
     }
 

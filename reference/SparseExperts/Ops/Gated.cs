@@ -12,8 +12,13 @@ public static partial class Op
         tape.Backend.Gated(kind, gate.Value, linear.Value, y.Value);
         tape.Record(y, () =>
         {
-            Matrix dGate = gate.GradientTarget(out var addGate), dLinear = linear.GradientTarget(out var addLinear);
+            // The op's destinations must not overlap: a tensor in both places gets its second gradient afterwards.
+            var isOne = ReferenceEquals(gate, linear);
+            var dGate = gate.GradientTarget(out var addGate);
+            var addLinear = false;
+            var dLinear = isOne ? tape.Rent(linear.Rows, linear.Columns) : linear.GradientTarget(out addLinear);
             tape.Backend.GatedBackward(kind, gate.Value, linear.Value, y.Gradient, dGate, addGate, dLinear, addLinear);
+            if (isOne) tape.Pass(dLinear, linear);
         });
         return y;
     }

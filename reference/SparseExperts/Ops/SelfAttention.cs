@@ -48,8 +48,8 @@ public static partial class Op
             if (rotary is not null && add) tape.Backend.Fill(dqk, 0);
             Matrix? dBias = bias is { RequiresGradient: true } ? tape.Zeros(bias.Rows, bias.Columns) : null;
             tape.Backend.AttentionBackward(shape, q, k, v, probabilities, y.Gradient, dqk.ColumnRange(0, width), dqk.ColumnRange(width, width), dv, add, dBias);
-            if (dBias is { } sum) tape.AddOverTokens(sum, bias!, shape.Length);
             if (rotary is { } t) tape.Backend.Rotary(dqk, t.Cosines, t.Sines, shape.HeadWidth, true, d.ColumnRange(0, 2 * width), add);
+            if (dBias is { } sum) tape.AddOverTokens(sum, bias!, shape.Length);        // last: the bias may be the same tensor
         });
         return y;
     }
