@@ -4,7 +4,7 @@ public sealed partial class ScalarBackend<T>
 {
     public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
     {
-        Check.Attention(this, shape, q, k, v, bias, pad, probabilities, y);
+        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, probabilities, y);
         View<T> queries = new(q), keys = new(k), values = new(v), p = new(probabilities), output = new(y);
         var scale = T.Of(shape.Scale);
         for (var b = 0; b < shape.Sequences; b++)
@@ -40,8 +40,8 @@ public sealed partial class ScalarBackend<T>
     public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
         Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
     {
-        Check.Attention(this, shape, q, k, v, dBias, null, probabilities, dy);
-        Check.Attention(this, shape, dq, dk, dv, null, null, probabilities, dy);
+        Check.Attention(this, "AttentionBackward", shape, q, k, v, dBias, null, probabilities, dy);
+        Check.Attention(this, "AttentionBackward", shape, dq, dk, dv, null, null, probabilities, dy);
         View<T> queries = new(q), keys = new(k), values = new(v), p = new(probabilities), g = new(dy), gq = new(dq), gk = new(dk), gv = new(dv);
         var scale = T.Of(shape.Scale);
         var scores = new T[shape.Length, shape.Length];

@@ -74,7 +74,7 @@ public sealed partial class ScalarBackend<T>
 
     public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
-        Check.CrossEntropy(this, logits, labels, smoothing, losses, logSums);
+        Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
         var label = Integers(labels);
         Check.Labels("CrossEntropy", label, logits.Columns, -100);
         View<T> x = new(logits), loss = new(losses), lse = new(logSums);
@@ -90,7 +90,7 @@ public sealed partial class ScalarBackend<T>
 
     public void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
     {
-        Check.CrossEntropy(this, logits, labels, smoothing, dLosses, logSums);
+        Check.CrossEntropy(this, "CrossEntropyBackward", logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);
         Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
         var label = Integers(labels);

@@ -9,7 +9,7 @@ public sealed unsafe partial class CpuBackend
 {
     public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
     {
-        Check.Attention(this, shape, q, k, v, bias, pad, probabilities, y);
+        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, probabilities, y);
         Workers.Run(shape.Sequences * shape.Heads, new AttentionJob
         {
             Shape = shape,
@@ -26,8 +26,8 @@ public sealed unsafe partial class CpuBackend
     public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
         Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
     {
-        Check.Attention(this, shape, q, k, v, dBias, null, probabilities, dy);
-        Check.Attention(this, shape, dq, dk, dv, null, null, probabilities, dy);
+        Check.Attention(this, "AttentionBackward", shape, q, k, v, dBias, null, probabilities, dy);
+        Check.Attention(this, "AttentionBackward", shape, dq, dk, dv, null, null, probabilities, dy);
         var job = new AttentionBackwardJob
         {
             Shape = shape,

@@ -154,7 +154,7 @@ public sealed unsafe partial class CpuBackend
 
     public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
-        Check.CrossEntropy(this, logits, labels, smoothing, losses, logSums);
+        Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
         Check.Labels("CrossEntropy", Integers(labels), logits.Columns, -100);
         EachRow(new CrossEntropyOp { X = new(logits), Labels = PointerTo(labels), Smoothing = (float)smoothing, Rest = (float)(1 - smoothing), Losses = new(losses), LogSums = new(logSums) }, logits);
     }
@@ -179,7 +179,7 @@ public sealed unsafe partial class CpuBackend
 
     public void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
     {
-        Check.CrossEntropy(this, logits, labels, smoothing, dLosses, logSums);
+        Check.CrossEntropy(this, "CrossEntropyBackward", logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);
         Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
         Check.Labels("CrossEntropyBackward", Integers(labels), logits.Columns, -100);

@@ -20,7 +20,7 @@ sealed unsafe class Workers : IDisposable
     readonly object _gate = new();
     delegate*<void*, int, void> _call;
     void* _job;
-    int _parts, _done, _sleeping;
+    int _parts, _done, _sleeping, _busy;
     long _ticket;               // number of the job in the upper half, the next part in the lower
     volatile bool _stop;
 
@@ -34,7 +34,21 @@ sealed unsafe class Workers : IDisposable
     public int Count { get; }
 
     /// <summary>Runs parts 0…parts−1 and returns when all are done.</summary>
+    /// <exception cref="InvalidOperationException">Another thread's job is under way.</exception>
     public void Run<TJob>(int parts, TJob job) where TJob : unmanaged, IJob
+    {
+        if (Interlocked.Exchange(ref _busy, 1) != 0) throw new InvalidOperationException("two threads use one backend 'cpu' at the same time; give each thread a backend of its own");
+        try
+        {
+            Share(parts, job);
+        }
+        finally
+        {
+            Volatile.Write(ref _busy, 0);
+        }
+    }
+
+    void Share<TJob>(int parts, TJob job) where TJob : unmanaged, IJob
     {
         if (parts <= 1 || Count == 1)
         {

@@ -152,9 +152,8 @@ public static class Check
         Same("AdamW", "parameter", parameter, "second moment", second);
     }
 
-    public static void CrossEntropy(IBackend backend, Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
+    public static void CrossEntropy(IBackend backend, string op, Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
-        const string op = "CrossEntropy";
         Owned(backend, op, logits, losses, logSums);
         Owned(backend, op, labels, logits.Rows);
         Shape(op, "losses", losses, logits.Rows, 1);
@@ -184,9 +183,8 @@ public static class Check
                 throw new ShapeException($"{op}: index {labels[r]} at row {r} is outside 0…{classes - 1}; {ignored} means none");
     }
 
-    public static void Attention(IBackend backend, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    public static void Attention(IBackend backend, string op, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
     {
-        const string op = "Attention";
         Owned(backend, op, q, k, v, probabilities, y);
         var rows = s.Sequences * s.Length;
         Shape(op, "Q", q, rows, s.Width);

@@ -6,6 +6,7 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
 /// <summary>
 /// Everything that a model needs from a machine. Ops write into destinations that the caller passes; every
 /// <c>…Backward</c> op adds to its gradients when <c>accumulate</c> is true and overwrites them otherwise.
+/// Ops of one backend run one after the other: it serves one thread at a time, and several threads take a backend each.
 /// A destination never overlaps a source unless the op's card says so. Constants are doubles, rounded once to the backend's reals.
 /// </summary>
 public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
