@@ -63,7 +63,7 @@ static class CheckCommand
         }
         catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
         {
-            var message = CommandRunner.OneLine(e.Message);
+            var message = CommandRunner.OneLine(CommandRunner.Message(e));
             return new(file, "", null, message.Contains(Path.GetFileName(file), StringComparison.Ordinal) ? message : $"{file}: {message}");
         }
     }

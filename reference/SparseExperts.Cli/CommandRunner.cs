@@ -28,13 +28,21 @@ static class CommandRunner
         }
         catch (Exception e) when (e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or DialectException or CaseException or ShapeException)
         {
-            return Refuse(e.Message);
+            return Refuse(Message(e));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Refuse($"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space");
         }
     }
+
+    /// <summary>What the library says, in the words of the command: it speaks of settings, people type options.</summary>
+    public static string Message(Exception e) => e switch
+    {
+        INamesSettings { Settings.Count: > 0 } named => $"{e.Message} ({string.Join(", ", named.Settings.Select(s => $"--{s}"))})",
+        DialectException { IsUnknownName: true } => $"{e.Message}; moe dialects lists all",
+        _ => e.Message,
+    };
 
     static int Refuse(string line)
     {

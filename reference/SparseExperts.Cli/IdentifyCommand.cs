@@ -38,6 +38,7 @@ static class IdentifyCommand
         var plural = files == 1 ? "the file" : $"all {files} files";
         Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {string.Join(", and ", identity.Changes.Select(c => c.Change))}");
         Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}" : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
+        if (identity.Untried > 0) Console.WriteLine($"{identity.Untried} candidates were not tried: the files are large");
         foreach (var change in identity.Changes) Console.WriteLine($"  {change.Change.Axis}: {change.Evidence}");
         foreach (var other in identity.Alternatives) Console.WriteLine($"  or as well: {other}");
         if (identity.Same.Count > 0) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", identity.Same)}");
@@ -54,6 +55,7 @@ static class IdentifyCommand
         ["same"] = Texts(identity.Same),
         ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also), ["suggest"] = Identification.Suggest(o.Axis) })]),
         ["left"] = identity.Left,
+        ["untried"] = identity.Untried,
     };
 
     static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(t => (JsonNode)JsonValue.Create(t)!)]);

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using SparseExperts.Models;
 
 namespace SparseExperts.Data;
 
@@ -46,7 +47,7 @@ public sealed class ByteText
         if (bytes.Length == 0) throw new DataException($"{path}: the text is empty; name a text of at least {Needed(context)} bytes");
         var text = new ByteText(path, bytes);
         if (text.TrainLength < context + 1 || text.HeldOut.Length < 2)
-            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; name a text of at least {Needed(context)} bytes or lower --context");
+            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; name a text of at least {Needed(context)} bytes or lower the context", "context");
         return text;
     }
 
@@ -84,4 +85,7 @@ public sealed class ByteText
 }
 
 /// <summary>Data that cannot be used; one line with the file, the reason and the remedy.</summary>
-public sealed class DataException(string message) : Exception(message);
+public sealed class DataException(string message, params string[] settings) : Exception(message), INamesSettings
+{
+    public IReadOnlyList<string> Settings { get; } = settings;
+}

@@ -96,4 +96,7 @@ public sealed record ModelConfig
 }
 
 /// <summary>A setting that cannot be; one line with the value and what is allowed.</summary>
-public sealed class ConfigurationException(string message) : Exception(message);
+public sealed class ConfigurationException(string message, params string[] settings) : Exception(message), INamesSettings
+{
+    public IReadOnlyList<string> Settings { get; } = settings;
+}

@@ -18,11 +18,12 @@ static class CheckEffort
     /// <summary>Multiplications of one check, without its solvers: logits, experts, and three times as many again where gradients are claimed.</summary>
     public static long Of(Case @case)
     {
-        var call = CaseCall.Of(@case);
+        var shape = (@case.Find("x") ?? @case.Find("claim.logits"))?.Shape ?? [1, 1];
+        long tokens = shape[0] * shape[1], experts = @case.Find("router.weight")?.Size(0) ?? @case.Find("claim.logits")?.Size(-1) ?? @case.Find("experts.wi")?.Size(0) ?? 1;
         long Width(string name) => @case.Find(name)?.Size(-2) ?? 0;
         long width = @case.Find("x")?.Size(-1) ?? 1, hidden = Width("experts.wi") + Width("experts.wi_gate") + (@case.Find("experts.wo")?.Size(-1) ?? 0);
         var shared = 3 * Width("shared.wi");
-        var forward = (double)call.Tokens * width * (call.Experts + Math.Min(call.K, call.Experts) * hidden + shared) + 64.0 * call.Tokens * call.Experts;
-        return (long)Math.Min(long.MaxValue / 2, @case.Tensors.Any(t => t.Name.StartsWith("claim.grad.", StringComparison.Ordinal)) ? 4 * forward : forward);
+        var forward = (double)tokens * width * (experts + Math.Min(@case.Dialect.K, experts) * hidden + shared) + 64.0 * tokens * experts;
+        return (long)Math.Min(1L << 44, @case.Tensors.Any(t => t.Name.StartsWith("claim.grad.", StringComparison.Ordinal)) ? 4 * forward : forward);
     }
 }

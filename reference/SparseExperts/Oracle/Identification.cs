@@ -15,7 +15,11 @@ public sealed record OpenAxis(string Axis, string Is, IReadOnlyList<string> Also
 /// <param name="Same">Other built-in dialects that reproduce all claims unchanged.</param>
 /// <param name="Open">Axes that the files cannot decide.</param>
 /// <param name="Left">Claims that still differ, over all files; 0 when everything is explained.</param>
-public sealed record Identity(string Nearest, IReadOnlyList<AxisEvidence> Changes, IReadOnlyList<string> Alternatives, IReadOnlyList<string> Same, IReadOnlyList<OpenAxis> Open, int Left);
+public sealed record Identity(string Nearest, IReadOnlyList<AxisEvidence> Changes, IReadOnlyList<string> Alternatives, IReadOnlyList<string> Same, IReadOnlyList<OpenAxis> Open, int Left)
+{
+    /// <summary>Candidates that were left out because the files are large.</summary>
+    public int Untried { get; init; }
+}
 
 /// <summary>
 /// Searches the dialect space for what an implementation computes: the dialect that the files name, then the built-in ones, then what lies one
@@ -29,16 +33,27 @@ public sealed class Identification
     /// <summary>Distance of a dialect that cannot run on a file at all.</summary>
     const int Impossible = 1000;
 
+    /// <summary>The whole search may cost as much as so many explanations of its files; one solver of a candidate a small part of one.</summary>
+    const int Explanations = 16, SolverShare = 64;
+
+    /// <summary>Candidates that are tried however large the files are: all built-in dialects among them.</summary>
+    static readonly int AtLeast = BuiltIn.All.Count + 150;
+
     sealed record Candidate(Dialect? Base, IReadOnlyList<AxisChange> Changes, int Distance);
 
     readonly IReadOnlyList<Case> _files;
     readonly Func<IBackend> _backend;
     readonly int[] _stages;
+    readonly Effort _effort;
+    readonly long _one, _solvers;
+    int _untried;
 
     Identification(IReadOnlyList<Case> files, Func<IBackend> backend)
     {
         (_files, _backend) = (files, backend);
         _stages = [.. files.Select(f => Diagnosis.TryCheck(f, backend)?.Stages.Count ?? 0)];
+        (_one, _solvers) = (files.Sum(CheckEffort.Of), files.Min(CheckEffort.Solvers) / SolverShare);
+        _effort = new(Explanations * files.Sum(CheckEffort.Diagnosis) + AtLeast * _one);
     }
 
     /// <param name="backend">Makes backends whose numbers carry error bounds.</param>
@@ -50,7 +65,7 @@ public sealed class Identification
         var builtIn = Score([.. BuiltIn.All.Where(d => d.Name != _files[0].Dialect.Name).Select(d => new Candidate(d, [], 0))]);
         var (best, alternatives) = Search(named, builtIn);
         return new(best.Base?.Name ?? string.Join(", ", _files.Select(f => f.Dialect.Name).Distinct()), [.. best.Changes.Select(c => Evidence(best, c))], [.. alternatives.Select(a => string.Join(" and ", a.Changes))],
-            [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance);
+            [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance) { Untried = _untried };
     }
 
     /// <summary>
@@ -105,21 +120,36 @@ public sealed class Identification
 
     IReadOnlyList<Candidate> Score(IReadOnlyList<Candidate> candidates)
     {
-        var scored = new Candidate[candidates.Count];
-        Parallelism.For(scored.Length, i => scored[i] = candidates[i] with { Distance = Distance(candidates[i]) });
+        var scored = new Candidate[Affordable(candidates.Count)];
+        var spent = new long[scored.Length];
+        Parallelism.For(scored.Length, i => scored[i] = candidates[i] with { Distance = Distance(candidates[i], out spent[i]) });
+        _effort.TrySpend(Math.Min(_effort.Left, spent.Sum()));
         return scored;
     }
 
-    int Distance(Candidate candidate)
+    /// <summary>How many of so many candidates may still be tried.</summary>
+    int Affordable(int count)
+    {
+        var affordable = (int)Math.Clamp(_effort.Left / Math.Max(1, _one), 0, count);
+        _effort.TrySpend(affordable * _one);
+        _untried += count - affordable;
+        return affordable;
+    }
+
+    int Distance(Candidate candidate) => Distance(candidate, out _);
+
+    int Distance(Candidate candidate, out long spent)
     {
         var distance = 0;
+        var effort = new Effort(_solvers);
         for (var i = 0; i < _files.Count; i++)
             // A claim that a dialect does not speak of is not explained by it.
-            distance += Verdict(_files[i], candidate) is { } verdict ? verdict.Stages.Count(s => s.Outcome == Outcome.Differs) + Math.Max(0, _stages[i] - verdict.Stages.Count) : Impossible;
+            distance += Verdict(_files[i], candidate, effort) is { } verdict ? verdict.Stages.Count(s => s.Outcome == Outcome.Differs) + Math.Max(0, _stages[i] - verdict.Stages.Count) : Impossible;
+        spent = effort.Spent;
         return distance;
     }
 
-    Verdict? Verdict(Case file, Candidate candidate) => Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend) : null;
+    Verdict? Verdict(Case file, Candidate candidate, Effort? effort = null) => Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend, effort) : null;
 
     /// <summary>What departs first when one change is taken back.</summary>
     AxisEvidence Evidence(Candidate best, AxisChange change)
@@ -136,6 +166,7 @@ public sealed class Identification
     {
         var here = Under(_files[0], best)!.Dialect;
         var changes = Neighbours.Of(here).Select(n => n.Change).Where(c => Matters(c.Axis, here)).ToArray();
+        changes = changes[..Affordable(changes.Length)];
         var agrees = new bool[changes.Length];
         Parallelism.For(changes.Length, i => agrees[i] = Distance(best with { Changes = [.. best.Changes.Where(c => c.Axis != changes[i].Axis), changes[i]] }) == 0);
         return [.. changes.Where((_, i) => agrees[i]).GroupBy(c => c.Axis).Select(g => new OpenAxis(g.Key, g.First().InsteadOf, [.. g.Select(c => c.Is)]))];

@@ -82,7 +82,7 @@ public static class DialectFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DialectException($"{text}: cannot be read ({e.Message.TrimEnd('.')}); name a JSON file or a built-in dialect (moe dialects lists them)");
+            throw new DialectException($"{text}: cannot be read ({e.Message.TrimEnd('.')}); name a JSON file or a built-in dialect", isUnknownName: true);
         }
     }
 

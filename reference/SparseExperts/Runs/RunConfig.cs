@@ -12,6 +12,9 @@ public sealed record RunConfig
     public const int CurrentFormat = 2;
 
     public int Format { get; init; } = CurrentFormat;
+
+    /// <summary>The <see cref="NumericsVersion"/> that the run began with; 1 where the file does not say.</summary>
+    public int Numerics { get; init; } = 1;
     public required string Preset { get; init; }
     public required ModelConfig Model { get; init; }
     public required TrainingConfig Training { get; init; }
@@ -62,4 +65,7 @@ public sealed record RunConfig
 }
 
 /// <summary>A run folder that cannot be used; one line with the path, the reason and the remedy.</summary>
-public sealed class RunException(string message) : Exception(message);
+public sealed class RunException(string message, params string[] settings) : Exception(message), INamesSettings
+{
+    public IReadOnlyList<string> Settings { get; } = settings;
+}

@@ -44,6 +44,7 @@ public sealed class TrainingRun
     public static TrainingRun Create(string folder, RunConfig config, IBackend backend, ByteText text, bool force)
     {
         RefuseToClobber(folder, force);
+        config = config with { Numerics = NumericsVersion.Current };
         var trainer = new Trainer(backend, config.Model, config.Training);
         Directory.CreateDirectory(folder);
         if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
@@ -56,10 +57,10 @@ public sealed class TrainingRun
     /// <summary>An existing folder is only ever replaced when asked, and only if it holds a run.</summary>
     public static void RefuseToClobber(string folder, bool force)
     {
-        if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name a folder with --out");
+        if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name a folder", "out");
         if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any()) return;
-        if (!force) throw new RunException($"{folder}: exists and is not empty; go on with --resume {folder}, replace it with --force, or name another folder with --out");
-        if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json), so --force does not touch it; name another folder with --out");
+        if (!force) throw new RunException($"{folder}: exists and is not empty; go on with its run, replace it, or name another folder", "resume", "force", "out");
+        if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json), so it is not replaced; name another folder", "out");
     }
 
     /// <summary>Goes on from the newest whole checkpoint, or from the start if there is none yet.</summary>
@@ -78,7 +79,7 @@ public sealed class TrainingRun
     public static TrainingRun Open(string folder, Func<RunConfig, IBackend> backend)
     {
         var (config, text) = Read(folder);
-        var latest = Checkpoint.Latest(CheckpointFolder(folder)) ?? throw new RunException($"{folder}: has no checkpoint yet; train it with --resume {folder}");
+        var latest = Checkpoint.Latest(CheckpointFolder(folder)) ?? throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
         var trainer = new Trainer(backend(config), config.Model, config.Training);
         Checkpoint.Load(trainer, latest);
         return new(folder, config, trainer, text, 0);

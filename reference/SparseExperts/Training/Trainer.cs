@@ -41,7 +41,7 @@ public sealed class Trainer
         var weights = Math.Max(1L, model.Experts) * model.Width * model.Hidden;
         if (weights > limit) throw new ConfigurationException($"{model.Experts} experts of {model.Width} × {model.Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
         var scores = (double)training.Batch * model.Heads * model.Context * model.Context;
-        if (scores > limit) throw new ConfigurationException($"batch {training.Batch} of {model.Context} bytes: {scores:0} attention scores, at most {limit}; lower --batch or --context");
+        if (scores > limit) throw new ConfigurationException($"batch {training.Batch} of {model.Context} bytes: {scores:0} attention scores, at most {limit}; lower the batch or the context", "batch", "context");
     }
 
     public IBackend Backend { get; }
@@ -90,7 +90,7 @@ public sealed class Trainer
         }
         Step++;
 
-        var report = new StepResult(Step, Scalar(entropy) / Math.Log(2), norm, rate, skip,
+        var report = new StepResult(Step, Scalar(entropy) / ReproducibleMath.Ln2, norm, rate, skip,
             [.. result.Sparse.Select(s => s.Plan.DropRate)],
             details ? [.. result.Sparse.Select(s => s.Plan.Load())] : [],
             details ? [.. result.Sparse.Select(RouterEntropy)] : []);
@@ -110,7 +110,7 @@ public sealed class Trainer
         var p = Backend.ToArray(sparse.Probabilities.Value);
         var sum = 0.0;
         foreach (var x in p)
-            if (x > 0) sum -= x * Math.Log2(x);
+            if (x > 0) sum -= x * (ReproducibleMath.Log(x) / ReproducibleMath.Ln2);
         return sum / sparse.Probabilities.Rows;
     }
 

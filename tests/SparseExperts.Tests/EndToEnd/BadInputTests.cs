@@ -32,7 +32,7 @@ public sealed class BadInputTests
         { "train --resume .", "holds no run (no config.json)" },
         { "train --resume nowhere --steps 5", "--steps: not with --resume" },
         { "train --out occupied", "occupied: exists and is not empty" },
-        { "train --out occupied --force", "holds no run (no config.json), so --force does not touch it" },
+        { "train --out occupied --force", "holds no run (no config.json), so it is not replaced; name another folder (--out)" },
         { "evaluate nowhere", "nowhere: no such folder" },
         { "generate nowhere --bytes 0", "--bytes 0: between 1 and" },
         { "report nowhere", "nowhere: no such folder" },

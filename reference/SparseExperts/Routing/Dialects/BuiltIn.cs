@@ -16,7 +16,7 @@ public static class BuiltIn
 
     /// <summary>The dialect of that name, or an error that names the nearest ones.</summary>
     public static Dialect Named(string name) => Find(name)
-        ?? throw new DialectException($"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}; moe dialects lists all");
+        ?? throw new DialectException($"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}", isUnknownName: true);
 
     /// <summary>The three names that share the most with a misspelt one.</summary>
     public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) => known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);
@@ -36,4 +36,8 @@ public static class BuiltIn
 }
 
 /// <summary>A dialect that cannot be: one line with the axis, the value and the remedy.</summary>
-public sealed class DialectException(string message) : Exception(message);
+public sealed class DialectException(string message, bool isUnknownName = false) : Exception(message)
+{
+    /// <summary>Whether a list of the dialects would help.</summary>
+    public bool IsUnknownName { get; } = isUnknownName;
+}
