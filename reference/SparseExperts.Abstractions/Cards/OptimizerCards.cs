@@ -36,5 +36,5 @@ static class OptimizerCards
     };
 
     static AdamWStep Step(int step, double decay, double factor) =>
-        new(1e-3, 0.9, 0.999, 1e-8, decay, 1 - Math.Pow(0.9, step), 1 - Math.Pow(0.999, step), factor);
+        new(1e-3, 0.9, 0.999, 1e-8, decay, 1 - ReproducibleMath.Pow(0.9, step), 1 - ReproducibleMath.Pow(0.999, step), factor);
 }

@@ -43,7 +43,7 @@ public static class Philox
     {
         var (x, y, z, w) = Block(stream, index);
         var radius = (((ulong)(x >> 5) * 67108864 + (y >> 6)) + 1) * (1.0 / 9007199254740993.0);
-        var angle = ((ulong)(z >> 5) * 67108864 + (w >> 6)) * (1.0 / 9007199254740992.0);
-        return Math.Sqrt(-2 * Math.Log(radius)) * Math.Cos(2 * Math.PI * angle);
+        var turns = ((ulong)(z >> 5) * 67108864 + (w >> 6)) * (1.0 / 9007199254740992.0);
+        return Math.Sqrt(-2 * ReproducibleMath.Log(radius)) * ReproducibleMath.CosOfTurns(turns);
     }
 }

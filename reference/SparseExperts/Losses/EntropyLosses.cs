@@ -43,7 +43,7 @@ static class EntropyLosses
             var local = tape.Scale(tape.SumColumns(tape.SumRows(tape.ScaleRows(products, own)), 1), -1);
             var means = tape.Clamp(tape.SumColumns(tape.ScaleRows(inputs.Scores, own), 1), 1e-30, 1);                  // [1, E]
             var minusGlobal = tape.SumRows(tape.Multiply(means, tape.Activate(Activation.Log, means)));
-            var lacking = tape.Activate(Activation.Relu, tape.Shift(minusGlobal, Math.Log(Math.Max(1, call.Experts / 2.0))));
+            var lacking = tape.Activate(Activation.Relu, tape.Shift(minusGlobal, ReproducibleMath.Log(Math.Max(1, call.Experts / 2.0))));
             loss = loss is null ? tape.Add(local, lacking) : tape.Add(loss, tape.Add(local, lacking));
         }
         return loss!;

@@ -100,8 +100,8 @@ static class LoadLosses
             var max = double.NegativeInfinity;
             foreach (var l in row) max = Math.Max(max, l);
             double sum = 0;
-            foreach (var l in row) sum += Math.Exp(l - max);
-            for (var e = 0; e < experts; e++) positive[start + e] = (float)(Math.Exp(row[e] - max) / sum) > 0 ? 1 : 0;
+            foreach (var l in row) sum += ReproducibleMath.Exp(l - max);
+            for (var e = 0; e < experts; e++) positive[start + e] = (float)(ReproducibleMath.Exp(row[e] - max) / sum) > 0 ? 1 : 0;
         }
         return positive;
     }

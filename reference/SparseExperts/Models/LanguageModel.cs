@@ -31,7 +31,7 @@ public sealed class LanguageModel
         _blocks = [.. Enumerable.Range(0, config.Layers).Select(i => new Block(this, start, i))];
         _finalNorm = Norm("norm");
         if (config.Positions == Positions.T5Relative)
-            _relativeBias = Make("relative_bias", RelativePositions.Buckets, config.Heads, (n, c) => start.Normal(n, c, Math.Pow(config.Width, -0.5)));
+            _relativeBias = Make("relative_bias", RelativePositions.Buckets, config.Heads, (n, c) => start.Normal(n, c, 1 / Math.Sqrt(config.Width)));
     }
 
     public ModelConfig Config { get; }
@@ -108,7 +108,7 @@ public sealed class LanguageModel
     Parameter Weight(Initialiser start, string name, int count, int input, int output, double gain) =>
         Make(name, count * input, output, (n, c) => Config.Initialisation == Initialisation.Switch
             ? start.TruncatedNormal(n, c, 0.1, input)
-            : start.Normal(n, c, gain * Math.Pow(input, -0.5)), count);
+            : start.Normal(n, c, gain / Math.Sqrt(input)), count);
 
     sealed class Block
     {

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Numerics;
 using SparseExperts.Autograd;
 using SparseExperts.Ops;
 
@@ -24,16 +26,39 @@ public static class RelativePositions
         var distance = bidirectional ? Math.Abs(relative) : Math.Max(0, -relative);
         var exact = buckets / 2;
         if (distance < exact) return first + distance;
-        var logarithmic = exact + (int)(MathF.Log((float)distance / exact) / (float)Math.Log((double)maxDistance / exact) * (buckets - exact));
-        return first + Math.Min(logarithmic, buckets - 1);
+        var bucket = exact;
+        foreach (var start in Starts.GetOrAdd((exact, buckets - exact, maxDistance), StartsOf))
+            if (distance >= start) bucket++;
+        return first + bucket;
+    }
+
+    static readonly ConcurrentDictionary<(int Exact, int Others, int Max), int[]> Starts = [];
+
+    /// <summary>
+    /// The first distance of every bucket after the first logarithmic one: the least d with ln(d/exact)/ln(max/exact)·rest ≥ i, which is
+    /// dʳ·exactⁱ ≥ maxⁱ·exactʳ in integers.
+    /// </summary>
+    static int[] StartsOf((int Exact, int Others, int Max) shape)
+    {
+        var (exact, rest, max) = shape;
+        if (exact == 0 || max <= exact) return [.. Enumerable.Repeat(0, rest - 1)];          // no distance is in between: all are in the last
+        var starts = new int[rest - 1];
+        for (int i = 1, d = exact; i < rest; i++)
+        {
+            var bound = BigInteger.Pow(max, i) * BigInteger.Pow(exact, rest);
+            while (BigInteger.Pow(d, rest) * BigInteger.Pow(exact, i) < bound) d++;
+            starts[i - 1] = d;
+        }
+        return starts;
     }
 
     /// <summary>Score bias [H·S, S] from a table [buckets, H]: entry (h, i, j) is table[bucket(j − i), h].</summary>
     public static Tensor Bias(Tape tape, Tensor table, int length, bool bidirectional)
     {
         var buckets = new int[length * length];
+        int[] byDistance = [.. Enumerable.Range(1 - length, 2 * length - 1).Select(relative => Bucket(relative, bidirectional, table.Rows))];
         for (var i = 0; i < length; i++)
-            for (var j = 0; j < length; j++) buckets[i * length + j] = Bucket(j - i, bidirectional, table.Rows);
+            for (var j = 0; j < length; j++) buckets[i * length + j] = byDistance[j - i + length - 1];
         var byPair = tape.GatherRows(table, tape.Upload(buckets));                   // [S·S, H]
         return tape.Reshape(tape.Transpose(byPair), table.Columns * length, length);
     }

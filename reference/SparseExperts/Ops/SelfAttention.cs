@@ -10,9 +10,10 @@ public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
     {
         var half = headWidth / 2;
         double[] cos = new double[positions * half], sin = new double[positions * half];
+        double[] frequency = [.. Enumerable.Range(0, half).Select(i => ReproducibleMath.Pow(frequencyBase, -(double)i / half))];
         for (var p = 0; p < positions; p++)
             for (var i = 0; i < half; i++)
-                (sin[p * half + i], cos[p * half + i]) = Math.SinCos(p * Math.Pow(frequencyBase, -(double)i / half));
+                (sin[p * half + i], cos[p * half + i]) = ReproducibleMath.SinCos(p * frequency[i]);
         Matrix cosines = backend.Rent(positions, half), sines = backend.Rent(positions, half);
         backend.Write(cosines, cos);
         backend.Write(sines, sin);

@@ -167,7 +167,7 @@ static class SelectionCheck
             var max = double.NegativeInfinity;
             for (var e = 0; e < experts; e++) max = Math.Max(max, logits[start + e]);
             double sum = 0;
-            for (var e = 0; e < experts; e++) sum += values[start + e] = Math.Exp(logits[start + e] - max);
+            for (var e = 0; e < experts; e++) sum += values[start + e] = ReproducibleMath.Exp(logits[start + e] - max);
             for (var e = 0; e < experts; e++) values[start + e] = (float)(values[start + e] / sum);
         }
         return values;

@@ -220,7 +220,7 @@ public static class DialectText
 
     static float[] ExampleScores(Dialect d, RouterCall call)
     {
-        double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
+        double Sigmoid(double x) => 1 / (1 + ReproducibleMath.Exp(-x));
         var scores = Array.ConvertAll(ExampleLogits, l => (double)l);
         switch (d.Score)
         {
@@ -228,7 +228,7 @@ public static class DialectText
             case Score.SoftmaxPerPrototype: Normalise(scores, ExampleExperts / call.K, 1); break;
             case Score.SoftmaxOverTokens: Normalise(scores, ExampleTokens, ExampleExperts); break;
             case Score.Sigmoid: scores = Array.ConvertAll(scores, Sigmoid); break;
-            case Score.SqrtSoftplus: scores = Array.ConvertAll(scores, l => Math.Sqrt(Math.Log(1 + Math.Exp(l)))); break;
+            case Score.SqrtSoftplus: scores = Array.ConvertAll(scores, l => Math.Sqrt(ReproducibleMath.Log(1 + ReproducibleMath.Exp(l)))); break;
             case Score.Relu: scores = Array.ConvertAll(scores, l => Math.Max(0, l)); break;
         }
         return Array.ConvertAll(scores, s => (float)s);
@@ -241,8 +241,8 @@ public static class DialectText
         {
             var start = stride == 1 ? run * length : run;
             double sum = 0;
-            for (var i = 0; i < length; i++) sum += Math.Exp(values[start + i * stride]);
-            for (var i = 0; i < length; i++) values[start + i * stride] = Math.Exp(values[start + i * stride]) / sum;
+            for (var i = 0; i < length; i++) sum += ReproducibleMath.Exp(values[start + i * stride]);
+            for (var i = 0; i < length; i++) values[start + i * stride] = ReproducibleMath.Exp(values[start + i * stride]) / sum;
         }
     }
 }

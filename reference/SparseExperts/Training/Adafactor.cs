@@ -57,7 +57,7 @@ public sealed class Adafactor : Optimizer
         for (var i = 0; i < g.Length; i++) g[i] *= factor;
 
         var step = RelativeRate(rate) * (_settings.ScaleParameter ? Math.Max(_settings.Epsilon2, RootMeanSquare(p)) : 1);
-        var decay = 1 - Math.Pow(Steps, _settings.DecayRate);
+        var decay = 1 - ReproducibleMath.Pow(Steps, _settings.DecayRate);
         var update = slot.Full is { } full ? Plain(full, g, decay) : Factored(slot, g, decay);
 
         var clip = Math.Max(1, RootMeanSquare(update) / _settings.ClipThreshold);

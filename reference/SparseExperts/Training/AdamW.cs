@@ -16,7 +16,7 @@ public sealed class AdamW(IBackend backend, IReadOnlyList<Parameter> parameters,
 
     protected override void Update(double rate, double factor)
     {
-        var step = new AdamWStep(rate, beta1, beta2, epsilon, weightDecay, 1 - Math.Pow(beta1, Steps), 1 - Math.Pow(beta2, Steps), factor);
+        var step = new AdamWStep(rate, beta1, beta2, epsilon, weightDecay, 1 - ReproducibleMath.Pow(beta1, Steps), 1 - ReproducibleMath.Pow(beta2, Steps), factor);
         foreach (var (parameter, first, second) in _moments)
             if (parameter.HasGradient) Backend.AdamW(parameter.Value, parameter.Gradient, first, second, step);
     }

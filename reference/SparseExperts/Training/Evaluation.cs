@@ -32,6 +32,6 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             dropped += drop;
         }
         var bytes = (long)windows * length;
-        return new(nats / bytes / Math.Log(2), bytes, dropped / batches);
+        return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / batches);
     }
 }

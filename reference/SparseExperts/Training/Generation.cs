@@ -26,7 +26,7 @@ public static class Generation
         var order = Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).ToArray();
         if (temperature <= 0) return order[0];
         var kept = topK > 0 ? order[..Math.Min(topK, order.Length)] : order;
-        var weights = kept.Select(i => Math.Exp((logits[i] - logits[order[0]]) / temperature)).ToArray();
+        var weights = kept.Select(i => ReproducibleMath.Exp((logits[i] - logits[order[0]]) / temperature)).ToArray();
         var left = uniform * weights.Sum();
         for (var i = 0; i < kept.Length; i++)
             if ((left -= weights[i]) < 0) return kept[i];

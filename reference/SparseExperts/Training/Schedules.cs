@@ -19,7 +19,7 @@ public static class Schedules
         step < warmUp ? WarmUp(step, warmUp) : Math.Max(0, (double)(total - step) / Math.Max(1, total - warmUp));
 
     /// <summary>½(1 + cos π·progress): 1 at 0, 0 at 1. Progress may be steps done or time spent.</summary>
-    public static double HalfCosine(double progress) => 0.5 * (1 + Math.Cos(Math.PI * progress));
+    public static double HalfCosine(double progress) => 0.5 * (1 + ReproducibleMath.CosOfTurns(progress / 2));
 
     /// <summary>The rate of a training step. <paramref name="progress"/> in [0, 1] is the share of all steps, or of all time, that is spent.</summary>
     public static double Rate(TrainingConfig config, long step, double progress) => config.Rate * Math.Min(1, (step + 1.0) / Math.Max(1, config.WarmUp)) * config.Schedule switch

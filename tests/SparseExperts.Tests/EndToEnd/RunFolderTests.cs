@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Xunit;
 
 namespace SparseExperts.Tests.EndToEnd;
@@ -17,6 +18,23 @@ public sealed class RunFolderTests
         Assert.Equal(4, metrics[0].GetProperty("load")[0].GetArrayLength());
         Assert.Equal(40, JsonDocument.Parse(File.ReadAllText(workspace.At("run/config.json"))).RootElement.GetProperty("training").GetProperty("steps").GetInt64());
         Assert.Contains("<svg", File.ReadAllText(workspace.At("run/report.html")));
+    }
+
+    [Theory]
+    [InlineData("\"numerics\": [0-9]+,", "", "began with numerics 1,")]
+    [InlineData("\"numerics\": [0-9]+,", "\"numerics\": 99,", "began with numerics 99,")]
+    [InlineData("nothing", "", null)]
+    public void A_run_of_other_numerics_goes_on_and_says_so(string pattern, string replacement, string? expected)
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "2")).ExitCode);
+        var config = File.ReadAllText(workspace.At("run/config.json"));
+        Assert.Contains($"\"numerics\": {NumericsVersion.Current},", config);
+        File.WriteAllText(workspace.At("run/config.json"), Regex.Replace(config, pattern, replacement));
+        var resumed = MoeCommand.Run(["train", "--resume", workspace.At("run")]);
+        Assert.Equal(0, resumed.ExitCode);
+        if (expected is null) Assert.DoesNotContain("numerics", resumed.Error);
+        else Assert.Contains(expected, Assert.Single(resumed.Error.Split('\n'), l => l.StartsWith("warning:", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Numerics;
 using SparseExperts.Autograd;
 using SparseExperts.Ops;
 
@@ -12,7 +13,7 @@ public static class BinaryCodeRouter
 {
     const double EntropyGuard = 1e-6;
 
-    public static int Bits(int experts) => (int)Math.Ceiling(Math.Log2(experts));
+    public static int Bits(int experts) => experts <= 1 ? 0 : BitOperations.Log2((uint)experts - 1) + 1;
 
     /// <summary>Gates [T, E], and the mean entropy of the selectors.</summary>
     public static Tensor Weights(Tape tape, RouterCall call, Tensor input, RouterWeights router, out Tensor entropy)

@@ -48,7 +48,7 @@ static class Given
     {
         if (!call.Training) return TopK.Select(call, numbers);
         var draws = call.Draws.Sample ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} samples its experts; give draws.sample");
-        var ranking = TopK.Disturbed(numbers.Logits, i => -Math.Log(-Math.Log(Math.Max(1e-9, draws[i]))), 1, call.Experts);
+        var ranking = TopK.Disturbed(numbers.Logits, i => -ReproducibleMath.Log(-ReproducibleMath.Log(Math.Max(1e-9, draws[i]))), 1, call.Experts);
         var nobody = new bool[call.Experts];
         return Of(call, 1, [.. Enumerable.Range(0, call.Tokens).Select(t => Ranking.Best(ranking.Row(t), nobody, call.Dialect.Ties))]) with { Rankings = [ranking] };
     }

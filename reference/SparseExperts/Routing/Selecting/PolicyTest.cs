@@ -40,8 +40,8 @@ public static class PolicyTest
         {
             double max = double.NegativeInfinity, sum = 0;
             for (var j = 0; j < d.K; j++) max = Math.Max(max, Raw(j));
-            for (var j = 0; j < d.K; j++) sum += Math.Exp(Raw(j) - max);
-            var share = Math.Exp(Raw(choice) - max) / sum;
+            for (var j = 0; j < d.K; j++) sum += ReproducibleMath.Exp(Raw(j) - max);
+            var share = ReproducibleMath.Exp(Raw(choice) - max) / sum;
             return (share, share * (8 * Math.ScaleB(1, -24) + 2 * Slack(choice)));
         }
         if (d.Normalize != Normalize.BeforeDrop || d.RandomTest == RandomTest.TwiceRaw) return (Raw(choice), Slack(choice));

@@ -27,10 +27,10 @@ public static class Sinkhorn
             var row = logits.AsSpan(start, call.Experts);
             double max = double.NegativeInfinity, sum = 0;
             foreach (var l in row) max = Math.Max(max, l);
-            foreach (var l in row) sum += Math.Exp(l - max);
+            foreach (var l in row) sum += ReproducibleMath.Exp(l - max);
             for (var e = 0; e < call.Experts; e++)
             {
-                values[start + e] = (float)(call.K == 1 ? 1 / (1 + Math.Exp(-row[e])) : ReproducibleMath.Exp(row[e] - max) / sum);
+                values[start + e] = (float)(call.K == 1 ? 1 / (1 + ReproducibleMath.Exp(-row[e])) : ReproducibleMath.Exp(row[e] - max) / sum);
                 errors[start + e] = 4 * Rounding.HalfUnit(NumberFormat.Float32, values[start + e]);
             }
         }
@@ -41,7 +41,7 @@ public static class Sinkhorn
     public static double[] Plan(RouterCall call, double[] logits, out int iterations)
     {
         int tokens = call.Tokens, experts = call.Experts;
-        var cost = Array.ConvertAll(logits, Math.Exp);
+        var cost = Array.ConvertAll(logits, ReproducibleMath.Exp);
         for (var i = 0; i < cost.Length; i++)
             if (!(cost[i] <= float.MaxValue))
                 throw new RoutingException($"{call.Where}: e^l of token {i / experts} for expert {i % experts} overflows float32 (logit {logits[i]:G6}), and Sinkhorn's iterations take no maximum off; keep logits below 88");
@@ -90,7 +90,7 @@ static class OptimalTransport
             double[] row = [.. Enumerable.Repeat(1.0, size)], column = [.. Enumerable.Repeat(1.0, experts)];
             var scores = numbers.Scores.Values.AsSpan(g * size * experts, size * experts).ToArray();
             var largest = scores.Length == 0 ? 0 : scores.Max();
-            var kernel = Array.ConvertAll(scores, s => Math.Exp((s - largest) / Epsilon));
+            var kernel = Array.ConvertAll(scores, s => ReproducibleMath.Exp((s - largest) / Epsilon));
             for (var round = 0; round < Rounds; round++)
             {
                 for (var t = 0; t < size; t++) row[t] = 1.0 / size / Enumerable.Range(0, experts).Sum(e => column[e] * kernel[t * experts + e]);
