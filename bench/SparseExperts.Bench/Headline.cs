@@ -50,10 +50,12 @@ static class Headline
         return curve;
     }
 
+    static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+
     static void Print(Curve[] curves, int[] experts, long steps)
     {
         var dense = curves.Where(c => c.Experts == 0).ToArray();
-        Console.WriteLine($"Held-out bits/byte after {steps:N0} steps of 16 × 128 bytes, mean and range over {dense.Length} seeds.\n");
+        Console.WriteLine($"Held-out bits/byte after {steps:N0} steps of 16 × 128 bytes, mean and 95 % confidence interval over {dense.Length} seeds.\n");
         Console.WriteLine("| model | parameters | held-out bits/byte | against dense | steps to the dense twin's final loss |");
         Console.WriteLine("|---|---|---|---|---|");
         foreach (var e in experts)
@@ -62,8 +64,12 @@ static class Headline
             var finals = mine.Select(c => c.HeldOut[^1]).ToArray();
             var gains = mine.Select(c => c.HeldOut[^1] - dense.Single(d => d.Seed == c.Seed).HeldOut[^1]).ToArray();
             var passed = mine.Select(c => c.At.Zip(c.HeldOut).FirstOrDefault(p => p.Second <= dense.Single(d => d.Seed == c.Seed).HeldOut[^1]).First).ToArray();
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {(e == 0 ? "dense" : $"{e} experts")} | {mine[0].Parameters:N0} | {finals.Average():F3} ({finals.Min():F3}–{finals.Max():F3}) | {(e == 0 ? "" : $"{gains.Average():F3}")} | {(e == 0 ? $"{steps:N0}" : passed.Any(p => p == 0) ? "never" : $"{passed.Average():N0} ({steps / passed.Average():F1}× fewer)")} |"));
+            var name = e == 0 ? "dense" : $"{e} experts";
+            var against = e == 0 ? "" : Interval.Of(gains).ToString("F3");
+            var reached = e == 0 ? Number(steps, "N0")
+                : passed.Any(p => p == 0) ? "never"
+                : $"{Interval.Of([.. passed.Select(p => (double)p)]).ToString("N0")} ({Number(steps / passed.Average(), "F1")}× fewer)";
+            Console.WriteLine($"| {name} | {Number(mine[0].Parameters, "N0")} | {Interval.Of(finals).ToString("F3")} | {against} | {reached} |");
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using MathNet.Numerics.Statistics;
 using SparseExperts.Cpu;
 using SparseExperts.Runs;
 
@@ -29,14 +30,12 @@ static class StepAgainst
                 else (theirs[p], ours[p]) = (work.Speed(other, preset, steps, threads), work.Speed(own, preset, steps, threads));
                 ratios[p] = theirs[p] / ours[p];
             }
+            var quartiles = string.Create(CultureInfo.InvariantCulture, $"{ratios.LowerQuartile():F3} … {ratios.UpperQuartile():F3}");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {preset} | {At(ours, 0.5):N0} | {At(theirs, 0.5):N0} | {At(ratios, 0.5):F3} | {At(ratios, 0.25):F3} … {At(ratios, 0.75):F3} |"));
+                $"| {preset} | {ours.Median():N0} | {theirs.Median():N0} | {ratios.Median():F3} | {quartiles} |"));
         }
         return 0;
     }
-
-    /// <summary>The number below which a share of the others lie.</summary>
-    static double At(double[] values, double share) => values.Order().ElementAt((int)Math.Round(share * (values.Length - 1)));
 
     /// <summary>A folder for runs, and a text short enough that the evaluation at a run's end takes no time.</summary>
     sealed class Workplace : IDisposable
@@ -61,7 +60,7 @@ static class StepAgainst
             if (process.ExitCode != 0) throw new InvalidOperationException($"{command}: {errors.Result}");
             var speeds = MetricsFile.Read(Path.Combine(run, "metrics.jsonl")).Where(l => l.Step > steps / 3).Select(l => l.TokensPerSecond).OfType<double>().ToArray();
             Directory.Delete(run, true);
-            return At(speeds, 0.5);
+            return speeds.Median();
         }
 
         public void Dispose() => Directory.Delete(_folder, true);
