@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.Intrinsics.X86;
 
 namespace SparseExperts.Cpu;
@@ -40,14 +41,12 @@ public sealed unsafe partial class CpuBackend : IBackend
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
     {
-        var reals = Reals(to, offset, values.Length);
-        for (var i = 0; i < values.Length; i++) reals[i] = (float)values[i];
+        TensorPrimitives.ConvertTruncating(values, Reals(to, offset, values.Length));         // rounds to nearest even, as the cast does
     }
 
     public void Read(Storage from, long offset, Span<double> values)
     {
-        var reals = Reals(from, offset, values.Length);
-        for (var i = 0; i < values.Length; i++) values[i] = reals[i];
+        TensorPrimitives.ConvertTruncating((ReadOnlySpan<float>)Reals(from, offset, values.Length), values);
     }
 
     public void Fill(Matrix matrix, double value)
