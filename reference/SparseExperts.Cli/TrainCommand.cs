@@ -71,7 +71,10 @@ static class TrainCommand
             parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads));
         backend = made;
         if (run.Config.Numerics != NumericsVersion.Current)
-            Console.Error.WriteLine($"warning: {folder} began with numerics {run.Config.Numerics}, this program computes with {NumericsVersion.Current}: it goes on, with other bits than either alone would give");
+        {
+            var both = $"began with numerics {run.Config.Numerics}, this program computes with {NumericsVersion.Current}";
+            Console.Error.WriteLine($"warning: {folder} {both}: it goes on, with other bits than either alone would give");
+        }
         return run;
     }
 

@@ -37,7 +37,8 @@ sealed unsafe class Workers : IDisposable
     /// <exception cref="InvalidOperationException">Another thread's job is under way.</exception>
     public void Run<TJob>(int parts, TJob job) where TJob : unmanaged, IJob
     {
-        if (Interlocked.Exchange(ref _busy, 1) != 0) throw new InvalidOperationException("two threads use one backend 'cpu' at the same time; give each thread a backend of its own");
+        if (Interlocked.Exchange(ref _busy, 1) != 0)
+            throw new InvalidOperationException("two threads use one backend 'cpu' at the same time; give each thread a backend of its own");
         try
         {
             Share(parts, job);

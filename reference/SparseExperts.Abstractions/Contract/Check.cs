@@ -183,7 +183,8 @@ public static class Check
                 throw new ShapeException($"{op}: index {labels[r]} at row {r} is outside 0…{classes - 1}; {ignored} means none");
     }
 
-    public static void Attention(IBackend backend, string op, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    public static void Attention(IBackend backend, string op, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad,
+        Matrix probabilities, Matrix y)
     {
         Owned(backend, op, q, k, v, probabilities, y);
         var rows = s.Sequences * s.Length;

@@ -37,7 +37,9 @@ public static class ReproducibleMath
         return Math.ScaleB(1 + (r * c / (2 - c) - low + high), (int)n);
     }
 
-    /// <summary>ln x = n·ln 2 + ln(1 + f), 1 + f in [√½, √2), s = f/(2 + f), ln(1 + f) = f − f²/2 + s·(f²/2 + p(s²)). ln 0 = −∞, ln of a negative is NaN.</summary>
+    /// <summary>
+    /// ln x = n·ln 2 + ln(1 + f), 1 + f in [√½, √2), s = f/(2 + f), ln(1 + f) = f − f²/2 + s·(f²/2 + p(s²)). ln 0 = −∞, ln of a negative is NaN.
+    /// </summary>
     public static double Log(double x)
     {
         if (!(x > 0)) return x == 0 ? double.NegativeInfinity : double.NaN;

@@ -47,7 +47,10 @@ public sealed class ByteText
         if (bytes.Length == 0) throw new DataException($"{path}: the text is empty; name a text of at least {Needed(context)} bytes");
         var text = new ByteText(path, bytes);
         if (text.TrainLength < context + 1 || text.HeldOut.Length < 2)
-            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; name a text of at least {Needed(context)} bytes or lower the context", "context");
+        {
+            var remedy = $"name a text of at least {Needed(context)} bytes or lower the context";
+            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; {remedy}", "context");
+        }
         return text;
     }
 

@@ -48,7 +48,9 @@ sealed class SparseBlock
             PrimaryNoiseWeight = d.Router == RouterForm.TwoLevel ? Values("router_primary_noise", width, d.Groups, Zeros) : null,
             SecondaryWeight = d.Router == RouterForm.TwoLevel || d.Selection == Selection.TwoLevelCapacity ? Linear("router_secondary", experts) : null,
             SecondaryNoiseWeight = d.Router == RouterForm.TwoLevel ? Values("router_secondary_noise", width, experts, Zeros) : null,
-            Slots = d.Router == RouterForm.SlotSimilarity ? Values("router_slots", width, experts * SlotsPerExpert(), (n, c) => start.Normal(n, c, 1 / Math.Sqrt(width))) : null,
+            Slots = d.Router == RouterForm.SlotSimilarity
+                ? Values("router_slots", width, experts * SlotsPerExpert(), (n, c) => start.Normal(n, c, 1 / Math.Sqrt(width)))
+                : null,
             Scale = d.Router == RouterForm.SlotSimilarity ? Values("router_scale", 1, 1, (_, _) => [1]) : null,
             Projection = d.Router == RouterForm.Cosine ? Linear("router_projection", Math.Min(CosineWidth, width)) : null,
             Embeddings = d.Router == RouterForm.Cosine ? Values("router_embeddings", Math.Min(CosineWidth, width), experts, (n, c) => start.Normal(n, c, 0.01)) : null,

@@ -13,13 +13,14 @@ static class CheckEffort
     public static long Solvers(Case @case) => (1L << 30) + (Held(@case) << 11);
 
     /// <summary>What all changes that are tried on a file may cost together.</summary>
-    public static long Diagnosis(Case @case) => Solvers(@case);
+    public static long Diagnosis(Case @case) => Solvers(@case) / 2;
 
     /// <summary>Multiplications of one check, without its solvers: logits, experts, and three times as many again where gradients are claimed.</summary>
     public static long Of(Case @case)
     {
         var shape = (@case.Find("x") ?? @case.Find("claim.logits"))?.Shape ?? [1, 1];
-        long tokens = shape[0] * shape[1], experts = @case.Find("router.weight")?.Size(0) ?? @case.Find("claim.logits")?.Size(-1) ?? @case.Find("experts.wi")?.Size(0) ?? 1;
+        var tokens = shape[0] * shape[1];
+        long experts = @case.Find("router.weight")?.Size(0) ?? @case.Find("claim.logits")?.Size(-1) ?? @case.Find("experts.wi")?.Size(0) ?? 1;
         long Width(string name) => @case.Find(name)?.Size(-2) ?? 0;
         long width = @case.Find("x")?.Size(-1) ?? 1, hidden = Width("experts.wi") + Width("experts.wi_gate") + (@case.Find("experts.wo")?.Size(-1) ?? 0);
         var shared = 3 * Width("shared.wi");

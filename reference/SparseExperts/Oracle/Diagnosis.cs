@@ -19,13 +19,15 @@ public sealed record Explanation(IReadOnlyList<AxisChange> Changes, int Tried, i
 public static class Diagnosis
 {
     /// <summary>
-    /// Changes that make the culprit's stage agree and no stage before it differ: those that make everything agree first, then by <see cref="Neighbours.Plausibility"/>.
-    /// The plausible ones are tried first, as many as the file's effort allows.
+    /// Changes that make the culprit's stage agree and no stage before it differ: those that make everything agree first, then by
+    /// <see cref="Neighbours.Plausibility"/>. The plausible ones are tried first, as many as the file's effort allows.
     /// </summary>
     public static Explanation Explain(Case @case, Verdict verdict, Func<IBackend> backend)
     {
         if (verdict.Culprit is not { } culprit) return Explanation.None;
-        var all = Neighbours.Of(@case.Dialect).Select((n, i) => (n.Change, n.Dialect, Place: i, Plausibility: Neighbours.Plausibility(@case.Dialect, n.Change))).OrderByDescending(n => n.Plausibility).ToArray();
+        var all = Neighbours.Of(@case.Dialect)
+            .Select((n, i) => (n.Change, n.Dialect, Place: i, Plausibility: Neighbours.Plausibility(@case.Dialect, n.Change)))
+            .OrderByDescending(n => n.Plausibility).ToArray();
         List<(AxisChange Change, int Place, int Plausibility, int Left)> found = [];
         var (effort, one, count) = (new Effort(CheckEffort.Diagnosis(@case)), CheckEffort.Of(@case), 0);
         foreach (var (change, dialect, place, plausibility) in all)
@@ -89,7 +91,9 @@ public static class Diagnosis
         var many = first.Of == 1 ? "" : $" ({first.Count} of {first.Of} differ)";
         var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {Number(first.Claimed)} where {Number(first.Expected)} is expected{many}";
         if (explanation.Changes.Count > 0) sentence = $"{sentence}; as if {string.Join(", or ", explanation.Changes.Take(3))}";
-        return explanation.Tried == explanation.Of ? sentence : $"{sentence} (of {explanation.Of} changes of one axis, the {explanation.Tried} most plausible were tried)";
+        return explanation.Tried == explanation.Of
+            ? sentence
+            : $"{sentence} (of {explanation.Of} changes of one axis, the {explanation.Tried} most plausible were tried)";
     }
 
     static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e9 ? "0" : "G7", CultureInfo.InvariantCulture);

@@ -15,7 +15,8 @@ public sealed record OpenAxis(string Axis, string Is, IReadOnlyList<string> Also
 /// <param name="Same">Other built-in dialects that reproduce all claims unchanged.</param>
 /// <param name="Open">Axes that the files cannot decide.</param>
 /// <param name="Left">Claims that still differ, over all files; 0 when everything is explained.</param>
-public sealed record Identity(string Nearest, IReadOnlyList<AxisEvidence> Changes, IReadOnlyList<string> Alternatives, IReadOnlyList<string> Same, IReadOnlyList<OpenAxis> Open, int Left)
+public sealed record Identity(
+    string Nearest, IReadOnlyList<AxisEvidence> Changes, IReadOnlyList<string> Alternatives, IReadOnlyList<string> Same, IReadOnlyList<OpenAxis> Open, int Left)
 {
     /// <summary>Candidates that were left out because the files are large.</summary>
     public int Untried { get; init; }
@@ -65,7 +66,10 @@ public sealed class Identification
         var builtIn = Score([.. BuiltIn.All.Where(d => d.Name != _files[0].Dialect.Name).Select(d => new Candidate(d, [], 0))]);
         var (best, alternatives) = Search(named, builtIn);
         return new(best.Base?.Name ?? string.Join(", ", _files.Select(f => f.Dialect.Name).Distinct()), [.. best.Changes.Select(c => Evidence(best, c))], [.. alternatives.Select(a => string.Join(" and ", a.Changes))],
-            [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance) { Untried = _untried };
+            [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance)
+        {
+            Untried = _untried,
+        };
     }
 
     /// <summary>
@@ -144,12 +148,15 @@ public sealed class Identification
         var effort = new Effort(_solvers);
         for (var i = 0; i < _files.Count; i++)
             // A claim that a dialect does not speak of is not explained by it.
-            distance += Verdict(_files[i], candidate, effort) is { } verdict ? verdict.Stages.Count(s => s.Outcome == Outcome.Differs) + Math.Max(0, _stages[i] - verdict.Stages.Count) : Impossible;
+            distance += Verdict(_files[i], candidate, effort) is { } verdict
+                ? verdict.Stages.Count(s => s.Outcome == Outcome.Differs) + Math.Max(0, _stages[i] - verdict.Stages.Count)
+                : Impossible;
         spent = effort.Spent;
         return distance;
     }
 
-    Verdict? Verdict(Case file, Candidate candidate, Effort? effort = null) => Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend, effort) : null;
+    Verdict? Verdict(Case file, Candidate candidate, Effort? effort = null) =>
+        Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend, effort) : null;
 
     /// <summary>What departs first when one change is taken back.</summary>
     AxisEvidence Evidence(Candidate best, AxisChange change)

@@ -23,7 +23,9 @@ public sealed class Effort(long limit = long.MaxValue)
     /// <exception cref="RoutingException">The solver has not converged within the effort.</exception>
     public void Spend(long steps, string where, string solver)
     {
-        if (!TrySpend(steps))
-            throw new RoutingException(string.Create(CultureInfo.InvariantCulture, $"{where}: {solver} did not converge within {Limit:0.#E0} steps, all that this call may take; look for router scores over many magnitudes"));
+        if (TrySpend(steps)) return;
+        var limit = Limit.ToString("0.#E0", CultureInfo.InvariantCulture);
+        throw new RoutingException(
+            $"{where}: {solver} did not converge within {limit} steps, all that this call may take; look for router scores over many magnitudes");
     }
 }

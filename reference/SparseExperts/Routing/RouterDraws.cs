@@ -45,7 +45,9 @@ public sealed record RouterDraws
     internal double PolicyOf(int token, int choice, int choices) => Policy is not null ? Policy[token * choices + choice] : Second![token];
 
     /// <summary>Gumbel number i, from itself or from its uniform: −ln(−ln max(u, 10⁻²⁰)).</summary>
-    internal double GumbelOf(int i) => Gumbel is not null ? Gumbel[i] : -ReproducibleMath.Log(Math.Max(-ReproducibleMath.Log(Math.Max(UniformGumbel![i], 1e-20)), 1e-20));
+    internal double GumbelOf(int i) => Gumbel is not null
+        ? Gumbel[i]
+        : -ReproducibleMath.Log(Math.Max(-ReproducibleMath.Log(Math.Max(UniformGumbel![i], 1e-20)), 1e-20));
 
     /// <summary>Refuses a call whose selection needs draws that are not there, or not as many as there must be.</summary>
     internal static void Require(RouterCall call)

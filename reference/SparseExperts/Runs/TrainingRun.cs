@@ -59,8 +59,10 @@ public sealed class TrainingRun
     {
         if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name a folder", "out");
         if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any()) return;
-        if (!force) throw new RunException($"{folder}: exists and is not empty; go on with its run, replace it, or name another folder", "resume", "force", "out");
-        if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json), so it is not replaced; name another folder", "out");
+        if (!force)
+            throw new RunException($"{folder}: exists and is not empty; go on with its run, replace it, or name another folder", "resume", "force", "out");
+        if (!File.Exists(ConfigPath(folder)))
+            throw new RunException($"{folder}: holds no run (no config.json), so it is not replaced; name another folder", "out");
     }
 
     /// <summary>Goes on from the newest whole checkpoint, or from the start if there is none yet.</summary>

@@ -16,7 +16,8 @@ public sealed class AdamW(IBackend backend, IReadOnlyList<Parameter> parameters,
 
     protected override void Update(double rate, double factor)
     {
-        var step = new AdamWStep(rate, beta1, beta2, epsilon, weightDecay, 1 - ReproducibleMath.Pow(beta1, Steps), 1 - ReproducibleMath.Pow(beta2, Steps), factor);
+        double correction1 = 1 - ReproducibleMath.Pow(beta1, Steps), correction2 = 1 - ReproducibleMath.Pow(beta2, Steps);
+        var step = new AdamWStep(rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, factor);
         foreach (var (parameter, first, second) in _moments)
             if (parameter.HasGradient) Backend.AdamW(parameter.Value, parameter.Gradient, first, second, step);
     }

@@ -41,7 +41,11 @@ public sealed class Trainer
         var weights = Math.Max(1L, model.Experts) * model.Width * model.Hidden;
         if (weights > limit) throw new ConfigurationException($"{model.Experts} experts of {model.Width} × {model.Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
         var scores = (double)training.Batch * model.Heads * model.Context * model.Context;
-        if (scores > limit) throw new ConfigurationException($"batch {training.Batch} of {model.Context} bytes: {scores:0} attention scores, at most {limit}; lower the batch or the context", "batch", "context");
+        if (scores > limit)
+        {
+            var what = $"batch {training.Batch} of {model.Context} bytes: {scores:0} attention scores, at most {limit}";
+            throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
+        }
     }
 
     public IBackend Backend { get; }

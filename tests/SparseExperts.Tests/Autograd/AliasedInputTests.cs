@@ -55,7 +55,8 @@ public sealed class AliasedInputTests
         for (var i = 0; i < shapes.Length; i++)
         {
             var place = i;
-            all = [.. all.SelectMany(p => Enumerable.Range(0, place + 1).Where(j => j == place || p[j] == j && shapes[j] == shapes[place]).Select(j => (int[])[.. p, j]))];
+            bool CanBe(int[] earlier, int j) => j == place || earlier[j] == j && shapes[j] == shapes[place];
+            all = [.. all.SelectMany(p => Enumerable.Range(0, place + 1).Where(j => CanBe(p, j)).Select(j => (int[])[.. p, j]))];
         }
         return all;
     }
@@ -64,7 +65,8 @@ public sealed class AliasedInputTests
     [Fact]
     public void Every_op_of_several_tensors_has_a_sample()
     {
-        var ops = typeof(Op).GetMethods(BindingFlags.Public | BindingFlags.Static).Where(m => m.GetParameters().Count(p => p.ParameterType == typeof(Tensor) && p.Name != "like") > 1).Select(m => m.Name).Distinct();
+        static int Inputs(MethodInfo op) => op.GetParameters().Count(p => p.ParameterType == typeof(Tensor) && p.Name != "like");
+        var ops = typeof(Op).GetMethods(BindingFlags.Public | BindingFlags.Static).Where(m => Inputs(m) > 1).Select(m => m.Name).Distinct();
         Assert.Equal(ops.Order(), Samples.Select(s => s.Op).Distinct().Order());
     }
 
@@ -73,7 +75,9 @@ public sealed class AliasedInputTests
     public void A_gradient_is_the_sum_over_all_uses(int sample, string op, int[] same, int other)
     {
         var s = Samples[sample];
-        double[][] values = [.. s.Shapes.Select((shape, i) => Enumerable.Range(0, shape.Rows * shape.Columns).Select(e => 0.6 + Philox.UniformDouble(new(7, (ulong)i), (ulong)e)).ToArray())];
+        double[] Drawn((int Rows, int Columns) shape, int input) =>
+            [.. Enumerable.Range(0, shape.Rows * shape.Columns).Select(e => 0.6 + Philox.UniformDouble(new(7, (ulong)input), (ulong)e))];
+        double[][] values = [.. s.Shapes.Select(Drawn)];
         using ScalarBackend<Float64> exact = new();
         using ScalarBackend<Tracked> tracked = new();
         var (_, gradients, _) = Run(exact, s, values, same, other);
@@ -83,10 +87,12 @@ public sealed class AliasedInputTests
             for (var e = 0; same[i] == i && e < values[i].Length; e++)
             {
                 double Slope(double h) => (LossAt(h) - LossAt(-h)) / (2 * h);
-                double LossAt(double by) => Run(exact, s, [.. values.Select((v, j) => j == i ? [.. v.Select((x, n) => n == e ? x + by : x)] : v)], same, other).Loss;
+                double[] Moved(double[] v, double by) => [.. v.Select((x, n) => n == e ? x + by : x)];
+                double LossAt(double by) => Run(exact, s, [.. values.Select((v, j) => j == i ? Moved(v, by) : v)], same, other).Loss;
                 double coarse = Slope(Step), fine = Slope(Step / 2), expected = (4 * fine - coarse) / 3;
                 var tolerance = Math.Abs(coarse - fine) + 3 * noise / Step + errors[i][e] * DoubleOverFloat;
-                Assert.True(Math.Abs(gradients[i][e] - expected) <= tolerance, $"{op}: d{i}[{e}] is {gradients[i][e]:R}, differences give {expected:R} ± {tolerance:E2}");
+                Assert.True(Math.Abs(gradients[i][e] - expected) <= tolerance,
+                    $"{op}: d{i}[{e}] is {gradients[i][e]:R}, differences give {expected:R} ± {tolerance:E2}");
             }
     }
 
@@ -112,10 +118,12 @@ public sealed class AliasedInputTests
             ((IErrorBounds)backend).ReadErrors(m, errors);
             return errors;
         }
-        return (backend.ToDoubles(loss.Value)[0], [.. distinct.Select(d => backend.ToDoubles(d.Gradient))], [.. distinct.Select(d => Errors(d.Gradient)), Errors(loss.Value)]);
+        double[][] gradients = [.. distinct.Select(d => backend.ToDoubles(d.Gradient))];
+        return (backend.ToDoubles(loss.Value)[0], gradients, [.. distinct.Select(d => Errors(d.Gradient)), Errors(loss.Value)]);
     }
 
-    static Tensor Weighted(Tape tape, Tensor y) => tape.WeightedSum(y, [.. Enumerable.Range(0, y.Rows * y.Columns).Select(i => Philox.UniformDouble(new(8, 0), (ulong)i) - 0.3)]);
+    static Tensor Weighted(Tape tape, Tensor y) =>
+        tape.WeightedSum(y, [.. Enumerable.Range(0, y.Rows * y.Columns).Select(i => Philox.UniformDouble(new(8, 0), (ulong)i) - 0.3)]);
 
     static Matrix Written(Tape tape, (int Rows, int Columns) shape, double[] values)
     {

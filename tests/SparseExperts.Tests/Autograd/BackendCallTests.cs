@@ -19,7 +19,7 @@ public sealed class BackendCallTests
             while (!stop.IsCancellationRequested) backend.Gemm(a, false, b, false, c, false);
         }
         var threads = Enumerable.Range(0, 2).Select(_ => Task.Factory.StartNew(Work, TaskCreationOptions.LongRunning)).ToArray();
-        var error = await Assert.ThrowsAsync<InvalidOperationException>(async () => await await Task.WhenAny(threads));
+        var error = await Assert.ThrowsAsync<InvalidOperationException>(async () => await await Task.WhenAny(threads).WaitAsync(TimeSpan.FromSeconds(60)));
         stop.Cancel();
         Assert.Equal("two threads use one backend 'cpu' at the same time; give each thread a backend of its own", error.Message);
         await Task.WhenAll(threads.Where(t => !t.IsFaulted));

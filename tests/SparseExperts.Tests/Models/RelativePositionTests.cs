@@ -20,7 +20,10 @@ public sealed class RelativePositionTests
     {
         foreach (var bidirectional in (bool[])[true, false])
             for (var relative = -maxDistance - 40; relative <= maxDistance + 40; relative++)
-                Assert.Equal((relative, ByLogarithm(relative, bidirectional, buckets, maxDistance)), (relative, RelativePositions.Bucket(relative, bidirectional, buckets, maxDistance)));
+            {
+                var expected = ByLogarithm(relative, bidirectional, buckets, maxDistance);
+                Assert.Equal((relative, expected), (relative, RelativePositions.Bucket(relative, bidirectional, buckets, maxDistance)));
+            }
     }
 
     static int ByLogarithm(int relative, bool bidirectional, int buckets, int maxDistance)

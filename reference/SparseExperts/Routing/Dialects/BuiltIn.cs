@@ -16,7 +16,8 @@ public static class BuiltIn
 
     /// <summary>The dialect of that name, or an error that names the nearest ones.</summary>
     public static Dialect Named(string name) => Find(name)
-        ?? throw new DialectException($"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}", isUnknownName: true);
+        ?? throw new DialectException(
+            $"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}", isUnknownName: true);
 
     /// <summary>The three names that share the most with a misspelt one.</summary>
     public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) => known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);

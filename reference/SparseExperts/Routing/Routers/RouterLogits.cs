@@ -121,7 +121,10 @@ public static class RouterLogits
             var sample = Drawn(call, call.Draws.SecondPlaceSample, "second_place_sample", values.Length);
             var disturbed = new double[call.Experts];
             for (var e = 0; e < call.Experts; e++)
-                disturbed[e] = row[e] + shift[t * call.Experts + e] - d.SecondPlaceTemperature * ReproducibleMath.Log(-ReproducibleMath.Log(Math.Max(1e-9, sample[t * call.Experts + e])));
+            {
+                var gumbel = -ReproducibleMath.Log(-ReproducibleMath.Log(Math.Max(1e-9, sample[t * call.Experts + e])));
+                disturbed[e] = row[e] + shift[t * call.Experts + e] + d.SecondPlaceTemperature * gumbel;
+            }
             var chosen = Ranking.Best(disturbed, nobody, d.Ties);
             for (var e = 0; e < call.Experts; e++)
                 if (e != chosen) shift[t * call.Experts + e] += Lowered;

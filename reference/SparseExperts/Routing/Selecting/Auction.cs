@@ -91,7 +91,8 @@ static class Auction
                 if (winner[t] >= 0) value[winner[t], t] = round < Patience ? most : affinity[winner[t], t];
             }
         }
-        throw new RoutingException($"{call.Where}: the auction did not converge within {limit} rounds, more than prices can rise; look for router scores over many magnitudes");
+        throw new RoutingException(
+            $"{call.Where}: the auction did not converge within {limit} rounds, more than prices can rise; look for router scores over many magnitudes");
     }
 
     /// <summary>The best tokens of a worker, best first, of equals the lowest: sorted as one word of value and place.</summary>

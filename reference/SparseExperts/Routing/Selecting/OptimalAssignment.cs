@@ -55,8 +55,8 @@ public static class OptimalAssignment
             var passes = 0;
             for (var changed = true; changed; passes++)
             {
-                call.Effort.Spend((long)experts * experts, call.Where, "the optimal assignment");
-                if (passes > experts) throw new RoutingException($"{call.Where}: the optimal assignment did not converge at token {t}; look for router scores over many magnitudes");
+                call.Effort.Spend(4L * experts * experts, call.Where, "the optimal assignment");
+                if (passes > experts) throw Endless(call, t);
                 changed = false;
                 for (var from = 0; from < experts; from++)
                     for (var to = 0; to < experts; to++)
@@ -68,7 +68,7 @@ public static class OptimalAssignment
                 if (members[e].Count < jobs && (end < 0 || best[e] > best[end])) end = e;
             for (var moves = 0; before[end] >= 0; end = before[end])
             {
-                if (++moves > experts) throw new RoutingException($"{call.Where}: the optimal assignment did not converge at token {t}; look for router scores over many magnitudes");
+                if (++moves > experts) throw Endless(call, t);
                 var moved = mover[before[end], end];
                 members[before[end]].Remove(moved);
                 members[end].Add(moved);
@@ -81,4 +81,7 @@ public static class OptimalAssignment
         }
         return home;
     }
+
+    static RoutingException Endless(RouterCall call, int token) =>
+        new($"{call.Where}: the optimal assignment did not converge at token {token}; look for router scores over many magnitudes");
 }

@@ -66,7 +66,9 @@ public static class Sinkhorn
             }
             if (change / experts <= Tolerance) break;
         }
-        if (iterations > Limit) throw new RoutingException($"{call.Where}: Sinkhorn's iteration did not converge within {Limit} rounds; look for an expert whose logits are all tiny");
+        if (iterations > Limit)
+            throw new RoutingException(
+                $"{call.Where}: Sinkhorn's iteration did not converge within {Limit} rounds; look for an expert whose logits are all tiny");
         for (var i = 0; i < cost.Length; i++) cost[i] *= columns[i % experts] * rows[i / experts];
         return cost;
     }

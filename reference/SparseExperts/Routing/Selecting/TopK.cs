@@ -45,7 +45,10 @@ public static class TopK
     {
         var d = call.Dialect;
         if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone)
-            return Disturbed(numbers.Logits, i => -ReproducibleMath.Log(-ReproducibleMath.Log(Math.Max(1e-9, call.Draws.Sample![i]))), d.Temperature, call.Experts);
+        {
+            double Gumbel(int i) => -ReproducibleMath.Log(-ReproducibleMath.Log(Math.Max(1e-9, call.Draws.Sample![i])));
+            return Disturbed(numbers.Logits, Gumbel, d.Temperature, call.Experts);
+        }
         if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts);
         var ranked = d.SelectBy == SelectBy.Logits ? numbers.Noisy : numbers.Scores;
         if (d.Padding == PaddingRule.ScoresZeroed) ranked = WithoutPadding(call, ranked);
