@@ -2,8 +2,8 @@ using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Models;
 using SparseExperts.Ops;
-using SparseExperts.Sharding;
 using SparseExperts.Routing;
+using SparseExperts.Sharding;
 using Xunit;
 
 namespace SparseExperts.Tests.Models;
@@ -15,7 +15,15 @@ public sealed class ShardedModelTests
 
     static readonly ModelConfig Base = new()
     {
-        Vocabulary = 23, Context = Length, Width = 16, HeadWidth = 8, Layers = 2, Hidden = 24, Experts = 4, Dropout = 0.1, ExpertDropout = 0.2,
+        Vocabulary = 23,
+        Context = Length,
+        Width = 16,
+        HeadWidth = 8,
+        Layers = 2,
+        Hidden = 24,
+        Experts = 4,
+        Dropout = 0.1,
+        ExpertDropout = 0.2,
     };
 
     static ModelConfig Model(string name) => name switch

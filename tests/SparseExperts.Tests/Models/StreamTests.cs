@@ -45,7 +45,15 @@ public sealed class StreamTests
         var tape = new Tape(backend);
         var config = new ModelConfig
         {
-            Vocabulary = 11, Context = 12, Width = 8, HeadWidth = 4, Layers = 3, Hidden = 12, Experts = 3, Dropout = 0.2, ExpertDropout = 0.3,
+            Vocabulary = 11,
+            Context = 12,
+            Width = 8,
+            HeadWidth = 4,
+            Layers = 3,
+            Hidden = 12,
+            Experts = 3,
+            Dropout = 0.2,
+            ExpertDropout = 0.3,
             Dialect = BuiltIn.Named("hf.nllb_moe.v5") with { GroupSize = -1, TokenDropout = 0.25 },
         };
         var model = new LanguageModel(tape, config, 5);
