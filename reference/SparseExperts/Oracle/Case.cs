@@ -177,9 +177,11 @@ public sealed class Case
     {
         try
         {
-            return JsonNode.Parse(text) as JsonObject ?? throw new CaseException($"{path}: parameters are '{text}'; write a JSON object");
+            var read = JsonNode.Parse(text) as JsonObject ?? throw new CaseException($"{path}: parameters are '{text}'; write a JSON object");
+            _ = read.Count;         // a name that comes twice is found when they are counted
+            return read;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or ArgumentException)
         {
             throw new CaseException($"{path}: parameters are not JSON ({e.Message.ReplaceLineEndings(" ")}); write a JSON object");
         }

@@ -44,7 +44,11 @@ static class CaseDtypes
     {
         try
         {
-            if (JsonNode.Parse(text) is JsonObject { Count: >= 0 } read) return read;       // counting finds names that come twice
+            if (JsonNode.Parse(text) is JsonObject read)
+            {
+                _ = read.Count;         // a name that comes twice is found when they are counted
+                return read;
+            }
         }
         catch (Exception e) when (e is JsonException or ArgumentException)
         {

@@ -32,7 +32,7 @@ sealed class NarrowFixtures : IDisposable
     Dictionary<string, Tracked[]> Results() => _fixture.Op switch
     {
         "matmul" => Plain(x => _tape.Linear(x("x"), x("w"), transpose: true)),
-        "linear" => Plain(x => _tape.Add(_tape.Linear(x("x"), x("w"), transpose: true), _tape.RepeatRow(x("b"), x("x").Rows))),
+        "linear" => Plain(x => _tape.Add(_tape.Linear(x("x"), x("w"), transpose: true), _tape.RepeatRow(x("b"), x("x")))),
         "gelu_erf" => Plain(x => _tape.Activate(Activation.GeluErf, x("x"))),
         "gelu_tanh" => Plain(x => _tape.Activate(Activation.GeluTanh, x("x"))),
         "silu" => Plain(x => _tape.Activate(Activation.Silu, x("x"))),
@@ -175,7 +175,7 @@ sealed class NarrowFixtures : IDisposable
         Matrix y = _tape.Rent(x.Rows, x.Columns), dx = _tape.Rent(x.Rows, x.Columns), statistics = _tape.Rent(x.Rows, 2), dWeight = _tape.Rent(1, x.Columns), dBias = _tape.Rent(1, x.Columns);
         _backend.LayerNorm(x, weight, bias, _fixture.Number("eps"), y, statistics);
         Store(statistics);
-        _backend.LayerNormBackward(x, weight, statistics, dy, dx, false, dWeight, dBias, false);
+        _backend.LayerNormBackward(x, weight, statistics, dy, x.Rows, dx, false, dWeight, dBias, false);
         Tracked[] tokens = _backend.Elements(x), saved = _backend.Elements(statistics), cotangent = _backend.Elements(dy), dw = new Tracked[x.Columns], db = new Tracked[x.Columns];
         for (var i = 0; i < tokens.Length; i++)
         {
