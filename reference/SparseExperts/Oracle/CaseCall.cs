@@ -52,12 +52,13 @@ public static class CaseCall
         };
     }
 
-    /// <summary>What the logits are kept in: the claim's own format where it is narrow, else what the dialect says of logits and router, else the tokens' where no logits are claimed.</summary>
+    /// <summary>What the logits are kept in: the claim's own format where it is narrow, else what the dialect says of logits and router, else the tokens' where the claim, if there is one, holds numbers of it alone.</summary>
     static NumberFormat LogitsFormat(Case c, Dialect d)
     {
         var claim = c.Find("claim.logits");
         if (claim?.Format is NumberFormat.BFloat16 or NumberFormat.Float16) return claim.Format;
-        var said = d.LogitsDtype ?? d.RouterDtype ?? (claim is null ? c.Find("x")?.Format : null) ?? NumberFormat.Float32;
+        var tokens = c.Find("x")?.Format ?? NumberFormat.Float32;
+        var said = d.LogitsDtype ?? d.RouterDtype ?? (claim is null || StoredFormat.Holds(tokens, claim) ? tokens : NumberFormat.Float32);
         return said == NumberFormat.Float64 ? NumberFormat.Float32 : said;
     }
 

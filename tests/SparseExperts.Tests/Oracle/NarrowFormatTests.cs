@@ -98,6 +98,20 @@ public sealed class NarrowFormatTests
         Assert.Equal(("expert", null), (verdict.Culprit?.Stage, verdict.Held));
     }
 
+    /// <summary>The layer of python/test_moe_case.py in bfloat16, forward and back, written by write_case.</summary>
+    [Fact]
+    public void Gradients_of_an_engine_in_bfloat16_agree_and_wrong_ones_differ()
+    {
+        var file = Case.Load(Path.Combine(Folder, "torch-mixtral-like-bf16-gradients.npz"));
+        Assert.All(file.Tensors.Where(t => t.Name is not "claim.expert" and not "cotangent.losses"), t => Assert.Equal(NumberFormat.BFloat16, t.Format));
+        Assert.Equal(Outcome.Agrees, Check(file).Verdict.Outcome);
+        foreach (var gradient in file.Tensors.Where(t => t.Name.StartsWith("claim.grad.", StringComparison.Ordinal)))
+        {
+            var doubled = file.With(gradient with { Values = Array.ConvertAll(gradient.Values, v => 2 * v) });
+            Assert.Equal(gradient.Name["claim.".Length..], Check(doubled).Verdict.Culprit?.Stage);
+        }
+    }
+
     [Fact]
     public void A_chosen_format_is_the_only_one()
     {
