@@ -6,7 +6,11 @@ namespace SparseExperts.Cli;
 /// <summary><c>--format</c>: to which format's rounding numbers are held.</summary>
 sealed class FormatOption
 {
-    public Option<string?> Option { get; } = new("--format") { Description = "auto, f32, bf16 or f16: whose rounding the numbers are held to. auto (default): float32, and where that does not explain a claim, the narrower format that all its numbers are of." };
+    public Option<string?> Option { get; } = new("--format")
+    {
+        Description = "auto, f32, bf16 or f16: whose rounding the numbers are held to. "
+            + "auto (default): float32, and where that does not explain a claim, the narrower format that all its numbers are of.",
+    };
 
     /// <exception cref="CaseException">It is none of the four.</exception>
     public FormatChoice Read(ParseResult parsed) => parsed.GetValue(Option) switch

@@ -34,11 +34,14 @@ public static partial class Op
     {
         if (!Widens(tape, format)) return x;
         var errors = new double[x.Rows];
-        ForEachRow(tape, logits, format, (row, _, _, inExponents, logarithm) => errors[row] = inExponents + 2 * Rounding.HalfUnit(format, 1) + Rounding.HalfUnit(format, logarithm));
+        ForEachRow(tape, logits, format, (row, _, _, inExponents, logarithm) =>
+            errors[row] = inExponents + 2 * Rounding.HalfUnit(format, 1) + Rounding.HalfUnit(format, logarithm));
         return Widened(tape, x, errors);
     }
 
-    /// <summary>Y = X, X = softmax(l) as ops of their own make it: exponentials and their sum rounded before the division. p_e·(δ_e + Σ p·δ + 2h), as above.</summary>
+    /// <summary>
+    /// Y = X, X = softmax(l) as ops of their own make it: exponentials and their sum rounded before the division: p_e·(δ_e + Σ p·δ + 2h), as above.
+    /// </summary>
     /// <remarks>dX = dY.</remarks>
     public static Tensor WidenByComposedSoftmax(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
     {
@@ -60,7 +63,8 @@ public static partial class Op
         {
             var l = values.AsSpan(row * logits.Columns, logits.Columns).ToArray();
             var largest = l.Max();
-            double[] p = Array.ConvertAll(l, v => Math.Exp(v - largest)), own = Array.ConvertAll(l, v => v == largest ? 0 : Rounding.HalfUnit(format, largest - v));
+            double[] p = Array.ConvertAll(l, v => Math.Exp(v - largest));
+            double[] own = Array.ConvertAll(l, v => v == largest ? 0 : Rounding.HalfUnit(format, largest - v));
             var sum = p.Sum();
             double inExponents = 0;
             for (var e = 0; e < p.Length; e++)

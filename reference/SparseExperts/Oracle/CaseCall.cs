@@ -52,7 +52,10 @@ public static class CaseCall
         };
     }
 
-    /// <summary>What the logits are kept in: the claim's own format where it is narrow, else what the dialect says of logits and router, else the tokens' where the claim, if there is one, holds numbers of it alone.</summary>
+    /// <summary>
+    /// What the logits are kept in: the claim's own format where it is narrow, else what the dialect says of logits and router, else the tokens'
+    /// where the claim, if there is one, holds numbers of it alone.
+    /// </summary>
     static NumberFormat LogitsFormat(Case c, Dialect d)
     {
         var claim = c.Find("claim.logits");

@@ -12,7 +12,13 @@ static class CaseDtypes
     /// <summary>Key of the metadata.</summary>
     public const string Key = "dtypes";
 
-    static readonly Dictionary<string, NumberFormat> Formats = new() { ["f64"] = NumberFormat.Float64, ["f32"] = NumberFormat.Float32, ["f16"] = NumberFormat.Float16, ["bf16"] = NumberFormat.BFloat16 };
+    static readonly Dictionary<string, NumberFormat> Formats = new()
+    {
+        ["f64"] = NumberFormat.Float64,
+        ["f32"] = NumberFormat.Float32,
+        ["f16"] = NumberFormat.Float16,
+        ["bf16"] = NumberFormat.BFloat16,
+    };
 
     /// <summary>Tensors with the types that they had; a number that a named type does not have is refused.</summary>
     /// <param name="isFree">Names that are the producer's own, whatever is said of them.</param>
@@ -22,12 +28,13 @@ static class CaseDtypes
         foreach (var (name, node) in Object(path, text))
         {
             var said = node is JsonValue value && value.TryGetValue(out string? word) ? word : node?.ToJsonString() ?? "null";
-            if (!Formats.TryGetValue(said, out var format)) throw new CaseException($"{path}: meta.{Key} says that {name} is {said}; write one of {string.Join(", ", Formats.Keys)}");
+            CaseException Wrong(string what) => new($"{path}: meta.{Key} says that {name} is {said}{what}");
+            if (!Formats.TryGetValue(said, out var format)) throw Wrong($"; write one of {string.Join(", ", Formats.Keys)}");
             if (isFree(name)) continue;
-            if (!tensors.TryGetValue(name, out var tensor)) throw new CaseException($"{path}: meta.{Key} speaks of {name}, which is not in the file; add it or take its type out");
-            if (tensor.DType is not ("F64" or "F32" or "F16")) throw new CaseException($"{path}: meta.{Key} says that {name} is {said}, but it holds {tensor.DType}; take its type out");
+            if (!tensors.TryGetValue(name, out var tensor)) throw Wrong(", which is not in the file; add it or take its type out");
+            if (tensor.DType is not ("F64" or "F32" or "F16")) throw Wrong($", but it holds {tensor.DType}; take its type out");
             if (StoredFormat.FirstOutside(format, tensor) is { } outside)
-                throw new CaseException(FormattableString.Invariant($"{path}: meta.{Key} says that {name} is {said}, but it holds {outside:R}, which is no {said} number; correct the one or the other"));
+                throw Wrong(FormattableString.Invariant($", but it holds {outside:R}, which is no {said} number; correct the one or the other"));
             tensors[name] = tensor with { DType = StoredFormat.DType(format) };
         }
         return tensors;

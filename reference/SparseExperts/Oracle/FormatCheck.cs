@@ -20,9 +20,15 @@ public enum FormatChoice
 public sealed record HeldFormat(NumberFormat Format, IReadOnlyList<string> Tensors)
 {
     /// <summary>Its name in files.</summary>
-    public string Name => Format == NumberFormat.Float16 ? "f16" : "bf16";
+    public string Name => NameOf(Format);
 
-    public override string ToString() => $"{string.Join(", ", Tensors)}: every number is a {(Format == NumberFormat.Float16 ? "float16" : "bfloat16")}; held to its rounding; `--format f32` insists";
+    internal static string NameOf(NumberFormat format) => format == NumberFormat.Float16 ? "f16" : "bf16";
+
+    public override string ToString()
+    {
+        var word = Format == NumberFormat.Float16 ? "float16" : "bfloat16";
+        return $"{string.Join(", ", Tensors)}: every number is a {word}; held to its rounding; `--format f32` insists";
+    }
 }
 
 /// <summary>
@@ -48,7 +54,8 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
     public static (Case Case, HeldFormat? Held) Settle(Case @case, FormatChoice choice, Func<IBackend> backend)
     {
         if (choice != FormatChoice.Auto) return (As(@case, choice), null);
-        return Diagnosis.TryCheck(@case, backend) is { } verdict && Explanation(@case, verdict) is { } held ? (StoredFormat.In(@case, held.Format), held) : (@case, null);
+        var held = Diagnosis.TryCheck(@case, backend) is { } verdict ? Explanation(@case, verdict) : null;
+        return held is null ? (@case, null) : (StoredFormat.In(@case, held.Format), held);
     }
 
     static Case As(Case @case, FormatChoice choice) => choice switch
@@ -68,7 +75,8 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
     /// <summary>The format that what differs is held to; null where the numbers speak for none.</summary>
     static HeldFormat? Explanation(Case @case, Verdict verdict)
     {
-        CaseTensor[] different = [.. verdict.Stages.Where(s => s.Outcome == Outcome.Differs).Select(s => @case.Find($"claim.{s.Stage}")).OfType<CaseTensor>().Where(t => t.DType is "F32" or "F64")];
+        var claimed = verdict.Stages.Where(s => s.Outcome == Outcome.Differs).Select(s => @case.Find($"claim.{s.Stage}")).OfType<CaseTensor>();
+        CaseTensor[] different = [.. claimed.Where(t => t.DType is "F32" or "F64")];
         if (different.Length == 0) return null;
         CaseTensor[] arithmetic = [.. StoredFormat.Arithmetic(@case)];
         foreach (var format in StoredFormat.Narrow)
@@ -84,7 +92,10 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
     {
         foreach (var tensor in StoredFormat.Arithmetic(@case))
             if (StoredFormat.FirstOutside(format, tensor) is { } value)
-                throw new CaseException(FormattableString.Invariant($"{@case.Path}: {tensor.Name} holds {value:R}, which is no {new HeldFormat(format, []).Name} number; choose another --format"));
+            {
+                var number = FormattableString.Invariant($"{value:R}");
+                throw new CaseException($"{@case.Path}: {tensor.Name} holds {number}, which is no {HeldFormat.NameOf(format)} number; choose another --format");
+            }
         return StoredFormat.In(@case, format);
     }
 }

@@ -38,10 +38,12 @@ static class StoredFormat
     /// <summary>The tokens and the weights of the experts: what an engine computes in. Its router may be wider.</summary>
     public static IEnumerable<CaseTensor> Arithmetic(Case @case) => @case.Tensors.Where(t => t.Name is "x" || IsWeight(t.Name));
 
-    static bool IsWeight(string name) =>
-        (name.StartsWith("experts.", StringComparison.Ordinal) || name.StartsWith("shared.", StringComparison.Ordinal)) && !Additive.Contains(name[(name.IndexOf('.') + 1)..]);
+    static bool IsWeight(string name) => name.Split('.', 2) is ["experts" or "shared", var own] && !Additive.Contains(own);
 
-    /// <summary>Whether at least 16 numbers have more than four significant bits: a float32 that has no more than eight of its 24 by chance is rare, a small fraction is not.</summary>
+    /// <summary>
+    /// Whether at least 16 numbers have more than four significant bits: a float32 that has no more than eight of its 24 by chance is rare, a small
+    /// fraction is not.
+    /// </summary>
     public static bool Tells(IEnumerable<CaseTensor> tensors) => tensors.SelectMany(t => t.Values).Where(HasManyBits).Take(Telling).Count() == Telling;
 
     static bool HasManyBits(double value)
@@ -58,14 +60,16 @@ static class StoredFormat
     public static Case In(Case @case, NumberFormat format)
     {
         string dtype = DType(format);
-        CaseTensor[] stored = [.. @case.Tensors.Where(t => IsFloat(t) && (IsClaim(t.Name) || t.Name is "x" || IsWeight(t.Name)) && t.DType != dtype && Holds(format, t))];
+        var computed = @case.Tensors.Where(t => IsClaim(t.Name) || t.Name is "x" || IsWeight(t.Name));
+        CaseTensor[] stored = [.. computed.Where(t => IsFloat(t) && t.DType != dtype && Holds(format, t))];
         var held = @case.With(stored.Select(t => t with { DType = dtype }));
         var hasWideLogits = held.Find("claim.logits") is { } logits && logits.Format is NumberFormat.Float32 or NumberFormat.Float64;
         return hasWideLogits && held.Dialect is { LogitsDtype: null, RouterDtype: null } d ? held.Under(d with { LogitsDtype = NumberFormat.Float32 }) : held;
     }
 
     /// <summary>The case as if every float in it had been stored in float32.</summary>
-    public static Case InFloat32(Case @case) => @case.With(@case.Tensors.Where(t => t.Format is NumberFormat.BFloat16 or NumberFormat.Float16).Select(t => t with { DType = "F32" }));
+    public static Case InFloat32(Case @case) =>
+        @case.With(@case.Tensors.Where(t => t.Format is NumberFormat.BFloat16 or NumberFormat.Float16).Select(t => t with { DType = "F32" }));
 
     static bool IsFloat(CaseTensor tensor) => tensor.DType is "F64" or "F32" or "F16" or "BF16";
 

@@ -25,9 +25,11 @@ sealed class NarrowEngine(NumberFormat format, int seed = 1)
     public Case Run(int bits = 53)
     {
         var random = new Random(seed);
-        double[] Draw(int count, double scale) => [.. Enumerable.Range(0, count).Select(_ => Few(Rounding.To(format, scale * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())), bits))];
-        double[] x = Draw(Tokens * Width, 1), router = Draw(Experts * Width, 0.25), up = Draw(Experts * Hidden * Width, 0.25), gate = Draw(up.Length, 0.25), down = Draw(up.Length, 0.35);
-        double[] logits = new double[Tokens * Experts], gates = new double[Tokens * Choices], y = new double[Tokens * Width], expert = new double[Tokens * Choices];
+        double Normal() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+        double[] Draw(int count, double scale) => [.. Enumerable.Range(0, count).Select(_ => Few(Rounding.To(format, scale * Normal()), bits))];
+        double[] x = Draw(Tokens * Width, 1), router = Draw(Experts * Width, 0.25);
+        double[] up = Draw(Experts * Hidden * Width, 0.25), gate = Draw(up.Length, 0.25), down = Draw(up.Length, 0.35);
+        double[] logits = new double[Tokens * Experts], gates = new double[Tokens * Choices], expert = new double[gates.Length], y = new double[x.Length];
         double R(double value) => Rounding.To(Arithmetic ?? format, value);
         var used = (double[])down.Clone();
         if (OneWeightIsZero) used[Array.FindIndex(used, w => Math.Abs(w) > 0.5)] = 0;
@@ -58,13 +60,21 @@ sealed class NarrowEngine(NumberFormat format, int seed = 1)
         }
         CaseTensor Floats(string name, double[] values, params long[] shape) => new(name, "F32", shape, values);
         return Case.Create("hf.qwen3_moe", "eval", [
-            Floats("x", x, 1, Tokens, Width), Floats("router.weight", router, Experts, Width), Floats("experts.wi", up, Experts, Hidden, Width), Floats("experts.wi_gate", gate, Experts, Hidden, Width),
-            Floats("experts.wo", down, Experts, Width, Hidden), Floats("claim.logits", logits, 1, Tokens, Experts), new("claim.expert", "I32", [1, Tokens, Choices], expert),
-            Floats("claim.gate", gates, 1, Tokens, Choices), Floats("claim.y", y, 1, Tokens, Width)], new JsonObject { ["k"] = Choices, ["normalize"] = "sum" });
+            Floats("x", x, 1, Tokens, Width), Floats("router.weight", router, Experts, Width),
+            Floats("experts.wi", up, Experts, Hidden, Width), Floats("experts.wi_gate", gate, Experts, Hidden, Width),
+            Floats("experts.wo", down, Experts, Width, Hidden),
+            Floats("claim.logits", logits, 1, Tokens, Experts), new("claim.expert", "I32", [1, Tokens, Choices], expert),
+            Floats("claim.gate", gates, 1, Tokens, Choices), Floats("claim.y", y, 1, Tokens, Width),
+        ], new JsonObject { ["k"] = Choices, ["normalize"] = "sum" });
     }
 
     /// <summary>So many significant bits of a number.</summary>
-    static double Few(double value, int bits) => value == 0 || bits >= 53 ? value : Math.Round(Math.ScaleB(value, bits - 1 - Math.ILogB(value))) * Math.ScaleB(1, Math.ILogB(value) - bits + 1);
+    static double Few(double value, int bits)
+    {
+        if (value == 0 || bits >= 53) return value;
+        var unit = Math.ScaleB(1, Math.ILogB(value) - bits + 1);
+        return Math.Round(value / unit) * unit;
+    }
 
     /// <summary>As float32 adds it up.</summary>
     static double Dot(double[] weights, int start, double[] row)

@@ -14,7 +14,8 @@ public sealed class NarrowFormatTests
 
     static FormatCheck Check(Case file, FormatChoice choice = FormatChoice.Auto) => FormatCheck.Run(file, choice, () => new ScalarBackend<Tracked>());
 
-    public static TheoryData<string> Recorded => [.. Directory.GetFiles(Folder, "*widened*.npz").Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Recorded =>
+        [.. Directory.GetFiles(Folder, "*widened*.npz").Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Recorded))]
@@ -39,7 +40,7 @@ public sealed class NarrowFormatTests
         {
             var (_, verdict) = Check(new NarrowEngine(format, seed) { RoundsEveryAddition = everyAddition }.Run());
             Assert.True(verdict.Culprit is null, $"seed {seed}: {verdict.Culprit}");
-            Assert.Equal($"x, claim.logits, claim.gate, claim.y: every number is a {word}; held to its rounding; `--format f32` insists", verdict.Held?.ToString());
+            Assert.StartsWith($"x, claim.logits, claim.gate, claim.y: every number is a {word}; held to its rounding;", verdict.Held?.ToString());
         }
     }
 
@@ -52,7 +53,12 @@ public sealed class NarrowFormatTests
         foreach (var format in (NumberFormat[])[NumberFormat.BFloat16, NumberFormat.Float16])
             for (var seed = 0; seed < 8; seed++)
             {
-                NarrowEngine wrong = new(format, seed) { GatesAreNotDivided = fault[0] == 'g', SecondExpertIsItsNeighbour = fault[0] == 's', OneWeightIsZero = fault[0] == 'o' };
+                NarrowEngine wrong = new(format, seed)
+                {
+                    GatesAreNotDivided = fault == "gates not divided",
+                    SecondExpertIsItsNeighbour = fault == "second expert swapped",
+                    OneWeightIsZero = fault == "one weight zero",
+                };
                 Assert.Equal(stage, Check(wrong.Run()).Verdict.Culprit?.Stage);
             }
     }

@@ -92,7 +92,7 @@ public sealed class NpzTests : IDisposable
     [InlineData("{\"x\": \"bf16\"}", "says that x is bf16, but it holds 0.10000000149011612, which is no bf16 number; correct the one or the other")]
     [InlineData("{\"x\": \"bfloat16\"}", "says that x is bfloat16; write one of f64, f32, f16, bf16")]
     [InlineData("{\"x\": 16}", "says that x is 16; write one of")]
-    [InlineData("{\"y\": \"bf16\"}", "speaks of y, which is not in the file")]
+    [InlineData("{\"y\": \"bf16\"}", "says that y is bf16, which is not in the file")]
     [InlineData("{\"claim.expert\": \"bf16\"}", "but it holds I32; take its type out")]
     [InlineData("{\"x\": \"f32\", \"x\": \"f32\"}", "write a JSON object such as")]
     [InlineData("[\"x\"]", "write a JSON object such as")]

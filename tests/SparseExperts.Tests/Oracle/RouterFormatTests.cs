@@ -19,7 +19,8 @@ public sealed class RouterFormatTests
         return CaseCheck.Run(file, backend).Stages.Single(s => s.Stage == stage).Outcome;
     }
 
-    static Case Scaled(Case file, string claim, double factor) => file.With(file.Get(claim) with { Values = Array.ConvertAll(file.Get(claim).Values, v => (double)(float)(v * factor)) });
+    static Case Scaled(Case file, string claim, double factor) =>
+        file.With(file.Get(claim) with { Values = Array.ConvertAll(file.Get(claim).Values, v => (double)(float)(v * factor)) });
 
     [Theory]
     [InlineData("flaxformer-mask1", 0.4772135)]
