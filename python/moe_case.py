@@ -20,18 +20,22 @@ FORMAT = "moe-case/1"
 _SAFETENSORS = {"f8": "F64", "f4": "F32", "f2": "F16", "i8": "I64", "i4": "I32", "i2": "I16", "i1": "I8", "u1": "U8", "b1": "BOOL"}
 
 
-def write_case(path, *, dialect, mode, parameters=None, producer="", note="", **tensors):
+def write_case(path, *, dialect, mode, parameters=None, producer="", note="", dtypes=None, **tensors):
     """Write a case to .npz or .safetensors, whichever the path ends with; an earlier file is replaced only when all is written.
 
     dialect: a name of `moe dialects`, or a dict (an inline dialect). mode: "train" or "eval". parameters: a dict such as
     {"k": 2, "capacity_factor": 1.25}. tensors: numpy arrays or PyTorch tensors by the format's names ("x", "router.weight",
-    "claim.expert", ...); None leaves a name out. bfloat16 becomes float32, exactly.
+    "claim.expert", ...); None leaves a name out. Types stay what they are, for a check holds numbers to the rounding of their type:
+    bfloat16 of PyTorch or ml_dtypes is kept in .safetensors, and in .npz, which has none, it becomes float32 and is named in
+    meta.dtypes. dtypes: such a dict by hand, {"x": "bf16"}, for arrays that were widened to float32 before.
     """
     if mode not in ("train", "eval"):
         raise ValueError(f"mode is {mode!r}; write 'train' or 'eval'")
     meta = {"format": FORMAT, "dialect": dialect if isinstance(dialect, str) else json.dumps(dialect), "mode": mode,
             "parameters": json.dumps(parameters or {}), "producer": producer, "note": note}
     arrays = {name: _array(name, value) for name, value in tensors.items() if value is not None}
+    dtypes = {name: "bf16" for name, value in tensors.items() if value is not None and _is_bfloat16(value)} | (dtypes or {})
+    brain = _restore(arrays, dtypes)
     kind = os.path.splitext(path)[1].lower()
     if kind not in (".npz", ".safetensors"):
         raise ValueError(f"{path}: name it .npz or .safetensors")
@@ -39,9 +43,11 @@ def write_case(path, *, dialect, mode, parameters=None, producer="", note="", **
     try:
         with open(unfinished, "wb") as file:
             if kind == ".npz":
+                if brain:
+                    meta["dtypes"] = json.dumps(dict.fromkeys(brain, "bf16"))
                 np.savez(file, **{f"meta.{key}": np.array(text) for key, text in meta.items()}, **arrays)
             else:
-                _write_safetensors(file, meta, arrays)
+                _write_safetensors(file, meta, arrays, brain)
         os.replace(unfinished, path)
     except BaseException:
         if os.path.exists(unfinished):
@@ -49,30 +55,63 @@ def write_case(path, *, dialect, mode, parameters=None, producer="", note="", **
         raise
 
 
+def _is_bfloat16(value):
+    """PyTorch's, or that of ml_dtypes, which JAX uses."""
+    return str(getattr(value, "dtype", "")) in ("torch.bfloat16", "bfloat16")
+
+
+_NUMPY = {"bf16": "<f4", "f16": "<f2", "f32": "<f4", "f64": "<f8"}
+
+
+def _restore(arrays, dtypes):
+    """Casts arrays to the types that they had, exactly; returns the names of those that had bfloat16."""
+    for name, dtype in dtypes.items():
+        if name not in arrays:
+            raise ValueError(f"dtypes speaks of {name}, which is not among the tensors")
+        if dtype not in _NUMPY:
+            raise ValueError(f"dtypes says that {name} is {dtype!r}; write one of {', '.join(_NUMPY)}")
+        if arrays[name].dtype.kind != "f":
+            raise ValueError(f"dtypes says that {name} is {dtype}, but it is {arrays[name].dtype}; leave it out of dtypes")
+        with np.errstate(over="ignore"):
+            cast = arrays[name].astype(_NUMPY[dtype])
+        if not np.array_equal(cast.astype(arrays[name].dtype), arrays[name], equal_nan=True) or dtype == "bf16" and (_bits(cast) & 0xFFFF).any():
+            raise ValueError(f"dtypes says that {name} is {dtype}, but it holds other numbers too; give it as it was computed")
+        arrays[name] = cast
+    return [name for name, dtype in dtypes.items() if dtype == "bf16"]
+
+
+def _bits(array):
+    """Of float32; the upper half of those of a bfloat16 is the bfloat16."""
+    return np.ascontiguousarray(array).reshape(-1).view("<u4")
+
+
 def _array(name, value):
-    """Row-major and little-endian, whatever it was."""
+    """Row-major and little-endian, whatever it was; bfloat16 as float32, which holds it exactly."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+        value = (value.float() if _is_bfloat16(value) else value).numpy()
     array = np.asarray(value)
+    if _is_bfloat16(array):
+        array = array.astype("f4")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} is {array.dtype}; give floats, integers or booleans")
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
-def _write_safetensors(file, meta, arrays):
+def _write_safetensors(file, meta, arrays, brain):
     """Eight bytes of header length, a JSON header, the data."""
-    header, offset = {"__metadata__": meta}, 0
+    header, data, offset = {"__metadata__": meta}, [], 0
     for name, array in arrays.items():
-        kind = array.dtype.str[1:]
-        if kind not in _SAFETENSORS:
+        kind = "BF16" if name in brain else _SAFETENSORS.get(array.dtype.str[1:])
+        if kind is None:
             raise TypeError(f"{name} is {array.dtype}; give one of {', '.join(sorted(_SAFETENSORS))}")
-        header[name] = {"dtype": _SAFETENSORS[kind], "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
+        data.append((_bits(array) >> 16).astype("<u2") if kind == "BF16" else array)
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + data[-1].nbytes]}
+        offset += data[-1].nbytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     file.write(struct.pack("<Q", len(text)) + text)
-    for array in arrays.values():
+    for array in data:
         file.write(array.tobytes())
 
 
@@ -131,4 +170,5 @@ class Capture:
         """One array of all experts; an expert that no token chose has no gradient, which is 0."""
         if not isinstance(parameter, (list, tuple)):
             return of(parameter)
-        return np.stack([np.zeros(tuple(p.shape), "f4") if of(p) is None else _array("experts", of(p)) for p in parameter])
+        import torch
+        return torch.stack([torch.zeros_like(p) if of(p) is None else of(p).detach() for p in parameter])

@@ -2,6 +2,7 @@
 
     python3 python/test_moe_case.py FOLDER && moe check FOLDER --strict
 """
+import json
 import os
 import sys
 
@@ -32,9 +33,43 @@ def numpy_cases(folder):
                **{"router.weight": np.asfortranarray(w), "claim.logits": np.asfortranarray(logits), "claim.expert": expert.astype("i8")})
 
 
+def bf16(a):
+    """To the nearest bfloat16, ties to even, as float32."""
+    bits = np.ascontiguousarray(a, dtype="f4").view("u4").astype("u8")
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype("u4").view("f4")
+
+
+def bfloat16_cases(folder):
+    """A layer that computes in bfloat16 and rounds after every op; numpy holds its numbers as float32. Named as what they are, and not named."""
+    random = np.random.default_rng(1)
+    x, w, wi, wi_gate, wo = (bf16(random.standard_normal(shape) / shape[-1] ** 0.5) for shape in ((G, S, M), (E, M), (E, F, M), (E, F, M), (E, M, F)))
+    logits = bf16(x @ w.T)
+    expert = np.argsort(-logits, axis=-1, kind="stable")[..., :K].astype("i4")
+    gate = bf16(softmax(np.take_along_axis(logits, expert, -1)))
+    y = np.zeros_like(x)
+    for g, s, j in np.ndindex(expert.shape):
+        e, row = expert[g, s, j], x[g, s]
+        a = bf16(wi_gate[e] @ row)
+        hidden = bf16(bf16(a / (1 + np.exp(-a))) * bf16(wi[e] @ row))
+        y[g, s] = bf16(y[g, s] + bf16(gate[g, s, j] * bf16(wo[e] @ hidden)))
+    tensors = {"x": x, "router.weight": w, "experts.wi": wi, "experts.wi_gate": wi_gate, "experts.wo": wo, "claim.logits": logits, "claim.gate": gate, "claim.y": y}
+    dtypes = dict.fromkeys(tensors, "bf16")
+    for name, said in (("numpy-bf16.npz", dtypes), ("numpy-bf16.safetensors", dtypes), ("numpy-bf16-widened.npz", None)):
+        write_case(os.path.join(folder, name), dialect="hf.mixtral", mode="eval", parameters={"k": K, "activation": "silu"}, producer="numpy, rounded after every op",
+                   dtypes=said, **tensors, **{"claim.expert": expert})
+    with np.load(os.path.join(folder, "numpy-bf16.npz")) as file:
+        assert json.loads(str(file["meta.dtypes"])) == dtypes and file["x"].dtype == np.float32
+    header = open(os.path.join(folder, "numpy-bf16.safetensors"), "rb").read(4096).split(b"}}")[0]
+    assert header.count(b'"BF16"') == len(dtypes)
+
+
 def refusals():
+    x = np.ones((1, 2, 3), "f4")
     for wrong, arguments in ((ValueError, dict(path="case.txt", dialect="hf.mixtral", mode="eval")), (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="test")),
-                             (TypeError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=np.array(["a"])))):
+                             (TypeError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=np.array(["a"]))),
+                             (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=x / 3, dtypes={"x": "bf16"})),
+                             (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=x, dtypes={"x": "bfloat16"})),
+                             (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=x, dtypes={"y": "bf16"}))):
         try:
             write_case(**arguments)
         except wrong:
@@ -91,6 +126,14 @@ def torch_cases(folder):
     capture.write(os.path.join(folder, "torch-mixtral-like.safetensors"), dialect="hf.mixtral", mode="train", parameters={"k": K, "activation": "silu"},
                   producer=f"torch {torch.__version__}", **{"claim.expert": layer.chosen.int()})
 
+    for suffix in ("npz", "safetensors"):
+        layer = MixtralLike().bfloat16()
+        with Capture(layer, x.bfloat16(), router=layer.gate, experts={"experts.wi_gate": list(layer.w1), "experts.wi": list(layer.w3), "experts.wo": list(layer.w2)}) as capture:
+            pass
+        assert capture.tensors["experts.wi"].dtype == torch.bfloat16
+        capture.write(os.path.join(folder, f"torch-mixtral-like-bf16.{suffix}"), dialect="hf.mixtral", mode="eval", parameters={"k": K, "activation": "silu"},
+                      producer=f"torch {torch.__version__}", **{"claim.expert": layer.chosen.int()})
+
     layer = SwitchLike()
     with Capture(layer, x, router=layer.router, experts={"experts.wi": layer.wi, "experts.wo": layer.wo}) as capture:
         capture.backward(cotangent)
@@ -103,6 +146,7 @@ if __name__ == "__main__":
         sys.exit("test_moe_case.py: name a folder to write to")
     os.makedirs(sys.argv[1], exist_ok=True)
     numpy_cases(sys.argv[1])
+    bfloat16_cases(sys.argv[1])
     refusals()
     try:
         import torch  # noqa: F401

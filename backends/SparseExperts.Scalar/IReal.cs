@@ -128,13 +128,14 @@ public readonly record struct Tracked(double Value, double Error) : IReal<Tracke
     public static Tracked Erf(Tracked a) => Rounded(Float64.DoubleErf(a.Value), 1.13 * a.Error, 2 * CanonicalMath.ErfUlps);
 
     /// <summary>
-    /// The value stays as it is and the bound grows by half a unit of the format: an implementation that rounds lies within it, on whichever
-    /// side of a boundary its own value falls.
+    /// The value stays as it is and the bound grows to where rounding can lead: an implementation that rounds lies within it, on whichever side of a
+    /// boundary its own value falls, and so does one that does not.
     /// </summary>
     public static Tracked Round(NumberFormat format, Tracked a)
     {
-        var error = a.Error + Rounding.HalfUnit(format, Math.Abs(a.Value) + a.Error);
-        return new(a.Value, Math.Abs(a.Value) + error > Rounding.Largest(format) ? double.PositiveInfinity : error);
+        double low = Rounding.To(format, a.Value - a.Error), high = Rounding.To(format, a.Value + a.Error);
+        if (!double.IsFinite(low) || !double.IsFinite(high)) return new(a.Value, double.PositiveInfinity);
+        return new(a.Value, Math.Max(a.Error, Math.Max(high - a.Value, a.Value - low)));
     }
 
     /// <summary>e^{x + δ} − eˣ, without cancellation where δ is small.</summary>

@@ -37,12 +37,13 @@ static class CheckCommand
     static int Run(ParseResult parsed)
     {
         var read = HeldTo.Reader(parsed);
+        var format = HeldTo.Format.Read(parsed);
         var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!);
         var (json, strict) = (parsed.GetValue(JsonOption), parsed.GetValue(StrictOption));
 
         // Checked in parallel, printed in order.
         var results = new Result[files.Count];
-        Parallelism.For(files.Count, i => results[i] = One(files[i], read));
+        Parallelism.For(files.Count, i => results[i] = One(files[i], read, format));
         foreach (var result in results)
         {
             if (json) Console.WriteLine(Json(result).ToJsonString(Line));
@@ -54,12 +55,12 @@ static class CheckCommand
         return results.Any(r => r.Error is not null) ? ExitCode.BadInput : results.Any(r => r.Differs(strict)) ? ExitCode.Differs : ExitCode.Ok;
     }
 
-    static Result One(string file, Func<string, Case> read)
+    static Result One(string file, Func<string, Case> read, FormatChoice format)
     {
         try
         {
             var @case = read(file);
-            return new(file, @case.Dialect.Name, CheckOptions.Judge(@case), null);
+            return new(file, @case.Dialect.Name, CheckOptions.Judge(@case, format).Verdict, null);
         }
         catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
         {
@@ -73,6 +74,7 @@ static class CheckCommand
         if (result.Error is { } error) { Console.Error.WriteLine($"moe: {error}"); return; }
         var verdict = result.Verdict!;
         Console.WriteLine($"{Word(verdict.Outcome),-9} {result.File}  [{result.Dialect}]");
+        if (verdict.Held is { } held) Console.WriteLine($"  {held}");
         if (verdict.Outcome == Outcome.Agrees) return;
         foreach (var stage in verdict.Stages)
             Console.WriteLine($"  {Word(stage.Outcome),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
@@ -110,6 +112,11 @@ static class CheckCommand
                 ["bound"] = Number(first.Bound),
                 ["count"] = first.Count,
                 ["of"] = first.Of,
+            },
+            ["held_to"] = verdict.Held is not { } held ? null : new JsonObject
+            {
+                ["format"] = held.Name,
+                ["tensors"] = new JsonArray([.. held.Tensors.Select(t => (JsonNode)JsonValue.Create(t)!)]),
             },
             ["say"] = verdict.Say,
         };

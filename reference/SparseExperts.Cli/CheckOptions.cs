@@ -12,9 +12,11 @@ sealed class CheckOptions
     readonly Option<string?> _mode = new("--mode") { Description = "train or eval, instead of what the files say." };
     readonly Option<string[]> _set = new("--set") { Description = "Set an axis: key=value. Can be given several times." };
 
+    public FormatOption Format { get; } = new();
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_dialect, _mode, _set]) command.Add(option);
+        foreach (var option in (Option[])[_dialect, _mode, _set, Format.Option]) command.Add(option);
     }
 
     /// <summary>How to read a file; bad options are refused here, before any file is opened.</summary>
@@ -43,11 +45,10 @@ sealed class CheckOptions
         return (DialectAxis.Find(key) ?? throw new DialectException($"--set {key}: no such axis; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}"), text[(at + 1)..]);
     }
 
-    /// <summary>The verdict with its sentence.</summary>
-    public static Verdict Judge(Case read)
+    /// <summary>The case as it was held, and the verdict with its sentence.</summary>
+    public static FormatCheck Judge(Case read, FormatChoice format)
     {
-        using var backend = new ScalarBackend<Tracked>();
-        var verdict = CaseCheck.Run(read, backend);
-        return verdict with { Say = Diagnosis.Say(read, verdict, Diagnosis.Explain(read, verdict, () => new ScalarBackend<Tracked>())) };
+        var (held, verdict) = FormatCheck.Run(read, format, () => new ScalarBackend<Tracked>());
+        return new(held, verdict with { Say = Diagnosis.Say(held, verdict, Diagnosis.Explain(held, verdict, () => new ScalarBackend<Tracked>())) });
     }
 }

@@ -14,28 +14,34 @@ static class IdentifyCommand
     static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files of one implementation, folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object." };
 
+    static readonly FormatOption Format = new();
+
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Command Create()
     {
-        var command = new Command("identify", "Find the dialect that reproduces the claims of all the files.") { FilesArgument, JsonOption };
+        var command = new Command("identify", "Find the dialect that reproduces the claims of all the files.") { FilesArgument, JsonOption, Format.Option };
         command.SetAction(Run);
         return command;
     }
 
     static int Run(ParseResult parsed)
     {
+        var format = Format.Read(parsed);
         var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!).Select(Case.Load).ToArray();
         foreach (var file in files) file.RequireClaims();
-        var identity = Identification.Run(files, () => new ScalarBackend<Tracked>());
-        if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(identity).ToJsonString(Indented));
-        else Print(identity, files.Length);
+        (Case Case, HeldFormat? Held)[] held = [.. files.Select(f => FormatCheck.Settle(f, format, () => new ScalarBackend<Tracked>()))];
+        var identity = Identification.Run([.. held.Select(h => h.Case)], () => new ScalarBackend<Tracked>());
+        if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(identity, held).ToJsonString(Indented));
+        else Print(identity, held);
         return identity.Left == 0 ? ExitCode.Ok : ExitCode.Differs;
     }
 
-    static void Print(Identity identity, int files)
+    static void Print(Identity identity, IReadOnlyList<(Case Case, HeldFormat? Held)> files)
     {
-        var plural = files == 1 ? "the file" : $"all {files} files";
+        foreach (var (file, held) in files)
+            if (held is not null) Console.WriteLine($"{Path.GetFileName(file.Path)}: {held}");
+        var plural = files.Count == 1 ? "the file" : $"all {files.Count} files";
         Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {string.Join(", and ", identity.Changes.Select(c => c.Change))}");
         Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}" : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
         if (identity.Untried > 0) Console.WriteLine($"{identity.Untried} candidates were not tried: the files are large");
@@ -47,7 +53,7 @@ static class IdentifyCommand
         if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null) Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
     }
 
-    static JsonObject Json(Identity identity) => new()
+    static JsonObject Json(Identity identity, IEnumerable<(Case Case, HeldFormat? Held)> files) => new()
     {
         ["nearest"] = identity.Nearest,
         ["changes"] = new JsonArray([.. identity.Changes.Select(c => (JsonNode)new JsonObject { ["axis"] = c.Change.Axis, ["is"] = c.Change.Is, ["instead_of"] = c.Change.InsteadOf, ["evidence"] = c.Evidence })]),
@@ -56,6 +62,12 @@ static class IdentifyCommand
         ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also), ["suggest"] = Identification.Suggest(o.Axis) })]),
         ["left"] = identity.Left,
         ["untried"] = identity.Untried,
+        ["held_to"] = new JsonArray([.. files.Where(f => f.Held is not null).Select(f => (JsonNode)new JsonObject
+        {
+            ["file"] = f.Case.Path,
+            ["format"] = f.Held!.Name,
+            ["tensors"] = Texts(f.Held.Tensors),
+        })]),
     };
 
     static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(t => (JsonNode)JsonValue.Create(t)!)]);

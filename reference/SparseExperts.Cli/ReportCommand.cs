@@ -43,8 +43,8 @@ static class ReportCommand
         if (path.Length == 0) throw new CaseException("--out: it is empty; name a page");
         if (Path.GetFullPath(path) == Path.GetFullPath(file)) throw new CaseException($"{path}: is the case file itself; choose another --out for its page");
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new CaseException($"{path}: its folder does not exist; make it first");
-        var read = HeldTo.Reader(parsed)(file);
-        var verdict = CheckOptions.Judge(read);
+        var format = HeldTo.Format.Read(parsed);
+        var (read, verdict) = CheckOptions.Judge(HeldTo.Reader(parsed)(file), format);
         using var backend = new ScalarBackend<Tracked>();
         AtomicFile.WriteText(path, CheckReport.Html(read, verdict, Picture(read, backend)));
         return path;

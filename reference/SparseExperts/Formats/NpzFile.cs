@@ -111,7 +111,7 @@ public static partial class NpzFile
         "|b1" => ("BOOL", 1),
         _ when descr.StartsWith("<U", StringComparison.Ordinal) && int.TryParse(descr.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length < 1 << 28 => ("U", 4 * length),
         _ when descr.Contains('O', StringComparison.Ordinal) => throw Wrong(path, $"'{Show(name)}' holds pickled objects, which are never run; give numbers or one text"),
-        _ => throw Wrong(path, $"'{Show(name)}' is of numpy type {Show(descr)}; give little-endian floats, integers or booleans (bfloat16 as float32)"),
+        _ => throw Wrong(path, $"'{Show(name)}' is of numpy type {Show(descr)}; give little-endian floats, integers or booleans (bfloat16 as float32, named in meta.dtypes)"),
     };
 
     static double Number(string type, ReadOnlySpan<byte> bytes) => type switch

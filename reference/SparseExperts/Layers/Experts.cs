@@ -24,14 +24,17 @@ public static class Experts
         outputs = TokenDropout(tape, call, outputs, streams, indices);
 
         Tensor y;
-        if (d.ApplyGateTo == GatePlace.Input) y = tape.Collect(outputs, indices);
-        else if (d.Combination == Combination.Interpolated) y = Interpolate(tape, x, inputs, outputs, rowGates!, indices);
-        else if (rowGates is not null) y = tape.Collect(Rounded(tape, call, tape.ScaleRows(outputs, rowGates)), indices);
-        else y = tape.Combine(outputs, gates, indices);
-        for (var j = 0; j < plan.Choices; j++) y = Rounded(tape, call, y);                              // one rounding for every sum
+        if (d.ApplyGateTo == GatePlace.Input) y = Sum(tape, call, outputs, indices);
+        else if (d.Combination == Combination.Interpolated) y = Rounded(tape, call, Interpolate(tape, x, inputs, outputs, rowGates!, indices));
+        else if (rowGates is not null) y = Sum(tape, call, Rounded(tape, call, tape.ScaleRows(outputs, rowGates)), indices);
+        else y = Rounded(tape, call, tape.Combine(outputs, gates, indices));
         y = DroppedInputs(tape, call, x, y, gates, plan);
         return Beside(tape, call, x, y, weights);
     }
+
+    /// <summary>The rows of every token added up, rounded once or at every addition: kernels of one library differ in it.</summary>
+    static Tensor Sum(Tape tape, RouterCall call, Tensor rows, PlanIndices indices) =>
+        tape.WidenByRoundedAdditions(Rounded(tape, call, tape.Collect(rows, indices)), rows, indices.Plan, call.Format);
 
     static Tensor Rounded(Tape tape, RouterCall call, Tensor x) => tape.Round(x, call.Format);
 

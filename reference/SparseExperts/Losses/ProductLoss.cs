@@ -98,17 +98,22 @@ public static class ProductLoss
         return d.BalanceMass switch
         {
             BalanceMass.Scores => inputs.Scores,
-            BalanceMass.SoftmaxOfLogits => tape.Softmax(inputs.Logits),
+            BalanceMass.SoftmaxOfLogits => AreSoftmaxOfLogits(call, inputs) ? inputs.Scores : tape.Softmax(inputs.Logits),
             BalanceMass.DoubleSoftmax => tape.Softmax(tape.Softmax(inputs.Logits)),
             BalanceMass.Gates => Gates.Dense(tape, inputs.Gates, inputs.Plan.Expert, call.Experts),
-            _ => Distribution(tape, d, inputs),
+            _ => Distribution(tape, call, inputs),
         };
     }
 
+    /// <summary>Whether the scores, which may be claimed, are this softmax itself: not of noisy logits, and not rounded to a narrower format.</summary>
+    static bool AreSoftmaxOfLogits(RouterCall call, LossInputs inputs) => call.Dialect.Score == Score.Softmax && ReferenceEquals(inputs.Noisy, inputs.Logits)
+        && (call.Dialect.ScoreDtype ?? call.ScoreFormat) is NumberFormat.Float32 or NumberFormat.Float64;
+
     /// <summary>Softmax of the logits, or sigmoids divided by their sum over all experts + 10⁻²⁰.</summary>
-    static Tensor Distribution(Tape tape, Dialect d, LossInputs inputs)
+    static Tensor Distribution(Tape tape, RouterCall call, LossInputs inputs)
     {
-        if (d.Score is Score.Softmax or Score.SoftmaxPost) return tape.Softmax(inputs.Logits);
+        var d = call.Dialect;
+        if (d.Score is Score.Softmax or Score.SoftmaxPost) return AreSoftmaxOfLogits(call, inputs) ? inputs.Scores : tape.Softmax(inputs.Logits);
         var sums = tape.Shift(tape.SumRows(inputs.Scores), 1e-20);
         return tape.Divide(inputs.Scores, tape.RepeatColumn(sums, inputs.Scores.Columns));
     }

@@ -14,7 +14,7 @@ public static class RouterZLoss
     public static Tensor Mean(Tape tape, RouterCall call, Tensor logits)
     {
         if (call.Dialect.PaddingLogits == PaddingLogits.Zeroed && call.Importance.Length > 0) logits = RouterLogits.WithoutPadding(tape, call, logits);
-        var z = tape.Round(tape.LogSumExp(logits), call.LogitsFormat);
+        var z = tape.Round(tape.WidenByComposedLogSumExp(tape.LogSumExp(logits), logits, call.LogitsFormat), call.LogitsFormat);
         if (call.LogitsFormat != NumberFormat.Float32) return InLogitsFormat(tape, call, z);
         if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * (double)call.Dialect.Microbatches));
         float[] real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1f : 0f)];

@@ -15,13 +15,17 @@ public static partial class Op
     }
 
     /// <summary>Y = X rounded to a number format; float32 is what the tape computes in and changes nothing.</summary>
-    /// <remarks>dX = dY.</remarks>
+    /// <remarks>dX = dY. Bounds of gradients cover engines that round them as well.</remarks>
     public static Tensor Round(this Tape tape, Tensor x, NumberFormat format)
     {
         if (format is NumberFormat.Float32 or NumberFormat.Float64) return x;
         var y = tape.Result(x.Rows, x.Columns, x);
         tape.Backend.Round(format, x.Value, y.Value);
-        tape.Record(y, () => tape.Pass(y.Gradient, x));
+        tape.Record(y, () =>
+        {
+            if (tape.Backend is IErrorBounds) tape.Backend.Round(format, y.Gradient, y.Gradient);
+            tape.Pass(y.Gradient, x);
+        });
         return y;
     }
 }

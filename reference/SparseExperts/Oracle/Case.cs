@@ -102,14 +102,14 @@ public sealed class Case
     };
 
     /// <summary>Writes .npz, or .safetensors for any other name; whole, or not at all.</summary>
-    /// <exception cref="CaseException">A format that .npz does not have.</exception>
     public void Save(string path)
     {
-        var tensors = _tensors.Values.Select(t => (t.Name, t.DType, t.Shape, t.Values));
         var isNpz = System.IO.Path.GetExtension(path).Equals(".npz", StringComparison.OrdinalIgnoreCase);
-        if (isNpz && _tensors.Values.FirstOrDefault(t => t.DType == "BF16") is { } brain) throw new CaseException($"{path}: {brain.Name} is bfloat16, which .npz does not have; write .safetensors");
-        if (isNpz) NpzWriter.Write(path, Metadata().Select(m => (Meta + m.Key, m.Value)), tensors);
-        else SafetensorsWriter.Write(path, Metadata(), tensors);
+        var metadata = Metadata();
+        if (isNpz && CaseDtypes.Of(_tensors.Values) is { } dtypes) metadata[CaseDtypes.Key] = dtypes;
+        var tensors = _tensors.Values.Select(t => (t.Name, isNpz && t.DType == "BF16" ? "F32" : t.DType, t.Shape, t.Values));
+        if (isNpz) NpzWriter.Write(path, metadata.Select(m => (Meta + m.Key, m.Value)), tensors);
+        else SafetensorsWriter.Write(path, metadata, tensors);
     }
 
     /// <summary>The same file held to another dialect or mode.</summary>
@@ -161,8 +161,10 @@ public sealed class Case
         var entries = NpzFile.Read(path, IsFree);
         if (entries.FirstOrDefault(e => e.Text is not null != e.Name.StartsWith(Meta, StringComparison.Ordinal)) is { } wrong)
             throw new CaseException($"{path}: '{wrong.Name}' is {(wrong.Text is null ? "numbers" : "a text")}; texts, and only they, are named {Meta}…");
-        return new(path, entries.Where(e => e.Text is null).ToDictionary(e => e.Name, e => new CaseTensor(e.Name, e.DType, e.Shape, e.Values)),
-            entries.Where(e => e.Text is not null).ToDictionary(e => e.Name[Meta.Length..], e => e.Text!));
+        var tensors = entries.Where(e => e.Text is null).ToDictionary(e => e.Name, e => new CaseTensor(e.Name, e.DType, e.Shape, e.Values));
+        var metadata = entries.Where(e => e.Text is not null).ToDictionary(e => e.Name[Meta.Length..], e => e.Text!);
+        if (metadata.TryGetValue(CaseDtypes.Key, out var dtypes)) tensors = CaseDtypes.Restore(path, tensors, dtypes, IsFree);
+        return new(path, tensors, metadata);
     }
 
     /// <summary>How an .npz names its metadata.</summary>
@@ -175,9 +177,11 @@ public sealed class Case
     {
         try
         {
-            return JsonNode.Parse(text) as JsonObject ?? throw new CaseException($"{path}: parameters are '{text}'; write a JSON object");
+            var read = JsonNode.Parse(text) as JsonObject ?? throw new CaseException($"{path}: parameters are '{text}'; write a JSON object");
+            _ = read.Count;         // a name that comes twice is found when they are counted
+            return read;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or ArgumentException)
         {
             throw new CaseException($"{path}: parameters are not JSON ({e.Message.ReplaceLineEndings(" ")}); write a JSON object");
         }

@@ -30,7 +30,7 @@ public static class CaseCall
             Table = c.Find("router.table")?.Integers ?? [],
             Format = c.Find("x")?.Format ?? NumberFormat.Float32,
             ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format ?? NumberFormat.Float32,
-            LogitsFormat = c.Find("claim.logits")?.Format ?? NumberFormat.Float32,
+            LogitsFormat = LogitsFormat(c, d),
             Effort = new(CheckEffort.Solvers(c)),
             Where = Path.GetFileName(c.Path),
             Draws = new()
@@ -50,6 +50,19 @@ public static class CaseCall
                 SecondaryNoise = Draws("secondary_noise"),
             },
         };
+    }
+
+    /// <summary>
+    /// What the logits are kept in: the claim's own format where it is narrow, else what the dialect says of logits and router, else the tokens'
+    /// where the claim, if there is one, holds numbers of it alone.
+    /// </summary>
+    static NumberFormat LogitsFormat(Case c, Dialect d)
+    {
+        var claim = c.Find("claim.logits");
+        if (claim?.Format is NumberFormat.BFloat16 or NumberFormat.Float16) return claim.Format;
+        var tokens = c.Find("x")?.Format ?? NumberFormat.Float32;
+        var said = d.LogitsDtype ?? d.RouterDtype ?? (claim is null || StoredFormat.Holds(tokens, claim) ? tokens : NumberFormat.Float32);
+        return said == NumberFormat.Float64 ? NumberFormat.Float32 : said;
     }
 
     /// <summary>Refuses a small file that asks for a large computation, as no recorded call does: a thin matrix of a million experts, say.</summary>

@@ -52,6 +52,9 @@ public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? Fir
 /// <param name="Say">One plain sentence.</param>
 public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = "")
 {
+    /// <summary>A narrower format than the file stores that the claims were held to; null where none was needed.</summary>
+    public HeldFormat? Held { get; init; }
+
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;
 }

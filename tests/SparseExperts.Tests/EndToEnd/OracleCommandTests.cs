@@ -49,6 +49,38 @@ public sealed class OracleCommandTests
         Assert.Equal("agrees", (string?)lines[1]["verdict"]);
     }
 
+    static readonly string Widened = Path.Combine(AppContext.BaseDirectory, "Oracle", "narrow", "hf.deepseek_v3-v5-bf16-widened.npz");
+
+    [Fact]
+    public void Widened_numbers_are_named_and_float32_can_be_insisted_on()
+    {
+        var result = MoeCommand.Run(["check", Widened]);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("\n  x, claim.y: every number is a bfloat16; held to its rounding; `--format f32` insists\n", result.Output);
+        var json = JsonNode.Parse(MoeCommand.Run(["check", Widened, "--json"]).Output)!;
+        Assert.Equal(("agrees", "bf16", "x claim.y"), ((string?)json["verdict"], (string?)json["held_to"]!["format"], string.Join(' ', json["held_to"]!["tensors"]!.AsArray())));
+        var insisted = MoeCommand.Run(["check", Widened, "--format", "f32", "--json"]);
+        json = JsonNode.Parse(insisted.Output)!;
+        Assert.Equal((1, "y", null), (insisted.ExitCode, (string?)json["stage"], json["held_to"]));
+        Assert.Equal(0, MoeCommand.Run(["check", Widened, "--format", "bf16"]).ExitCode);
+        var identified = MoeCommand.Run(["identify", Widened]);
+        Assert.Equal(0, identified.ExitCode);
+        Assert.StartsWith("hf.deepseek_v3-v5-bf16-widened.npz: x, claim.y: every number is a bfloat16", identified.Output);
+    }
+
+    [Theory]
+    [InlineData("check", "bf17", "--format bf17: choose auto, f32, bf16 or f16")]
+    [InlineData("identify", "bf17", "--format bf17: choose auto, f32, bf16 or f16")]
+    [InlineData("check", "f16", "which is no f16 number; choose another --format")]
+    [InlineData("identify", "f16", "which is no f16 number; choose another --format")]
+    public void Formats_that_do_not_fit_are_refused(string command, string format, string expected)
+    {
+        var result = MoeCommand.Run([command, Switch, "--format", format]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(expected, result.Error);
+        Assert.Single(result.Error.Trim().Split('\n'));
+    }
+
     [Fact]
     public void Identify_names_the_axis()
     {

@@ -11,7 +11,7 @@ static class AttentionFixtures
 
     public static void Rotary(Fixture fixture) => FixtureCall.Compare(fixture, Rotary<Float64>(fixture), Rotary<Tracked>(fixture));
 
-    static Dictionary<string, T[]> Attention<T>(Fixture fixture) where T : struct, IReal<T>
+    public static Dictionary<string, T[]> Attention<T>(Fixture fixture) where T : struct, IReal<T>
     {
         using var backend = new ScalarBackend<T>();
         var layout = new HeadLayout<T>(backend, fixture, "in.q");

@@ -21,6 +21,9 @@ sealed class Fixture : IDisposable
     }
 
     public string Op { get; }
+
+    /// <summary>bf16 or f16 where the call ran in it; null for float64 and float32.</summary>
+    public string? DType => _file.Metadata.GetValueOrDefault("dtype");
     public IEnumerable<string> Names(string prefix) => _file.Tensors.Select(t => t.Name).Where(n => n.StartsWith(prefix, StringComparison.Ordinal));
     public bool Has(string name) => _file.Contains(name);
     public int[] Shape(string name) => [.. _file.Tensors.Single(t => t.Name == name).Shape.Select(n => (int)n)];

@@ -27,6 +27,7 @@ public sealed class FixtureTests
         using var fixture = new Fixture(Path.Combine(Folder, file));
         switch (fixture.Op)
         {
+            case not null when fixture.DType is not null: NarrowFixtures.Check(fixture); break;
             case "adamw": OptimizerFixtures.AdamW(fixture); break;
             case "adafactor": OptimizerFixtures.Adafactor(fixture); break;
             case "schedule": OptimizerFixtures.Schedule(fixture); break;

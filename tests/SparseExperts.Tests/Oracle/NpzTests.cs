@@ -59,6 +59,52 @@ public sealed class NpzTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
     }
 
+    /// <summary>A case of one token as numpy would write it, x = 1.5 and 0.1, with a text for meta.dtypes.</summary>
+    Case WithTypes(string dtypes, bool isExact = true)
+    {
+        var path = Path.Combine(_folder, "types.npz");
+        NpzWriter.Write(path, [("meta.format", "moe-case/1"), ("meta.dialect", "hf.mixtral"), ("meta.mode", "eval"), ("meta.dtypes", dtypes)],
+            [("x", "F32", [1, 1, 2], [1.5, isExact ? 0.5 : 0.1f]), ("router.weight", "F32", [2, 2], [1, 0, 0, 1]), ("claim.expert", "I32", [1, 1, 1], [0])]);
+        return Case.Load(path);
+    }
+
+    [Fact]
+    public void Parameters_that_come_twice_are_refused()
+    {
+        var path = Path.Combine(_folder, "twice.npz");
+        NpzWriter.Write(path, [("meta.format", "moe-case/1"), ("meta.dialect", "hf.mixtral"), ("meta.mode", "eval"), ("meta.parameters", "{\"k\": 1, \"k\": 2}")], [("x", "F32", [1, 1, 1], [1])]);
+        Assert.Contains("twice.npz: parameters are not JSON", Assert.Throws<CaseException>(() => Case.Load(path)).Message);
+    }
+
+    [Fact]
+    public void Types_that_arrays_had_are_restored_and_written_again()
+    {
+        var read = WithTypes("{\"x\": \"bf16\", \"router.weight\": \"f16\", \"x.mine\": \"bf16\"}");
+        Assert.Equal((NumberFormat.BFloat16, NumberFormat.Float16), (read.Get("x").Format, read.Get("router.weight").Format));
+        var again = Path.Combine(_folder, "again.npz");
+        read.Save(again);
+        Assert.Equal("F32", NpzFile.Read(again).Single(e => e.Name == "x").DType);
+        Assert.Equal(read.Tensors.Select(t => (t.Name, t.DType)), Case.Load(again).Tensors.Select(t => (t.Name, t.DType)));
+        Assert.Equal(read.Get("x").Values, Case.Load(again).Get("x").Values);
+    }
+
+    [Theory]
+    [InlineData("{\"x\": \"bf16\"}", "says that x is bf16, but it holds 0.10000000149011612, which is no bf16 number; correct the one or the other")]
+    [InlineData("{\"x\": \"bfloat16\"}", "says that x is bfloat16; write one of f64, f32, f16, bf16")]
+    [InlineData("{\"x\": 16}", "says that x is 16; write one of")]
+    [InlineData("{\"y\": \"bf16\"}", "says that y is bf16, which is not in the file")]
+    [InlineData("{\"claim.expert\": \"bf16\"}", "but it holds I32; take its type out")]
+    [InlineData("{\"x\": \"f32\", \"x\": \"f32\"}", "write a JSON object such as")]
+    [InlineData("[\"x\"]", "write a JSON object such as")]
+    [InlineData("bf16", "write a JSON object such as")]
+    public void Types_that_contradict_the_numbers_are_refused(string dtypes, string expected)
+    {
+        var message = Assert.Throws<CaseException>(() => WithTypes(dtypes, isExact: false)).Message;
+        Assert.Contains(expected, message);
+        Assert.Contains("types.npz: meta.dtypes", message);
+        Assert.DoesNotContain('\n', message);
+    }
+
     [Fact]
     public void A_mutated_file_reads_or_is_refused()
     {

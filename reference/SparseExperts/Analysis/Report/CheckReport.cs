@@ -17,7 +17,7 @@ public static class CheckReport
     {
         var culprit = verdict.Culprit;
         string Tile(string name, string value, string detail) => $"<div><dt>{name}</dt><dd><b>{value}</b><span class=\"small\">{detail}</span></dd></div>\n";
-        return $"<p class=\"lead\">{Escape(verdict.Say)}</p>\n<dl class=\"tiles\">\n"
+        return $"<p class=\"lead\">{Escape(verdict.Say)}</p>\n{(verdict.Held is { } held ? $"<p class=\"note\">{Escape(held.ToString())}</p>\n" : "")}<dl class=\"tiles\">\n"
             + Tile("Verdict", $"<span class=\"{Class(verdict.Outcome)}\">{Word(verdict.Outcome)}</span>", $"{verdict.Stages.Count} claims")
             + Tile("Dialect", Escape(@case.Dialect.Name), $"{@case.Mode}, {Escape(@case.Dialect.Summary)}")
             + (culprit?.First is { } first ? Tile("First departure", Escape(culprit.Stage), Escape(first.Place)) + Tile("Departures", Number(first.Count, "N0"), $"of {Number(first.Of, "N0")} numbers") : "")

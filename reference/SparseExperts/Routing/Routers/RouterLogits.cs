@@ -9,10 +9,11 @@ public static class RouterLogits
     const float Lowered = -1e9f;
     const double UnitGuard = 1e-6, LargestTemperature = 4.605170185988092;      // ln 100
 
-    /// <summary>Tokens as the router sees them [T, M].</summary>
+    /// <summary>Tokens as the router sees them [T, M]: in its own format where it has one.</summary>
     public static Tensor Input(Tape tape, RouterCall call, Tensor x)
     {
         var d = call.Dialect;
+        x = InRouterFormat(tape, call, x);
         if (call.Jitters) return tape.Round(tape.Multiply(x, tape.Constant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
         if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase) || d.JitterAlone) return x;
         var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
@@ -38,9 +39,12 @@ public static class RouterLogits
 
     static Tensor Linear(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
-        var logits = tape.Linear(input, Needed(call, weights.Weight, "router.weight"));
-        return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(bias, logits)) : logits;
+        var logits = tape.Linear(input, InRouterFormat(tape, call, Needed(call, weights.Weight, "router.weight")));
+        return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(InRouterFormat(tape, call, bias), logits)) : logits;
     }
+
+    /// <summary>Tokens and weights are cast to the router's format before they meet.</summary>
+    static Tensor InRouterFormat(Tape tape, RouterCall call, Tensor x) => call.Dialect.RouterDtype is { } format ? tape.Round(x, format) : x;
 
     /// <summary>cos(x·P, column of S)·e^{min(τ, ln 100)} (Tutel gates/cosine_top.py).</summary>
     static Tensor Cosine(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
@@ -62,7 +66,7 @@ public static class RouterLogits
     /// <summary>Each token takes the E columns of its task out of all tasks' logits.</summary>
     static Tensor PerTask(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
-        var all = tape.Linear(input, Needed(call, weights.Weight, "router.weight"));
+        var all = tape.Linear(input, InRouterFormat(tape, call, Needed(call, weights.Weight, "router.weight")));
         var tasks = Tasks(call);
         var ids = new int[call.Tokens * call.Experts];
         for (var i = 0; i < ids.Length; i++) ids[i] = i / call.Experts * all.Columns + tasks[i / call.Experts] % (all.Columns / call.Experts) * call.Experts + i % call.Experts;

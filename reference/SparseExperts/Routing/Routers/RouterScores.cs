@@ -40,6 +40,7 @@ public static class RouterScores
     /// <summary>Scores [T, E]; the logits themselves where only the chosen ones are scored.</summary>
     public static Tensor Compute(Tape tape, RouterCall call, Tensor logits) => tape.Round(call.Dialect.Score switch
     {
+        Score.Softmax when call.Dialect.ScoreDtype is { } format => tape.WidenByComposedSoftmax(tape.Softmax(logits), logits, format),
         Score.Softmax => tape.Softmax(logits),
         Score.SoftmaxPost or Score.None => logits,
         Score.Sigmoid => tape.Activate(Activation.Sigmoid, logits),

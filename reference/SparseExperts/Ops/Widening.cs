@@ -1,0 +1,87 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+/// <summary>
+/// Ops that change no value and widen its error bound, by what engines of a narrow format may lose on ways that the definition leaves open: one adds
+/// up in float32 and rounds once, another rounds at every addition. Where no bounds are carried, and in float32, they are not there.
+/// </summary>
+public static partial class Op
+{
+    /// <summary>
+    /// Y = X, X the sum of K rows a token as <see cref="Collect"/> makes it: K − 1 additions in any order, each rounded, of partial sums of at most
+    /// Σ_j |row_j|.
+    /// </summary>
+    /// <param name="rows">What was added [rows, D].</param>
+    /// <remarks>dX = dY.</remarks>
+    public static Tensor WidenByRoundedAdditions(this Tape tape, Tensor x, Tensor rows, RoutingPlan plan, NumberFormat format)
+    {
+        if (!Widens(tape, format) || plan.Choices == 1) return x;
+        var width = x.Columns;
+        double[] added = new double[rows.Value.Count], magnitudes = new double[x.Value.Count];
+        tape.Backend.Read(rows.Value, added);
+        for (var i = 0; i < plan.RowOf.Length; i++)
+            for (var c = 0; c < width && plan.RowOf[i] >= 0; c++) magnitudes[i / plan.Choices * width + c] += Math.Abs(added[plan.RowOf[i] * width + c]);
+        return Widened(tape, x, Array.ConvertAll(magnitudes, m => m == 0 ? 0 : (plan.Choices - 1) * Rounding.HalfUnit(format, m)));
+    }
+
+    /// <summary>
+    /// Y = X, X = ln Σ_e e^{l_e} as ops of their own make it: l − m, exponentials, their sum and its logarithm rounded, m the largest logit
+    /// (JAX's logsumexp). With h a rounding's relative error, δ_e = half a unit of l_e − m: Σ_e p_e·δ_e + 2h and half a unit of the logarithm.
+    /// </summary>
+    /// <remarks>dX = dY.</remarks>
+    public static Tensor WidenByComposedLogSumExp(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
+    {
+        if (!Widens(tape, format)) return x;
+        var errors = new double[x.Rows];
+        ForEachRow(tape, logits, format, (row, _, _, inExponents, logarithm) =>
+            errors[row] = inExponents + 2 * Rounding.HalfUnit(format, 1) + Rounding.HalfUnit(format, logarithm));
+        return Widened(tape, x, errors);
+    }
+
+    /// <summary>
+    /// Y = X, X = softmax(l) as ops of their own make it: exponentials and their sum rounded before the division: p_e·(δ_e + Σ p·δ + 2h), as above.
+    /// </summary>
+    /// <remarks>dX = dY.</remarks>
+    public static Tensor WidenByComposedSoftmax(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
+    {
+        if (!Widens(tape, format)) return x;
+        var errors = new double[x.Value.Count];
+        ForEachRow(tape, logits, format, (row, p, own, inExponents, _) =>
+        {
+            for (var e = 0; e < p.Length; e++) errors[row * p.Length + e] = p[e] * (own[e] + inExponents + 2 * Rounding.HalfUnit(format, 1));
+        });
+        return Widened(tape, x, errors);
+    }
+
+    /// <summary>Of every row of logits: p, δ, Σ p·δ, and ln Σ e^{l − m}.</summary>
+    static void ForEachRow(Tape tape, Tensor logits, NumberFormat format, Action<int, double[], double[], double, double> use)
+    {
+        var values = new double[logits.Value.Count];
+        tape.Backend.Read(logits.Value, values);
+        for (var row = 0; row < logits.Rows; row++)
+        {
+            var l = values.AsSpan(row * logits.Columns, logits.Columns).ToArray();
+            var largest = l.Max();
+            double[] p = Array.ConvertAll(l, v => Math.Exp(v - largest));
+            double[] own = Array.ConvertAll(l, v => v == largest ? 0 : Rounding.HalfUnit(format, largest - v));
+            var sum = p.Sum();
+            double inExponents = 0;
+            for (var e = 0; e < p.Length; e++)
+            {
+                p[e] /= sum;
+                if (p[e] > 0) inExponents += p[e] * own[e];
+            }
+            use(row, p, own, inExponents, Math.Log(sum));
+        }
+    }
+
+    static bool Widens(Tape tape, NumberFormat format) => format is NumberFormat.BFloat16 or NumberFormat.Float16 && tape.Backend is IErrorBounds;
+
+    static Tensor Widened(Tape tape, Tensor x, double[] errors)
+    {
+        var nothing = tape.Rent(x.Rows, x.Columns);
+        ((IErrorBounds)tape.Backend).WriteErrors(nothing, new double[errors.Length], errors);
+        return tape.Add(x, tape.Constant(nothing));
+    }
+}
