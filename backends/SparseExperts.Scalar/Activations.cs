@@ -8,7 +8,7 @@ static class Activations<T> where T : struct, IReal<T>
 
     public static T Value(Activation kind, T x) => kind switch
     {
-        Activation.Relu => x.Value <= 0 ? Zero : x,
+        Activation.Relu => x.Value <= 0 ? T.Chosen(Zero, x, x, -x.Value) : x,
         Activation.GeluErf => Half * x * (One + T.Erf(x * InverseSqrt2)),
         Activation.GeluTanh => Half * x * (One + T.Tanh(TanhInner(x))),
         Activation.Silu => x * Sigmoid(x),
@@ -27,7 +27,7 @@ static class Activations<T> where T : struct, IReal<T>
     {
         switch (kind)
         {
-            case Activation.Relu: return x.Value <= 0 ? Zero : One;
+            case Activation.Relu: return x.Value <= 0 ? T.Chosen(Zero, One, x, -x.Value) : T.Chosen(One, Zero, x, x.Value);
             case Activation.GeluErf:                              // Φ(x) + x·φ(x)
                 var phi = T.Exp(-Half * x * x) * InverseSqrt2Pi;
                 return T.Fma(x, phi, Half * (One + T.Erf(x * InverseSqrt2)));
@@ -62,14 +62,8 @@ static class Activations<T> where T : struct, IReal<T>
         return x.Value < 0 ? e * r : r;
     }
 
-    /// <summary>max(x, 0) + ln(1 + e^{−|x|}), the logarithm corrected for what 1 + e loses (Kahan).</summary>
-    static T Softplus(T x)
-    {
-        var e = T.Exp(x.Value < 0 ? x : -x);
-        var w = One + e;
-        var lost = (e - (w - One)) / w;
-        return (x.Value <= 0 ? Zero : x) + (T.Log(w) + lost);
-    }
+    /// <summary>max(x, 0) + ln(1 + e^{−|x|}).</summary>
+    static T Softplus(T x) => (x.Value <= 0 ? Zero : x) + T.Log1p(T.Exp(x.Value < 0 ? x : -x));
 
     static T TanhInner(T x) => TanhScale * T.Fma(Cubic * x * x, x, x);
 

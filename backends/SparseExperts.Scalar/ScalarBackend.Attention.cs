@@ -13,7 +13,7 @@ public sealed partial class ScalarBackend<T>
                 {
                     int row = (b * shape.Heads + h) * shape.Length + i, token = b * shape.Length + i, first = h * shape.HeadWidth;
                     var visible = shape.Causal ? i + 1 : shape.Length;
-                    var max = NegativeInfinity;
+                    var (at, max) = (-1, NegativeInfinity);
                     for (var j = 0; j < visible; j++)
                     {
                         var dot = Zero;
@@ -22,10 +22,10 @@ public sealed partial class ScalarBackend<T>
                         if (bias is { } extra) score += new View<T>(extra)[h * shape.Length + i, j];
                         if (pad is { } mask) score += new View<T>(mask)[b, j];
                         p[row, j] = score;
-                        max = score.Value > max.Value ? score : max;
+                        if (score.Value > max.Value) (at, max) = (j, score);
                     }
                     var lanes = new Lanes<T>();
-                    for (var j = 0; j < visible; j++) lanes.Add(j, p[row, j] = T.Exp(p[row, j] - max));
+                    for (var j = 0; j < visible; j++) lanes.Add(j, p[row, j] = T.Exp(Below(p[row, j], max, j == at)));
                     var sum = lanes.Join();
                     for (var j = 0; j < shape.Length; j++) p[row, j] = j < visible ? p[row, j] / sum : Zero;
                     for (var d = first; d < first + shape.HeadWidth; d++)

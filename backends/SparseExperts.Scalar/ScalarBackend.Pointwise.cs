@@ -51,7 +51,9 @@ public sealed partial class ScalarBackend<T>
         T least = T.Of(low), most = T.Of(high);
         for (var r = 0; r < a.Rows; r++)
             for (var j = 0; j < a.Columns; j++)
-                b[r, j] = a[r, j].Value < least.Value ? least : a[r, j].Value > most.Value ? most : a[r, j];
+                b[r, j] = a[r, j].Value < least.Value ? T.Chosen(least, a[r, j], a[r, j], least.Value - a[r, j].Value)
+                    : a[r, j].Value > most.Value ? T.Chosen(most, a[r, j], a[r, j], a[r, j].Value - most.Value)
+                    : a[r, j];
     }
 
     public void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate)
@@ -61,7 +63,10 @@ public sealed partial class ScalarBackend<T>
         T least = T.Of(low), most = T.Of(high);
         for (var r = 0; r < a.Rows; r++)
             for (var j = 0; j < a.Columns; j++)
-                Put(ref d[r, j], a[r, j].Value < least.Value || a[r, j].Value > most.Value ? Zero : g[r, j], accumulate);
+            {
+                var outside = Math.Max(least.Value - a[r, j].Value, a[r, j].Value - most.Value);
+                Put(ref d[r, j], outside > 0 ? T.Chosen(Zero, g[r, j], a[r, j], outside) : T.Chosen(g[r, j], Zero, a[r, j], -outside), accumulate);
+            }
     }
 
     public void Round(NumberFormat format, Matrix x, Matrix y)

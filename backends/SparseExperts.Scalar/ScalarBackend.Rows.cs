@@ -9,8 +9,8 @@ public sealed partial class ScalarBackend<T>
         View<T> a = new(x), b = new(y);
         for (var r = 0; r < a.Rows; r++)
         {
-            var (max, sum) = ExpSum(a, r);
-            for (var j = 0; j < a.Columns; j++) b[r, j] = T.Exp(a[r, j] - max) / sum;
+            var (at, max, sum) = ExpSum(a, r);
+            for (var j = 0; j < a.Columns; j++) b[r, j] = T.Exp(Below(a[r, j], max, j == at)) / sum;
         }
     }
 
@@ -34,9 +34,9 @@ public sealed partial class ScalarBackend<T>
         View<T> a = new(x), b = new(y);
         for (var r = 0; r < a.Rows; r++)
         {
-            var (max, sum) = ExpSum(a, r);
+            var (at, max, sum) = ExpSum(a, r);
             var log = T.Log(sum);
-            for (var j = 0; j < a.Columns; j++) b[r, j] = a[r, j] - max - log;
+            for (var j = 0; j < a.Columns; j++) b[r, j] = Below(a[r, j], max, j == at) - log;
         }
     }
 
@@ -154,19 +154,23 @@ public sealed partial class ScalarBackend<T>
         for (var r = 0; r < u.Rows; r++) Put(ref d[r, 0], Dot(u, v, r), accumulate);
     }
 
-    /// <summary>max_j x_j (first wins, NaN never) and Σ_j e^{x_j − max}.</summary>
-    static (T Max, T Sum) ExpSum(View<T> x, int row)
+    /// <summary>Where the maximum lies (first wins, NaN never), max_j x_j and Σ_j e^{x_j − max}.</summary>
+    static (int At, T Max, T Sum) ExpSum(View<T> x, int row)
     {
-        var max = NegativeInfinity;
-        for (var j = 0; j < x.Columns; j++) max = x[row, j].Value > max.Value ? x[row, j] : max;
+        var (at, max) = (-1, NegativeInfinity);
+        for (var j = 0; j < x.Columns; j++)
+            if (x[row, j].Value > max.Value) (at, max) = (j, x[row, j]);
         var lanes = new Lanes<T>();
-        for (var j = 0; j < x.Columns; j++) lanes.Add(j, T.Exp(x[row, j] - max));
-        return (max, lanes.Join());
+        for (var j = 0; j < x.Columns; j++) lanes.Add(j, T.Exp(Below(x[row, j], max, j == at)));
+        return (at, max, lanes.Join());
     }
+
+    /// <summary>x − max: of the maximum itself exactly 0, whatever is known of it.</summary>
+    static T Below(T x, T max, bool isMax) => isMax && double.IsFinite(max.Value) ? Zero : x - max;
 
     static T LogSumExp(View<T> x, int row)
     {
-        var (max, sum) = ExpSum(x, row);
+        var (_, max, sum) = ExpSum(x, row);
         return max + T.Log(sum);
     }
 

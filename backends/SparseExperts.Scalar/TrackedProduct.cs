@@ -6,9 +6,8 @@ namespace SparseExperts.Scalar;
 
 /// <summary>
 /// The product of <see cref="ScalarBackend{T}"/> for <see cref="Tracked"/> numbers, many outputs of a row at a time and strips of columns
-/// side by side; checks of whole layers spend their time here. Values are the same ascending chain of fused multiply-adds, bit for bit. The
-/// bound is the same recurrence with its own terms joined, e′ = (1 + u)(e + |a|·δb + δa·(|b| + δb)) + u·|v′| + tiny, and infinite if a partial
-/// sum may have left float32's range.
+/// side by side; checks of whole layers spend their time here. Values are the same ascending chain of fused multiply-adds, bit for bit;
+/// beside it run what the terms carry, Σ |a|·δb + δa·(|b| + δb), and their size with it, Σ (|a| + δa)(|b| + δb).
 /// </summary>
 static class TrackedProduct
 {
@@ -19,73 +18,157 @@ static class TrackedProduct
     /// <summary>C = op(A)·op(B), or C + op(A)·op(B).</summary>
     public static void Multiply(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
+        if (Moves(a) || Moves(b))
+        {
+            Move(a, transposeA, b, transposeB, c, accumulate);
+            return;
+        }
+        var left = new Left(a, transposeA);
         var strips = (c.Columns + Strip - 1) / Strip;
-        void Of(int s) => OneStrip(a, transposeA, b, transposeB, c, accumulate, s * Strip);
-        if (strips > 1 && (long)c.Count * (transposeA ? a.Rows : a.Columns) > WorthThreads) Parallelism.For(strips, Of);
+        void Of(int s) => OneStrip(left, b, transposeB, c, accumulate, s * Strip);
+        if (strips > 1 && (long)c.Count * left.Depth > WorthThreads) Parallelism.For(strips, Of);
         else for (var s = 0; s < strips; s++) Of(s);
     }
 
-    static void OneStrip(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate, int first)
+    /// <summary>A product with no other numbers than 0 and powers of two sums, turns and moves the other factor's own sums, which stay open.</summary>
+    static void Move(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
         View<Tracked> x = new(a), y = new(b), z = new(c);
-        int depth = transposeA ? x.Rows : x.Columns, width = Math.Min(Strip, z.Columns - first);
+        var depth = transposeA ? x.Rows : x.Columns;
+        for (var i = 0; i < z.Rows; i++)
+            for (var j = 0; j < z.Columns; j++)
+            {
+                var sum = accumulate ? z[i, j] : default;
+                for (var k = 0; k < depth; k++) sum = Tracked.Fma(transposeA ? x[k, i] : x[i, k], transposeB ? y[j, k] : y[k, j], sum);
+                z[i, j] = sum;
+            }
+    }
+
+    static bool Moves(Matrix matrix)
+    {
+        View<Tracked> x = new(matrix);
+        for (var r = 0; r < x.Rows; r++)
+            for (var j = 0; j < x.Columns; j++)
+                if (!x[r, j].IsZeroOrPower) return false;
+        return true;
+    }
+
+    /// <summary>Factors A row by row, with their bounds, how many of each row are not 0, and what all are multiples of.</summary>
+    sealed class Left
+    {
+        readonly (double Value, double Error)[] _factors;
+        readonly int[] _terms;
+        readonly short[] _units;
+
+        public Left(Matrix a, bool transpose)
+        {
+            View<Tracked> x = new(a);
+            int rows = transpose ? x.Columns : x.Rows;
+            Depth = transpose ? x.Rows : x.Columns;
+            (_factors, _terms, _units) = (new (double, double)[rows * Depth], new int[rows], new short[rows]);
+            Array.Fill(_units, short.MaxValue);
+            for (var i = 0; i < rows; i++)
+                for (var k = 0; k < Depth; k++)
+                {
+                    ref var factor = ref transpose ? ref x[k, i] : ref x[i, k];
+                    var (value, error) = _factors[i * Depth + k] = (factor.Value, factor.Error);
+                    if (value != 0 || error != 0) _terms[i]++;
+                    _units[i] = Math.Min(_units[i], Tracked.UnitOf(value, error));
+                }
+        }
+
+        public int Depth { get; }
+        public ReadOnlySpan<(double Value, double Error)> Row(int row) => _factors.AsSpan(row * Depth, Depth);
+        public int Terms(int row) => _terms[row];
+        public short Unit(int row) => _units[row];
+    }
+
+    static void OneStrip(Left left, Matrix b, bool transposeB, Matrix c, bool accumulate, int first)
+    {
+        View<Tracked> y = new(b), z = new(c);
+        int depth = left.Depth, width = Math.Min(Strip, z.Columns - first);
 
         // The strip of B row by row: values, bounds, and their sum |b| + δb; what hangs over is 0.
         var packed = ArrayPool<double>.Shared.Rent(3 * depth * Strip);
         var strip = packed.AsSpan(0, 3 * depth * Strip);
+        Span<int> terms = stackalloc int[Strip];
+        Span<short> units = stackalloc short[Strip];
+        terms.Clear();
+        units.Fill(short.MaxValue);
         if (width < Strip) strip.Clear();
         for (var k = 0; k < depth; k++)
         {
             var row = strip.Slice(3 * k * Strip, 3 * Strip);
             for (var j = 0; j < width; j++)
             {
-                var (value, error) = transposeB ? y[first + j, k] : y[k, first + j];
+                ref var factor = ref transposeB ? ref y[first + j, k] : ref y[k, first + j];
+                double value = factor.Value, error = factor.Error;
                 (row[j], row[Strip + j], row[2 * Strip + j]) = (value, error, Math.Abs(value) + error);
+                if (value != 0 || error != 0) terms[j]++;
+                units[j] = Math.Min(units[j], Tracked.UnitOf(value, error));
             }
         }
 
-        Span<Tracked> sums = stackalloc Tracked[Strip];
+        Span<double> sums = stackalloc double[3 * Strip];
         for (var i = 0; i < z.Rows; i++)
         {
-            for (var j = 0; j < Strip; j++) sums[j] = accumulate && j < width ? z[i, first + j] : default;
-            Chain(x, transposeA, i, depth, strip, sums);
-            for (var j = 0; j < width; j++) z[i, first + j] = sums[j];
+            sums.Clear();
+            for (var j = 0; accumulate && j < width; j++) sums[j] = z[i, first + j].Value;
+            Chain(left.Row(i), strip, sums);
+            for (var j = 0; j < width; j++)
+            {
+                if (!double.IsFinite(sums[j]))
+                {
+                    var column = transposeB ? b.RowRange(first + j, 1) : b.ColumnRange(first + j, 1);
+                    z[i, first + j] = Special(left.Row(i), column, accumulate ? z[i, first + j] : default);
+                    continue;
+                }
+                var sum = Tracked.Products(sums[j], sums[Strip + j], sums[2 * Strip + j], Math.Min(left.Terms(i), terms[j]),
+                    Tracked.UnitOfProduct(left.Unit(i), units[j]));
+                z[i, first + j] = accumulate ? z[i, first + j].Joined(sum) : sum;
+            }
         }
         ArrayPool<double>.Shared.Return(packed);
     }
 
-    static void Chain(View<Tracked> x, bool transpose, int row, int depth, ReadOnlySpan<double> strip, Span<Tracked> sums)
+    /// <summary>A sum that is ∞ or NaN, term by term: whether it must be.</summary>
+    static Tracked Special(ReadOnlySpan<(double Value, double Error)> row, Matrix column, Tracked sum)
     {
-        Span<double> v = stackalloc double[Strip], e = stackalloc double[Strip], top = stackalloc double[Strip];
-        for (var j = 0; j < Strip; j++) (v[j], e[j]) = sums[j];
-        Vector512<double> v0 = At(v, 0), v1 = At(v, 1), v2 = At(v, 2), v3 = At(v, 3);
-        Vector512<double> e0 = At(e, 0), e1 = At(e, 1), e2 = At(e, 2), e3 = At(e, 3);
-        Vector512<double> t0 = default, t1 = default, t2 = default, t3 = default;
-        for (var k = 0; k < depth; k++)
-        {
-            ref var factor = ref transpose ? ref x[k, row] : ref x[row, k];
-            Vector512<double> a = Vector512.Create(factor.Value), error = Vector512.Create(factor.Error);
-            var b = strip.Slice(3 * k * Strip, 3 * Strip);
-            Step(a, error, b, 0, ref v0, ref e0, ref t0);
-            Step(a, error, b, 1, ref v1, ref e1, ref t1);
-            Step(a, error, b, 2, ref v2, ref e2, ref t2);
-            Step(a, error, b, 3, ref v3, ref e3, ref t3);
-        }
-        v0.CopyTo(v); v1.CopyTo(v[Lanes..]); v2.CopyTo(v[(2 * Lanes)..]); v3.CopyTo(v[(3 * Lanes)..]);
-        e0.CopyTo(e); e1.CopyTo(e[Lanes..]); e2.CopyTo(e[(2 * Lanes)..]); e3.CopyTo(e[(3 * Lanes)..]);
-        t0.CopyTo(top); t1.CopyTo(top[Lanes..]); t2.CopyTo(top[(2 * Lanes)..]); t3.CopyTo(top[(3 * Lanes)..]);
-        for (var j = 0; j < Strip; j++) sums[j] = new(v[j], top[j] + e[j] > float.MaxValue ? double.PositiveInfinity : e[j]);
+        View<Tracked> y = new(column);
+        for (var k = 0; k < row.Length; k++) sum = Tracked.Fma(new(row[k].Value, row[k].Error), y.Rows == 1 ? y[0, k] : y[k, 0], sum);
+        return sum;
     }
 
-    /// <summary><see cref="Tracked.Fma"/>, lane by lane; <paramref name="top"/> is the largest partial sum.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Step(Vector512<double> a, Vector512<double> aError, ReadOnlySpan<double> b, int vector, ref Vector512<double> value, ref Vector512<double> error, ref Vector512<double> top)
+    /// <param name="sums">Values, what the terms carry, and their size, a strip of each.</param>
+    static void Chain(ReadOnlySpan<(double Value, double Error)> row, ReadOnlySpan<double> strip, Span<double> sums)
     {
-        var inherited = Vector512.FusedMultiplyAdd(Vector512.Abs(a), At(b[Strip..], vector), Vector512.FusedMultiplyAdd(aError, At(b[(2 * Strip)..], vector), error));
+        Span<double> carried = sums[Strip..], mass = sums[(2 * Strip)..];
+        Vector512<double> v0 = At(sums, 0), v1 = At(sums, 1), v2 = At(sums, 2), v3 = At(sums, 3);
+        Vector512<double> e0 = default, e1 = default, e2 = default, e3 = default;
+        Vector512<double> m0 = default, m1 = default, m2 = default, m3 = default;
+        for (var k = 0; k < row.Length; k++)
+        {
+            Vector512<double> a = Vector512.Create(row[k].Value), error = Vector512.Create(row[k].Error);
+            var b = strip.Slice(3 * k * Strip, 3 * Strip);
+            Step(a, error, b, 0, ref v0, ref e0, ref m0);
+            Step(a, error, b, 1, ref v1, ref e1, ref m1);
+            Step(a, error, b, 2, ref v2, ref e2, ref m2);
+            Step(a, error, b, 3, ref v3, ref e3, ref m3);
+        }
+        v0.CopyTo(sums); v1.CopyTo(sums[Lanes..]); v2.CopyTo(sums[(2 * Lanes)..]); v3.CopyTo(sums[(3 * Lanes)..]);
+        e0.CopyTo(carried); e1.CopyTo(carried[Lanes..]); e2.CopyTo(carried[(2 * Lanes)..]); e3.CopyTo(carried[(3 * Lanes)..]);
+        m0.CopyTo(mass); m1.CopyTo(mass[Lanes..]); m2.CopyTo(mass[(2 * Lanes)..]); m3.CopyTo(mass[(3 * Lanes)..]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Step(
+        Vector512<double> a, Vector512<double> aError, ReadOnlySpan<double> b, int vector,
+        ref Vector512<double> value, ref Vector512<double> carried, ref Vector512<double> mass)
+    {
+        Vector512<double> size = Vector512.Abs(a), bSize = At(b[(2 * Strip)..], vector);
         value = Vector512.FusedMultiplyAdd(a, At(b, vector), value);
-        var magnitude = Vector512.Abs(value);
-        top = Vector512.Max(top, magnitude);
-        error = Vector512.FusedMultiplyAdd(inherited, Vector512.Create(1 + Tracked.U), Vector512.FusedMultiplyAdd(magnitude, Vector512.Create(Tracked.U), Vector512.Create(Tracked.Tiny)));
+        carried = Vector512.FusedMultiplyAdd(size, At(b[Strip..], vector), Vector512.FusedMultiplyAdd(aError, bSize, carried));
+        mass = Vector512.FusedMultiplyAdd(size + aError, bSize, mass);
     }
 
     static Vector512<double> At(ReadOnlySpan<double> numbers, int vector) => Vector512.Create(numbers[(vector * Lanes)..]);

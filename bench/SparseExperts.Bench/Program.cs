@@ -40,8 +40,14 @@ var stepThreads = new Option<int>("--threads") { DefaultValueFactory = _ => 2, D
 var step = new Command("step", "The training step beside that of another build, run by run in turn.") { against, presets, pairs, stepSteps, stepThreads };
 step.SetAction(parsed => StepAgainst.Run(parsed.GetValue(against)!, parsed.GetValue(presets)!, parsed.GetValue(pairs), parsed.GetValue(stepSteps), parsed.GetValue(stepThreads)));
 
+var dialects = new Option<string[]>("--dialects") { DefaultValueFactory = _ => [], AllowMultipleArgumentsPerToken = true, Description = "Dialects; all where none is named." };
+var probes = new Option<string[]>("--probes") { DefaultValueFactory = _ => [], AllowMultipleArgumentsPerToken = true, Description = "Probes, as plain-train; all where none is named." };
+var passed = new Option<string?>("--passed") { Description = "File for the calls that do not differ." };
+var planted = new Command("planted", "How many one-axis changes moe check sees in the probes.") { dialects, probes, passed };
+planted.SetAction(parsed => Planted.Run(parsed.GetValue(dialects)!, parsed.GetValue(probes)!, parsed.GetValue(passed)));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, step, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, micro }.Parse(args).Invoke();

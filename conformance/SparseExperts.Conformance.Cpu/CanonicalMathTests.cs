@@ -25,6 +25,13 @@ public sealed class CanonicalMathTests
         Assert.True(worst > stated / 2, $"{name} is never more than {worst:F3} ulps away (at {at:R}); {stated} is an idle statement");
     }
 
+    [Fact]
+    public void The_stated_ulps_of_the_logarithm_of_one_and_more_hold_from_0_to_1()
+    {
+        var worst = Arguments().Where(x => x is > 0 and <= 1).Max(x => Ulps(CanonicalMath.Log1p(x), Float64.Log1p(new(x)).Bits));
+        Assert.InRange(worst, CanonicalMath.Log1pUlps / 2, CanonicalMath.Log1pUlps);
+    }
+
     [Theory]
     [InlineData(Activation.Tanh)]
     [InlineData(Activation.Sigmoid)]

@@ -22,7 +22,7 @@ public sealed record Recipe(OpCard Card, int Seed, Extent Extent, Temper Temper)
 
     public IEnumerable<Recipe> Smaller()
     {
-        if (Temper != Temper.Calm) yield return this with { Temper = Temper - 1 };
+        if (Temper is Temper.Wide or Temper.Special) yield return this with { Temper = Temper - 1 };
         var (rows, columns, depth) = Extent;
         foreach (var less in Less(rows)) yield return this with { Extent = Extent with { Rows = less } };
         foreach (var less in Less(columns)) yield return this with { Extent = Extent with { Columns = less } };

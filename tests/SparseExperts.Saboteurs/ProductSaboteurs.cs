@@ -81,6 +81,26 @@ public sealed class SumSplitAmongThreads(IBackend inner, int threads) : ChainSab
     }
 }
 
+/// <summary>The last of many terms is left out, as by a loop that ends too early.</summary>
+public sealed class LastTermForgotten(IBackend inner) : ChainSaboteur(inner)
+{
+    protected override double Chain(double start, ReadOnlySpan<(double A, double B)> pairs, int rows)
+    {
+        foreach (var pair in pairs.Length > 16 ? pairs[..^1] : pairs) start = Fma(pair, start);
+        return start;
+    }
+}
+
+/// <summary>The right sum, and then the float beside it.</summary>
+public sealed class OneUnitOff(IBackend inner) : ChainSaboteur(inner)
+{
+    protected override double Chain(double start, ReadOnlySpan<(double A, double B)> pairs, int rows)
+    {
+        foreach (var pair in pairs) start = Fma(pair, start);
+        return MathF.BitIncrement((float)start);
+    }
+}
+
 /// <summary>β = 0 still multiplies C, so a NaN that was there stays.</summary>
 public sealed class OverwritingReadsTheDestination(IBackend inner) : Saboteur(inner)
 {

@@ -7,7 +7,7 @@ namespace SparseExperts.Saboteurs;
 public abstract class Saboteur(IBackend inner) : DelegatingBackend(inner)
 {
     /// <summary>The rounding of the healthy backend, so that a saboteur breaks one thing only.</summary>
-    protected double Round(double value) => Inner is ScalarBackend<Float32> ? (float)value : value;
+    protected double Round(double value) => Inner is ScalarBackend<Float64> ? value : (float)value;
 
     /// <summary>A matrix as a table that can be read by row and column.</summary>
     protected Table Look(Matrix matrix) => new(Inner.ToDoubles(matrix), matrix.Rows, matrix.Columns);

@@ -15,7 +15,7 @@ static class ActivationCards
         Gradient = $"dx (+)= dy · f'(x), f'(x) = {Text(kind).Slope}",
         Source = Text(kind).Source,
         SpecialValues = "NaN stays NaN." + (kind == Activation.Relu ? " f'(0) = 0." : ""),
-        Exactness = kind is Activation.Relu or Activation.Identity or Activation.Sqrt ? new Bitwise() : new Ulps(8),
+        Exactness = ExactnessOf(kind),
         Case = (draw, e) => new("Activate")
         {
             Inputs = [kind is Activation.Sqrt or Activation.Log ? Magnitudes(draw.Input("x", e.Rows, e.Columns, 1)) : draw.Input("x", e.Rows, e.Columns, 1)],
@@ -61,7 +61,7 @@ static class ActivationCards
         Gradient = $"dgate (+)= dy · linear · f'(gate), dlinear (+)= dy · f(gate), f'(x) = {Text(kind).Slope}",
         Source = "Shazeer 2020, eq. 5–6",
         SpecialValues = "0·∞ is NaN, also behind a closed gate.",
-        Exactness = kind == Activation.Relu ? new Bitwise() : new Ulps(8),
+        Exactness = kind == Activation.Relu ? new Bitwise() : ExactnessOf(kind) as Reduction ?? new Reduction("1 + e⁻ˣ"),
         Case = (draw, e) => new("Gated")
         {
             Inputs = [draw.Input("gate", e.Rows, e.Columns, 1), draw.Input("linear", e.Rows, e.Columns, 1)],
@@ -90,6 +90,21 @@ static class ActivationCards
             new("gradient", (b, _) => b.GatedBackward(kind, b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 3), b.Rent(2, 3), false, b.Rent(3, 2), false),
                 "GatedBackward: gate is 2×3, dLinear is 3×2; make the shapes equal"),
         ],
+    };
+
+    /// <summary>Of the sigmoid and the softplus 9 ulps: 4 half units each for what eˣ carries and for what comes after it, and one for the last step.</summary>
+    static Exactness ExactnessOf(Activation kind) => kind switch
+    {
+        Activation.Relu or Activation.Identity or Activation.Sqrt => new Bitwise(),
+        Activation.Exp => new Ulps(FunctionUlps.Exp),
+        Activation.Log => new Ulps(FunctionUlps.Log),
+        Activation.Tanh => new Ulps(FunctionUlps.Tanh),
+        Activation.Erf => new Ulps(FunctionUlps.Erf),
+        Activation.Sigmoid or Activation.Softplus => new Ulps(9),
+        Activation.GeluErf => new Reduction("1 + erf"),
+        Activation.GeluTanh => new Reduction("1 + tanh"),
+        Activation.Silu => new Reduction("1 + e⁻ˣ"),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "say how exact the new activation is"),
     };
 
     /// <summary>Where the elementary functions change their formula, overflow or saturate, and the floats beside.</summary>

@@ -2,9 +2,10 @@ namespace SparseExperts;
 
 /// <summary>
 /// The nature of drawn numbers. Calm: magnitudes in [2⁻⁶, 2), nothing near a kink. Wide: zeros of both signs, subnormals and magnitudes
-/// from 2⁻²⁴ to 2²⁴. Special: infinities, NaN and the largest float as well.
+/// from 2⁻²⁴ to 2²⁴. Special: infinities, NaN and the largest float as well. Coarse: multiples of 1/8 within [−2, 2], whose products and sums no
+/// order rounds.
 /// </summary>
-public enum Temper { Calm, Wide, Special }
+public enum Temper { Calm, Wide, Special, Coarse }
 
 /// <summary>Draws cases. Every real is exactly a float, so that all arithmetics start from the same numbers.</summary>
 public sealed class Draw(Random random, Temper temper = Temper.Calm)
@@ -23,6 +24,7 @@ public sealed class Draw(Random random, Temper temper = Temper.Calm)
 
     public double Real()
     {
+        if (temper == Temper.Coarse) return Between(-16, 16) / 8.0;
         var calm = (double)(float)((random.NextDouble() * (2 - 1.0 / 64) + 1.0 / 64) * (Coin() ? 1 : -1));
         if (temper == Temper.Calm) return calm;
         return random.Next(temper == Temper.Wide ? 14 : 18) switch
@@ -63,7 +65,7 @@ public sealed class Draw(Random random, Temper temper = Temper.Calm)
     /// <summary>Old values and cotangents for whatever has none yet.</summary>
     public OpCase Complete(OpCase drawn, bool accumulate, int padding)
     {
-        var calm = With(Temper.Calm);
+        var calm = temper == Temper.Coarse ? this : With(Temper.Calm);
         return drawn with
         {
             Accumulate = accumulate,

@@ -1,15 +1,21 @@
 namespace SparseExperts;
 
-/// <summary>How close a backend that does not compute the canonical bits must come. The canonical ones must equal them always.</summary>
+/// <summary>
+/// How close the outputs of a backend that does not promise the canonical bits must come. Gradients, and outputs that add to what was there, are
+/// sums and are held as <see cref="Reduction"/> is. Backends that promise the canonical bits must equal them always.
+/// </summary>
 public abstract record Exactness;
 
 /// <summary>Copies, choices and exactly rounded operations: the same bits everywhere.</summary>
 public sealed record Bitwise : Exactness;
 
-/// <summary>At most <paramref name="Count"/> units in the last place for every element.</summary>
+/// <summary>At most <paramref name="Count"/> units in the last place from the exact value, for every element.</summary>
 public sealed record Ulps(double Count) : Exactness;
 
-/// <summary>A sum over <paramref name="Over"/> in any order: |y' − y| ≤ γ_k Σ|a_i b_i|, γ_k = ku / (1 − ku), u = 2⁻²⁴.</summary>
+/// <summary>
+/// A sum over <paramref name="Over"/>, in any order and with or without fused multiply-adds: |y' − y| ≤ γ_n·Σ|terms|, γ_n = nu / (1 − nu),
+/// u = 2⁻²⁴, besides what the terms carry from sums and functions before.
+/// </summary>
 public sealed record Reduction(string Over) : Exactness;
 
 /// <summary>About how large a case is; a card reads its own shapes out of the three numbers.</summary>

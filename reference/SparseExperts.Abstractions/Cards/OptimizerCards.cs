@@ -13,7 +13,7 @@ static class OptimizerCards
         Gradient = "none: it ends the tape",
         Source = "Loshchilov & Hutter 2019, algorithm 2, in PyTorch's order",
         SpecialValues = "A NaN gradient makes its own parameter and moments NaN.",
-        Exactness = new Ulps(8),
+        Exactness = new Reduction("an old value and its change"),
         Case = (draw, e) => new("AdamW")
         {
             Inputs = [draw.Constant("gradient", e.Rows, e.Columns, 1)],

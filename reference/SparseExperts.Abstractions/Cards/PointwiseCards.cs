@@ -191,7 +191,7 @@ static class PointwiseCards
         Gradient = "dx (+)= dy · mask / (1 − rate): the same op on dy",
         Source = "Srivastava et al. 2014, inverted as in section 10; Salmon et al. 2011 for the words",
         SpecialValues = "A dropped NaN or infinity becomes 0. Rate 0 copies. Y may be X.",
-        Exactness = new Ulps(1),
+        Exactness = new Ulps(2),
         Case = (draw, e) => new("Dropout")
         {
             Inputs = [draw.Input("x", e.Rows, e.Columns)],
@@ -229,7 +229,7 @@ static class PointwiseCards
         Gradient = "dx (+)= rotation of dy by the opposite angle",
         Source = "Su et al. 2021, eq. 34, in the half-split layout of GPT-NeoX",
         SpecialValues = "IEEE, pair by pair. Y may be X.",
-        Exactness = new Ulps(2),
+        Exactness = new Reduction("the two products of a pair"),
         Case = (draw, e) =>
         {
             int half = Math.Clamp(e.Depth, 1, 33), heads = draw.Between(1, 3), positions = Math.Clamp(e.Columns, 1, 40), sequences = Math.Min(e.Rows, 3);

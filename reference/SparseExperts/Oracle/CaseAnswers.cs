@@ -66,7 +66,7 @@ public static class CaseAnswers
         Tensor? y = null, total = null;
         if (call.Dialect.Selection == Selection.SlotMixture)
         {
-            var slots = tensors.Router.Slots!.Columns / e;
+            var slots = RouterLogits.Needed(call, tensors.Router.Slots, "router.slots").Columns / e;
             var logits = SoftLayer.Logits(tape, call, tensors.X, tensors.Router);
             Real("slot_dispatch", SoftLayer.OverTokens(tape, call, logits), g, s, e, slots);
             Real("slot_combine", Ops.Op.Softmax(tape, logits), g, s, e, slots);

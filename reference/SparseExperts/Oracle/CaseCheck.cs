@@ -8,8 +8,8 @@ namespace SparseExperts.Oracle;
 
 /// <summary>
 /// Recomputes every claim of a case from the inputs and from the claims before it, so that the first stage that departs is the culprit.
-/// Integers must be equal; floats must lie within the error that the same operations would make in float32, twice, plus half a unit of the
-/// format that the claim is kept in.
+/// Integers must be equal; floats must lie within what any right float32 computation may lose, in whatever order it adds, plus what is lost in
+/// writing claims down.
 /// </summary>
 public sealed class CaseCheck
 {
@@ -285,8 +285,17 @@ public sealed class CaseCheck
         }
     }
 
-    /// <summary>What a claim may be off by: twice what float32 loses on the way, and half a unit of its own format.</summary>
-    static double Bound(CaseTensor claim, double expected, double error) => 2 * error + (claim.Format == NumberFormat.Float64 ? 0 : Rounding.HalfUnit(claim.Format, Math.Abs(expected) + error));
+    /// <summary>
+    /// What a claim may be off by: once what float32 may lose on the way (the other side is a double, which loses nothing that counts), half a unit
+    /// of its own format, and half a unit of float32 for the claims that it is computed from, which may have been rounded where they were written.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">No bound was derived, which is a fault of this program.</exception>
+    static double Bound(CaseTensor claim, double expected, double error)
+    {
+        if (double.IsNaN(error)) throw new InvalidOperationException($"{claim.Name}: no error bound was derived where {expected:R} is expected");
+        double size = Math.Abs(expected) + error, written = Rounding.HalfUnit(NumberFormat.Float32, size);
+        return double.IsFinite(size) ? error + written + (claim.Format == NumberFormat.Float64 ? 0 : Rounding.HalfUnit(claim.Format, size)) : error;
+    }
 
     void Whole(string stage, int[] claimed, int[] expected)
     {

@@ -170,7 +170,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             return true;
         }
 
-        /// <summary>What the logits ask for, each with its rounding: twice the error of a float32 computation, as in a check, and half a unit of the format that they are kept in.</summary>
+        /// <summary>What the logits ask for, each with its rounding: the error of a float32 computation, as in a check, and half a unit of the format that they are kept in.</summary>
         (RouterNumbers, Choices, double[], double[])? Decide()
         {
             var claim = _case.Find("claim.logits");
@@ -181,7 +181,7 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             var input = RouterLogits.Input(tape, _call, tensors.X);
             var computed = hasRouter ? SparseLayer.Numbers(tape, RouterLogits.Compute(tape, _call, input, tensors.Router)) : null;
             double[] values = [.. claim?.Values ?? computed!.Values], errors = new double[values.Length];
-            for (var i = 0; i < values.Length; i++) errors[i] = 2 * (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(claim?.Format ?? NumberFormat.Float32, Math.Abs(values[i]));
+            for (var i = 0; i < values.Length; i++) errors[i] = (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(claim?.Format ?? NumberFormat.Float32, Math.Abs(values[i]));
             var matrix = tape.Rent(_call.Tokens, _call.Experts);
             ((IErrorBounds)_backend).WriteErrors(matrix, values, errors);
             var logits = tape.Constant(matrix);
