@@ -66,7 +66,7 @@ public static class CaseAnswers
         Tensor? y = null, total = null;
         if (call.Dialect.Selection == Selection.SlotMixture)
         {
-            var slots = tensors.Router.Slots!.Columns / e;
+            var slots = RouterLogits.Needed(call, tensors.Router.Slots, "router.slots").Columns / e;
             var logits = SoftLayer.Logits(tape, call, tensors.X, tensors.Router);
             Real("slot_dispatch", SoftLayer.OverTokens(tape, call, logits), g, s, e, slots);
             Real("slot_combine", Ops.Op.Softmax(tape, logits), g, s, e, slots);
@@ -97,8 +97,8 @@ public static class CaseAnswers
             Real("combine", Gates.Dense(tape, pass.Gates, pass.Plan.Expert, call.Experts), g, s, e);
             var claimed = new ClaimedPlan(asked, call);
             Whole("count", claimed.Counts(pass.Plan, choices, plan.Capacity), g, e);
-            if (call.Dialect.BiasRate > 0 && asked.Find("router.correction_bias") is { } bias)
-                claims.Add(new("claim.correction_bias", "F32", bias.Shape, CorrectionBias.Step(call.Dialect, claimed.Counts(pass.Plan, choices, plan.Capacity, realOnly: true), bias.Values)));
+            if (call.Training && BiasUpdate.Moves(call.Dialect) && asked.Find("router.correction_bias") is { } bias)
+                claims.Add(new("claim.correction_bias", "F32", bias.Shape, BiasUpdate.After(asked, call, plan, inputs.Numbers.Logits).Values));
             var losses = AuxiliaryLosses.Compute(tape, call, inputs);
             Losses(losses);
             (y, total) = (pass.Output, AuxiliaryLosses.Total(tape, call, losses));
