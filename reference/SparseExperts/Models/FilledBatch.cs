@@ -37,7 +37,8 @@ sealed class FilledBatch
     public Tensor Fill(Tape tape, Tensor x)
     {
         if (!IsFilled) return x;
-        if (tape.Shards is not null) throw new RoutingException($"{_place.Length} tokens of a shard make no groups without zero tokens; choose a batch whose shards do");
+        if (tape.Shards is not null)
+            throw new RoutingException($"{_place.Length} tokens of a shard make no groups without zero tokens; choose a batch whose shards do");
         return tape.MoveTokens(x, tape.Upload(_source), tape.Upload(_place), _longer);
     }
 
