@@ -81,7 +81,14 @@ static class CheckCommand
         Console.WriteLine($"  {verdict.Say}");
     }
 
-    static string Word(Outcome outcome) => outcome switch { Outcome.Agrees => "agrees", Outcome.Undecided => "undecided", Outcome.Differs => "differs", _ => "not claimed" };
+    static string Word(Outcome outcome) => outcome switch
+    {
+        Outcome.Agrees => "agrees",
+        Outcome.Undecided => "undecided",
+        Outcome.Differs => "differs",
+        Outcome.NotClaimed => "not claimed",
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "unknown outcome"),
+    };
 
     static JsonObject Json(Result result)
     {

@@ -60,7 +60,8 @@ public sealed unsafe partial class CpuBackend
         {
             case NumberFormat.Float16: Apply(new RoundToHalfMap(), x, x, x, y); break;
             case NumberFormat.BFloat16: Apply(new RoundToBFloat16Map(), x, x, x, y); break;
-            default: Apply(new CopyMap(), x, x, x, y); break;
+            case NumberFormat.Float32 or NumberFormat.Float64: Apply(new CopyMap(), x, x, x, y); break;
+            default: throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format");
         }
     }
 

@@ -104,6 +104,7 @@ public sealed record OpCase(string Op)
     {
         int[] many => $"[{string.Join(' ', many)}]",
         bool flag => flag ? "yes" : "no",
-        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+        IConvertible one => Convert.ToString(one, CultureInfo.InvariantCulture)!,
+        _ => value.ToString()!,
     };
 }

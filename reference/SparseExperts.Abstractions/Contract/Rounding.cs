@@ -26,7 +26,8 @@ public static class Rounding
         NumberFormat.Float64 => double.MaxValue,
         NumberFormat.Float32 => float.MaxValue,
         NumberFormat.Float16 => 65504,
-        _ => 3.3895313892515355e38,
+        NumberFormat.BFloat16 => 3.3895313892515355e38,
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format"),
     };
 
     /// <summary>Binary digits of the significand, and the exponent of the smallest normal number.</summary>
@@ -35,7 +36,8 @@ public static class Rounding
         NumberFormat.Float64 => (53, -1022),
         NumberFormat.Float32 => (24, -126),
         NumberFormat.Float16 => (11, -14),
-        _ => (8, -126),
+        NumberFormat.BFloat16 => (8, -126),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format"),
     };
 
     /// <summary>Through float32 without rounding twice: what float32 lost decides ties of the second rounding.</summary>

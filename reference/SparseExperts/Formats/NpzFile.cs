@@ -126,7 +126,8 @@ public static partial class NpzFile
         "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes),
         "U16" => BinaryPrimitives.ReadUInt16LittleEndian(bytes),
         "I8" => (sbyte)bytes[0],
-        _ => bytes[0],
+        "U8" or "BOOL" => bytes[0],
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no type of numbers"),
     };
 
     static string Utf32(string path, string name, ReadOnlySpan<byte> data)

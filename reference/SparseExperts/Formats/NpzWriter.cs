@@ -60,6 +60,7 @@ public static class NpzWriter
         "U32" => "<u4",
         "U16" => "<u2",
         "U8" => "|u1",
-        _ => "|b1",
+        "BOOL" => "|b1",
+        _ => throw new ArgumentException($"dtype {dtype} is not written to .npz; choose F64, F32, F16, BOOL or an integer of 8 to 64 bits", nameof(dtype)),
     };
 }

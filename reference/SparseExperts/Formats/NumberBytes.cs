@@ -30,7 +30,8 @@ static class NumberBytes
             case "U32": BinaryPrimitives.WriteUInt32LittleEndian(bytes, checked((uint)Whole(value))); break;
             case "U16": BinaryPrimitives.WriteUInt16LittleEndian(bytes, checked((ushort)Whole(value))); break;
             case "I8": bytes[0] = (byte)checked((sbyte)Whole(value)); break;
-            default: bytes[0] = checked((byte)Whole(value)); break;
+            case "U8" or "BOOL": bytes[0] = checked((byte)Whole(value)); break;
+            default: throw new ArgumentException($"dtype {dtype} is not written", nameof(dtype));
         }
     }
 

@@ -229,7 +229,8 @@ public sealed class SafetensorsFile : IDisposable
         "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes[(i * 2)..]),
         "U16" => BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..]),
         "I8" => (sbyte)bytes[i],
-        _ => bytes[i],
+        "U8" or "BOOL" => bytes[i],
+        _ => throw new InvalidFileException($"dtype {dtype} is not read as numbers; convert the tensor to F32, F16 or BF16"),
     };
 
     /// <summary>A name from a file, fit for one line of a message.</summary>

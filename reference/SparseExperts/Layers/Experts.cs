@@ -77,15 +77,7 @@ public static class Experts
             var slope = Rounded(tape, call, tape.Activate(Activation.Sigmoid, Rounded(tape, call, tape.Scale(clampedGate, d.ActivationAlpha))));
             return Rounded(tape, call, tape.Multiply(Rounded(tape, call, tape.Shift(clamped, 1)), Rounded(tape, call, tape.Multiply(clampedGate, slope))));
         }
-        var kind = d.Activation switch
-        {
-            ExpertActivation.Relu => Activation.Relu,
-            ExpertActivation.GeluErf => Activation.GeluErf,
-            ExpertActivation.GeluTanh => Activation.GeluTanh,
-            ExpertActivation.Silu => Activation.Silu,
-            ExpertActivation.Sigmoid => Activation.Sigmoid,
-            _ => Activation.Identity,
-        };
+        var kind = ExpertKinds.Function(d.Activation);
         if (gate is null) return Rounded(tape, call, tape.Activate(kind, hidden));
         if (call.Format == NumberFormat.Float32) return tape.Gated(kind, gate, hidden);
         return Rounded(tape, call, tape.Multiply(Rounded(tape, call, tape.Activate(kind, gate)), hidden));
@@ -129,8 +121,16 @@ public static class Experts
     static Tensor DroppedInputs(Tape tape, RouterCall call, Tensor x, Tensor y, Tensor gates, RoutingPlan plan)
     {
         if (call.Dialect.DroppedOutput != DroppedOutput.GateTimesInput) return y;
-        int[] dropped = [.. Enumerable.Range(0, plan.Tokens).Select(t => plan.RowOf[t] < 0 ? t : -1)];
-        return tape.Add(y, tape.ScaleRows(tape.GatherRows(x, tape.Upload(dropped)), gates));
+        for (var j = 0; j < plan.Choices; j++)
+        {
+            // Choice by choice: the tokens that made it and have no slot for it, and its gates [T, 1].
+            var choices = Enumerable.Range(0, plan.Tokens).Select(t => t * plan.Choices + j).ToArray();
+            int[] lost = [.. choices.Select((i, t) => plan.RowOf[i] < 0 && plan.Expert[i] >= 0 ? t : -1)];
+            if (!lost.Any(t => t >= 0)) continue;
+            var gate = plan.Choices == 1 ? gates : tape.GatherElements(gates, choices, plan.Tokens, 1);
+            y = tape.Add(y, tape.ScaleRows(tape.GatherRows(x, tape.Upload(lost)), gate));
+        }
+        return y;
     }
 
     /// <summary>

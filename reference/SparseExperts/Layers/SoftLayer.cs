@@ -24,9 +24,10 @@ public static class SoftLayer
     /// <summary>Scaled cosines of tokens and slots [T, E·P], with N(0, 1)·noise_std while training where the dialect has noise.</summary>
     public static Tensor Logits(Tape tape, RouterCall call, Tensor x, RouterWeights router)
     {
-        var slots = RouterLogits.UnitRows(tape, tape.Transpose(router.Slots!));                          // [E·P, M]
+        var slots = RouterLogits.UnitRows(tape, tape.Transpose(RouterLogits.Needed(call, router.Slots, "router.slots")));                         // [E·P, M]
         var cosines = tape.Linear(RouterLogits.UnitRows(tape, x), slots, transpose: true);
-        return tape.Multiply(cosines, tape.RepeatRow(tape.RepeatColumn(router.Scale!, cosines.Columns), cosines));
+        var scale = tape.RepeatColumn(RouterLogits.Needed(call, router.Scale, "router.scale"), cosines.Columns);
+        return tape.Multiply(cosines, tape.RepeatRow(scale, cosines));
     }
 
     /// <summary>Softmax over the tokens of each group, a slot at a time [T, E·P].</summary>

@@ -40,7 +40,8 @@ public static class SparseLayer
     {
         JitterReach.RouterAndExperts => true,
         JitterReach.InPlaceUnlessCast => (call.Dialect.RouterDtype ?? call.Format) == call.Format,
-        _ => false,
+        JitterReach.Router => false,
+        var other => throw new RoutingException($"{call.Where}: unknown reach of the jitter {other}"),
     } ? input : x;
 
     internal sealed record Routed(Tensor Logits, Tensor Scores, Tensor Gates, RoutingPlan Plan, LossInputs? Inputs, IReadOnlyList<LossTerm>? Losses = null);

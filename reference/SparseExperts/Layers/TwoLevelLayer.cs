@@ -39,7 +39,7 @@ static class TwoLevelLayer
             int[] tokenOfSlot = [.. choiceOfSlot.Select(c => c < 0 ? -1 : c / outer.Plan.Choices)];
             var inputs = tape.GatherRows(x, tape.Upload(tokenOfSlot));                                 // [slots, M]
             float[] importance = [.. choiceOfSlot.Select(c => c < 0 ? 0f : gateValues[c] > 0.5 ? 1f : gateValues[c] > 0 ? 0.5f : 0f)];
-            var groups = new GroupRule(d.GroupSize).Groups(slots);
+            var groups = Grouping.Count(d with { GroupSplit = GroupSplit.AnyDivisor, Replicas = 1 }, slots, 1, innerCount);
             var inner = call with
             {
                 Dialect = flat with { CapacityFactor = InnerCapacityFactor, EvalCapacityFactor = InnerCapacityFactor, Policy = Policy.All, EvalPolicy = Policy.All },

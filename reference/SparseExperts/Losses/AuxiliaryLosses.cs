@@ -41,10 +41,12 @@ public static class AuxiliaryLosses
             if (d.Balance != BalanceLoss.None && d.Loss != LossChoice.LoadImportance)
                 terms.Add(d.GshardLoss
                     ? new("gshard", ProductLoss.Compute(tape, call, inputs), d.GshardCoefficient)
-                    : new("balance", Balance(tape, call, inputs), d.BalanceCoefficient));
-            if (d.Loss == LossChoice.LoadImportance && d.NoiseStd > 0) terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
+                    : new("balance", Balance(tape, call, inputs), d.BalanceCoefficientFor(call.Training)));
+            if (d.Loss == LossChoice.LoadImportance && d.NoiseStd > 0)
+                terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficientFor(call.Training)));
             if (d.Importance != ImportanceLoss.None) terms.Add(new("importance", LoadLosses.Importance(tape, call, inputs), d.ImportanceCoefficient));
-            if (d.Load == LoadLoss.ExcludingItself || d.Load == LoadLoss.OneThreshold && call.IsNoisy) terms.Add(new("load", LoadLosses.Load(tape, call, inputs), d.LoadCoefficient));
+            if (d.Load != LoadLoss.None && (d.Load == LoadLoss.ExcludingItself || call.IsNoisy))
+                terms.Add(new("load", LoadLosses.Load(tape, call, inputs), d.LoadCoefficient));
             if (d.SparsityCoefficient != 0) terms.Add(new("sparsity", EntropyLosses.Sparsity(tape, inputs.Scores), d.SparsityCoefficient));
             if (d.AlignmentCoefficient != 0) terms.Add(new("alignment", EntropyLosses.Alignment(tape, call, inputs), d.AlignmentCoefficient));
             if (d.EntropyLosses) terms.Add(new("entropy", EntropyLosses.PerModality(tape, call, inputs), d.EntropyCoefficient));

@@ -10,14 +10,14 @@ static class LoadLosses
     const double RootHalf = 0.70710678118654752440;
 
     /// <summary>
-    /// CV² of Σ_t gate_te over the whole call (Shazeer et al. 2017, eq. 6–7), or per group of Σ_t softmax(clean logits)_te, then the mean
+    /// CV² of Σ_t gate_te over the whole call (Shazeer et al. 2017, eq. 6–7), or per group of Σ_t of the clean scores, then the mean
     /// (V-MoE, Riquelme et al. 2021, appendix A).
     /// </summary>
     public static Tensor Importance(Tape tape, RouterCall call, LossInputs inputs)
     {
         var d = call.Dialect;
         if (d.Importance == ImportanceLoss.CleanScores)
-            return Variation.Mean(tape, Variation.OfRows(tape, Variation.GroupSums(tape, call, tape.Softmax(inputs.Logits), 1), d.Variance, d.VarianceEpsilon));
+            return Variation.Mean(tape, Variation.OfRows(tape, Variation.GroupSums(tape, call, Clean(tape, call, inputs), 1), d.Variance, d.VarianceEpsilon));
         var gates = Gates.Dense(tape, inputs.Gates, inputs.Choices.Candidate, call.Experts);
         return Variation.OfRows(tape, tape.SumColumns(gates, 1), d.Variance, d.VarianceEpsilon);
     }
@@ -25,9 +25,14 @@ static class LoadLosses
     public static Tensor Load(Tape tape, RouterCall call, LossInputs inputs)
     {
         var d = call.Dialect;
-        if (d.Load == LoadLoss.OneThreshold)
-            return Variation.Mean(tape, Variation.OfRows(tape, Variation.GroupSums(tape, call, OneThreshold(tape, call, inputs), call.Size), d.Variance, d.VarianceEpsilon));
-        return Variation.OfRows(tape, tape.SumColumns(Smooth(tape, call, inputs.Logits, inputs.Noisy, inputs.Deviation, inputs.Numbers, d.K), 1), d.Variance, d.VarianceEpsilon);
+        return d.Load switch
+        {
+            LoadLoss.OneThreshold => Variation.Mean(tape, Spread(Variation.GroupSums(tape, call, OneThreshold(tape, call, inputs), call.Size))),
+            LoadLoss.ExcludingItself => Spread(tape.SumColumns(Smooth(tape, call, inputs.Logits, inputs.Noisy, inputs.Deviation, inputs.Numbers, d.K), 1)),
+            LoadLoss.ImportanceAndMixedUnits => MixedUnits(tape, call, inputs),
+            var other => throw new RoutingException($"{call.Where}: unknown load loss {other}"),
+        };
+        Tensor Spread(Tensor loads) => Variation.OfRows(tape, loads, d.Variance, d.VarianceEpsilon);
     }
 
     /// <summary>
@@ -72,12 +77,16 @@ static class LoadLosses
     public static Tensor MixedUnits(Tape tape, RouterCall call, LossInputs inputs)
     {
         var d = call.Dialect;
-        var clean = tape.Softmax(inputs.Logits);
+        var clean = Clean(tape, call, inputs);
         var distance = tape.Subtract(clean, KthNoisy(tape, call, inputs));
         var load = tape.SumColumns(Normal(tape, tape.Scale(distance, RootHalf * call.Experts / d.NoiseStd)), 1);
         Tensor importance = Variation.OfRows(tape, tape.SumColumns(clean, 1), d.Variance, d.VarianceEpsilon), spread = Variation.OfRows(tape, load, d.Variance, d.VarianceEpsilon);
         return tape.Scale(tape.Add(importance, spread), 0.5);
     }
+
+    /// <summary>Scores without noise [T, E]; a softmax where the dialect has one at all, the given numbers where it has no scores.</summary>
+    static Tensor Clean(Tape tape, RouterCall call, LossInputs inputs) =>
+        call.Dialect.Score is Score.Softmax or Score.SoftmaxPost ? tape.Softmax(inputs.Logits) : RouterScores.Compute(tape, call, inputs.Logits);
 
     static Tensor KthNoisy(Tape tape, RouterCall call, LossInputs inputs)
     {

@@ -53,7 +53,8 @@ public static class ProductLoss
             {
                 BalanceScale.Experts => experts,
                 BalanceScale.ExpertsOverChoices => (double)experts / d.K,
-                _ => 1.0 / experts,
+                BalanceScale.OneOverExperts => 1.0 / experts,
+                var other => throw new RoutingException($"{call.Where}: unknown balance scale {other}"),
             } * (d.BalanceTokens == BalanceTokens.ScaledByRealShare ? share : 1);
             for (var e = 0; e < experts; e++) f[g * experts + e] = counts[g * experts + e] / denominator * scale / all;
             parts[g] = 1 / MassDenominator(call, denominator, size);
@@ -74,7 +75,9 @@ public static class ProductLoss
     {
         BalanceTokens.RealOverReal => Math.Max(1, real),
         BalanceTokens.RealOverRealShare when d.LossDenominator == LossDenominator.RealTokens => size * (real / size + ShareGuard),
-        _ => size,
+        BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealOverAll or BalanceTokens.RealCountsOverAll or BalanceTokens.RealMassOverAll
+            or BalanceTokens.RealOverRealShare => size,
+        var other => throw new RoutingException($"{d.Name}: unknown balance tokens {other}"),
     };
 
     static double MassDenominator(RouterCall call, double denominator, int size) =>
@@ -101,7 +104,8 @@ public static class ProductLoss
             BalanceMass.SoftmaxOfLogits => AreSoftmaxOfLogits(call, inputs) ? inputs.Scores : tape.Softmax(inputs.Logits),
             BalanceMass.DoubleSoftmax => tape.Softmax(tape.Softmax(inputs.Logits)),
             BalanceMass.Gates => Gates.Dense(tape, inputs.Gates, inputs.Plan.Expert, call.Experts),
-            _ => Distribution(tape, call, inputs),
+            BalanceMass.Distribution => Distribution(tape, call, inputs),
+            var other => throw new RoutingException($"{call.Where}: unknown balance mass {other}"),
         };
     }
 

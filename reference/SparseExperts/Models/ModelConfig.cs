@@ -1,3 +1,4 @@
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Models;
@@ -55,7 +56,11 @@ public sealed record ModelConfig
         Selection.All or Selection.BinaryCode or Selection.SlotMixture => Experts,
         Selection.TwoLevel => Dialect.K * Dialect.GroupsKept,
         Selection.Cascade => 1,
-        _ => Dialect.K,
+        Selection.TopK or Selection.ExpertChoice or Selection.ExhaustionAware or Selection.OnePerPrototype or Selection.BestPartThenTopK
+            or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport or Selection.Quantile
+            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.Random or Selection.PolicySample
+            or Selection.TwoLevelCapacity => Dialect.K,
+        var other => throw new InvalidOperationException($"unknown selection {other}"),
     };
 
     /// <summary>One line for every value that cannot be.</summary>
@@ -70,6 +75,7 @@ public sealed record ModelConfig
         Require(Hidden >= 1, $"hidden {Hidden}: at least 1");
         Require(Experts is 0 or >= 2 and <= 4096, $"experts {Experts}: between 2 and 4096, or 0 for the dense twin");
         Require(SparseEvery >= 1, $"sparse every {SparseEvery}: at least 1");
+        Require(ExpertKinds.HasTwin(Activation), $"activation {Activation}: choose one of {ExpertKinds.Known}");
         Require(Tasks >= 1, $"tasks {Tasks}: at least 1");
         Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
         if (Experts > 0) ValidateDialect();

@@ -67,7 +67,7 @@ sealed class SparseBlock
         {
             Wi = wi,
             Wo = wo,
-            WiGate = NeedsGate(d) ? weight($"{name}.experts.wi_gate", experts, width, config.Hidden, 0.58) : null,
+            WiGate = NeedsGate(d) ? weight($"{name}.experts.wi_gate", experts - d.IdentityExperts, width, config.Hidden, 0.58) : null,
             SharedWi = d.SharedExpert ? weight($"{name}.shared.wi", 1, width, config.Hidden, 0.58) : null,
             SharedWiGate = d.SharedExpert && NeedsGate(d) ? weight($"{name}.shared.wi_gate", 1, width, config.Hidden, 0.58) : null,
             SharedWo = d.SharedExpert ? weight($"{name}.shared.wo", 1, config.Hidden, width, 0.58) : null,
@@ -93,11 +93,12 @@ sealed class SparseBlock
     public SparseResult Forward(Tensor x, BlockInputs inputs)
     {
         var d = _config.Dialect;
-        var size = x.Rows / inputs.Sequences;
-        var groups = d.GroupSize switch { < 0 => inputs.Sequences, 0 => 1, var tokens => new GroupRule(tokens).Groups(x.Rows) };
+        var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _config.Experts);
+        x = batch.Fill(_tape, x);
+        var groups = Grouping.Count(d, x.Rows, batch.Sequences, _config.Experts);
         var state = _state is { } matrix ? _tape.Backend.ToArray(matrix) : [];
         if (d.AdaptiveSparsity) d = d with { BalanceCoefficient = state[_config.Experts] };
-        if (!NeedsGate(d)) d = d with { Activation = Own(_config.Activation) };
+        if (!NeedsGate(d)) d = d with { Activation = ExpertKinds.Of(_config.Activation) };
         var call = new RouterCall
         {
             Dialect = d,
@@ -105,8 +106,9 @@ sealed class SparseBlock
             Size = x.Rows / groups,
             Experts = _config.Experts,
             Training = inputs.Training,
-            TokenIds = inputs.Ids,
-            TaskIds = inputs.Tasks,
+            Importance = batch.Importance,
+            TokenIds = batch.Fill(inputs.Ids),
+            TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,
             Where = _name,
             SpansShards = _tape.Shards is not null && d.GroupSize == 0,
@@ -115,7 +117,7 @@ sealed class SparseBlock
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
         var router = state.Length > 0 && d.CorrectionBias ? _router with { CorrectionBias = [.. state.Take(_config.Experts).Select(b => (double)b)] } : _router;
-        return SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams);
+        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams));
     }
 
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
@@ -138,7 +140,7 @@ sealed class SparseBlock
             var call = new RouterCall { Dialect = d, Groups = 1, Size = result.Plan.Tokens, Experts = experts, Training = true, Where = _name };
             Quantile.Beta(call, inputs.Numbers.Logits.Values, [.. state.Take(experts).Select(b => (double)b)]).Select(b => (float)b).ToArray().CopyTo(state, 0);
         }
-        else if (d.CorrectionBias) CorrectionBias.Step(d, result.Plan, state.AsSpan(0, experts));
+        else if (d.CorrectionBias) CorrectionBias.Step(d, _tape.Total(CorrectionBias.Counts(result.Plan)), state.AsSpan(0, experts));
         if (d.AdaptiveSparsity)
         {
             // λ grows by 1.2 where fewer than 1 − k/E of the scores are 0, else it shrinks (ReMoE, eq. 8).
@@ -153,16 +155,6 @@ sealed class SparseBlock
     public double Baseline => _state is { } state ? _tape.Backend.ToArray(state)[^1] : 0;
 
     int SlotsPerExpert() => SoftLayer.SlotsPerExpert(new() { Dialect = _config.Dialect, Groups = 1, Size = _config.Context, Experts = _config.Experts, Training = true });
-
-    static ExpertActivation Own(Activation kind) => kind switch
-    {
-        Activation.Relu => ExpertActivation.Relu,
-        Activation.GeluTanh => ExpertActivation.GeluTanh,
-        Activation.Silu => ExpertActivation.Silu,
-        Activation.Sigmoid => ExpertActivation.Sigmoid,
-        Activation.Identity => ExpertActivation.Identity,
-        _ => ExpertActivation.GeluErf,
-    };
 
     /// <summary>Random experts for every id, k different ones, from a fixed seed.</summary>
     static int[] Table(int ids, int k, int experts)

@@ -13,7 +13,9 @@ public sealed record CaseTensor(string Name, string DType, long[] Shape, double[
         "F64" => NumberFormat.Float64,
         "F16" => NumberFormat.Float16,
         "BF16" => NumberFormat.BFloat16,
-        _ => NumberFormat.Float32,
+        // Integers are exact in any format that is wide enough for them.
+        "F32" or "I64" or "I32" or "I16" or "I8" or "U64" or "U32" or "U16" or "U8" or "BOOL" => NumberFormat.Float32,
+        _ => throw new CaseException($"{Name}: dtype {DType} is not checked; write F64, F32, F16, BF16 or integers"),
     };
 
     public int[] Integers => Array.ConvertAll(Values, v => (int)v);

@@ -97,8 +97,8 @@ public static class CaseAnswers
             Real("combine", Gates.Dense(tape, pass.Gates, pass.Plan.Expert, call.Experts), g, s, e);
             var claimed = new ClaimedPlan(asked, call);
             Whole("count", claimed.Counts(pass.Plan, choices, plan.Capacity), g, e);
-            if (call.Dialect.BiasRate > 0 && asked.Find("router.correction_bias") is { } bias)
-                claims.Add(new("claim.correction_bias", "F32", bias.Shape, CorrectionBias.Step(call.Dialect, claimed.Counts(pass.Plan, choices, plan.Capacity, realOnly: true), bias.Values)));
+            if (call.Training && BiasUpdate.Moves(call.Dialect) && asked.Find("router.correction_bias") is { } bias)
+                claims.Add(new("claim.correction_bias", "F32", bias.Shape, BiasUpdate.After(asked, call, plan, inputs.Numbers.Logits).Values));
             var losses = AuxiliaryLosses.Compute(tape, call, inputs);
             Losses(losses);
             (y, total) = (pass.Output, AuxiliaryLosses.Total(tape, call, losses));

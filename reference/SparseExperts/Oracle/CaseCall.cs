@@ -15,6 +15,11 @@ public static class CaseCall
         var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
             ?? (c.Find("experts.wi") is { } wi ? wi.Size(0) + d.IdentityExperts : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
         DialectRules.Check(d, experts);
+        if (d.Selection == Selection.BinaryCode)
+            throw new CaseException($"{c.Path}: {d.Name} chooses by binary codes, for which case files have no tensors; name another dialect");
+        BiasUpdate.Check(c, d);
+        if (d.Selection == Selection.HashTable && c.Find("router.table") is { } table && table.Size(-1) != d.K)
+            throw new CaseException($"{c.Path}: router.table has {table.Size(-1)} columns, {d.Name} makes {d.K} choices a token; set k or correct the table");
         Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
         float[]? Draws(string name) => c.Find($"draws.{name}")?.Floats;
         return new()

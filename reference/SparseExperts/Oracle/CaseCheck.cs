@@ -114,7 +114,8 @@ public sealed class CaseCheck
         var plan = Slots.Assign(_call, choices, capacity, numbers, priority.Values);
         if (_case.Find("claim.token") is { } tokenSlots && !expected.ByExperts)
         {
-            Whole("token", tokenSlots.Integers, _claimed.TokensInSlots(plan, tokenSlots.Size(-1)));
+            if (_claimed.SharesSlots) Whole("token", tokenSlots.Integers, _claimed.TokensInSlots(plan, tokenSlots.Size(-1)));
+            else _stages.Add(TokenCheck.Run(_call, numbers, expected, choices, _case.Has("claim.expert"), priority, plan, _claimed, tokenSlots));
             plan = _claimed.PlanOf(choices, _claimed.SlotsOfTokens(choices, tokenSlots), capacity);
         }
         if (_case.Find("claim.slot") is { } slotClaim)
@@ -128,7 +129,8 @@ public sealed class CaseCheck
         // Gates.
         gates = Gates.AfterDrop(tape, _call, gates, plan);
         Compare("gate", tape, gates, used: i => choices.Expert[i] >= 0);
-        if (_case.Find("claim.token") is { } tokenClaim && expected.ByExperts) _stages.Add(SelectionCheck.Tokens(_call, expected, tokenClaim.Integers));
+        if (_case.Find("claim.token") is { } tokenClaim && expected.ByExperts)
+            _stages.Add(SelectionCheck.Tokens(_call, numbers, expected, tokenClaim.Integers));
         var routed = plan;
         (gates, plan) = Experts.Effective(tape, _call, gates, plan);
         var dense = Gates.Dense(tape, gates, plan.Expert, _call.Experts);
@@ -140,12 +142,8 @@ public sealed class CaseCheck
         if (tensors.Experts is { } experts && _case.Has("claim.y")) Compare("y", Output(tape, SparseLayer.ExpertInput(_call, tensors.X, input), experts, gates, plan));
         var inputs = new LossInputs { Logits = logits, Noisy = noisy, Scores = scores, Deviation = deviation, Numbers = numbers, Choices = choices, Plan = routed, Gates = gates, Weights = tensors.Router };
         CompareLosses(tape, inputs);
-        if (_case.Find("claim.correction_bias") is { } biasClaim && _case.Has("router.correction_bias"))
-        {
-            var before = tensors.Router.CorrectionBias;
-            double[] roundings = [.. before.Select(b => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + 2 * _call.Dialect.BiasRate))];
-            Floats("correction_bias", biasClaim, CorrectionBias.Step(_call.Dialect, _claimed.Counts(plan, choices, capacity, realOnly: true), before), roundings);
-        }
+        if (_case.Has("claim.correction_bias") && _case.Has("router.correction_bias"))
+            Compare("correction_bias", BiasUpdate.After(_case, _call, routed, numbers.Logits));
         if (Gradients.Any()) Again(choices, routed, numbers);
     }
 
@@ -279,11 +277,16 @@ public sealed class CaseCheck
         {
             var name = claim.Name["claim.loss.".Length..];
             Numbers[] each = [.. settled.Select(terms => SparseLayer.Numbers(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
-                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw new CaseException($"{_case.Path}: {claim.Name}: {_call.Dialect.Name} has no such loss in this mode; it has {string.Join(", ", terms.Select(t => t.Name))}")))];
+                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms)))];
             var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Bound(claim, n.Values[0], n.Errors[0])) && claim.Values[0] <= each.Max(n => n.Values[0] + Bound(claim, n.Values[0], n.Errors[0]));
             Compare($"loss.{name}", each[0], open: each.Length > 1 && isBetween);
         }
     }
+
+    CaseException NoSuchLoss(string claim, IReadOnlyList<LossTerm> terms) => new($"{_case.Path}: {claim}: {_call.Dialect.Name} has "
+        + (terms.Count == 0
+            ? $"no auxiliary losses in mode {_case.Mode}; remove the claim or name another dialect"
+            : $"no such loss in mode {_case.Mode}; it has {string.Join(", ", terms.Select(t => t.Name))}"));
 
     /// <summary>
     /// What a claim may be off by: once what float32 may lose on the way (the other side is a double, which loses nothing that counts), half a unit

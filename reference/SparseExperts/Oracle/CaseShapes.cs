@@ -11,7 +11,7 @@ static class CaseShapes
     /// <summary>Besides the axis letters: X experts with weights, H shared hidden width, V ids, J table columns, R groups of experts, I experts of a group.</summary>
     const string Table = """
         x GSM; padding GS; token_ids GS; task_ids GS
-        router.weight EM; router.bias E; router.correction_bias E; router.noise_weight EM
+        router.weight EM; router.bias E; router.correction_bias E; router.previous_count E; router.noise_weight EM
         router.primary.weight RM; router.primary.noise_weight RM; router.secondary.weight RIM; router.secondary.noise_weight RIM
         router.slots EPM; router.scale; router.table VJ
         experts.wi XFM; experts.wi_gate XFM; experts.wo XMF; experts.bi XF; experts.bi_gate XF; experts.bo XM

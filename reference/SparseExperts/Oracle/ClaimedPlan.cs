@@ -31,10 +31,17 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
             if (call.Dialect.DroppedOutput == DroppedOutput.SharedSlot) expert = [.. expert.Select((e, i) => call.IsReal(i / k) ? e : -1)];
             return expected with { K = k, Expert = expert, Candidate = candidate, Slot = [], Token = [] };
         }
-        if (@case.Find("claim.token") is { } tokens && expected.ByExperts)
-            return Choices.FromTokens(Checked("claim.token", tokens.Integers, call.Size), call.Groups, call.Size, call.Experts, expected.Rankings);
-        return expected;
+        if (@case.Find("claim.token") is not { } tokens) return expected;
+        if (!expected.ByExperts)
+        {
+            Checked("claim.token", tokens.Integers, call.Size);
+            return SharesSlots ? expected : TokenCheck.Shown(call, expected, tokens);
+        }
+        return Choices.FromTokens(Checked("claim.token", tokens.Integers, call.Size), call.Groups, call.Size, call.Experts, expected.Rankings);
     }
+
+    /// <summary>Whether several tokens can sit in one slot, so that tokens in slots do not show who chose whom.</summary>
+    public bool SharesSlots => call.Dialect.DroppedOutput is DroppedOutput.SharedSlot or DroppedOutput.CollidingSlot;
 
     int[] Checked(string name, int[] values, int below)
     {
@@ -100,12 +107,12 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
     }
 
     /// <summary>Tokens of every (group, expert): what was asked, or what was kept where the dialect drops by score (Megatron).</summary>
-    public int[] Counts(RoutingPlan plan, Choices choices, int capacity, bool realOnly = false)
+    public int[] Counts(RoutingPlan plan, Choices choices, int capacity)
     {
         var kept = call.Dialect.CapacityLimit == CapacityLimit.Unlimited && capacity != RoutingPlan.Unlimited;
         var counts = new int[call.Groups * call.Experts];
         for (var i = 0; i < plan.RowOf.Length; i++)
-            if ((kept ? plan.RowOf[i] : choices.Expert[i]) >= 0 && (!realOnly || call.IsReal(i / plan.Choices))) counts[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
+            if ((kept ? plan.RowOf[i] : choices.Expert[i]) >= 0) counts[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
         return counts;
     }
 }

@@ -33,8 +33,11 @@ public static class Neighbours
     /// <summary>Axes that say how a dialect is described or trained, or that a recorded call cannot show.</summary>
     static readonly HashSet<string> Silent =
     [
-        "group_size", "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties", "gated_experts", "shared_expert", "shared_gate", "router_bias",
-        "eval_capacity_factor", "eval_policy", "eval_normalize", "adaptive_sparsity", "entropy_losses", "router_dtype", "logits_dtype", "whole_batch", "router",
+        "group_size", "group_split", "replicas",
+        "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties",
+        "gated_experts", "shared_expert", "shared_gate", "router_bias",
+        "eval_capacity_factor", "eval_policy", "eval_normalize", "eval_balance_coefficient",
+        "adaptive_sparsity", "entropy_losses", "router_dtype", "logits_dtype", "router",
     ];
 
     /// <summary>Values that numeric axes are tried at, besides the dialect's own.</summary>

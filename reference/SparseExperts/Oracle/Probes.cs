@@ -62,7 +62,8 @@ public static class Probes
 
     /// <summary>Balanced assignments need numbers of tokens that they can share out; Sinkhorn's iterations need experts that somebody wants, and take no maximum off.</summary>
     static bool Suits(Scenario scenario, Dialect d) =>
-        (scenario.Tokens is null || d.Selection is not (Selection.Auction or Selection.OptimalAssignment or Selection.Sinkhorn or Selection.ExpertChoice or Selection.SlotMixture))
+        (scenario.Tokens is null || d.Selection is not (Selection.Auction or Selection.OptimalAssignment or Selection.Sinkhorn or Selection.Quantile
+            or Selection.ExpertChoice or Selection.SlotMixture))
         && (scenario.CapacityFactor is null || d.Parameters.Contains("capacity_factor"))
         && (scenario.Name is not ("idle-experts" or "collapsed" or "large") || d.Selection is not (Selection.Sinkhorn or Selection.OptimalTransport));
 

@@ -42,9 +42,11 @@ static class SelectionCheck
         var order = row;
         if (d.OpenOrder)
         {
-            order = [.. row.OrderByDescending(e => e < 0 ? double.NegativeInfinity : expected.RankingOf(0).Row(t)[e])];
+            if (expected.Rankings.Count == 1 && row.Order().SequenceEqual(expected.Expert.AsSpan(t * k, k).ToArray().Order())) return (Outcome.Agrees, 0, 0, 0);
+            double Value(int e) => e < 0 ? double.NegativeInfinity : expected.RankingOf(0).Row(t)[e];
+            int BestFirst(int a, int b) => Value(a) != Value(b) ? Value(b).CompareTo(Value(a)) : a == b ? 0 : Ranking.Precedes(a, b, d.Ties) ? -1 : 1;
+            order = [.. row.Order(Comparer<int>.Create(BestFirst))];
         }
-        var isOpen = d.Ties == TieRule.Unspecified;
         var result = Outcome.Agrees;
         var isOut = new bool[call.Experts];
         for (var j = 0; j < k; j++)
@@ -71,23 +73,54 @@ static class SelectionCheck
                 var bound = ranking.Error(t, e) + ranking.Error(t, best);
                 var margin = values[best] - values[e];
                 if (!(margin <= bound) && !GroupsAreOpen(call, numbers, t)) return (Outcome.Differs, j, margin, bound);
-                if (margin == 0 && bound == 0 && !isOpen) return (Outcome.Differs, j, 0, 0);
-                if (margin != 0) result = Outcome.Undecided;
+                result = Outcome.Undecided;
             }
+            // Of numbers that are equal as facts the rule names one, however little is known of the numbers themselves.
+            if (d.Ties != TieRule.Unspecified && LosesTie(call, numbers, ranking, values, isOut, t, e)) return (Outcome.Differs, j, 0, 0);
             if (d.Taken == Taken.Removed || expected.Rankings.Count > 1) isOut[e] = true;
         }
         return (result, 0, 0, 0);
+    }
+
+    /// <summary>Whether another expert that is left has the same number as a fact, and comes first by the tie rule.</summary>
+    static bool LosesTie(RouterCall call, RouterNumbers numbers, Ranking ranking, double[] values, bool[] isOut, int t, int e)
+    {
+        for (var other = 0; other < values.Length; other++)
+            if (other != e && !isOut[other] && values[other] == values[e] && Ranking.Precedes(other, e, call.Dialect.Ties)
+                && KnownTies.OfExperts(call, numbers, ranking, t, other, e)) return true;
+        return false;
+    }
+
+    /// <summary>
+    /// Experts that a token could have chosen as well: they tie with one of its own under an open rule, or lie nearer to it than is known of them.
+    /// </summary>
+    public static IEnumerable<int> Alternatives(RouterCall call, RouterNumbers numbers, Choices expected, int t)
+    {
+        var (d, k) = (call.Dialect, expected.K);
+        if (expected.Rankings.Count == 0) yield break;
+        var allAreOpen = GroupsAreOpen(call, numbers, t);
+        for (var e = 0; e < call.Experts; e++)
+        {
+            if (expected.Candidate.AsSpan(t * k, k).Contains(e)) continue;
+            if (allAreOpen || Enumerable.Range(0, k).Any(j => IsNear(expected.RankingOf(j), expected.Candidate[t * k + j], e))) yield return e;
+        }
+
+        bool IsNear(Ranking ranking, int own, int other) => own >= 0 && (KnownTies.OfExperts(call, numbers, ranking, t, own, other)
+            ? d.Ties == TieRule.Unspecified
+            : Math.Abs(ranking.Row(t)[own] - ranking.Row(t)[other]) <= ranking.Error(t, own) + ranking.Error(t, other));
     }
 
     /// <summary>Whether the last kept group ties with the first that is not.</summary>
     static bool GroupsAreOpen(RouterCall call, RouterNumbers numbers, int t)
     {
         var d = call.Dialect;
-        if (d.Groups <= d.GroupsKept || d.Ties != TieRule.Unspecified) return false;
+        if (d.Groups <= d.GroupsKept) return false;
         var flat = TopK.First(call with { Dialect = d with { Groups = 1, GroupsKept = 1 } }, numbers);
         var scores = GroupLimit.Scores(d, flat.Row(t), call.Experts / d.Groups);
         Array.Sort(scores, (a, b) => b.CompareTo(a));
-        return scores[d.GroupsKept - 1] - scores[d.GroupsKept] <= 4 * flat.Errors.Max();
+        // Of groups that are known exactly an open tie rule alone leaves one open.
+        var error = 4 * flat.Errors.AsSpan(t * call.Experts, call.Experts).ToArray().Max();
+        return (error > 0 || d.Ties == TieRule.Unspecified) && scores[d.GroupsKept - 1] - scores[d.GroupsKept] <= error;
     }
 
     static int FirstDifference(ReadOnlySpan<int> a, ReadOnlySpan<int> b)
@@ -98,7 +131,7 @@ static class SelectionCheck
     }
 
     /// <summary>Tokens in slots: best first, or in token order, or in the auction's own order; equals may change places where ties are open.</summary>
-    public static StageVerdict Tokens(RouterCall call, Choices expected, int[] claimed)
+    public static StageVerdict Tokens(RouterCall call, RouterNumbers numbers, Choices expected, int[] claimed)
     {
         if (claimed.AsSpan().SequenceEqual(expected.Token)) return new("token", Outcome.Agrees);
         var d = call.Dialect;
@@ -115,11 +148,24 @@ static class SelectionCheck
             double Slack(int t) => t < 0 ? 0 : ranking.Error(row, t);
             double margin = Math.Abs(Value(claimed[i]) - Value(expected.Token[i])), bound = Slack(claimed[i]) + Slack(expected.Token[i]);
             var isPadding = claimed[i] >= 0 && !call.IsReal(row / call.Experts * call.Size + claimed[i]);
-            if (margin <= bound && (bound > 0 || d.Ties == TieRule.Unspecified || isPadding)) { outcome = Outcome.Undecided; continue; }
+            var seats = claimed.AsSpan(row * capacity, capacity);
+            var isTied = d.Ties != TieRule.Unspecified && !isPadding && LosesTie(call, numbers, ranking, seats, row, i % capacity);
+            if (margin <= bound && !isTied && (bound > 0 || d.Ties == TieRule.Unspecified || isPadding)) { outcome = Outcome.Undecided; continue; }
             var wrong = Enumerable.Range(0, claimed.Length).Count(n => claimed[n] != expected.Token[n]);
             return new("token", Outcome.Differs, new(i, claimed[i], expected.Token[i], margin, bound, wrong, claimed.Length));
         }
         return new("token", outcome);
+    }
+
+    /// <summary>Whether a token that has the same number as a fact, and comes first by the tie rule, stands behind this one or nowhere.</summary>
+    static bool LosesTie(RouterCall call, RouterNumbers numbers, Ranking columns, ReadOnlySpan<int> tokens, int row, int slot)
+    {
+        var token = tokens[slot];
+        var ahead = call.Dialect.SlotOrder == SlotOrder.Descending ? tokens[..slot] : tokens;
+        for (var other = 0; other < call.Size && token >= 0; other++)
+            if (other != token && Ranking.Precedes(other, token, call.Dialect.Ties) && !ahead.Contains(other)
+                && KnownTies.OfTokens(call, numbers, columns, row, other, token)) return true;
+        return false;
     }
 
     /// <summary>Whether the balance loss takes a top-k of its own that ties leave open: wherever one does, it is torch.topk.</summary>

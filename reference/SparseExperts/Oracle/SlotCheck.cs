@@ -54,7 +54,8 @@ static class SlotCheck
     {
         DropPolicy.Score => priority.Values[choice],
         DropPolicy.Random => call.Draws.Rts![choice / (priority.Values.Length / call.Tokens) * call.Experts + expert],
-        _ => 1,
+        DropPolicy.Position or DropPolicy.Logit or DropPolicy.None => 1,
+        var other => throw new RoutingException($"{call.Where}: unknown drop policy {other}"),
     };
 
     /// <summary>Whether two tokens' best scores are equal where the library's sort leaves that open, or nearer than what is known of them.</summary>
@@ -62,11 +63,14 @@ static class SlotCheck
     {
         for (var g = 0; g < call.Groups; g++)
         {
-            var best = Enumerable.Range(g * call.Size, call.Size).Select(t => (Score: Slots.BestScore(call, numbers, t), Error: Slack(call, numbers, t))).OrderByDescending(s => s.Score).ToArray();
+            var best = Enumerable.Range(g * call.Size, call.Size)
+                .Select(t => (Token: t, Score: Slots.BestScore(call, numbers, t), Error: Slack(call, numbers, t))).OrderByDescending(s => s.Score).ToArray();
             for (var i = 1; i < best.Length; i++)
             {
                 var margin = best[i - 1].Score - best[i].Score;
                 var error = best[i - 1].Error + best[i].Error;
+                // Equal rows of logits give equal scores, which a stable sort leaves in order.
+                if (error > 0 && !call.Dialect.OpenBatchTies && KnownTies.HasSameRow(call, numbers, best[i - 1].Token, best[i].Token)) continue;
                 if (margin == 0 && call.Dialect.OpenBatchTies || error > 0 && margin <= error) return true;
             }
         }

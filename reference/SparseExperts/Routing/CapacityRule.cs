@@ -68,7 +68,8 @@ public static class CapacityRule
     {
         CapacityRounding.Truncate => Math.Truncate(value),
         CapacityRounding.Round => Math.Round(value, MidpointRounding.ToEven),
-        _ => Math.Ceiling(value),
+        CapacityRounding.Ceiling => Math.Ceiling(value),
+        _ => throw new ArgumentOutOfRangeException(nameof(d), d.CapacityRounding, "unknown capacity rounding"),
     });
 
     static int Lingvo(double factor, int size, int experts)
@@ -80,20 +81,4 @@ public static class CapacityRule
     static int Equal(RouterCall call) => call.Size * call.K % call.Experts == 0
         ? call.Size * call.K / call.Experts
         : throw new RoutingException($"{call.Where}: {call.Size} tokens with {call.K} choices cannot be shared equally among {call.Experts} experts; choose numbers that divide");
-}
-
-/// <summary>
-/// How tokens are cut into groups that compete for capacity: the count starts at max(1, ⌊T/size⌋) and grows until it divides T
-/// (Mesh-TensorFlow moe.py, _split_into_groups, one device). A group can therefore be larger than <paramref name="Size"/>.
-/// Size 0 is one group of everything.
-/// </summary>
-public sealed record GroupRule(int Size)
-{
-    public int Groups(int tokens)
-    {
-        if (Size <= 0 || tokens == 0) return 1;
-        var groups = Math.Max(1, tokens / Size);
-        while (tokens % groups != 0) groups++;
-        return groups;
-    }
 }

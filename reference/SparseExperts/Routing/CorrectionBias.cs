@@ -7,11 +7,16 @@ namespace SparseExperts.Routing;
 public static class CorrectionBias
 {
     /// <summary>b_e += rate·sign(mean(n) − n_e), sign(0) = 0; torchtitan first takes the mean of the steps off.</summary>
-    public static double[] Step(Dialect d, ReadOnlySpan<int> counts, ReadOnlySpan<double> bias)
+    /// <param name="counts">Tokens of every expert [E], of all groups, sequences and micro-batches of the step together.</param>
+    /// <param name="bias">[E].</param>
+    /// <exception cref="ArgumentException">There are more or fewer counts than biases: counts of groups have to be added up first.</exception>
+    public static double[] Step(Dialect d, ReadOnlySpan<double> counts, ReadOnlySpan<double> bias)
     {
-        long sum = 0;
+        if (counts.Length != bias.Length)
+            throw new ArgumentException($"{counts.Length} counts for {bias.Length} experts; add the counts of all groups up", nameof(counts));
+        double sum = 0;
         foreach (var n in counts) sum += n;
-        var mean = (double)sum / counts.Length;                      // exact where it is whole, so that sign(0) is seen
+        var mean = sum / counts.Length;                              // exact where it is whole, so that sign(0) is seen
         var steps = new double[counts.Length];
         for (var e = 0; e < steps.Length; e++) steps[e] = d.BiasRate * Math.Sign(mean - counts[e]);
         var centre = d.BiasCentred ? steps.Average() : 0;
@@ -20,12 +25,18 @@ public static class CorrectionBias
         return updated;
     }
 
-    /// <summary>The same from a plan, in place: choices that were made, or where the dialect drops, those that were kept.</summary>
-    internal static void Step(Dialect d, RoutingPlan plan, Span<float> bias)
+    /// <summary>Tokens of every expert [E] in a plan: choices that were made, or where the dialect drops, those that were kept.</summary>
+    internal static double[] Counts(RoutingPlan plan)
     {
-        var counts = new int[plan.Experts];
+        var counts = new double[plan.Experts];
         for (var i = 0; i < plan.Expert.Length; i++)
             if (plan.RowOf[i] >= 0) counts[plan.Expert[i]]++;
+        return counts;
+    }
+
+    /// <summary>The same in place.</summary>
+    internal static void Step(Dialect d, ReadOnlySpan<double> counts, Span<float> bias)
+    {
         var before = new double[bias.Length];
         for (var e = 0; e < before.Length; e++) before[e] = bias[e];
         var after = Step(d, counts, before);

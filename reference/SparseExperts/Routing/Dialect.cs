@@ -66,7 +66,6 @@ public sealed record Dialect
     [Means("padding in routing")] public PaddingRule Padding { get; init; }
     [Means("padding in the logits")] public PaddingLogits PaddingLogits { get; init; }
     [Means("padding rule applies: the library's own switch", "flaxformer ignore_padding_tokens")] public bool? IgnorePadding { get; init; }
-    [Means("best logits of a batch at once: tokens of all groups compete")] public bool WholeBatch { get; init; }
 
     // Capacity and priority
     [Means("slots an expert has in a group")] public CapacityFormula CapacityFormula { get; init; }
@@ -120,6 +119,7 @@ public sealed record Dialect
     [Means("factor of the product loss")] public BalanceScale BalanceScale { get; init; }
     [Means("when auxiliary losses are added")] public Phase LossPhase { get; init; } = Phase.Always;
     [Means("coefficient of the balance loss")] public double BalanceCoefficient { get; init; }
+    [Means("coefficient of the balance loss in evaluation, where it differs")] public double? EvalBalanceCoefficient { get; init; }
     [Means("half of the second choices' loss is added", "mesh moe.py, use_second_place_loss")] public bool SecondPlaceLoss { get; init; }
     [Means("micro-batches that the balance loss is divided by")] public int Microbatches { get; init; } = 1;
     [Means("divisor of the balance loss")] public LossDenominator LossDenominator { get; init; }
@@ -146,9 +146,14 @@ public sealed record Dialect
 
     // Where tokens compete
     [Means("tokens a group, where the dialect itself splits them: 0 all, −1 a sequence")] public int GroupSize { get; init; }
+    [Means("how many groups a positive size gives")] public GroupSplit GroupSplit { get; init; }
+    [Means("copies of every expert on other devices, which ask for as many groups", "flaxformer moe_layers.py")] public int Replicas { get; init; } = 1;
 
     /// <summary>The capacity factor in effect.</summary>
     public double FactorFor(bool training) => training ? CapacityFactor : EvalCapacityFactor ?? CapacityFactor;
+
+    /// <summary>The coefficient of the balance loss in effect.</summary>
+    public double BalanceCoefficientFor(bool training) => training ? BalanceCoefficient : EvalBalanceCoefficient ?? BalanceCoefficient;
 
     /// <summary>The policy in effect.</summary>
     public Policy PolicyFor(bool training) => training ? Policy : EvalPolicy ?? Policy;
@@ -172,7 +177,14 @@ public sealed record Dialect
         PolicyFor(training) is Policy.Random or Policy.Sample || DropPolicy == DropPolicy.Random && CapacityFormula != CapacityFormula.None
         || Selection == Selection.Random || Selection == Selection.PolicySample && training || RouterPolicy == RouterPolicy.Sample && Temperature > 0
         || In(RouterPolicyPhase, training) && RouterPolicy is RouterPolicy.InputJitter && Jitter > 0 || In(RouterPolicyPhase, training) && RouterPolicy is RouterPolicy.InputDropout or RouterPolicy.GumbelLogits
-        || In(NoisePhase, training) && Noise switch { LogitNoise.None => false, LogitNoise.NormalPerExperts => NoiseStd > 0, LogitNoise.Gumbel => NoiseMultiplier > 0, _ => true }
+        || In(NoisePhase, training) && Noise switch
+        {
+            LogitNoise.None => false,
+            LogitNoise.NormalPerExperts => NoiseStd > 0,
+            LogitNoise.Gumbel => NoiseMultiplier > 0,
+            LogitNoise.NormalSoftplus or LogitNoise.UniformShift => true,
+            _ => throw new InvalidOperationException($"unknown noise {Noise}"),
+        }
         || SecondPlaceProbability > 0 && training;
 
     /// <summary>Something happens in this phase.</summary>

@@ -29,6 +29,7 @@ public sealed class DialectAxis
     public string Source { get; }
     public bool IsOptional { get; }
     public bool IsFlag => _type == typeof(bool);
+    public bool IsWhole => _type == typeof(int);
 
     /// <summary>All axes, in the order of the pipeline.</summary>
     public static IReadOnlyList<DialectAxis> All { get; } =
@@ -42,6 +43,9 @@ public sealed class DialectAxis
     public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] :
         [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "", f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
 
+    /// <summary>Names of the values, number formats included; empty where they are numbers, flags or sums.</summary>
+    public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? [.. Formats.Select(f => f.Name)] : [.. Values.Select(v => v.Name)];
+
     public object? Get(Dialect dialect) => _property.GetValue(dialect);
 
     /// <summary>The value as text, as it stands in files; null for an axis that is not set.</summary>
@@ -54,8 +58,15 @@ public sealed class DialectAxis
         int number => number.ToString(CultureInfo.InvariantCulture),
         NumberFormat format => FormatName(format),
         Enum => Spell(_type.GetField(value.ToString()!)!),
-        _ => value.ToString()!,
+        GroupScore score => score.ToString(),
+        _ => throw new ArgumentOutOfRangeException(nameof(value), value, $"{Name} has no text"),
     };
+
+    /// <summary>Whether a property of <see cref="Dialect"/> is this axis.</summary>
+    public bool IsOf(PropertyInfo property) => property.Name == _property.Name;
+
+    /// <summary>Whether the dialect's value is one of those that have a name and a meaning.</summary>
+    public bool IsKnown(Dialect dialect) => Get(dialect) is not Enum value || Enum.IsDefined(_type, value);
 
     /// <summary>Whether the dialect has the value that a dialect has which says nothing.</summary>
     public bool IsDefault(Dialect dialect) => Equals(Get(dialect), Get(Blank));

@@ -101,6 +101,7 @@ public static class DialectFile
             {
                 "noise_policy" => Axis("router_policy", where).With(dialect, value, where),
                 "capacity_factor" => Axis(key, where).With(dialect, value, where) with { EvalCapacityFactor = null },
+                "balance_coefficient" => Axis(key, where).With(dialect, value, where) with { EvalBalanceCoefficient = null },
                 "policy" => Axis(key, where).With(dialect, value, where) with { EvalPolicy = null },
                 _ => Axis(key, where).With(dialect, value, where),
             };

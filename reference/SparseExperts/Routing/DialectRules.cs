@@ -6,6 +6,8 @@ public static class DialectRules
     /// <summary>What can be said without knowing the number of experts.</summary>
     public static void Check(Dialect d)
     {
+        if (DialectAxis.All.FirstOrDefault(a => !a.IsKnown(d)) is { } axis)
+            throw new DialectException($"{d.Name}: {axis.Name} has no value {axis.Get(d)}: choose one of {string.Join(", ", axis.Values.Select(v => v.Name))}");
         Require(d, d.K >= 1, "k", d.K, "at least 1");
         Require(d, d.K == 1 || d.Selection is not (Selection.Auction or Selection.OptimalAssignment or Selection.TaskTable or Selection.Random or Selection.PolicySample), "k", d.K, $"1, for selection {Named(d, "selection")} gives one expert a token");
         Require(d, d.K == 2 || d.Selection is not (Selection.ExhaustionAware or Selection.TwoLevelCapacity or Selection.SparseMixer), "k", d.K, $"2, which is all that selection {Named(d, "selection")} defines");
@@ -23,10 +25,28 @@ public static class DialectRules
         Require(d, d.Temperature >= 0 && double.IsFinite(d.Temperature), "temperature", d.Temperature, "0 or more");
         Require(d, d.Microbatches >= 1, "microbatches", d.Microbatches, "at least 1");
         Require(d, d.IdentityExperts >= 0, "identity_experts", d.IdentityExperts, "0 or more");
+        Require(d, d.Replicas >= 1, "replicas", d.Replicas, "at least 1");
+        Require(d, d.Replicas == 1 || d.GroupSplit == GroupSplit.MultipleOfExperts, "replicas", d.Replicas, "1, unless group_split is multiple_of_experts");
         Require(d, d.NoiseStd >= 0, "noise_std", d.NoiseStd, "0 or more");
         Require(d, d.Score != Score.SoftmaxOverTokens || d.Selection is Selection.ExpertChoice or Selection.OptimalTransport, "score", "softmax_over_tokens", "softmax, unless experts choose");
         Require(d, !d.BatchPrioritized || d.DropPolicy == DropPolicy.Position, "batch_prioritized", true, "false with this drop_policy: only positions have an order");
         Require(d, d.Loss != LossChoice.LoadImportance || d.Noise == LogitNoise.NormalPerExperts, "loss", "load_importance", "gshard: the load loss needs noise_std > 0");
+        Require(d, d.Load is LoadLoss.None or LoadLoss.ExcludingItself || d.Noise == LogitNoise.NormalPerExperts,
+            "load", Named(d, "load"), "another load loss, or set noise normal_per_experts, whose deviation it is made of");
+        Require(d, d.Router == RouterForm.SlotSimilarity == (d.Selection == Selection.SlotMixture),
+            "router", Named(d, "router"), $"another one with selection {Named(d, "selection")}: slot_similarity and slot_mixture belong together");
+        Require(d, d.Router == RouterForm.TwoLevel == (d.Selection == Selection.TwoLevel),
+            "router", Named(d, "router"), $"another one with selection {Named(d, "selection")}: the two_level ones belong together");
+        Require(d, d.Router != RouterForm.Constant || d.Selection == Selection.BinaryCode,
+            "router", "constant", $"another one with selection {Named(d, "selection")}: free numbers serve binary_code alone");
+        Require(d, d.Selection is not (Selection.SlotMixture or Selection.TwoLevelCapacity) || d.CapacityFormula is not (CapacityFormula.None or CapacityFormula.UnlessZero),
+            "capacity_formula", Named(d, "capacity_formula"), "one that says how many slots an expert has");
+        Require(d, d.LayerReduction != LayerReduction.Pooled || d.Selection != Selection.DynamicTopK,
+            "layer_reduction", "pooled", "sum or mean: with selection dynamic_top_k every layer has another number of choices");
+        Require(d, !d.SecondPlaceLoss || d.Selection is Selection.TopK or Selection.ExhaustionAware,
+            "second_place_loss", true, "false: only a ranking has second places");
+        Require(d, d.TrainingExtra != TrainingExtra.Reinforce || d.Selection == Selection.PolicySample,
+            "training_extra", "reinforce", "none, or selection policy_sample, whose one choice is rewarded");
         Require(d, d.GatedExperts || d.Activation is not (ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited), "activation", Named(d, "activation"), "another one, or set gated_experts");
         Require(d, d.Gate != Gate.NearWinner || d.Selection == Selection.SparseMixer, "gate", "near_winner", "another one: only selection sparse_mixer says who is near");
         Require(d, d.Gate != Gate.RankedScore || d.Selection is Selection.TopK or Selection.ExhaustionAware, "gate", "ranked_score", "score: only the best experts of a ranking have ranked scores");
@@ -47,7 +67,8 @@ public static class DialectRules
         if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) Require(d, d.K <= inside, "k", d.K, $"at most the {inside} experts of a group");
         if (d.Selection == Selection.TwoLevelCapacity) Require(d, inside >= 2 && d.Groups >= 2, "groups", d.Groups, $"at least 2, with at least 2 of the {experts} experts in each");
         if (d.Selection == Selection.TopK && d.Groups > d.GroupsKept) Require(d, d.K <= inside * d.GroupsKept, "k", d.K, $"at most the {inside * d.GroupsKept} experts of the kept groups");
-        if (d.Selection == Selection.OnePerPrototype) Require(d, experts % d.K == 0, "k", d.K, $"a divisor of the {experts} experts");
+        if (d.Selection == Selection.OnePerPrototype || d.Score == Score.SoftmaxPerPrototype) Require(d, experts % d.K == 0,
+            "k", d.K, $"a divisor of the {experts} experts");
         Require(d, d.IdentityExperts < experts, "identity_experts", d.IdentityExperts, $"fewer than the {experts} experts");
         if (d.Combination == Combination.MaskReadAsIndices) Require(d, experts >= 2, "experts", experts, "at least 2: the mask's 0 and 1 are read as experts");
         if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");

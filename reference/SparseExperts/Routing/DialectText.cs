@@ -39,10 +39,26 @@ public static class DialectText
             Selection.Random => "random",
             Selection.PolicySample => "sampled",
             Selection.All => "all experts",
-            _ => "slots mix tokens",
+            Selection.SlotMixture => "slots mix tokens",
+            _ => throw Unknown(d.Selection),
         };
-        var later = d.Policy switch { Policy.Random => ", 2nd random", Policy.Sample => ", 2nd sampled", Policy.None => ", 1st only", Policy.Threshold => ", 2nd by threshold", _ => "" };
-        var ties = d.Ties switch { TieRule.Highest => ", ties high", TieRule.Unspecified => ", ties open", TieRule.BitReversedLane => ", ties by lane", _ => "" };
+        var later = d.Policy switch
+        {
+            Policy.All => "",
+            Policy.Random => ", 2nd random",
+            Policy.Sample => ", 2nd sampled",
+            Policy.None => ", 1st only",
+            Policy.Threshold => ", 2nd by threshold",
+            _ => throw Unknown(d.Policy),
+        };
+        var ties = d.Ties switch
+        {
+            TieRule.Lowest => "",
+            TieRule.Highest => ", ties high",
+            TieRule.Unspecified => ", ties open",
+            TieRule.BitReversedLane => ", ties by lane",
+            _ => throw Unknown(d.Ties),
+        };
         return choice + (d.CorrectionBias ? " + bias" : "") + later + ties;
     }
 
@@ -55,8 +71,11 @@ public static class DialectText
         Score.Relu => "relu",
         Score.SoftmaxOverTokens => "softmax over tokens",
         Score.SoftmaxPerPrototype => "softmax per part",
-        _ => "–",
+        Score.None => "–",
+        _ => throw Unknown(d.Score),
     };
+
+    static ArgumentOutOfRangeException Unknown<T>(T value) where T : struct, Enum => new(nameof(value), value, $"no words for this {typeof(T).Name}");
 
     static string Noise(Dialect d)
     {
@@ -66,7 +85,9 @@ public static class DialectText
             LogitNoise.NormalSoftplus => "N(0,1)·softplus",
             LogitNoise.UniformShift => "+U(0.9,1.1)",
             LogitNoise.Gumbel => "Gumbel",
-            _ => d.RouterPolicy == RouterPolicy.InputJitter ? $"jitter {Number(d.Jitter)}" + (d.JitterReach == JitterReach.Router ? "" : ", experts too") : "–",
+            LogitNoise.None when d.RouterPolicy == RouterPolicy.InputJitter => $"jitter {Number(d.Jitter)}" + (d.JitterReach == JitterReach.Router ? "" : ", experts too"),
+            LogitNoise.None => "–",
+            _ => throw Unknown(d.Noise),
         };
         var phase = d.Noise != LogitNoise.None ? d.NoisePhase : d.RouterPolicyPhase;
         return noise == "–" || phase == Phase.Training ? noise : noise + ", always";
@@ -77,7 +98,13 @@ public static class DialectText
         if (d.CapacityFormula == CapacityFormula.None) return "∞";
         if (d.CapacityFormula == CapacityFormula.UnlessZero) return "∞ (0 drops all)";
         if (d.Capacity is { } given) return given.ToString(CultureInfo.InvariantCulture);
-        var (open, close) = d.CapacityRounding switch { CapacityRounding.Truncate => ("⌊", "⌋"), CapacityRounding.Round => ("⌊", "⌉"), _ => ("⌈", "⌉") };
+        var (open, close) = d.CapacityRounding switch
+        {
+            CapacityRounding.Truncate => ("⌊", "⌋"),
+            CapacityRounding.Round => ("⌊", "⌉"),
+            CapacityRounding.Ceiling => ("⌈", "⌉"),
+            _ => throw Unknown(d.CapacityRounding),
+        };
         var formula = d.CapacityFormula switch
         {
             CapacityFormula.PerToken => $"{open}S·cf/E{close}",
@@ -95,7 +122,9 @@ public static class DialectText
             CapacityFormula.LingvoRaised => "⌊S·cf/E⌋, 0→4",
             CapacityFormula.LingvoShuffle => "(S//E)·E",
             CapacityFormula.EqualShare => "k·S/E",
-            _ => "largest load",
+            CapacityFormula.LargestLoad => "largest load",
+            CapacityFormula.Given => "given",
+            _ => throw Unknown(d.CapacityFormula),
         };
         if (d.CapacityLimit == CapacityLimit.TokensThenMinimum) formula = $"min(S, {formula})";
         if (d.MinCapacity > 0) formula = $"max({formula}, {d.MinCapacity})";
@@ -114,7 +143,9 @@ public static class DialectText
             DropPolicy.Logit => "best logits, 0 for others",
             DropPolicy.Random => "random",
             DropPolicy.None => "all",
-            _ => (d.Order == RequestOrder.TokenMajor ? "token by token" : d.K > 1 ? "choice by choice" : "token order") + (d.BatchPrioritized ? ", best first" : ""),
+            DropPolicy.Position => (d.Order == RequestOrder.TokenMajor ? "token by token" : d.K > 1 ? "choice by choice" : "token order")
+                + (d.BatchPrioritized ? ", best first" : ""),
+            _ => throw Unknown(d.DropPolicy),
         };
     }
 
@@ -129,7 +160,8 @@ public static class DialectText
             Gate.SigmoidMix => "σ(l), mixes with x",
             Gate.BiasedScore => "score + bias",
             Gate.ScoreThroughBias => "(s + b) − b",
-            _ => d.Score is Score.Softmax or Score.SoftmaxPost or Score.SoftmaxPerPrototype ? "p" : "s",
+            Gate.Score or Gate.RankedScore => d.Score is Score.Softmax or Score.SoftmaxPost or Score.SoftmaxPerPrototype ? "p" : "s",
+            _ => throw Unknown(d.Gate),
         };
         var divided = d.Normalize switch
         {
@@ -138,7 +170,8 @@ public static class DialectText
             Normalize.Sum => " / Σ",
             Normalize.Norm2 => " / ‖·‖₂",
             Normalize.SumUnlessSoftmax => " (/ Σ if sigmoid)",
-            _ => "",
+            Normalize.None => "",
+            _ => throw Unknown(d.Normalize),
         };
         return gate + divided + (d.ScalingFactor != 1 ? $" × {Number(d.ScalingFactor)}" : "") + (d.ApplyGateTo == GatePlace.Input ? ", on the input" : "");
     }
@@ -148,7 +181,8 @@ public static class DialectText
         PaddingRule.Skipped => "skipped",
         PaddingRule.ScoresZeroed => "scores 0, takes slots",
         PaddingRule.PicksRemoved => "picked, put back",
-        _ => d.PaddingLogits == PaddingLogits.Lowered ? "logits −10⁹" : "routed",
+        PaddingRule.Routed => d.PaddingLogits == PaddingLogits.Lowered ? "logits −10⁹" : "routed",
+        _ => throw Unknown(d.Padding),
     };
 
     static string Balance(Dialect d)
@@ -157,7 +191,13 @@ public static class DialectText
         var phase = d.LossPhase == Phase.Training ? ", train" : "";
         if (d.Balance == BalanceLoss.Product)
         {
-            var scale = d.BalanceScale switch { BalanceScale.Experts => "E", BalanceScale.ExpertsOverChoices => "E/k", _ => "1/E" };
+            var scale = d.BalanceScale switch
+            {
+                BalanceScale.Experts => "E",
+                BalanceScale.ExpertsOverChoices => "E/k",
+                BalanceScale.OneOverExperts => "1/E",
+                _ => throw Unknown(d.BalanceScale),
+            };
             var count = d.BalanceCount switch
             {
                 BalanceCount.AllChoices => "all k",
@@ -166,12 +206,13 @@ public static class DialectText
                 BalanceCount.DroppedAsFirstExpert => "1st, dropped as 0",
                 BalanceCount.Candidates => "tries",
                 BalanceCount.FreshTopK => "own top-k",
-                _ => "1st",
+                BalanceCount.FirstChoice => "1st",
+                _ => throw Unknown(d.BalanceCount),
             };
             terms.Add($"{Number(d.GshardLoss ? d.GshardCoefficient : d.BalanceCoefficient)}·{scale}·Σ f({count})·P");
         }
         else if (d.Balance != BalanceLoss.None)
-            terms.Add($"{Number(d.BalanceCoefficient)}·{d.Balance switch { BalanceLoss.VariationOfKeptMass => "CV²(kept mass)", BalanceLoss.TokenSquares => "n·Σ a²", BalanceLoss.MeanSquares => "E·Σ P²", _ => "thresholds" }}");
+            terms.Add($"{Number(d.BalanceCoefficient)}·{Formula(d.Balance)}");
         if (d.Importance != ImportanceLoss.None) terms.Add($"{Number(d.ImportanceCoefficient)}·importance");
         if (d.Load != LoadLoss.None) terms.Add($"{Number(d.LoadCoefficient)}·load");
         if (d.EntropyLosses) terms.Add($"{Number(d.EntropyCoefficient)}·entropies");
@@ -179,6 +220,15 @@ public static class DialectText
         if (d.BiasRate > 0 && d.CorrectionBias) terms.Add($"bias ± {Number(d.BiasRate)}");
         return terms.Count == 0 ? "–" : string.Join(" + ", terms) + phase;
     }
+
+    static string Formula(BalanceLoss loss) => loss switch
+    {
+        BalanceLoss.VariationOfKeptMass => "CV²(kept mass)",
+        BalanceLoss.TokenSquares => "n·Σ a²",
+        BalanceLoss.MeanSquares => "E·Σ P²",
+        BalanceLoss.BatchwiseThresholds => "thresholds",
+        _ => throw Unknown(loss),
+    };
 
     static string ZTerm(Dialect d) => d.ZLoss == ZLoss.None ? "–" : $"{(d.ZLoss == ZLoss.RealTokens ? "real tokens" : "all tokens")}{(d.ZPhase == Phase.Training ? ", train" : "")}{(d.ZCoefficient > 0 ? $", {Number(d.ZCoefficient)}" : "")}";
 

@@ -61,7 +61,8 @@ public sealed record RouterCall
         LogitNoise.None => false,
         LogitNoise.NormalPerExperts => Dialect.NoiseStd != 0,
         LogitNoise.Gumbel => Dialect.NoiseMultiplier != 0,
-        _ => true,
+        LogitNoise.NormalSoftplus or LogitNoise.UniformShift => true,
+        var other => throw new RoutingException($"{Where}: unknown noise {other}"),
     };
 }
 

@@ -86,7 +86,8 @@ public static class Slots
                         {
                             DropPolicy.Random => call.Draws.Rts![(g * call.Size + t) * call.Experts + e],
                             DropPolicy.Logit => numbers.Logits.Values[(g * call.Size + t) * call.Experts + e],
-                            _ => priority[i],
+                            DropPolicy.Score => priority[i],
+                            var other => throw new RoutingException($"{call.Where}: drop policy {other} ranks nothing"),
                         };
                     }
                 int[] kept = [.. Ranking.Top(keys, capacity, TieRule.Lowest).Where(t => choiceOf[t] >= 0 && (d.SlotOrder != SlotOrder.Descending || keys[t] != 0))];

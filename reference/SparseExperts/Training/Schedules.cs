@@ -26,6 +26,7 @@ public static class Schedules
     {
         ScheduleKind.Cosine => config.Floor + (1 - config.Floor) * HalfCosine(Math.Clamp(progress, 0, 1)),
         ScheduleKind.InverseSquareRoot => 1 / Math.Sqrt(Math.Max(1, (step + 1.0) / Math.Max(1, config.WarmUp))),
-        _ => 1,
+        ScheduleKind.Constant => 1,
+        _ => throw new ArgumentOutOfRangeException(nameof(config), config.Schedule, "unknown schedule"),
     };
 }

@@ -79,7 +79,8 @@ public sealed class Trainer
         {
             TrainingExtra.Consistency => TrainingExtras.Consistency(_tape, Model, result, loss, inputs, Config.Batch, targets, streams, Step + 1, _tasks),
             TrainingExtra.Reinforce => TrainingExtras.Reinforce(_tape, Model, result, loss, losses),
-            _ => loss,
+            TrainingExtra.None => loss,
+            var other => throw new InvalidOperationException($"unknown training extra {other}"),
         };
         _tape.Backward(loss);
 

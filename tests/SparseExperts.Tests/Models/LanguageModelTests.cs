@@ -43,7 +43,13 @@ public sealed class LanguageModelTests
     /// A straight-through dispatch has a gradient that no difference quotient sees, and is tested by itself. A hinge at 0 of a loss, and weights
     /// that start at exactly 0, are moved off their kinks.
     /// </summary>
-    static Dialect Differentiable(Dialect dialect) => dialect with { StraightThrough = false, BalanceCoefficient = Math.Max(dialect.BalanceCoefficient, dialect.AdaptiveSparsity ? 0.01 : 0) };
+    static Dialect Differentiable(Dialect dialect) => dialect with
+    {
+        StraightThrough = false,
+        BalanceCoefficient = Math.Max(dialect.BalanceCoefficient, dialect.AdaptiveSparsity ? 0.01 : 0),
+        // Flaxformer's groups of these few tokens are smaller than its least capacity, which experts that choose could not fill.
+        MinCapacity = dialect.Selection == Selection.ExpertChoice ? 0 : dialect.MinCapacity,
+    };
 
     /// <summary>
     /// Every parameter against central differences of the whole model in double. With step h the difference quotient errs by about

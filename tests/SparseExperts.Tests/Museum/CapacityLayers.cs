@@ -91,7 +91,7 @@ class MegatronLayer(Case asked) : DeepSeekLayer(asked)
     protected override IEnumerable<(string Name, double Value, double Coefficient)> Losses()
     {
         if (!Training) yield break;
-        yield return ("balance", Balance(), Setting("balance_coefficient", 0.01));
+        yield return ("balance", Balance(), Setting("balance_coefficient", Asked.Dialect.BalanceCoefficient));
         yield return ("z", SquaredLogSum(AllTokens.Where(IsReal).Select(t => Logits[t])), Setting("z_coefficient", 0));
     }
 

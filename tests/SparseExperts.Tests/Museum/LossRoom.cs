@@ -8,7 +8,7 @@ static class LossRoom
     static readonly string[] Train = ["plain-train", "overflow-train", "idle-experts-train", "collapsed-train"];
 
     static Case[] Mixtral() => Workshop.Probes("hf.mixtral", Train);
-    static Case[] Megatron(params (string, System.Text.Json.Nodes.JsonNode)[] parameters) => Workshop.Probes("megatron.topk", Train, parameters);
+    static Case[] Megatron(params (string, System.Text.Json.Nodes.JsonNode)[] parameters) => Workshop.Probes("megatron.topk", Train, [("balance_coefficient", 0.01), .. parameters]);
 
     public static IReadOnlyList<Exhibit> All { get; } =
     [

@@ -73,7 +73,8 @@ public sealed class MuseumTests
         foreach (var asked in a.Inputs)
         {
             var verdict = Workshop.Check(a.Layer(asked).Run());
-            Assert.True(verdict.Outcome == Outcome.Agrees, $"{asked.Path}: {verdict.Culprit}");
+            // Another of exact equals is what the library leaves open.
+            Assert.True(verdict.Outcome == (a.AreEqualsOpen ? Outcome.Undecided : Outcome.Agrees), $"{asked.Path}: {verdict.Outcome} {verdict.Culprit}");
         }
     }
 

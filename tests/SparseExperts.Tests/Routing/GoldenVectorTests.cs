@@ -202,7 +202,7 @@ public sealed class GoldenVectorTests
     [Fact]
     public void Bias_updates()
     {
-        int[] counts = [0, 3, 4, 5];
+        double[] counts = [0, 3, 4, 5];
         double[] bias = [-.3, 0, .1, .4];
         Assert.Equal([-.299, 0, .099, .399], CorrectionBias.Step(BuiltIn.Named("megatron.topk"), counts, bias), new Near(1e-12));
         Assert.Equal([-.29875, .00025, .09925, .39925], CorrectionBias.Step(BuiltIn.Named("torchtitan.topk"), counts, bias), new Near(1e-12));

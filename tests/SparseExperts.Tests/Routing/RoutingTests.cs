@@ -32,7 +32,7 @@ public sealed class RoutingTests
     [InlineData(4097, 1024, 17)]
     [InlineData(77, 0, 1)]
     public void Groups_start_at_the_floor_and_grow_until_they_divide(int tokens, int size, int expected) =>
-        Assert.Equal(expected, new GroupRule(size).Groups(tokens));
+        Assert.Equal(expected, Grouping.Count(BuiltIn.Named("mesh.switch") with { GroupSize = size }, tokens, 1, 4));
 
     static RoutingPlan Plan(float[] scores, int experts, int groups, int capacity, float[] importance)
     {

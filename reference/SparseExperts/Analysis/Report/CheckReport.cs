@@ -78,9 +78,22 @@ public static class CheckReport
             + string.Concat(facts.Where(f => f.Value.Length > 0).Select(f => $"<tr><th scope=\"row\">{f.Key}</th><td>{Escape(f.Value)}</td></tr>\n")) + "</tbody>\n</table>\n</section>\n";
     }
 
-    static string Word(Outcome outcome) => outcome switch { Outcome.Agrees => "agrees", Outcome.Undecided => "undecided", Outcome.Differs => "differs", _ => "not claimed" };
+    static string Word(Outcome outcome) => outcome switch
+    {
+        Outcome.Agrees => "agrees",
+        Outcome.Undecided => "undecided",
+        Outcome.Differs => "differs",
+        Outcome.NotClaimed => "not claimed",
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "unknown outcome"),
+    };
 
-    static string Class(Outcome outcome) => outcome switch { Outcome.Agrees => "good", Outcome.Differs => "bad", _ => "open" };
+    static string Class(Outcome outcome) => outcome switch
+    {
+        Outcome.Agrees => "good",
+        Outcome.Differs => "bad",
+        Outcome.Undecided or Outcome.NotClaimed => "open",
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "unknown outcome"),
+    };
 
     const string Style = """
         .good{color:var(--s2)}.bad{color:var(--warm);font-weight:600}.open{color:var(--s4)}

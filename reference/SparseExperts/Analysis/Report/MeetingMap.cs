@@ -57,7 +57,13 @@ static class MeetingMap
         }
     }
 
-    static string Text(Meeting meeting) => meeting switch { Meeting.Kept => "kept", Meeting.Dropped => "dropped", _ => "not chosen" };
+    static string Text(Meeting meeting) => meeting switch
+    {
+        Meeting.Kept => "kept",
+        Meeting.Dropped => "dropped",
+        Meeting.Nothing => "not chosen",
+        _ => throw new ArgumentOutOfRangeException(nameof(meeting), meeting, "unknown meeting"),
+    };
 
     /// <summary>Scores as a grey behind: one path a shade, relative to the token's best.</summary>
     static void Shade(Svg svg, CheckPicture picture, int from, int count, Func<int, double> x, Func<int, double> y, double width, double height)

@@ -8,6 +8,8 @@ public enum ExpertActivation
     [Means("½x(1 + tanh(√(2/π)(x + 0.044715x³)))")] GeluTanh,
     [Means("x·σ(x)")] Silu,
     [Means("σ(x)")] Sigmoid,
+    [Means("tanh(x)")] Tanh,
+    [Means("ln(1 + eˣ)")] Softplus,
     [Means("x")] Identity,
     [Means("g·σ(αg)·(u + 1), g at most the limit, u within ± the limit", "transformers modeling_gpt_oss.py", Spelled = "swiglu_clamped")] SwigluClamped,
     [Means("silu(min(g, limit))·clip(u, ± limit)", "transformers modeling_deepseek_v4.py", Spelled = "swiglu_limited")] SwigluLimited,

@@ -31,13 +31,21 @@ static class DeepSeekDialects
     static Dialect V4 => V3 with
     {
         Name = "hf.deepseek_v4",
-        Summary = "√softplus plus bias, over their sum, times 1.5; limited gated experts",
+        Summary = "√softplus plus bias, over their sum, times 1.5; limited gated experts; the balance loss takes a softmax of the raw logits",
         Source = "transformers modeling_deepseek_v4.py, TopKRouter",
+        Parameters = [.. Settable, "balance_coefficient"],
         Score = Score.SqrtSoftplus,
         ScalingFactor = 1.5,
         GroupMask = GroupMask.MinusInfinity,
         Activation = ExpertActivation.SwigluLimited,
         ActivationLimit = 10,
+        Balance = BalanceLoss.Product,
+        BalanceCount = BalanceCount.FreshTopK,
+        BalanceMass = BalanceMass.SoftmaxOfLogits,
+        BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceCoefficient = 0.001,
+        EvalBalanceCoefficient = 0,
+        LayerReduction = LayerReduction.Pooled,
     };
 
     public static IReadOnlyList<Dialect> All { get; } =
@@ -72,6 +80,11 @@ static class DeepSeekDialects
             Name = "deepseek.hash",
             Summary = "experts by token id, gates learned: the first layers of DeepSeek-V4",
             Source = "transformers modeling_deepseek_v4.py, HashRouter",
+            Parameters = Settable,
+            Balance = BalanceLoss.None,
+            BalanceCoefficient = 0,
+            EvalBalanceCoefficient = null,
+            LayerReduction = LayerReduction.Sum,
             Selection = Selection.HashTable,
             CorrectionBias = false,
             OpenOrder = false,

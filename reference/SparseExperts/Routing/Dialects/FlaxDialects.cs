@@ -29,6 +29,7 @@ static class FlaxDialects
         ZLoss = ZLoss.AllTokens,
         LayerReduction = LayerReduction.Mean,
         GroupSize = 4096,
+        GroupSplit = GroupSplit.MultipleOfExperts,
     };
 
     public static IReadOnlyList<Dialect> All { get; } =

@@ -66,11 +66,14 @@ static class HuggingFaceDialects
             Score = Score.SoftmaxPost,
             SelectBy = SelectBy.Logits,
         },
-        Plain with
+        Qwen3 with
         {
             Name = "hf.gpt_oss",
-            Summary = "router with bias, softmax over the chosen, clamped gated experts with biases",
+            Summary = "router with bias, softmax over the chosen, clamped gated experts with biases; Mixtral's balance loss",
             Source = "transformers modeling_gpt_oss.py",
+            Parameters = [.. Shared, "balance_coefficient"],
+            BalanceCoefficient = 0.9,
+            EvalBalanceCoefficient = 0,
             RouterBias = true,
             Score = Score.SoftmaxPost,
             SelectBy = SelectBy.Logits,
@@ -175,11 +178,13 @@ static class HuggingFaceDialects
             SharedExpert = true,
             SharedGate = true,
         },
-        Plain with
+        Qwen3 with
         {
             Name = "hf.ernie4_5_moe",
-            Summary = "chosen by softmax plus bias, softmax values over their sum; shared expert",
+            Summary = "chosen by softmax plus bias, softmax values over their sum; shared expert; Mixtral's balance loss",
             Source = "transformers modeling_ernie4_5_moe.py",
+            Parameters = [.. Shared, "balance_coefficient"],
+            EvalBalanceCoefficient = 0,
             CorrectionBias = true,
             Normalize = Normalize.Sum,
             NormalizeGuard = NormalizeGuard.AtLeast,

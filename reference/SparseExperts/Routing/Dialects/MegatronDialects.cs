@@ -38,7 +38,7 @@ static class MegatronDialects
         BalanceMass = BalanceMass.Distribution,
         BalanceTokens = BalanceTokens.RealOverReal,
         BalanceScale = BalanceScale.ExpertsOverChoices,
-        BalanceCoefficient = 0.01,
+        BalanceCoefficient = 0,
         LossPhase = Phase.Training,
         ZLoss = ZLoss.RealTokens,
         ZPhase = Phase.Training,

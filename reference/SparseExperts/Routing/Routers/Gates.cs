@@ -34,7 +34,7 @@ public static class Gates
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
         if (kept.Contains(0)) gates = tape.Multiply(gates, tape.Constant(gates.Rows, gates.Columns, kept));
-        if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates);
+        if (d.NormalizeFor(call.Training) == Normalize.AfterDrop) gates = Divide(tape, call, gates);
         if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.Constant(gates.Rows, gates.Columns, PerExpertCount(plan)));
         return d.ScalingFactor == 1 ? gates : tape.Round(tape.Scale(gates, d.ScalingFactor), call.ScoreFormat);
     }
@@ -53,7 +53,8 @@ public static class Gates
             Gate.SigmoidMix => tape.Activate(Activation.Sigmoid, logits),
             Gate.BiasedScore when correctionBias.Length > 0 => tape.Add(scores, Rows(tape, call, correctionBias, 1)),
             Gate.ScoreThroughBias when correctionBias.Length > 0 => tape.Add(tape.Add(scores, Rows(tape, call, correctionBias, 1)), Rows(tape, call, correctionBias, -1)),
-            _ => scores,
+            Gate.Score or Gate.ScorePerExpertCount or Gate.BiasedScore or Gate.ScoreThroughBias => scores,
+            var other => throw new RoutingException($"{call.Where}: unknown gate {other}"),
         };
         return Gather(tape, call, source, choices.Candidate, choices.K, Skips(call, choices));
     }
@@ -121,16 +122,18 @@ public static class Gates
     static Tensor Divide(Tape tape, RouterCall call, Tensor gates)
     {
         var d = call.Dialect;
+        var normalize = d.NormalizeFor(call.Training);
         Tensor Rounded(Tensor x) => tape.Round(x, call.ScoreFormat);
-        var sum = Rounded(d.Normalize == Normalize.Norm2
+        var sum = Rounded(normalize == Normalize.Norm2
             ? tape.Activate(Activation.Sqrt, tape.SumRows(tape.Multiply(gates, gates)))
             : tape.SumRows(gates));
-        var divisor = (d.Normalize == Normalize.AfterDrop ? d.LateNormalizeGuard ?? d.NormalizeGuard : d.NormalizeGuard) switch
+        var divisor = (normalize == Normalize.AfterDrop ? d.LateNormalizeGuard ?? d.NormalizeGuard : d.NormalizeGuard) switch
         {
             NormalizeGuard.Added => Rounded(tape.Shift(sum, d.NormalizeEpsilon)),
             NormalizeGuard.AtLeast => tape.Clamp(sum, d.NormalizeEpsilon, double.PositiveInfinity),
             NormalizeGuard.OneUnlessPositive => tape.Shift(sum, OneWhereNotPositive(tape, sum)),
-            _ => sum,
+            NormalizeGuard.None => sum,
+            var other => throw new RoutingException($"{call.Where}: unknown guard {other}"),
         };
         return Rounded(tape.Divide(gates, tape.RepeatColumn(divisor, gates.Columns)));
     }

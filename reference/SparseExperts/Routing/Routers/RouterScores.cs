@@ -24,12 +24,13 @@ public static class RouterScores
                 return tape.Add(logits, tape.Multiply(deviation, tape.Constant(logits.Rows, logits.Columns, RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count))));
             case LogitNoise.UniformShift:
                 return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(u => u * 0.2f + 0.9f)]);
-            default:
+            case LogitNoise.Gumbel:
                 if (call.Draws.Gumbel is null && call.Draws.UniformGumbel is null) throw new RoutingException($"{call.Where}: {d.Name} needs draws.gumbel or draws.uniform_gumbel here; give them or set noise_multiplier to 0");
                 var shift = new float[logits.Value.Count];
                 for (var i = 0; i < shift.Length; i++) shift[i] = (float)(d.NoiseMultiplier * call.Draws.GumbelOf(i));
                 var disturbed = tape.Shift(logits, shift);
                 return d.Temperature == 1 ? disturbed : tape.Scale(disturbed, 1 / d.Temperature);
+            default: throw new RoutingException($"{call.Where}: unknown noise {d.Noise}");
         }
     }
 

@@ -13,7 +13,8 @@ public static class PolicyTest
             case Policy.Random:
                 var (test, _) = Margin(call, numbers, candidate, token, choice);
                 return d.RandomTest == RandomTest.NotBelow ? test >= 0 : test > 0;
-            default: return true;
+            case Policy.All or Policy.Sample: return true;
+            default: throw new RoutingException($"{call.Where}: unknown policy {policy}");
         }
     }
 
@@ -44,7 +45,7 @@ public static class PolicyTest
             var share = ReproducibleMath.Exp(Raw(choice) - max) / sum;
             return (share, share * (8 * Math.ScaleB(1, -24) + 2 * Slack(choice)));
         }
-        if (d.Normalize != Normalize.BeforeDrop || d.RandomTest == RandomTest.TwiceRaw) return (Raw(choice), Slack(choice));
+        if (d.NormalizeFor(call.Training) != Normalize.BeforeDrop || d.RandomTest == RandomTest.TwiceRaw) return (Raw(choice), Slack(choice));
         double total = 0, slack = 0;
         for (var j = 0; j < d.K; j++)
         {
@@ -57,7 +58,8 @@ public static class PolicyTest
         {
             NormalizeGuard.Added => total + d.NormalizeEpsilon,
             NormalizeGuard.AtLeast => Math.Max(total, d.NormalizeEpsilon),
-            _ => total > 0 ? total : 1,
+            NormalizeGuard.None or NormalizeGuard.OneUnlessPositive => total > 0 ? total : 1,
+            var other => throw new RoutingException($"{call.Where}: unknown guard {other}"),
         };
         var gate = Raw(choice) / divisor;
         return (gate, (Slack(choice) + gate * slack) / divisor + 4 * Rounding.HalfUnit(NumberFormat.Float32, gate));

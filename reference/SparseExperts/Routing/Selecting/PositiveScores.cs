@@ -114,4 +114,19 @@ static class Quantile
         var mean = result.Average();
         return [.. result.Select(b => b - mean)];
     }
+
+    /// <summary>
+    /// The same with bounds. An order statistic moves by no more than the largest of its numbers does, so that with δ₁ the error of l − β and δ₂ that of
+    /// l − α, both subtracted once in float32, a quantile is off by δ₁ + δ₂ at most, and its mean over E experts by that and E roundings of the sum.
+    /// </summary>
+    public static Numbers BetaWithErrors(RouterCall call, Numbers logits, double[] beta)
+    {
+        var after = Beta(call, logits.Values, beta);
+        double Largest(IEnumerable<double> values) => values.Select(Math.Abs).DefaultIfEmpty(0).Max();
+        double l = Largest(logits.Values), error = Largest(logits.Errors), b = Largest(beta);
+        var lowered = error + Rounding.HalfUnit(NumberFormat.Float32, l + b);
+        var quantile = error + lowered + Rounding.HalfUnit(NumberFormat.Float32, 2 * l + b);
+        var centred = 2 * quantile + (call.Experts + 1) * Rounding.HalfUnit(NumberFormat.Float32, 2 * l + b);
+        return new(after, [.. after.Select(_ => centred)]);
+    }
 }

@@ -32,11 +32,12 @@ public sealed record Ranking(double[] Values, double[] Errors, int Columns)
     }
 
     /// <summary>Which of two equals wins. An open tie is settled for the lowest index here.</summary>
-    static bool Precedes(int a, int b, TieRule ties) => ties switch
+    internal static bool Precedes(int a, int b, TieRule ties) => ties switch
     {
+        TieRule.Lowest or TieRule.Unspecified => a < b,
         TieRule.Highest => a > b,
         TieRule.BitReversedLane => (Reversed(a % 32), a) is var x && (Reversed(b % 32), b) is var y && x.CompareTo(y) < 0,
-        _ => a < b,
+        _ => throw new ArgumentOutOfRangeException(nameof(ties), ties, "unknown tie rule"),
     };
 
     /// <summary>Five bits back to front: the order in which TransformerEngine's butterfly lets lanes win.</summary>

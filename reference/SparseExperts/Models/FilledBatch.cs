@@ -1,0 +1,76 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Models;
+
+/// <summary>
+/// A batch with zero tokens added where the dialect cannot cut it into groups otherwise. They are routed and take slots like tokens, unless the dialect
+/// ignores padding, and are cut off behind the layer (flaxformer moe_layers.py, _maybe_pad).
+/// </summary>
+sealed class FilledBatch
+{
+    readonly int[] _source, _place;
+    readonly int _length, _longer;
+
+    public FilledBatch(Dialect d, int sequences, int tokens, int experts)
+    {
+        var length = tokens / sequences;
+        var (more, longer) = Grouping.Padding(d, sequences, length, experts);
+        (Sequences, IsFilled, _length, _longer) = (more, more * longer > tokens, length, longer);
+        _source = new int[more * longer];
+        _place = new int[tokens];
+        Array.Fill(_source, -1);
+        for (var t = 0; t < tokens; t++) _source[_place[t] = t / length * longer + t % length] = t;
+    }
+
+    public int Sequences { get; }
+    public int Tokens => _source.Length;
+    public bool IsFilled { get; }
+
+    /// <summary>1 for a token, 0 for an added one; empty where none was added.</summary>
+    public float[] Importance => IsFilled ? [.. _source.Select(t => t < 0 ? 0f : 1)] : [];
+
+    /// <summary>Rows [T, M], with rows of zeros between them.</summary>
+    /// <exception cref="RoutingException">The batch is one of several shards: zero tokens belong to the whole.</exception>
+    public Tensor Fill(Tape tape, Tensor x)
+    {
+        if (!IsFilled) return x;
+        if (tape.Shards is not null)
+            throw new RoutingException($"{_place.Length} tokens of a shard make no groups without zero tokens; choose a batch whose shards do");
+        return tape.MoveTokens(x, tape.Upload(_source), tape.Upload(_place), _longer);
+    }
+
+    /// <summary>One number a token; 0 for an added one.</summary>
+    public int[] Fill(int[] values) => IsFilled && values.Length > 0 ? [.. _source.Select(t => t < 0 ? 0 : values[t])] : values;
+
+    /// <summary>The result of the tokens alone. What the losses were made from stays as it was.</summary>
+    public SparseResult Cut(Tape tape, SparseResult result)
+    {
+        if (!IsFilled) return result;
+        Indices ids = tape.Upload(_place), inverse = tape.Upload(_source);
+        Tensor Tokens(Tensor x) => tape.MoveTokens(x, ids, inverse, _length);
+        return result with
+        {
+            Output = Tokens(result.Output),
+            Logits = Tokens(result.Logits),
+            Probabilities = Tokens(result.Probabilities),
+            Plan = Cut(result.Plan),
+        };
+    }
+
+    /// <summary>Who went where, of the tokens alone, numbered as they come: they have no groups of equal size any more.</summary>
+    RoutingPlan Cut(RoutingPlan plan)
+    {
+        var k = plan.Choices;
+        int[] expert = new int[_place.Length * k], slot = new int[expert.Length], served = new int[plan.Experts];
+        for (var i = 0; i < expert.Length; i++)
+        {
+            var from = _place[i / k] * k + i % k;
+            expert[i] = plan.Expert[from];
+            slot[i] = plan.RowOf[from] < 0 ? RoutingPlan.Dropped : served[expert[i]]++;
+        }
+        return new(plan.Experts, 1, k, RoutingPlan.Unlimited, expert, slot);
+    }
+}

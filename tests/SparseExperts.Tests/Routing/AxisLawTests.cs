@@ -1,0 +1,74 @@
+using SparseExperts.Conformance;
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using Xunit;
+
+namespace SparseExperts.Tests.Routing;
+
+/// <summary>Every value of every axis changes something that comes out; an axis that nobody reads, and a value that is read as another, are named.</summary>
+public sealed class AxisLawTests
+{
+    public static TheoryData<string> Axes() => [.. DialectAxis.All.Select(a => a.Name)];
+
+    [Theory, MemberData(nameof(Axes))]
+    public void Every_value_changes_something(string axis)
+    {
+        var dead = AxisLaw.Find(DialectAxis.Find(axis)!);
+        Assert.True(dead is null, dead);
+    }
+
+    /// <summary>An engine that takes one axis for what a dialect has that says nothing.</summary>
+    [Theory]
+    [InlineData("eval_normalize", "dts.gumbel")]
+    [InlineData("normalize", "lingvo.top2")]
+    [InlineData("bias_centred", "torchtitan.topk")]
+    [InlineData("group_split", "flax.tokens_choose_masked")]
+    [InlineData("jitter_reach", "hf.mixtral")]
+    [InlineData("ties", "t2t.local_moe_tpu")]
+    [InlineData("balance_tokens", "hf.mixtral")]
+    [InlineData("layer_reduction", "hf.mixtral")]
+    [InlineData("threshold", "mesh.top_2")]
+    public void An_axis_whose_reader_is_removed_is_named(string axis, string dialect)
+    {
+        var subject = DialectAxis.Find(axis)!;
+        var blank = new Dialect { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
+        Dialect[] scenes = [BuiltIn.Named(dialect)];
+        Assert.StartsWith($"{axis}: nothing tells", AxisLaw.Find(subject, d => subject.With(d, subject.ToJson(blank)?.DeepClone(), "saboteur"), scenes));
+    }
+
+    /// <summary>What the reader took for "none" until it was mended.</summary>
+    [Fact]
+    public void A_value_that_is_read_as_another_is_named()
+    {
+        Dialect[] scenes = [BuiltIn.Named("tutel.topk") with { NoiseStd = 1, LoadCoefficient = 0.5 }];
+        var dead = AxisLaw.Find(DialectAxis.Find("load")!, d => d.Load == LoadLoss.ImportanceAndMixedUnits ? d with { Load = LoadLoss.None } : d, scenes);
+        Assert.Equal("load: nothing tells none from importance_and_mixed_units", dead);
+    }
+
+    [Fact]
+    public void Every_exception_has_a_reason_and_is_one() => Assert.All(AxisLaw.Documentation, e =>
+    {
+        Assert.True(e.Reason.Length > 20, e.Axis);
+        var names = AxisLaw.Values(DialectAxis.Find(e.Axis)!).Select(v => v?.ToString() ?? "null").ToArray();
+        Assert.Contains(e.A, names);
+        Assert.Contains(e.B, names);
+    });
+
+    /// <summary>Every neighbour of a dialect runs on its probes or says in a line why it cannot.</summary>
+    [Theory]
+    [InlineData("mesh.top_2")]
+    [InlineData("megatron.topk")]
+    [InlineData("flax.tokens_choose_scatter")]
+    [InlineData("hf.deepseek_v3")]
+    [InlineData("deepspeed.topk")]
+    [InlineData("hf.gpt_oss")]
+    [InlineData("hf.longcat_flash")]
+    [InlineData("mesh.two_level")]
+    [InlineData("remoe.relu")]
+    [InlineData("clark.rl_r")]
+    public void No_neighbour_dies(string dialect)
+    {
+        foreach (var (change, changed) in Neighbours.Of(BuiltIn.Named(dialect)))
+            if (AxisLaw.DiesOf(BuiltIn.Named(dialect), changed) is { } death) Assert.Fail($"{change}: {death}");
+    }
+}
