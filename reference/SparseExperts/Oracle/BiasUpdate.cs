@@ -40,6 +40,6 @@ static class BiasUpdate
         if (d.Selection == Selection.Quantile) return Quantile.BetaWithErrors(call, logits, before);
         var after = CorrectionBias.Step(d, Counts(c, call, plan), before);
         // The step, its mean over the experts, their difference, the sum.
-        return new(after, [.. before.Select(b => 2 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + 2 * d.BiasRate))]);
+        return new(after, [.. before.Select(b => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + 2 * d.BiasRate))]);
     }
 }
