@@ -4,13 +4,19 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Conformance;
 
-/// <summary>What any dialect is asked: scores [T, E] on a coarse grid, groups, a capacity, which tokens are real (empty: all), a seed of its draws.</summary>
-public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] Scores, float[] Importance, int Seed)
+/// <summary>
+/// What every dialect is asked, or the one that is named: scores [T, E] on a coarse grid, groups, a capacity, which tokens are real (empty: all), a seed of
+/// its draws.
+/// </summary>
+public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] Scores, float[] Importance, int Seed, Dialect? Dialect = null)
 {
     public int Tokens => Scores.Length / Experts;
     public int Size => Tokens / Groups;
 
-    public override string ToString() => $"E={Experts} G={Groups} C={Capacity} seed={Seed} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", Importance)}]";
+    /// <summary>Those of the given dialects that are asked.</summary>
+    public IEnumerable<Dialect> Among(IEnumerable<Dialect> dialects) => dialects.Where(d => Dialect is null || d == Dialect);
+
+    public override string ToString() => $"{Dialect?.Name ?? "every dialect"} E={Experts} G={Groups} C={Capacity} seed={Seed} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", Importance)}]";
 
     /// <summary>Numbers of experts that every dialect can do with; sizes that balanced assignments can share.</summary>
     public static Gen<DialectCase> Any =>
@@ -24,7 +30,13 @@ public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] 
         from importance in Gen.ArrayOf(Gen.Frequency((4, Gen.Constant(1f)), (1, Gen.Constant(0f))), padded ? groups * experts * rounds : 0)
         select new DialectCase(experts, groups, capacity, scores, importance, seed);
 
-    public IEnumerable<DialectCase> Smaller()
+    /// <summary>The same cases on every call.</summary>
+    public static IReadOnlyList<DialectCase> Samples(int count) => Any.Sample(numberOfSamples: count, seed: new(1, 1), size: 12);
+
+    /// <summary>The first dialect that fails, then fewer tokens.</summary>
+    public IEnumerable<DialectCase> Smaller() => Dialect is null ? BuiltIn.All.Select(d => this with { Dialect = d }) : Shorter();
+
+    IEnumerable<DialectCase> Shorter()
     {
         if (Groups > 1) yield return this with { Groups = 1, Scores = Scores[..(Size * Experts)], Importance = Importance.Length == 0 ? [] : Importance[..Size] };
         if (Importance.Length > 0) yield return this with { Importance = [] };
@@ -38,10 +50,16 @@ public delegate RoutingPlan DialectRouter(Dialect dialect, RouterCall call, Dial
 /// <summary>A sentence that is true of every dialect that promises it. <paramref name="Find"/> gives what contradicts it, or null.</summary>
 public sealed record DialectLaw(string Name, Func<Dialect, bool> IsPromised, Func<Dialect, DialectCase, DialectRouter, string?> Find)
 {
-    public void Hold(Dialect dialect, DialectRouter router) => ForAll.Holds($"{Name} {dialect.Name}", DialectCase.Any, asked =>
+    public void Demand(Dialect dialect, DialectCase asked, DialectRouter router)
     {
         if (Find(dialect, asked, router) is { } detail) throw new DialectLawViolation(this, $"{dialect.Name}: {detail} in {asked}");
-    }, asked => asked.Smaller(), tests: 40, maxSize: 12);
+    }
+
+    /// <summary>Demands the law of every dialect that is asked and promises it.</summary>
+    public void Demand(DialectCase asked, DialectRouter router)
+    {
+        foreach (var dialect in asked.Among(BuiltIn.All.Where(IsPromised))) Demand(dialect, asked, router);
+    }
 }
 
 /// <summary>A router broke a law.</summary>

@@ -6,9 +6,20 @@ namespace SparseExperts.Conformance;
 /// </summary>
 public sealed record Law(string Name, Func<Subject, OpCard, OpCase, string?> Find)
 {
+    /// <summary>The cards that the law says something about.</summary>
+    public Func<OpCard, bool> Concerns { get; init; } = _ => true;
+
+    public IReadOnlyList<OpCard> Cards => field ??= [.. OpCards.All.Where(Concerns)];
+
     public void Demand(Subject subject, OpCard card, OpCase @case)
     {
         if (Find(subject, card, @case) is { } detail) throw new LawViolation(this, card, @case, detail);
+    }
+
+    /// <summary>Demands the law of the drawn case of every card that it concerns.</summary>
+    public void Demand(Subject subject, Recipe drawn)
+    {
+        foreach (var card in drawn.Among(Cards)) Demand(subject, card, drawn.For(card));
     }
 
     public override string ToString() => Name;

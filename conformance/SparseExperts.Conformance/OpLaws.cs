@@ -2,64 +2,80 @@ using Xunit;
 
 namespace SparseExperts.Conformance;
 
-/// <summary>Every law on every card. A backend inherits them all: <c>public sealed class MyOpLaws : OpLaws&lt;MyFixture&gt;;</c></summary>
-public abstract class OpLaws<TFixture> where TFixture : IBackendFixture, new()
+/// <summary>What the classes of laws share: the backend under test, made once for a test and all its cases.</summary>
+public abstract class LawsOf<TFixture> : IDisposable where TFixture : IBackendFixture, new()
 {
-    static readonly Temper[] Any = Enum.GetValues<Temper>();
+    protected Subject Subject { get; } = new(new TFixture());
 
-    public static TheoryData<string> Cards => [.. OpCards.All.Select(card => card.Name)];
+    public void Dispose()
+    {
+        Subject.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}
+
+/// <summary>Every law on every card. A backend inherits them all: <c>public sealed class MyOpLaws : OpLaws&lt;MyFixture&gt;;</c></summary>
+public abstract class OpLaws<TFixture> : LawsOf<TFixture> where TFixture : IBackendFixture, new()
+{
+    [Law(60)]
+    public void Equals_the_scalar_definition_bit_for_bit(Recipe drawn) => DefinitionLaws.EqualsTheDefinition.Demand(Subject, drawn);
 
     [Theory, MemberData(nameof(Cards))]
-    public void Equals_the_scalar_definition_bit_for_bit(string card) => Hold(DefinitionLaws.EqualsTheDefinition, card, Any, tests: 60, large: true);
+    public void Equals_the_scalar_definition_on_edges_and_large_cases(string name)
+    {
+        var card = OpCards.Named(name);
+        foreach (var @case in card.Edges.Concat(card.Large)) DefinitionLaws.EqualsTheDefinition.Demand(Subject, card, @case);
+    }
 
-    [Theory, MemberData(nameof(Cards))]
-    public void Lies_within_the_derived_bound_of_the_double_arbiter(string card) => Hold(DefinitionLaws.WithinTheBound, card, Any, tests: 40);
+    [Law(40)]
+    public void Lies_within_the_derived_bound_of_the_double_arbiter(Recipe drawn) => DefinitionLaws.WithinTheBound.Demand(Subject, drawn);
 
     [Theory, MemberData(nameof(Cards))]
     public void Gives_the_documented_slope_at_a_kink(string card) => Once(DefinitionLaws.AtAKink, card);
 
-    [Theory, MemberData(nameof(Cards))]
-    public void Writes_stay_inside_their_views(string card) => Hold(MemoryLaws.WritesStayInside, card, [Temper.Calm], tests: 30);
+    [Law(30, of: typeof(CalmRecipes))]
+    public void Writes_stay_inside_their_views(Recipe drawn) => MemoryLaws.WritesStayInside.Demand(Subject, drawn);
 
-    [Theory, MemberData(nameof(Cards))]
-    public void Inputs_are_not_modified(string card) => Hold(MemoryLaws.InputsAreKept, card, Any, tests: 20);
+    [Law(20)]
+    public void Inputs_are_not_modified(Recipe drawn) => MemoryLaws.InputsAreKept.Demand(Subject, drawn);
 
-    [Theory, MemberData(nameof(Cards))]
-    public void Overwriting_ignores_what_was_there(string card) => Hold(MemoryLaws.OverwritingIgnores, card, [Temper.Calm], tests: 20);
+    [Law(20, of: typeof(CalmRecipes))]
+    public void Overwriting_ignores_what_was_there(Recipe drawn) => MemoryLaws.OverwritingIgnores.Demand(Subject, drawn);
 
-    [Theory, MemberData(nameof(Cards))]
-    public void Accumulating_adds_to_what_was_there(string card) => Hold(MemoryLaws.AccumulatingAdds, card, [Temper.Calm, Temper.Wide], tests: 20);
+    [Law(20, of: typeof(FiniteRecipes))]
+    public void Accumulating_adds_to_what_was_there(Recipe drawn) => MemoryLaws.AccumulatingAdds.Demand(Subject, drawn);
 
-    [Theory, MemberData(nameof(Cards))]
-    public void May_write_over_the_source_that_the_card_names(string card) => Hold(MemoryLaws.InPlace, card, Any, tests: 20);
+    [Law(20)]
+    public void May_write_over_the_source_that_the_card_names(Recipe drawn) => MemoryLaws.InPlace.Demand(Subject, drawn);
+
+    [Law(30)]
+    public void A_row_does_not_depend_on_its_batch(Recipe drawn) => InvarianceLaws.Batch.Demand(Subject, drawn);
 
     [Theory, MemberData(nameof(Cards))]
     public void Threads_do_not_change_the_bits(string name)
     {
         var card = OpCards.Named(name);
-        using var subject = new Subject(new TFixture());
-        foreach (var large in card.Large) InvarianceLaws.Threads.Demand(subject, card, large);
+        foreach (var large in card.Large) InvarianceLaws.Threads.Demand(Subject, card, large);
     }
 
-    [Theory, MemberData(nameof(Cards))]
-    public void A_row_does_not_depend_on_its_batch(string card) => Hold(InvarianceLaws.Batch, card, Any, tests: 30);
-
-    public static TheoryData<string> CardsOverTokens => [.. OpCards.All.Where(card => card.Edges.Any(edge => edge.Sequence > 0)).Select(card => card.Name)];
-
-    [Theory, MemberData(nameof(CardsOverTokens))]
-    public void Shards_join_to_the_bits_of_the_whole(string name)
+    [Law(30)]
+    public void Shards_join_to_the_bits_of_the_whole(Recipe drawn)
     {
-        using var subject = new Subject(new TFixture());
-        if (subject.Canonical) Hold(ShardLaws.Shards, name, Any, tests: 30);
+        if (Subject.Canonical) ShardLaws.Shards.Demand(Subject, drawn);
     }
 
-    public static TheoryData<string> Products => [.. OpCards.All.Select(card => card.Name).Where(name => name.StartsWith("Gemm A", StringComparison.Ordinal))];
-
-    [Theory, MemberData(nameof(Products))]
-    public void Products_of_a_width_that_is_cut_over_ranks_join_to_the_bits_of_the_whole(string name)
+    [Law(5, of: typeof(CalmRecipes))]
+    public void Products_of_a_width_that_is_cut_over_ranks_join_to_the_bits_of_the_whole(Recipe drawn)
     {
-        using var subject = new Subject(new TFixture());
-        if (subject.Canonical) Hold(ShardLaws.Products, name, [Temper.Calm], tests: 5);
+        if (Subject.Canonical) ShardLaws.Products.Demand(Subject, drawn);
+    }
+
+    [Theory, MemberData(nameof(LawsOnEdges))]
+    public void Edges_keep_the_law(string law, string name)
+    {
+        var card = OpCards.Named(name);
+        var demanded = OnEdges.Concat(OnEdgesOfCanonicalBackends).Single(l => l.Name == law);
+        foreach (var edge in card.Edges) demanded.Demand(Subject, card, edge);
     }
 
     [Theory, MemberData(nameof(Cards))]
@@ -68,45 +84,37 @@ public abstract class OpLaws<TFixture> where TFixture : IBackendFixture, new()
     [Theory, MemberData(nameof(Cards))]
     public void Empty_input_is_fine(string card) => Once(CallLaws.EmptyInput, card);
 
-    static void Hold(Law law, string name, Temper[] tempers, int tests, bool large = false)
+    public static TheoryData<string> Cards => [.. OpCards.All.Select(card => card.Name)];
+
+    public static TheoryData<string, string> LawsOnEdges
     {
-        var card = OpCards.Named(name);
-        using var subject = new Subject(new TFixture());
-        Examination.Of(law, subject, card, tempers, tests, large);
+        get
+        {
+            var data = new TheoryData<string, string>();
+            foreach (var law in new TFixture().Canonical ? OnEdges.Concat(OnEdgesOfCanonicalBackends) : OnEdges)
+                foreach (var card in law.Cards) data.Add(law.Name, card.Name);
+            return data;
+        }
     }
 
-    static void Once(Law law, string name)
+    static readonly Law[] OnEdges =
+    [
+        DefinitionLaws.WithinTheBound, MemoryLaws.WritesStayInside, MemoryLaws.InputsAreKept, MemoryLaws.OverwritingIgnores, MemoryLaws.AccumulatingAdds,
+        MemoryLaws.InPlace, InvarianceLaws.Batch,
+    ];
+
+    static readonly Law[] OnEdgesOfCanonicalBackends = [ShardLaws.Shards, ShardLaws.Products];
+
+    void Once(Law law, string name)
     {
         var card = OpCards.Named(name);
-        using var subject = new Subject(new TFixture());
-        law.Demand(subject, card, card.At(new Draw(new Random(1)), new(3, 4, 5)));
+        law.Demand(Subject, card, card.At(new Draw(new Random(1)), new(3, 4, 5)));
     }
 }
 
 /// <summary>The gradient law on every card, for a backend that computes in double: differences of floats would only show rounding.</summary>
-public abstract class GradientLaws<TFixture> where TFixture : IBackendFixture, new()
+public abstract class GradientLaws<TFixture> : LawsOf<TFixture> where TFixture : IBackendFixture, new()
 {
-    public static TheoryData<string> Cards => [.. OpCards.All.Where(card => card.Backward is not null).Select(card => card.Name)];
-
-    [Theory, MemberData(nameof(Cards))]
-    public void Gradients_match_central_differences(string name)
-    {
-        var card = OpCards.Named(name);
-        using var subject = new Subject(new TFixture());
-        ForAll.Holds($"{GradientLaw.Gradients}.{name}", Recipe.For(card, Temper.Calm), recipe => GradientLaw.Gradients.Demand(subject, card, recipe.Case),
-            recipe => recipe.Smaller(), tests: 15, maxSize: 6);
-    }
-}
-
-/// <summary>A law against a card: its edges first, then random cases that shrink.</summary>
-public static class Examination
-{
-    public static void Of(Law law, Subject subject, OpCard card, Temper[] tempers, int tests, bool large)
-    {
-        foreach (var edge in card.Edges) law.Demand(subject, card, edge);
-        if (large)
-            foreach (var wide in card.Large) law.Demand(subject, card, wide);
-        ForAll.Holds($"{law}.{card}", Recipe.For(card, tempers), recipe => law.Demand(subject, card, recipe.Case),
-            recipe => recipe.Smaller(), tests, maxSize: 40);
-    }
+    [Law(15, endSize: 6, of: typeof(CalmRecipes))]
+    public void Gradients_match_central_differences(Recipe drawn) => GradientLaw.Gradients.Demand(Subject, drawn);
 }

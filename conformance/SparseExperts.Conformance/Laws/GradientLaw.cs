@@ -35,7 +35,10 @@ public static class GradientLaw
                 if (!(Math.Abs(gradient - expected) <= tolerance)) return $"d{input.Name}[{i}] is {gradient:R}, differences give {expected:R} ± {tolerance:E2}";
             }
         return null;
-    });
+    })
+    {
+        Concerns = card => card.Backward is not null,
+    };
 
     static double Difference(IBackend backend, OpCard card, OpCase @case, OpInput input, int index, double h)
     {

@@ -46,7 +46,10 @@ public static class MemoryLaws
         var overwriting = @case with { Accumulate = false };
         var apart = OpRunner.Run(subject.Backend, card, overwriting, new(Backward: false));
         return DefinitionLaws.Different(apart, OpRunner.Run(subject.Backend, card, overwriting, new(Backward: false, InPlace: true)));
-    });
+    })
+    {
+        Concerns = card => card.InPlace is not null,
+    };
 
     static OpResult Errors(OpCard card, OpCase @case)
     {

@@ -30,7 +30,10 @@ public static class ShardLaws
             }
         }
         return null;
-    });
+    })
+    {
+        Concerns = card => card.Edges.Any(edge => edge.Sequence > 0),
+    };
 
     /// <summary>
     /// A product whose k is cut along the halves of its tree, as a hidden width is cut over ranks: the first rank starts from C, the others from 0,
@@ -74,7 +77,10 @@ public static class ShardLaws
             foreach (var matrix in (Matrix[])[left, right, c]) backend.Return(matrix.Storage);
             return result;
         }
-    });
+    })
+    {
+        Concerns = card => card.Name.StartsWith("Gemm A", StringComparison.Ordinal),
+    };
 
     /// <summary>Names of the sums over tokens, with what each is added to.</summary>
     static List<(string Name, double[] Old)> Sums(OpCase @case, bool backward)

@@ -1,3 +1,4 @@
+using System.Reflection;
 using SparseExperts.Conformance;
 using SparseExperts.Routing;
 using Xunit;
@@ -7,16 +8,47 @@ namespace SparseExperts.Tests.Routing;
 /// <summary>Every dialect keeps every law that its axes promise, and engines broken in one way each are named by the law that catches them.</summary>
 public sealed class DialectLawTests
 {
-    public static TheoryData<string, string> Promises()
-    {
-        var data = new TheoryData<string, string>();
-        foreach (var dialect in BuiltIn.All)
-            foreach (var law in DialectLaws.All.Where(l => l.IsPromised(dialect))) data.Add(dialect.Name, law.Name);
-        return data;
-    }
+    [Law(40, endSize: 12)]
+    public void Every_choice_is_an_expert_and_none_is_chosen_twice(DialectCase asked) => DialectLaws.IdsAreExperts.Demand(asked, DialectLaws.Engine);
 
-    [Theory, MemberData(nameof(Promises))]
-    public void The_dialect_keeps_the_law(string dialect, string law) => DialectLaws.All.Single(l => l.Name == law).Hold(BuiltIn.Named(dialect), DialectLaws.Engine);
+    [Law(40, endSize: 12)]
+    public void No_expert_takes_more_than_its_capacity(DialectCase asked) => DialectLaws.CapacityHolds.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Slots_count_up_from_zero_without_gaps(DialectCase asked) => DialectLaws.SlotsAreDistinct.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void A_request_is_dropped_only_when_its_expert_is_full(DialectCase asked) => DialectLaws.NobodyIsDroppedForNothing.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Who_comes_first_in_the_stated_order_stays(DialectCase asked) => DialectLaws.DropsFollowTheOrder.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Who_has_the_larger_score_stays(DialectCase asked) => DialectLaws.DropsFollowTheScore.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Each_expert_takes_its_best_tokens(DialectCase asked) => DialectLaws.BestTokensAreTaken.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void The_same_scores_and_draws_give_the_same_plan(DialectCase asked) => DialectLaws.PlanIsAFunction.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Groups_do_not_touch_each_other(DialectCase asked) => DialectLaws.GroupsAreApart.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Padding_makes_no_choice_and_takes_no_slot(DialectCase asked) => DialectLaws.PaddingTakesNothing.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Padding_changes_nothing_for_the_others(DialectCase asked) => DialectLaws.PaddingIsInvisible.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Evaluation_does_not_depend_on_chance(DialectCase asked) => DialectLaws.EvaluationRepeats.Demand(asked, DialectLaws.Engine);
+
+    [Law(40, endSize: 12)]
+    public void Permuting_the_experts_permutes_the_plan(DialectCase asked) => DialectLaws.ExpertsHaveNoNames.Demand(asked, DialectLaws.Engine);
+
+    [Fact]
+    public void Every_law_has_its_test() => Assert.All(DialectLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
 
     [Fact]
     public void Every_law_is_promised_by_somebody() => Assert.All(DialectLaws.All, law => Assert.True(BuiltIn.All.Any(law.IsPromised), law.Name));
@@ -98,8 +130,12 @@ public sealed class DialectLawTests
     static void Caught(DialectLaw law, string dialect, DialectRouter broken, Func<Dialect, Dialect>? change = null)
     {
         var subject = change is null ? BuiltIn.Named(dialect) : change(BuiltIn.Named(dialect));
-        law.Hold(subject, DialectLaws.Engine);
-        var failure = Assert.ThrowsAny<Exception>(() => law.Hold(subject, broken));
-        Assert.Contains(law.Name, failure.ToString());
+        foreach (var asked in DialectCase.Samples(40)) law.Demand(subject, asked, DialectLaws.Engine);
+        var failure = Assert.Throws<DialectLawViolation>(() =>
+        {
+            foreach (var asked in DialectCase.Samples(40)) law.Demand(subject, asked, broken);
+        });
+        Assert.Equal(law.Name, failure.Law.Name);
+        Assert.StartsWith($"{law.Name}: {dialect}: ", failure.Message, StringComparison.Ordinal);
     }
 }

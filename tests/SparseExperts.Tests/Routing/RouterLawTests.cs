@@ -1,3 +1,4 @@
+using System.Reflection;
 using SparseExperts.Conformance;
 using SparseExperts.Routing;
 using Xunit;
@@ -17,10 +18,23 @@ public sealed class RouterLawTests
         Importance = asked.Importance,
     }, asked.Scores);
 
-    public static TheoryData<string> Laws => [.. RouterLaws.All.Select(law => law.Name)];
+    [Law(300, endSize: 12)]
+    public void The_first_largest_score_is_chosen(RoutingCase asked) => RouterLaws.FirstLargestScore.Demand(asked, Healthy);
 
-    [Theory, MemberData(nameof(Laws))]
-    public void Top_one_keeps_the_law(string name) => RouterLaws.All.Single(law => law.Name == name).Hold(Healthy);
+    [Law(300, endSize: 12)]
+    public void No_expert_takes_more_than_its_capacity(RoutingCase asked) => RouterLaws.CapacityHolds.Demand(asked, Healthy);
+
+    [Law(300, endSize: 12)]
+    public void A_token_is_dropped_only_when_its_expert_is_full(RoutingCase asked) => RouterLaws.NobodyIsDroppedForNothing.Demand(asked, Healthy);
+
+    [Law(300, endSize: 12)]
+    public void Places_go_in_token_order(RoutingCase asked) => RouterLaws.TokenOrder.Demand(asked, Healthy);
+
+    [Law(300, endSize: 12)]
+    public void Padding_makes_no_choice_and_takes_no_place(RoutingCase asked) => RouterLaws.PaddingTakesNoPlace.Demand(asked, Healthy);
+
+    [Fact]
+    public void Every_law_has_its_test() => Assert.All(RouterLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
 
     [Fact]
     public void Capacity_that_rounds_up_is_named() => Caught(RouterLaws.CapacityHolds, asked => Healthy(asked with { Capacity = asked.Capacity + 1 }));
@@ -61,8 +75,12 @@ public sealed class RouterLawTests
 
     static void Caught(RouterLaw law, Func<RoutingCase, RoutingPlan> broken)
     {
-        law.Hold(Healthy);
-        var failure = Assert.ThrowsAny<Exception>(() => law.Hold(broken));
-        Assert.Contains(law.Name, failure.ToString());
+        foreach (var asked in RoutingCase.Samples(300)) law.Demand(asked, Healthy);
+        var failure = Assert.Throws<RouterLawViolation>(() =>
+        {
+            foreach (var asked in RoutingCase.Samples(300)) law.Demand(asked, broken);
+        });
+        Assert.Equal(law.Name, failure.Law.Name);
+        Assert.StartsWith($"{law.Name}: ", failure.Message, StringComparison.Ordinal);
     }
 }
