@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
+using FsCheck.Fluent;
 using FsCheck.Xunit;
 using Xunit;
 using Xunit.Abstractions;
@@ -7,33 +8,53 @@ using Xunit.Sdk;
 
 namespace SparseExperts.Conformance.Cpu;
 
-/// <summary>Tests of the configuration that all laws share: false laws, run by FsCheck's own xUnit runner. They alone change the environment, so nothing runs beside them.</summary>
+/// <summary>
+/// Tests of the configuration that all laws share: false laws, run by FsCheck's own xUnit runner. They alone change the environment, so nothing runs
+/// beside them.
+/// </summary>
 [Collection(nameof(Environment))]
-public sealed class LawAttributeTests
+public sealed class LawAttributeTests : IDisposable
 {
     [CollectionDefinition(nameof(Environment), DisableParallelization = true)]
     public sealed class Alone;
+
+    static readonly string[] Variables = ["PROP_SEED", "PROP_TESTS"];
+    readonly string?[] _before = [.. Variables.Select(Environment.GetEnvironmentVariable)];
+
+    public LawAttributeTests() => Set([null, null]);
+
+    public void Dispose() => Set(_before);
+
+    static void Set(string?[] values)
+    {
+        foreach (var (variable, value) in Variables.Zip(values)) Environment.SetEnvironmentVariable(variable, value);
+    }
 
     [Fact]
     public async Task A_false_law_fails_with_the_smallest_case_and_a_line_to_replay()
     {
         var message = await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), seed: null);
         Assert.Matches(@"Falsifiable, after \d+ tests? \(\d+ shrinks?\) \(\d+,\d+\)", message);
+        Assert.Matches(@"Replay directly at failing step with \(\d+,\d+,\d+\)", message);
         Assert.Contains("Original:\nevery card drawn from seed ", message, StringComparison.Ordinal);
         Assert.Matches(@"Shrunk:\nAdd\(a 8×1.* drawn from seed \d+, 8×1×1, Calm", message);
         Assert.Contains("Sentence: Add: eight rows, in Add(a 8×1", message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task The_same_cases_are_drawn_on_every_run() =>
-        Assert.Equal(await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), seed: null), await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), seed: null));
+    public async Task The_same_cases_are_drawn_on_every_run()
+    {
+        var first = await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), seed: null);
+        Assert.Equal(first, await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), seed: null));
+    }
 
     [Fact]
     public void The_seed_is_a_hash_of_class_and_name()
     {
-        Assert.Equal("7025696293874601849,7025696293874601849", new LawAttribute(1, law: "Some_law", file: "/anywhere/SomeLaws.cs").Replay);
-        Assert.Equal(new LawAttribute(1, law: "Some_law", file: "/anywhere/SomeLaws.cs").Replay, new LawAttribute(1, law: "Some_law", file: @"C:\else\SomeLaws.cs").Replay);
-        Assert.NotEqual(new LawAttribute(1, law: "Some_law", file: "SomeLaws.cs").Replay, new LawAttribute(1, law: "Some_law", file: "OtherLaws.cs").Replay);
+        const string seed = "7025696293874601849,7025696293874601849";
+        Assert.Equal(seed, new LawAttribute(1, law: "Some_law", file: "/anywhere/SomeLaws.cs").Replay);
+        Assert.Equal(seed, new LawAttribute(1, law: "Some_law", file: @"C:\else\SomeLaws.cs").Replay);
+        Assert.NotEqual(seed, new LawAttribute(1, law: "Some_law", file: "OtherLaws.cs").Replay);
     }
 
     [Fact]
@@ -43,8 +64,8 @@ public sealed class LawAttributeTests
         var run = Regex.Match(found, @"shrinks?\) (\(\d+,\d+\))").Groups[1].Value;
         Assert.Equal(found, await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), run));
 
-        var step = Regex.Match(found, @"size of (\d+) and seed of \((\d+,\d+)\)");
-        var replayed = await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), $"{step.Groups[2].Value},{step.Groups[1].Value}");
+        var step = Regex.Match(found, @"Replay directly at failing step with (\(\d+,\d+,\d+\))").Groups[1].Value;
+        var replayed = await Failure(nameof(FalseLaws.No_recipe_has_eight_rows), step);
         Assert.Contains("after 1 test ", replayed, StringComparison.Ordinal);
         Assert.Equal(Cases(found), Cases(replayed));
     }
@@ -57,7 +78,12 @@ public sealed class LawAttributeTests
     }
 
     [Fact]
-    public void The_environment_changes_the_count() => Assert.Equal((60, 60, 7), (LawAttribute.Count(null, 60), LawAttribute.Count("", 60), LawAttribute.Count("7", 60)));
+    public void Every_card_meets_every_recipe() =>
+        Assert.All(Recipe.Of(Temper.Calm).Sample(10), drawn => Assert.Equal(OpCards.All, drawn.Among(OpCards.All)));
+
+    [Fact]
+    public void The_environment_changes_the_count() =>
+        Assert.Equal((60, 60, 7), (LawAttribute.Count(null, 60), LawAttribute.Count("", 60), LawAttribute.Count("7", 60)));
 
     [Theory]
     [InlineData("ten"), InlineData("0"), InlineData("-3")]
@@ -81,25 +107,17 @@ public sealed class LawAttributeTests
     /// <summary>Runs one law as xUnit does; the messages of its failure, or null where it passes.</summary>
     static async Task<string?> Outcome(string law, string? seed)
     {
-        var before = Environment.GetEnvironmentVariable("PROP_SEED");
-        Environment.SetEnvironmentVariable("PROP_SEED", seed);
-        try
-        {
-            var type = Reflector.Wrap(typeof(FalseLaws));
-            var collection = new TestCollection(new TestAssembly(type.Assembly), null, nameof(FalseLaws));
-            var method = new TestMethod(new TestClass(collection, type), type.GetMethod(law, includePrivateMethod: false));
-            var bus = new Messages();
-            using var source = new CancellationTokenSource();
-            var property = new PropertyTestCase(null, TestMethodDisplay.ClassAndMethod, TestMethodDisplayOptions.None, method, null);
-            await property.RunAsync(null, bus, [], new ExceptionAggregator(), source);
-            if (bus.Seen.OfType<TestFailed>().SingleOrDefault() is { } failed) return string.Join('\n', failed.Messages);
-            Assert.Single(bus.Seen.OfType<TestPassed>());
-            return null;
-        }
-        finally
-        {
-            Environment.SetEnvironmentVariable("PROP_SEED", before);
-        }
+        Set([seed, null]);
+        var type = Reflector.Wrap(typeof(FalseLaws));
+        var collection = new TestCollection(new TestAssembly(type.Assembly), null, nameof(FalseLaws));
+        var method = new TestMethod(new TestClass(collection, type), type.GetMethod(law, includePrivateMethod: false));
+        var bus = new Messages();
+        using var source = new CancellationTokenSource();
+        var property = new PropertyTestCase(null, TestMethodDisplay.ClassAndMethod, TestMethodDisplayOptions.None, method, null);
+        await property.RunAsync(null, bus, [], new ExceptionAggregator(), source);
+        if (bus.Seen.OfType<TestFailed>().SingleOrDefault() is { } failed) return string.Join('\n', failed.Messages);
+        Assert.Single(bus.Seen.OfType<TestPassed>());
+        return null;
     }
 
     sealed class Messages : IMessageBus
@@ -118,7 +136,10 @@ public sealed class LawAttributeTests
     [SuppressMessage("xUnit", "xUnit1000", Justification = "xUnit must not find what is false")]
     sealed class FalseLaws
     {
-        static readonly Law EightRows = new("Sentence", (_, _, @case) => @case.Inputs.Any(input => input.Rows >= 8) ? "eight rows" : null) { Concerns = card => card.Name == "Add" };
+        static readonly Law EightRows = new("Sentence", (_, _, @case) => @case.Inputs.Any(input => input.Rows >= 8) ? "eight rows" : null)
+        {
+            Concerns = card => card.Name == "Add",
+        };
 
         [Law(200)]
         public void No_recipe_has_eight_rows(Recipe drawn)

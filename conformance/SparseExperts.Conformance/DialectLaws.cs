@@ -16,7 +16,8 @@ public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] 
     /// <summary>Those of the given dialects that are asked.</summary>
     public IEnumerable<Dialect> Among(IEnumerable<Dialect> dialects) => dialects.Where(d => Dialect is null || d == Dialect);
 
-    public override string ToString() => $"{Dialect?.Name ?? "every dialect"} E={Experts} G={Groups} C={Capacity} seed={Seed} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", Importance)}]";
+    public override string ToString() => $"{Dialect?.Name ?? "every dialect"} " +
+        $"E={Experts} G={Groups} C={Capacity} seed={Seed} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", Importance)}]";
 
     /// <summary>Numbers of experts that every dialect can do with; sizes that balanced assignments can share.</summary>
     public static Gen<DialectCase> Any =>
@@ -38,10 +39,14 @@ public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] 
 
     IEnumerable<DialectCase> Shorter()
     {
-        if (Groups > 1) yield return this with { Groups = 1, Scores = Scores[..(Size * Experts)], Importance = Importance.Length == 0 ? [] : Importance[..Size] };
+        if (Groups > 1) yield return First(Size);
         if (Importance.Length > 0) yield return this with { Importance = [] };
-        if (Groups == 1 && Tokens > Experts) yield return this with { Scores = Scores[..(Experts * Experts)], Importance = Importance.Length == 0 ? [] : Importance[..Experts] };
+        if (Groups == 1 && Tokens > Experts) yield return First(Experts);
     }
+
+    /// <summary>The first tokens as one group.</summary>
+    public DialectCase First(int tokens) =>
+        this with { Groups = 1, Scores = Scores[..(tokens * Experts)], Importance = Importance.Length == 0 ? [] : Importance[..tokens] };
 }
 
 /// <summary>How a router answers a case: by default the library's engine.</summary>
@@ -170,7 +175,7 @@ public static class DialectLaws
         if (asked.Groups < 2) return null;
         var both = Plan(d, asked, router);
         var call = Call(d, asked);
-        var alone = asked with { Groups = 1, Scores = asked.Scores[..(asked.Size * asked.Experts)], Importance = asked.Importance.Length == 0 ? [] : asked.Importance[..asked.Size] };
+        var alone = asked.First(asked.Size);
         float[]? Part(float[]? draws) => draws?[..(draws.Length / 2)];
         var first = router(d, call with
         {
@@ -199,7 +204,7 @@ public static class DialectLaws
     public static DialectLaw PaddingIsInvisible { get; } = new("Padding_changes_nothing_for_the_others", d => PaddingTakesNothing.IsPromised(d) && d.Selection != Selection.Batchwise && d.DropPolicy != DropPolicy.Random && !d.IsRandom(true), (d, asked, router) =>
     {
         // One group, once with the padding and once without, the capacity being given.
-        var one = asked with { Groups = 1, Scores = asked.Scores[..(asked.Size * asked.Experts)], Importance = asked.Importance.Length == 0 ? [] : asked.Importance[..asked.Size] };
+        var one = asked.First(asked.Size);
         int[] real = [.. Enumerable.Range(0, one.Tokens).Where(t => one.Importance.Length == 0 || one.Importance[t] == 1)];
         if (real.Length == one.Tokens || real.Length == 0) return null;
         var without = one with { Scores = [.. real.SelectMany(t => one.Scores[(t * one.Experts)..((t + 1) * one.Experts)])], Importance = [] };

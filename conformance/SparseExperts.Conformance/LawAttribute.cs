@@ -5,12 +5,14 @@ namespace SparseExperts.Conformance;
 
 /// <summary>
 /// A law as an FsCheck property: what its parameters are is drawn, and what breaks it is shrunk. The seed comes from the test's class and name, so that
-/// a run repeats, on every backend with the same cases. In the environment PROP_TESTS=n changes the count, PROP_SEED="s,g" replays the run that
-/// a failure printed, PROP_SEED="s,g,size" its last step alone, and PROP_SEED=random explores.
+/// a run repeats, on every backend with the same cases. In the environment PROP_TESTS=n changes the count, PROP_SEED="(s,g)" replays the run that
+/// a failure printed, PROP_SEED="(s,g,size)" the step that failed, and PROP_SEED=random explores.
 /// </summary>
 public sealed class LawAttribute : PropertyAttribute
 {
-    /// <summary>Draws <paramref name="tests"/> cases of sizes up to <paramref name="endSize"/>; <paramref name="of"/> narrows what <see cref="Arbitraries"/> gives.</summary>
+    /// <param name="tests">How many cases are drawn.</param>
+    /// <param name="endSize">The size of the last one; the first has size 1.</param>
+    /// <param name="of">Arbitraries that come before those of <see cref="Arbitraries"/>.</param>
     /// <param name="law">The method's name, which the compiler fills in.</param>
     /// <param name="file">The file's name is that of the class; the compiler fills it in.</param>
     public LawAttribute(int tests, int endSize = 40, Type? of = null, [CallerMemberName] string law = "", [CallerFilePath] string file = "")
@@ -36,8 +38,8 @@ public sealed class LawAttribute : PropertyAttribute
         if (!string.IsNullOrEmpty(text))
         {
             var parts = text.Trim('(', ')').Split(',');
-            var isSeed = parts.Length is 2 or 3 && parts[..2].All(part => ulong.TryParse(part, out _)) && parts[2..].All(part => int.TryParse(part, out var size) && size >= 0);
-            return isSeed ? text : throw new ArgumentException($"PROP_SEED is '{text}'; give the two numbers that a failure prints, with its size for the last step alone, or random");
+            var isSeed = parts.Length is 2 or 3 && parts[..2].All(part => ulong.TryParse(part, out _)) && parts[2..].All(part => ushort.TryParse(part, out _));
+            return isSeed ? text : throw new ArgumentException($"PROP_SEED is '{text}'; give (s,g) or (s,g,size) as a failure prints them, or random");
         }
         var hash = 14695981039346656037UL;
         foreach (var letter in name) hash = (hash ^ letter) * 1099511628211;

@@ -44,5 +44,6 @@ public sealed record Recipe(int Seed, Extent Extent, Temper Temper, OpCard? Card
 
     static IEnumerable<int> Less(int side) => new[] { 1, side / 2, side - 1 }.Where(less => less >= 1 && less < side).Distinct();
 
-    public override string ToString() => $"{(Card is null ? "every card" : For(Card))} drawn from seed {Seed}, {Extent.Rows}×{Extent.Columns}×{Extent.Depth}, {Temper}";
+    public override string ToString() =>
+        $"{(Card is null ? "every card" : For(Card))} drawn from seed {Seed}, {Extent.Rows}×{Extent.Columns}×{Extent.Depth}, {Temper}";
 }

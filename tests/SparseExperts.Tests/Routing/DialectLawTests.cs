@@ -48,7 +48,8 @@ public sealed class DialectLawTests
     public void Permuting_the_experts_permutes_the_plan(DialectCase asked) => DialectLaws.ExpertsHaveNoNames.Demand(asked, DialectLaws.Engine);
 
     [Fact]
-    public void Every_law_has_its_test() => Assert.All(DialectLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
+    public void Every_law_has_its_test() =>
+        Assert.All(DialectLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
 
     [Fact]
     public void Every_law_is_promised_by_somebody() => Assert.All(DialectLaws.All, law => Assert.True(BuiltIn.All.Any(law.IsPromised), law.Name));

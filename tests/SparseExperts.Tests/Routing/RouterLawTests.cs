@@ -34,7 +34,8 @@ public sealed class RouterLawTests
     public void Padding_makes_no_choice_and_takes_no_place(RoutingCase asked) => RouterLaws.PaddingTakesNoPlace.Demand(asked, Healthy);
 
     [Fact]
-    public void Every_law_has_its_test() => Assert.All(RouterLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
+    public void Every_law_has_its_test() =>
+        Assert.All(RouterLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
 
     [Fact]
     public void Capacity_that_rounds_up_is_named() => Caught(RouterLaws.CapacityHolds, asked => Healthy(asked with { Capacity = asked.Capacity + 1 }));
