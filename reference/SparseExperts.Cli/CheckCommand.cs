@@ -74,7 +74,7 @@ static class CheckCommand
         if (result.Error is { } error) { Console.Error.WriteLine($"moe: {error}"); return; }
         var verdict = result.Verdict!;
         Console.WriteLine($"{Word(verdict.Outcome),-9} {result.File}  [{result.Dialect}]");
-        if (verdict.Held is { } held) Console.WriteLine($"  {held}");
+        if (verdict.Held is { } held) Console.WriteLine($"  {held}; `--format f32` insists");
         if (verdict.Outcome == Outcome.Agrees) return;
         foreach (var stage in verdict.Stages)
             Console.WriteLine($"  {Word(stage.Outcome),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");

@@ -59,9 +59,7 @@ public static class ProductLoss
             for (var e = 0; e < experts; e++) f[g * experts + e] = counts[g * experts + e] / denominator * scale / all;
             parts[g] = 1 / MassDenominator(call, denominator, size);
         }
-        var counted = OfCounted(tape, call, mass);                                                                            // [T, E]
-        var sums = tape.WidenByRoundedAdditions(tape.SumGroups(counted, groups, call.SpansShards), counted, call.LogitsFormat);
-        var means = tape.ScaleRows(sums, tape.Column(parts));                                                                 // P [G, E]
+        var means = tape.ScaleRows(tape.SumGroups(OfCounted(tape, call, mass), groups, call.SpansShards), tape.Column(parts));      // P [G, E]
         return tape.Round(tape.WeightedSum(tape.Round(means, call.LogitsFormat), f), call.LogitsFormat);
     }
 

@@ -14,7 +14,7 @@ public static partial class Op
     /// </summary>
     /// <param name="rows">What was added [rows, D].</param>
     /// <remarks>dX = dY.</remarks>
-    public static Tensor WidenByRoundedAdditions(this Tape tape, Tensor x, Tensor rows, RoutingPlan plan, NumberFormat format)
+    internal static Tensor WidenByRoundedAdditions(this Tape tape, Tensor x, Tensor rows, RoutingPlan plan, NumberFormat format)
     {
         if (!Widens(tape, format) || plan.Choices == 1) return x;
         var width = x.Columns;
@@ -26,27 +26,11 @@ public static partial class Op
     }
 
     /// <summary>
-    /// Y = X, X [G, columns] the sums of each group's rows: as many additions as rows but one, in any order, each rounded, of partial sums of at most
-    /// Σ_t |row_t|.
-    /// </summary>
-    /// <param name="rows">What was added [T, columns].</param>
-    /// <remarks>dX = dY.</remarks>
-    public static Tensor WidenByRoundedAdditions(this Tape tape, Tensor x, Tensor rows, NumberFormat format)
-    {
-        if (!Widens(tape, format)) return x;
-        int size = rows.Rows / x.Rows, columns = x.Columns;
-        double[] added = new double[rows.Value.Count], magnitudes = new double[x.Value.Count];
-        tape.Backend.Read(rows.Value, added);
-        for (var i = 0; i < added.Length; i++) magnitudes[i / columns / size * columns + i % columns] += Math.Abs(added[i]);
-        return Widened(tape, x, Array.ConvertAll(magnitudes, m => m == 0 ? 0 : (size - 1) * Rounding.HalfUnit(format, m)));
-    }
-
-    /// <summary>
     /// Y = X, X = ln Σ_e e^{l_e} as ops of their own make it: l − m, exponentials, their sum and its logarithm rounded, m the largest logit
     /// (JAX's logsumexp). With h a rounding's relative error, δ_e = half a unit of l_e − m: Σ_e p_e·δ_e + 2h and half a unit of the logarithm.
     /// </summary>
     /// <remarks>dX = dY.</remarks>
-    public static Tensor WidenByComposedLogSumExp(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
+    internal static Tensor WidenByComposedLogSumExp(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
     {
         if (!Widens(tape, format)) return x;
         var errors = new double[x.Rows];
@@ -59,7 +43,7 @@ public static partial class Op
     /// Y = X, X = softmax(l) as ops of their own make it: exponentials and their sum rounded before the division: p_e·(δ_e + Σ p·δ + 2h), as above.
     /// </summary>
     /// <remarks>dX = dY.</remarks>
-    public static Tensor WidenByComposedSoftmax(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
+    internal static Tensor WidenByComposedSoftmax(this Tape tape, Tensor x, Tensor logits, NumberFormat format)
     {
         if (!Widens(tape, format)) return x;
         var errors = new double[x.Value.Count];

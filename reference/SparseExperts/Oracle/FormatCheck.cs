@@ -27,7 +27,7 @@ public sealed record HeldFormat(NumberFormat Format, IReadOnlyList<string> Tenso
     public override string ToString()
     {
         var word = Format == NumberFormat.Float16 ? "float16" : "bfloat16";
-        return $"{string.Join(", ", Tensors)}: every number is a {word}; held to its rounding; `--format f32` insists";
+        return $"{string.Join(", ", Tensors)}: every number is a {word}; held to its rounding";
     }
 }
 
@@ -63,7 +63,8 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
         FormatChoice.Float32 => StoredFormat.InFloat32(@case),
         FormatChoice.BFloat16 => Forced(@case, NumberFormat.BFloat16),
         FormatChoice.Float16 => Forced(@case, NumberFormat.Float16),
-        _ => @case,
+        FormatChoice.Auto => @case,
+        _ => throw new ArgumentOutOfRangeException(nameof(choice), choice, "unknown choice of a format"),
     };
 
     static FormatCheck Plain(Case @case, Func<IBackend> backend)
@@ -94,7 +95,7 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
             if (StoredFormat.FirstOutside(format, tensor) is { } value)
             {
                 var number = FormattableString.Invariant($"{value:R}");
-                throw new CaseException($"{@case.Path}: {tensor.Name} holds {number}, which is no {HeldFormat.NameOf(format)} number; choose another --format");
+                throw new CaseException($"{@case.Path}: {tensor.Name} holds {number}, which is no {HeldFormat.NameOf(format)} number; name another format");
             }
         return StoredFormat.In(@case, format);
     }

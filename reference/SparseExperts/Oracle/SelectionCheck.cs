@@ -181,11 +181,11 @@ static class SelectionCheck
     {
         var d = call.Dialect;
         if (d.Balance == BalanceLoss.None || d.BalanceCount != BalanceCount.FreshTopK) yield break;
-        double[][] all = [numbers.Logits.Values, .. call.IsNoisy ? [] : new[] { numbers.Scores.Values }, Softmax(numbers.Logits.Values, call.Experts)];
+        double[][] all = [numbers.Logits.Values, .. call.IsNoisy ? [] : new[] { numbers.Scores.Values }, Softmax(numbers.Logits.Values, call.Experts, call.LogitsFormat)];
         for (var t = 0; t < call.Tokens; t++)
         {
             if (!ProductLoss.Counts(call, t)) continue;
-            // By logits, by scores, by their softmax in float32: a library may rank any of them, and equals in one may not be in another.
+            // By logits, by scores, by their softmax in the logits' format: a library may rank any of them, and equals in one may not be in another.
             bool[] isAbove = new bool[call.Experts], isTied = new bool[call.Experts];
             Array.Fill(isAbove, true);
             foreach (var scores in all)
@@ -204,8 +204,8 @@ static class SelectionCheck
         }
     }
 
-    /// <summary>Softmax of every row, as float32 keeps it: small values become 0 and tie.</summary>
-    static double[] Softmax(double[] logits, int experts)
+    /// <summary>Softmax of every row, as its format keeps it: small values become 0 and tie, and in a narrow format neighbours do.</summary>
+    static double[] Softmax(double[] logits, int experts, NumberFormat format)
     {
         var values = new double[logits.Length];
         for (var start = 0; start < logits.Length; start += experts)
@@ -214,7 +214,7 @@ static class SelectionCheck
             for (var e = 0; e < experts; e++) max = Math.Max(max, logits[start + e]);
             double sum = 0;
             for (var e = 0; e < experts; e++) sum += values[start + e] = ReproducibleMath.Exp(logits[start + e] - max);
-            for (var e = 0; e < experts; e++) values[start + e] = (float)(values[start + e] / sum);
+            for (var e = 0; e < experts; e++) values[start + e] = Rounding.To(format == NumberFormat.Float64 ? NumberFormat.Float32 : format, values[start + e] / sum);
         }
         return values;
     }

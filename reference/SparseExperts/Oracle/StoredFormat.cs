@@ -21,7 +21,8 @@ static class StoredFormat
         NumberFormat.Float64 => "F64",
         NumberFormat.Float16 => "F16",
         NumberFormat.BFloat16 => "BF16",
-        _ => "F32",
+        NumberFormat.Float32 => "F32",
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format"),
     };
 
     /// <summary>Whether every number is one of the format.</summary>

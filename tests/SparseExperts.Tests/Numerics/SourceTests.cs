@@ -17,7 +17,9 @@ public sealed partial class SourceTests
         ["reference/SparseExperts/Analysis/Report/ReportText.cs"] = "digits to print",
         ["reference/SparseExperts/Analysis/Report/RunReport.cs"] = "a line in a picture",
         ["reference/SparseExperts/Analysis/Report/Svg.cs"] = "a shade in a picture",
-        ["backends/SparseExperts.Scalar/IReal.cs"] = "the double arbiter, and bounds of errors",
+        ["reference/SparseExperts/Ops/Widening.cs"] = "bounds of errors",
+        ["backends/SparseExperts.Scalar/IReal.cs"] = "the double arbiter",
+        ["backends/SparseExperts.Scalar/Tracked.cs"] = "bounds of errors",
     };
 
     /// <summary>Whatever is not exact or rounded once: logarithms, powers, circular and hyperbolic functions, roots but the square one, estimates.</summary>

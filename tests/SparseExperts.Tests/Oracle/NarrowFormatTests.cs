@@ -40,7 +40,7 @@ public sealed class NarrowFormatTests
         {
             var (_, verdict) = Check(new NarrowEngine(format, seed) { RoundsEveryAddition = everyAddition }.Run());
             Assert.True(verdict.Culprit is null, $"seed {seed}: {verdict.Culprit}");
-            Assert.StartsWith($"x, claim.logits, claim.gate, claim.y: every number is a {word}; held to its rounding;", verdict.Held?.ToString());
+            Assert.StartsWith($"x, claim.logits, claim.gate, claim.y: every number is a {word}; held to its rounding", verdict.Held?.ToString());
         }
     }
 
