@@ -71,8 +71,8 @@ public sealed class OracleCommandTests
     [Theory]
     [InlineData("check", "bf17", "--format bf17: choose auto, f32, bf16 or f16")]
     [InlineData("identify", "bf17", "--format bf17: choose auto, f32, bf16 or f16")]
-    [InlineData("check", "f16", "which is no f16 number; choose another --format")]
-    [InlineData("identify", "f16", "which is no f16 number; choose another --format")]
+    [InlineData("check", "f16", "which is no f16 number; name another format")]
+    [InlineData("identify", "f16", "which is no f16 number; name another format")]
     public void Formats_that_do_not_fit_are_refused(string command, string format, string expected)
     {
         var result = MoeCommand.Run([command, Switch, "--format", format]);
