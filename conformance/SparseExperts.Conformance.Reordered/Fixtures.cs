@@ -12,7 +12,7 @@ public sealed class ReorderedFixture : IBackendFixture
 
 public sealed class ReorderedOpLaws : OpLaws<ReorderedFixture>;
 
-/// <summary>Every order by itself, on the cards' edges.</summary>
+/// <summary>Every order by itself, on a quarter of the cards' edges each; all of them meet the orders in turn in the laws above.</summary>
 public sealed class OrderTests
 {
     static readonly Dictionary<string, Func<IBackend>> Backends = new()
@@ -31,9 +31,10 @@ public sealed class OrderTests
     [Theory, MemberData(nameof(Orders))]
     public void A_sum_in_any_order_lies_within_the_derived_bound(string order)
     {
+        var turn = Backends.Keys.Order().ToList().IndexOf(order);
         using var subject = new Subject(_ => Backends[order](), canonical: false);
         foreach (var card in OpCards.All)
-            foreach (var edge in card.Edges) DefinitionLaws.WithinTheBound.Demand(subject, card, edge);
+            foreach (var edge in card.Edges.Where((_, i) => (i + turn) % 4 == 0)) DefinitionLaws.WithinTheBound.Demand(subject, card, edge);
     }
 
     [Theory, MemberData(nameof(Orders))]
