@@ -61,6 +61,14 @@ public readonly record struct Tracked : IReal<Tracked>
         return new(value, inherited + underflow, mass + underflow, n, n > 0, unit);
     }
 
+    /// <summary>What a factor of products has: its error and its unit. A single exact number, as most are, knows them at once.</summary>
+    internal (double Error, short Unit) AsFactor()
+    {
+        if (_inherited == 0 && _terms <= 1 && !_rounds && _mass < Overflow) return (0, _unit);
+        var error = Error;
+        return (error, UnitOf(Value, error));
+    }
+
     /// <summary>The exponent of the largest power of two that a number is a multiple of.</summary>
     internal static short UnitOf(double value, double error)
     {
@@ -77,39 +85,48 @@ public readonly record struct Tracked : IReal<Tracked>
     public double Value { get; }
 
     /// <summary>Never NaN.</summary>
-    public double Error => Leaves ? double.PositiveInfinity : Spread;
+    public double Error
+    {
+        get
+        {
+            var roundings = Roundings;
+            var gamma = Gamma(roundings);
+            return Leaves(roundings, gamma) ? double.PositiveInfinity : Spread(roundings, gamma);
+        }
+    }
 
     float Roundings => IsHeld ? 0 : _terms - (_rounds ? 0 : 1);
 
     /// <summary>Whether float32 holds every partial sum.</summary>
-    bool IsHeld => _inherited == 0 && _unit >= Least && _mass <= Math.ScaleB(1, Math.Min(_unit + 24, 128));
+    bool IsHeld => _inherited == 0 && _unit >= Least && _mass <= PowerOfTwo(Math.Min(_unit + 24, 128));
 
     /// <summary>What rounding explains as long as nothing overflows. One rounding knows the size of its result, more know that of the terms alone.</summary>
-    double Spread
+    double Spread(float roundings, double gamma)
     {
-        get
-        {
-            if (!double.IsFinite(Value)) return double.IsFinite(_inherited) ? 0 : _inherited;
-            if (Roundings <= 0) return _inherited;
-            return _inherited + (Roundings == 1 ? U * (Math.Abs(Value) + _inherited) : Gamma(Roundings) * _mass);
-        }
+        if (!double.IsFinite(Value)) return double.IsFinite(_inherited) ? 0 : _inherited;
+        if (roundings <= 0) return _inherited;
+        return _inherited + (roundings == 1 ? U * (Math.Abs(Value) + _inherited) : gamma * _mass);
     }
 
     /// <summary>Whether float32 may overflow on the way. What is ∞ or NaN by itself has no size, but the terms beside it do.</summary>
-    bool Leaves => double.IsFinite(Value) && Roundings <= 1 ? Math.Abs(Value) + _inherited >= Overflow : !(_mass * (1 + Gamma(Roundings)) < Overflow);
+    bool Leaves(float roundings, double gamma) =>
+        roundings <= 1 && double.IsFinite(Value) ? Math.Abs(Value) + _inherited >= Overflow : !(_mass * (1 + gamma) < Overflow);
 
-    bool IsExact => _inherited == 0 && Roundings <= 0 && !Leaves;
+    bool IsExact => _inherited == 0 && Roundings <= 0 && !Leaves(0, 0);
     bool IsZero => Value == 0 && Error == 0;
 
     /// <summary>Whether it is known to be below, at or above 0.</summary>
     bool HasSign => Error == 0 || Math.Abs(Value) > Error;
 
     /// <summary>± a power of two, which multiplies without rounding.</summary>
-    internal bool IsPower => IsExact && Value != 0 && double.IsFinite(Value) && (BitConverter.DoubleToInt64Bits(Value) & 0xFFFFFFFFFFFFF) == 0;
+    internal bool IsPower => (BitConverter.DoubleToInt64Bits(Value) & 0xFFFFFFFFFFFFF) == 0 && Value != 0 && double.IsFinite(Value) && IsExact;
 
     internal bool IsZeroOrPower => IsZero || IsPower;
 
-    static double Gamma(double n) => n * U < 1 ? n * U / (1 - n * U) : double.PositiveInfinity;
+    static double PowerOfTwo(int n) => BitConverter.Int64BitsToDouble((n + 1023L) << 52);
+
+    /// <summary>γ_n; no sum needs it that rounds once or never.</summary>
+    static double Gamma(double n) => n <= 1 ? 0 : n * U < 1 ? n * U / (1 - n * U) : double.PositiveInfinity;
 
     public static Tracked operator +(Tracked a, Tracked b) => Joined(a.Value + b.Value, a, b);
     public static Tracked operator -(Tracked a, Tracked b) => Joined(a.Value - b.Value, a, b);
@@ -127,11 +144,11 @@ public readonly record struct Tracked : IReal<Tracked>
         if (b.IsPower) return a.Times(b.Value);
         if (a.IsPower) return b.Times(a.Value);
         var product = a.Value * b.Value;
-        double errorA = a.Error, errorB = b.Error;
+        var ((errorA, unitA), (errorB, unitB)) = (a.AsFactor(), b.AsFactor());
         if (!double.IsFinite(product)) return Special(product, a.HasSign && b.HasSign);
-        if (a.IsZero && double.IsFinite(errorB) || b.IsZero && double.IsFinite(errorA)) return new(product, 0);
+        if (a.Value == 0 && errorA == 0 && double.IsFinite(errorB) || b.Value == 0 && errorB == 0 && double.IsFinite(errorA)) return new(product, 0);
         var inherited = Math.Abs(a.Value) * errorB + Math.Abs(b.Value) * errorA + errorA * errorB;
-        return Products(product, inherited, Math.Abs(product) + inherited, 1, UnitOfProduct(UnitOf(a.Value, errorA), UnitOf(b.Value, errorB)));
+        return Products(product, inherited, Math.Abs(product) + inherited, 1, UnitOfProduct(unitA, unitB));
     }
 
     /// <summary>The same sum, every term times a power of two.</summary>
@@ -139,7 +156,7 @@ public readonly record struct Tracked : IReal<Tracked>
     {
         double size = Math.Abs(power), scaled = Value * power;
         var underflow = size < 1 && Value != 0 && (_terms > 1 || Math.Abs(scaled) - size * _inherited < Normal) ? _terms * Tiny : 0;
-        var inherited = Leaves ? double.PositiveInfinity : size * _inherited + underflow;
+        var inherited = double.IsInfinity(Error) ? double.PositiveInfinity : size * _inherited + underflow;
         return new(scaled, inherited, size * _mass + underflow, _terms, _rounds, UnitOfProduct(_unit, UnitOf(power, 0)));
     }
 
@@ -171,7 +188,8 @@ public readonly record struct Tracked : IReal<Tracked>
     {
         if (a.IsZero) return new(1, 0);
         // A difference that overflows to −∞ vanishes like one that nearly does.
-        var spread = a.Roundings <= 1 && a.Value < 0 ? a.Spread : a.Error;
+        var roundings = a.Roundings;
+        var spread = roundings <= 1 && a.Value < 0 ? a.Spread(roundings, Gamma(roundings)) : a.Error;
         var value = Math.Exp(a.Value);
         if (a.Value + spread < ExpVanishes) return new(value, Math.Exp(a.Value + spread), 0, 0, false, NoUnit);
         if (!double.IsFinite(value)) return Special(value, double.IsFinite(spread));

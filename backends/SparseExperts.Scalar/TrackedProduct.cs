@@ -23,7 +23,7 @@ static class TrackedProduct
             Move(a, transposeA, b, transposeB, c, accumulate);
             return;
         }
-        var left = new Left(a, transposeA);
+        using var left = new Left(a, transposeA);
         var strips = (c.Columns + Strip - 1) / Strip;
         void Of(int s) => OneStrip(left, b, transposeB, c, accumulate, s * Strip);
         if (strips > 1 && (long)c.Count * left.Depth > WorthThreads) Parallelism.For(strips, Of);
@@ -54,26 +54,28 @@ static class TrackedProduct
     }
 
     /// <summary>Factors A row by row, with their bounds, how many of each row are not 0, and what all are multiples of.</summary>
-    sealed class Left
+    sealed class Left : IDisposable
     {
         readonly (double Value, double Error)[] _factors;
         readonly int[] _terms;
         readonly short[] _units;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public Left(Matrix a, bool transpose)
         {
             View<Tracked> x = new(a);
             int rows = transpose ? x.Columns : x.Rows;
             Depth = transpose ? x.Rows : x.Columns;
-            (_factors, _terms, _units) = (new (double, double)[rows * Depth], new int[rows], new short[rows]);
+            (_factors, _terms, _units) = (ArrayPool<(double, double)>.Shared.Rent(rows * Depth), new int[rows], new short[rows]);
             Array.Fill(_units, short.MaxValue);
             for (var i = 0; i < rows; i++)
                 for (var k = 0; k < Depth; k++)
                 {
                     ref var factor = ref transpose ? ref x[k, i] : ref x[i, k];
-                    var (value, error) = _factors[i * Depth + k] = (factor.Value, factor.Error);
-                    if (value != 0 || error != 0) _terms[i]++;
-                    _units[i] = Math.Min(_units[i], Tracked.UnitOf(value, error));
+                    var (error, unit) = factor.AsFactor();
+                    _factors[i * Depth + k] = (factor.Value, error);
+                    if (factor.Value != 0 || error != 0) _terms[i]++;
+                    _units[i] = Math.Min(_units[i], unit);
                 }
         }
 
@@ -81,8 +83,10 @@ static class TrackedProduct
         public ReadOnlySpan<(double Value, double Error)> Row(int row) => _factors.AsSpan(row * Depth, Depth);
         public int Terms(int row) => _terms[row];
         public short Unit(int row) => _units[row];
+        public void Dispose() => ArrayPool<(double, double)>.Shared.Return(_factors);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void OneStrip(Left left, Matrix b, bool transposeB, Matrix c, bool accumulate, int first)
     {
         View<Tracked> y = new(b), z = new(c);
@@ -102,10 +106,11 @@ static class TrackedProduct
             for (var j = 0; j < width; j++)
             {
                 ref var factor = ref transposeB ? ref y[first + j, k] : ref y[k, first + j];
-                double value = factor.Value, error = factor.Error;
+                var value = factor.Value;
+                var (error, unit) = factor.AsFactor();
                 (row[j], row[Strip + j], row[2 * Strip + j]) = (value, error, Math.Abs(value) + error);
                 if (value != 0 || error != 0) terms[j]++;
-                units[j] = Math.Min(units[j], Tracked.UnitOf(value, error));
+                units[j] = Math.Min(units[j], unit);
             }
         }
 
