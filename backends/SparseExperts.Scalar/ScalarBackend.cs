@@ -10,6 +10,8 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
 
     public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1);
 
+    public bool CarriesBounds => typeof(T) == typeof(Tracked);
+
     public Storage Rent(ElementType type, long length) => new ScalarStorage<T>(this, type, length);
     public void Return(Storage storage) => ((ScalarStorage<T>)storage).Release();
     public void Dispose() { }

@@ -23,7 +23,7 @@ static class Planted
     public static int Run(string[] names, string[] scenarios, string? listing)
     {
         var clock = Stopwatch.StartNew();
-        Dialect[] dialects = [.. BuiltIn.All.Where(d => names.Length == 0 || names.Contains(d.Name)).Where(HasProbes)];
+        Dialect[] dialects = [.. BuiltIn.All.Where(d => names.Length == 0 || names.Contains(d.Name)).Where(Probes.Has)];
         var counts = new Count[dialects.Length];
         Parallelism.For(dialects.Length, i => counts[i] = Of(dialects[i], scenarios));
         if (listing is not null) File.WriteAllLines(listing, counts.SelectMany(c => c.Passed));
@@ -33,9 +33,6 @@ static class Planted
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{counts.Sum(c => c.Unseen)} changes are shown by no probe; {clock.Elapsed.TotalSeconds:F0} s"));
         return 0;
     }
-
-    static bool HasProbes(Dialect d) =>
-        d.Selection is not (Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise) && d.Router != RouterForm.Constant;
 
     static Count Of(Dialect dialect, string[] scenarios)
     {

@@ -64,7 +64,7 @@ public readonly struct InDrawnPairs : ISumOrder
     public static float Sum(ReadOnlySpan<Term> terms)
     {
         if (terms.Length == 0) return 0;
-        var random = new Random(HashCode.Combine(Orders.Seed, terms.Length) & int.MaxValue);
+        var random = new Random(Orders.Seed * 65537 + terms.Length);
         List<float> left = [];
         foreach (var term in terms) left.Add(term.Rounded);
         while (left.Count > 1)

@@ -17,9 +17,9 @@ static class AxisViews
         yield return new("capacities", Capacities);
         yield return new("scores of a call in bfloat16", d => Refusable(() => NarrowScores(d)));
         // What a call has of weights is all that this axis says.
-        if (axis.Name == "gated_experts" && HasProbes(subject))
+        if (axis.Name == "gated_experts" && Probes.Has(subject))
             yield return new("experts of probes", d => Refusable(() => string.Join(" ", Named(Probes.Of(d)[0].Case, "experts.").Select(t => t.Name))));
-        var cases = HasProbes(subject) ? Probes.Of(subject).Select(p => (p.Name, Case: WithEverything(p.Case))).ToArray() : [];
+        var cases = Probes.Has(subject) ? Probes.Of(subject).Select(p => (p.Name, Case: WithEverything(p.Case))).ToArray() : [];
         foreach (var (name, asked) in cases) yield return new($"answers to {name}", d => Refusable(() => Print(Answered(asked.Under(d)))));
         foreach (var (name, asked) in cases.Take(2))
             yield return new($"answers to {name} in bfloat16", d => Refusable(() => Print(Answered(Narrow(asked).Under(d)))));
@@ -37,16 +37,13 @@ static class AxisViews
     /// <summary>Those in which experts are full and something is dropped.</summary>
     public static IEnumerable<AxisView> Few(Dialect subject)
     {
-        foreach (var probe in HasProbes(subject) ? Probes.Of(subject).Where(p => p.Name.StartsWith("padding-", StringComparison.Ordinal)) : [])
+        foreach (var probe in Probes.Has(subject) ? Probes.Of(subject).Where(p => p.Name.StartsWith("padding-", StringComparison.Ordinal)) : [])
         {
             var asked = WithEverything(probe.Case);
             yield return new($"answers to {probe.Name}", d => Refusable(() => Print(Answered(asked.Under(d)))));
         }
         yield return new("training", d => Refusable(() => Train(d)));
     }
-
-    static bool HasProbes(Dialect d) =>
-        d.Selection is not (Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise) && d.Router != RouterForm.Constant;
 
     /// <summary>A refusal in one line is an answer; anything else that is thrown breaks the law.</summary>
     static string Refusable(Func<string> see)

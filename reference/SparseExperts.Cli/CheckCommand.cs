@@ -73,37 +73,28 @@ static class CheckCommand
     {
         if (result.Error is { } error) { Console.Error.WriteLine($"moe: {error}"); return; }
         var verdict = result.Verdict!;
-        Console.WriteLine($"{Word(verdict.Outcome),-9} {result.File}  [{result.Dialect}]");
-        if (verdict.Held is { } held) Console.WriteLine($"  {held}; `--format f32` insists");
+        Console.WriteLine($"{verdict.Outcome.Word(),-9} {result.File}  [{result.Dialect}]");
+        if (verdict.Held is { } held) Console.WriteLine($"  {FormatOption.Says(held)}");
         if (verdict.Outcome == Outcome.Agrees) return;
         foreach (var stage in verdict.Stages)
-            Console.WriteLine($"  {Word(stage.Outcome),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
+            Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
         Console.WriteLine($"  {verdict.Say}");
     }
-
-    static string Word(Outcome outcome) => outcome switch
-    {
-        Outcome.Agrees => "agrees",
-        Outcome.Undecided => "undecided",
-        Outcome.Differs => "differs",
-        Outcome.NotClaimed => "not claimed",
-        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "unknown outcome"),
-    };
 
     static JsonObject Json(Result result)
     {
         if (result.Error is { } error) return new() { ["file"] = result.File, ["error"] = error };
         var verdict = result.Verdict!;
         var stages = new JsonObject();
-        foreach (var stage in verdict.Stages) stages[stage.Stage] = Word(stage.Outcome);
+        foreach (var stage in verdict.Stages) stages[stage.Stage] = stage.Outcome.Word();
         foreach (var stage in CaseFiles.Stages)
-            if (!stages.ContainsKey(stage)) stages[stage] = Word(Outcome.NotClaimed);
+            if (!stages.ContainsKey(stage)) stages[stage] = Outcome.NotClaimed.Word();
         var first = verdict.Culprit?.First;
         return new()
         {
             ["file"] = result.File,
             ["dialect"] = result.Dialect,
-            ["verdict"] = Word(verdict.Outcome),
+            ["verdict"] = verdict.Outcome.Word(),
             ["stage"] = verdict.Culprit?.Stage,
             ["stages"] = stages,
             ["first"] = first is null ? null : new JsonObject

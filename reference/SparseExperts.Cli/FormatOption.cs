@@ -12,6 +12,9 @@ sealed class FormatOption
             + "auto (default): float32, and where that does not explain a claim, the narrower format that all its numbers are of.",
     };
 
+    /// <summary>That a case was held to a narrower format, and how to insist on float32.</summary>
+    public static string Says(HeldFormat held) => $"{held}; `--format f32` insists";
+
     /// <exception cref="CaseException">It is none of the four.</exception>
     public FormatChoice Read(ParseResult parsed) => parsed.GetValue(Option) switch
     {

@@ -40,7 +40,7 @@ static class IdentifyCommand
     static void Print(Identity identity, IReadOnlyList<(Case Case, HeldFormat? Held)> files)
     {
         foreach (var (file, held) in files)
-            if (held is not null) Console.WriteLine($"{Path.GetFileName(file.Path)}: {held}");
+            if (held is not null) Console.WriteLine($"{Path.GetFileName(file.Path)}: {FormatOption.Says(held)}");
         var plural = files.Count == 1 ? "the file" : $"all {files.Count} files";
         Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {string.Join(", and ", identity.Changes.Select(c => c.Change))}");
         Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}" : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using static SparseExperts.Cpu.VectorMath;
 
@@ -121,21 +120,6 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    [ThreadStatic] static float* t_scores;
-    [ThreadStatic] static long t_scoresLength;
-
-    /// <summary>A thread's own scratch for one head's scores.</summary>
-    static float* Scores(long length)
-    {
-        if (t_scoresLength < length)
-        {
-            NativeMemory.AlignedFree(t_scores);
-            t_scores = (float*)NativeMemory.AlignedAlloc((nuint)length * sizeof(float), 64);
-            t_scoresLength = length;
-        }
-        return t_scores;
-    }
-
     struct AttentionBackwardJob : IJob
     {
         public AttentionShape Shape;
@@ -147,7 +131,7 @@ public sealed unsafe partial class CpuBackend
             if (DBias.First == null) { One(part / Shape.Heads, part % Shape.Heads, null); return; }
             var sequences = new SumTree(Shape.Sequences, 1);
             var size = (long)Shape.Length * Shape.Length;
-            var levels = Scratch.Of(size * Math.Max(1, sequences.Height));
+            var levels = Scratch<SumTree>.Of(size * Math.Max(1, sequences.Height));
             var count = 0;
             for (var sequence = 0; sequence < Shape.Sequences; sequence++)
             {
@@ -168,7 +152,7 @@ public sealed unsafe partial class CpuBackend
         {
             int length = Shape.Length, width = Shape.HeadWidth, token = sequence * length, first = head * width;
             float* q = Q.Row(token) + first, k = K.Row(token) + first, v = V.Row(token) + first, dy = Dy.Row(token) + first;
-            float* p = P.Row((sequence * Shape.Heads + head) * length), scores = Scores((long)length * length);
+            float* p = P.Row((sequence * Shape.Heads + head) * length), scores = Scratch<AttentionShape>.Of((long)length * length);
             for (var i = 0; i < length; i += QueryBlock)
             {
                 int rows = Math.Min(QueryBlock, length - i), keys = Shape.Causal ? i + rows : length;

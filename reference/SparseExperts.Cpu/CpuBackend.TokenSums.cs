@@ -108,7 +108,7 @@ public sealed unsafe partial class CpuBackend
 
         public readonly void Run(int part)
         {
-            var stack = Scratch.Of((long)X.Columns * Math.Max(1, Tree.Height));
+            var stack = Scratch<SumTree>.Of((long)X.Columns * Math.Max(1, Tree.Height));
             for (int i = part * PerPart, end = Math.Min(Y.Rows, i + PerPart); i < end; i++)
             {
                 var from = i == 0 ? 0 : Ends[i - 1];
@@ -143,8 +143,8 @@ public sealed unsafe partial class CpuBackend
     }
 }
 
-/// <summary>A thread's own memory for partial sums.</summary>
-static unsafe class Scratch
+/// <summary>A thread's own memory, one for every use, since uses may overlap.</summary>
+static unsafe class Scratch<TUse>
 {
     [ThreadStatic] static float* t_numbers;
     [ThreadStatic] static long t_length;

@@ -111,7 +111,7 @@ unsafe struct Product
     readonly void RunTile(SumTree tree)
     {
         var size = (long)M * N;
-        var levels = Scratch.Of(size * (tree.Height + 1));
+        var levels = Scratch<SumTree>.Of(size * (tree.Height + 1));
         var inPlace = Start != Start.AtZeroThenC;
         var count = 0;
         for (var leaf = 0; leaf < tree.Leaves; leaf++)

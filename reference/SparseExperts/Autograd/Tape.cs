@@ -125,6 +125,9 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     /// <summary>A count over the tokens of all shards.</summary>
     internal int Total(int count) => Shards?.Total(count) ?? count;
 
+    /// <summary>Numbers of all shards' tokens, in the order of the batch.</summary>
+    internal double[] Gather(double[] own) => Shards is null ? own : [.. Shards.Gather(own).SelectMany(part => part)];
+
     /// <summary>Counts over the tokens of all shards.</summary>
     internal double[] Total(double[] counts) => Shards?.Total(counts) ?? counts;
 

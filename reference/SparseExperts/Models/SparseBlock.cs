@@ -137,14 +137,15 @@ sealed class SparseBlock
         var state = _tape.Backend.ToArray(matrix);
         if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
         {
-            var call = new RouterCall { Dialect = d, Groups = 1, Size = result.Plan.Tokens, Experts = experts, Training = true, Where = _name };
-            Quantile.Beta(call, inputs.Numbers.Logits.Values, [.. state.Take(experts).Select(b => (double)b)]).Select(b => (float)b).ToArray().CopyTo(state, 0);
+            double[] logits = _tape.Gather(inputs.Numbers.Logits.Values);
+            var call = new RouterCall { Dialect = d, Groups = 1, Size = logits.Length / experts, Experts = experts, Training = true, Where = _name };
+            Quantile.Beta(call, logits, [.. state.Take(experts).Select(b => (double)b)]).Select(b => (float)b).ToArray().CopyTo(state, 0);
         }
         else if (d.CorrectionBias) CorrectionBias.Step(d, _tape.Total(CorrectionBias.Counts(result.Plan)), state.AsSpan(0, experts));
         if (d.AdaptiveSparsity)
         {
             // λ grows by 1.2 where fewer than 1 − k/E of the scores are 0, else it shrinks (ReMoE, eq. 8).
-            var sparsity = 1 - (double)result.Plan.Kept / (result.Plan.Tokens * experts);
+            var sparsity = 1 - (double)_tape.Total(result.Plan.Kept) / (_tape.Total(result.Plan.Tokens) * experts);
             state[experts] = (float)(sparsity < 1 - (double)d.K / experts ? state[experts] * 1.2 : state[experts] / 1.2);
         }
         if (d.TrainingExtra == TrainingExtra.Reinforce) state[experts + 1] = (float)(0.9 * state[experts + 1] + 0.1 * reward);

@@ -23,7 +23,7 @@ public static partial class Op
         tape.Backend.Round(format, x.Value, y.Value);
         tape.Record(y, () =>
         {
-            if (tape.Backend is IErrorBounds) tape.Backend.Round(format, y.Gradient, y.Gradient);
+            if (tape.Backend is IErrorBounds { CarriesBounds: true }) tape.Backend.Round(format, y.Gradient, y.Gradient);
             tape.Pass(y.Gradient, x);
         });
         return y;

@@ -45,14 +45,13 @@ public static partial class Op
         return y;
     }
 
-    /// <summary>
-    /// y_r = x_{ids r} where no row of X is read twice; <paramref name="inverse"/> names for every row of X the r that read it, or −1.
-    /// Dispatch and combine of a routing plan are of this kind.
-    /// </summary>
+    /// <summary>y_r = x_{ids r} where no row of X is read twice. An id of −1 reads 0.</summary>
+    /// <param name="inverse">For every row of X the r that read it, or −1.</param>
+    /// <param name="sequence">Rows of a sequence of Y, where they are tokens.</param>
     /// <remarks>dx_i = dy_{inverse i}: a gather too, so its rows are independent.</remarks>
-    public static Tensor Permute(this Tape tape, Tensor x, Indices ids, Indices inverse)
+    public static Tensor Permute(this Tape tape, Tensor x, Indices ids, Indices inverse, int sequence)
     {
-        var y = tape.Result(ids.Count, x.Columns, x);
+        var y = tape.Result(ids.Count, x.Columns, sequence, x);
         tape.Backend.GatherRows(x.Value, ids, y.Value, false);
         tape.Record(y, () => tape.Backend.GatherRows(y.Gradient, inverse, x.GradientTarget(out var add), add));
         return y;

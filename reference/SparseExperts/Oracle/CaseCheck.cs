@@ -32,7 +32,7 @@ public sealed class CaseCheck
     /// <exception cref="RoutingException">The dialect cannot run on it, or its solver does not converge.</exception>
     public static Verdict Run(Case @case, IBackend backend, Effort? effort = null)
     {
-        if (backend is not IErrorBounds) throw new ArgumentException($"'{backend.Info.Name}' carries no error bounds; check on one that does", nameof(backend));
+        if (backend is not IErrorBounds { CarriesBounds: true }) throw new ArgumentException($"'{backend.Info.Name}' carries no error bounds; check on one that does", nameof(backend));
         return new CaseCheck(@case, backend, effort).Run();
     }
 
@@ -313,17 +313,28 @@ public sealed class CaseCheck
         if (claim.Values.Length != expected.Length) throw new CaseException($"{_case.Path}: {claim.Name} has {claim.Values.Length} numbers, {expected.Length} are needed; correct its shape");
         // A squared standard deviation has no gradient at 0, and a library that writes it so claims NaN there.
         open |= _call.Dialect.Importance == ImportanceLoss.CleanScores && stage.StartsWith("grad.", StringComparison.Ordinal) && claim.Values.Any(double.IsNaN);
-        Difference? first = null;
-        var count = 0;
+        // Where float32 may overflow on the way the bound is infinite: another number there is neither right nor wrong.
+        Difference? first = null, unknown = null;
+        var (count, unknowns) = (0, 0);
         for (var i = 0; i < expected.Length; i++)
         {
             if (used?.Invoke(i) == false && claim.Values[i] == 0) continue;
-            var bound = Bound(claim, expected[i], errors[i]);
-            var isSame = claim.Values[i] == expected[i] || double.IsNaN(claim.Values[i]) && double.IsNaN(expected[i]) || Math.Abs(claim.Values[i] - expected[i]) <= bound;
-            if (isSame) continue;
-            count++;
-            first ??= new(i, claim.Values[i], expected[i], Math.Abs(claim.Values[i] - expected[i]), bound, 0, expected.Length);
+            if (claim.Values[i] == expected[i] || double.IsNaN(claim.Values[i]) && double.IsNaN(expected[i])) continue;
+            double bound = Bound(claim, expected[i], errors[i]), margin = Math.Abs(claim.Values[i] - expected[i]);
+            Difference Here() => new(i, claim.Values[i], expected[i], margin, bound, 0, expected.Length);
+            if (double.IsPositiveInfinity(bound))
+            {
+                unknowns++;
+                unknown ??= Here();
+            }
+            else if (!(margin <= bound))
+            {
+                count++;
+                first ??= Here();
+            }
         }
-        _stages.Add(first is null ? new(stage, Outcome.Agrees) : new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count }));
+        _stages.Add(first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
+            : unknown is not null ? new(stage, Outcome.Undecided, unknown with { Count = unknowns })
+            : new(stage, Outcome.Agrees));
     }
 }

@@ -12,6 +12,10 @@ public sealed record Probe(string Name, string Decides, Case Case);
 /// </summary>
 public static class Probes
 {
+    /// <summary>Whether case files have tensors for a dialect at all: not for binary codes, two levels of capacity, thresholds of a batch, free numbers.</summary>
+    public static bool Has(Dialect d) =>
+        d.Selection is not (Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise) && d.Router != RouterForm.Constant;
+
     const int Hidden = 3, Vocabulary = 16, MostChoices = 64;
 
     /// <summary>Logits of (group, token, expert): what a scenario is made of.</summary>
@@ -50,7 +54,7 @@ public static class Probes
     /// <exception cref="CaseException">The format has no tensors for the dialect's router.</exception>
     public static IReadOnlyList<Probe> Of(Dialect dialect, string? mode = null)
     {
-        if (dialect.Selection is Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise || dialect.Router == RouterForm.Constant)
+        if (!Has(dialect))
             throw new CaseException($"{dialect.Name}: case files have no tensors for its router; probe another dialect");
         if (dialect.K > MostChoices || dialect.Groups > MostChoices) throw new CaseException($"{dialect.Name}: k {dialect.K} and groups {dialect.Groups}: probes are small, choose at most {MostChoices} of each");
         var probes = new List<Probe>();

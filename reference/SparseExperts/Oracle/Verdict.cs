@@ -16,6 +16,19 @@ public enum Outcome
     Differs,
 }
 
+/// <summary>Outcomes in words.</summary>
+public static class Outcomes
+{
+    public static string Word(this Outcome outcome) => outcome switch
+    {
+        Outcome.Agrees => "agrees",
+        Outcome.Undecided => "undecided",
+        Outcome.Differs => "differs",
+        Outcome.NotClaimed => "not claimed",
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "unknown outcome"),
+    };
+}
+
 /// <summary>The first place where a claim departs.</summary>
 /// <param name="Index">Row-major index in the claim.</param>
 /// <param name="Margin">By how much it departs; NaN where that has no number.</param>

@@ -14,10 +14,10 @@ static class TrainingExtras
     public static Tensor Consistency(Tape tape, LanguageModel model, ModelResult first, Tensor loss, int[] inputs, int sequences, Indices targets, Streams streams, long step, int[] tasks)
     {
         var second = model.Forward(inputs, sequences, true, streams with { Pass = 1 }, step, tasks);
-        var other = tape.SumColumns(tape.CrossEntropy(second.Logits, targets), 1.0 / inputs.Length);
+        var other = tape.SumColumns(tape.CrossEntropy(second.Logits, targets), 1.0 / tape.TotalRows(second.Logits));
         Tensor lnP = tape.LogSoftmax(first.Logits), lnQ = tape.LogSoftmax(second.Logits);
         var difference = tape.Subtract(tape.Activate(Activation.Exp, lnP), tape.Activate(Activation.Exp, lnQ));
-        var divergence = tape.SumColumns(tape.SumRows(tape.Multiply(difference, tape.Subtract(lnP, lnQ))), 0.5 / inputs.Length);
+        var divergence = tape.SumColumns(tape.SumRows(tape.Multiply(difference, tape.Subtract(lnP, lnQ))), 0.5 / tape.TotalRows(second.Logits));
         return tape.Add(tape.Add(loss, other), tape.Scale(divergence, model.Config.Dialect.ExtraCoefficient));
     }
 
@@ -33,7 +33,7 @@ static class TrainingExtras
         foreach (var layer in result.Sparse)
         {
             var chosen = tape.GatherColumns(tape.LogSoftmax(layer.Logits), tape.Upload(layer.Plan.Expert));
-            loss = tape.Add(loss, tape.SumColumns(tape.Multiply(chosen, advantage), -model.Config.Dialect.ExtraCoefficient / nats.Length));
+            loss = tape.Add(loss, tape.SumColumns(tape.Multiply(chosen, advantage), -model.Config.Dialect.ExtraCoefficient / tape.TotalRows(losses)));
         }
         return loss;
     }

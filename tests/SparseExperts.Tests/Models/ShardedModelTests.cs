@@ -3,6 +3,7 @@ using SparseExperts.Cpu;
 using SparseExperts.Models;
 using SparseExperts.Ops;
 using SparseExperts.Routing;
+using SparseExperts.Scalar;
 using SparseExperts.Sharding;
 using Xunit;
 
@@ -43,6 +44,9 @@ public sealed class ShardedModelTests
     [InlineData("mesh.switch")]
     [InlineData("lingvo.top2")]
     [InlineData("hf.mixtral")]
+    [InlineData("torchtitan.topk")]
+    [InlineData("megatron.quantile")]
+    [InlineData("remoe.relu")]
     [InlineData("the default dialect, the whole batch one group")]
     public void Shards_of_a_batch_have_the_bits_of_the_whole(string name)
     {
@@ -58,12 +62,34 @@ public sealed class ShardedModelTests
             foreach (var shard in shards)
             {
                 Assert.Equal(whole.Loss, shard.Loss);
+                Assert.Equal(whole.State, shard.State);
                 foreach (var (parameter, gradient) in whole.Gradients)
                     Assert.True(gradient.AsSpan().SequenceEqual(shard.Gradients[parameter]), $"{parameter} differs in {shards.Length} shards");
             }
             for (var layer = 0; layer < whole.Plans.Count; layer++)
                 Assert.Equal(whole.Plans[layer].Slot, shards.SelectMany(s => s.Plans[layer].Slot));
         }
+    }
+
+    /// <summary>What a scalar backend could widen for bounds it leaves alone where its numbers carry none.</summary>
+    [Theory]
+    [InlineData(NumberFormat.BFloat16)]
+    [InlineData(NumberFormat.Float16)]
+    public void A_router_in_a_narrow_format_has_the_gradients_of_the_definition(NumberFormat format)
+    {
+        var config = Base with { Dialect = Grouped(BuiltIn.Named("hf.mixtral")) with { RouterDtype = format, ScoreDtype = format } };
+        int[] ids = [.. Enumerable.Range(0, 2 * Length).Select(i => i * 7 % config.Vocabulary)];
+        Dictionary<string, float[]> Gradients(IBackend backend)
+        {
+            using var own = backend;
+            var tape = new Tape(own);
+            var model = new LanguageModel(tape, config, 3);
+            var result = model.Forward(ids, 2, true, new Streams(11), 1);
+            tape.Backward(tape.Add(tape.SumColumns(tape.CrossEntropy(result.Logits, tape.Upload(ids)), 1), result.AuxiliaryLoss!));
+            return model.Parameters.ToDictionary(p => p.Name, p => own.ToArray(p.Gradient));
+        }
+        Dictionary<string, float[]> fast = Gradients(new CpuBackend(1)), defined = Gradients(new ScalarBackend<Float32>());
+        foreach (var (name, gradient) in defined) Assert.True(gradient.AsSpan().SequenceEqual(fast[name]), $"{name} differs");
     }
 
     [Fact]
@@ -85,7 +111,7 @@ public sealed class ShardedModelTests
         Assert.Equal("no", error.Message);
     }
 
-    sealed record Result(float Loss, Dictionary<string, float[]> Gradients, IReadOnlyList<RoutingPlan> Plans);
+    sealed record Result(float Loss, Dictionary<string, float[]> Gradients, float[] State, IReadOnlyList<RoutingPlan> Plans);
 
     static Result Step(ModelConfig config, int[] all, IShards? shards, IReadOnlyList<RoutingPlan>? plans)
     {
@@ -100,7 +126,9 @@ public sealed class ShardedModelTests
         var loss = tape.SumColumns(losses, 1.0 / (Sequences * Length));
         if (result.AuxiliaryLoss is { } auxiliary) loss = tape.Add(loss, auxiliary);
         tape.Backward(loss);
-        return new(backend.ToArray(loss.Value)[0], model.Parameters.ToDictionary(p => p.Name, p => backend.ToArray(p.Gradient)), [.. result.Sparse.Select(s => s.Plan)]);
+        model.AfterStep(result.Sparse, 0);
+        return new(backend.ToArray(loss.Value)[0], model.Parameters.ToDictionary(p => p.Name, p => backend.ToArray(p.Gradient)),
+            [.. model.State.SelectMany(s => backend.ToArray(s.Value))], [.. result.Sparse.Select(s => s.Plan)]);
     }
 
     static RoutingPlan Part(RoutingPlan whole, int first, int count)

@@ -18,7 +18,7 @@ public static class CheckReport
         var culprit = verdict.Culprit;
         string Tile(string name, string value, string detail) => $"<div><dt>{name}</dt><dd><b>{value}</b><span class=\"small\">{detail}</span></dd></div>\n";
         return $"<p class=\"lead\">{Escape(verdict.Say)}</p>\n{(verdict.Held is { } held ? $"<p class=\"note\">{Escape(held.ToString())}</p>\n" : "")}<dl class=\"tiles\">\n"
-            + Tile("Verdict", $"<span class=\"{Class(verdict.Outcome)}\">{Word(verdict.Outcome)}</span>", $"{verdict.Stages.Count} claims")
+            + Tile("Verdict", $"<span class=\"{Class(verdict.Outcome)}\">{verdict.Outcome.Word()}</span>", $"{verdict.Stages.Count} claims")
             + Tile("Dialect", Escape(@case.Dialect.Name), $"{@case.Mode}, {Escape(@case.Dialect.Summary)}")
             + (culprit?.First is { } first ? Tile("First departure", Escape(culprit.Stage), Escape(first.Place)) + Tile("Departures", Number(first.Count, "N0"), $"of {Number(first.Of, "N0")} numbers") : "")
             + "</dl>\n";
@@ -32,7 +32,7 @@ public static class CheckReport
 
     static string Row(StageVerdict stage)
     {
-        var head = $"<tr{(stage.Outcome == Outcome.Differs ? " class=\"wrong\"" : "")}><th scope=\"row\"><code>{Escape(stage.Stage)}</code></th><td class=\"{Class(stage.Outcome)}\">{Word(stage.Outcome)}</td>";
+        var head = $"<tr{(stage.Outcome == Outcome.Differs ? " class=\"wrong\"" : "")}><th scope=\"row\"><code>{Escape(stage.Stage)}</code></th><td class=\"{Class(stage.Outcome)}\">{stage.Outcome.Word()}</td>";
         return stage.First is not { } f || stage.Outcome == Outcome.Agrees ? head + "<td></td><td></td><td></td><td></td><td></td><td></td></tr>\n"
             : head + $"<td>{Escape(f.Place)}</td><td>{Number(f.Claimed, "G7")}</td><td>{Number(f.Expected, "G7")}</td><td>{Number(f.Margin, "G3")}</td><td>{Number(f.Bound, "G3")}</td><td>{Number(f.Count, "N0")} of {Number(f.Of, "N0")}</td></tr>\n";
     }
@@ -77,15 +77,6 @@ public static class CheckReport
         return "<section>\n<h2>The file</h2>\n<table class=\"settings\">\n<caption>What the file says of itself</caption>\n<tbody>\n"
             + string.Concat(facts.Where(f => f.Value.Length > 0).Select(f => $"<tr><th scope=\"row\">{f.Key}</th><td>{Escape(f.Value)}</td></tr>\n")) + "</tbody>\n</table>\n</section>\n";
     }
-
-    static string Word(Outcome outcome) => outcome switch
-    {
-        Outcome.Agrees => "agrees",
-        Outcome.Undecided => "undecided",
-        Outcome.Differs => "differs",
-        Outcome.NotClaimed => "not claimed",
-        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "unknown outcome"),
-    };
 
     static string Class(Outcome outcome) => outcome switch
     {
