@@ -291,12 +291,13 @@ public sealed class CaseCheck
     /// <summary>
     /// What a claim may be off by: once what float32 may lose on the way (the other side is a double, which loses nothing that counts), half a unit
     /// of its own format, and half a unit of float32 for the claims that it is computed from, which may have been rounded where they were written.
+    /// <paramref name="isChosen"/> says that it is one of those claims, which leaves no room for the last.
     /// </summary>
     /// <exception cref="InvalidOperationException">No bound was derived, which is a fault of this program.</exception>
-    static double Bound(CaseTensor claim, double expected, double error)
+    static double Bound(CaseTensor claim, double expected, double error, bool isChosen = false)
     {
         if (double.IsNaN(error)) throw new InvalidOperationException($"{claim.Name}: no error bound was derived where {expected:R} is expected");
-        double size = Math.Abs(expected) + error, written = Rounding.HalfUnit(NumberFormat.Float32, size);
+        double size = Math.Abs(expected) + error, written = isChosen ? 0 : Rounding.HalfUnit(NumberFormat.Float32, size);
         return double.IsFinite(size) ? error + written + (claim.Format == NumberFormat.Float64 ? 0 : Rounding.HalfUnit(claim.Format, size)) : error;
     }
 
@@ -320,7 +321,8 @@ public sealed class CaseCheck
         {
             if (used?.Invoke(i) == false && claim.Values[i] == 0) continue;
             if (claim.Values[i] == expected[i] || double.IsNaN(claim.Values[i]) && double.IsNaN(expected[i])) continue;
-            double bound = Bound(claim, expected[i], errors[i]), margin = Math.Abs(claim.Values[i] - expected[i]);
+            // Scores that no order rounds are the logits themselves, chosen among or cut off.
+            double bound = Bound(claim, expected[i], errors[i], isChosen: stage == "scores" && errors[i] == 0), margin = Math.Abs(claim.Values[i] - expected[i]);
             Difference Here() => new(i, claim.Values[i], expected[i], margin, bound, 0, expected.Length);
             if (double.IsPositiveInfinity(bound))
             {

@@ -1,4 +1,5 @@
 using SparseExperts.Oracle;
+using SparseExperts.Routing;
 using SparseExperts.Scalar;
 using Xunit;
 
@@ -79,6 +80,22 @@ public sealed class BoundTests
     {
         Assert.Equal(Outcome.Agrees, Check(Cancelling(Orders[order], 0)));
         Assert.Equal(Outcome.Differs, Check(Cancelling(Orders[order], 0.5)));
+    }
+
+    // Scores that no order rounds.
+
+    [Theory]
+    [InlineData("megatron.topk")]
+    [InlineData("megatron.sinkhorn")]
+    [InlineData("remoe.relu")]
+    [InlineData("lewis.base")]
+    public void Scores_that_are_the_logits_are_held_to_their_last_bit(string dialect)
+    {
+        var asked = Probes.Of(BuiltIn.Named(dialect)).First(p => p.Name == "near-ties-eval").Case;
+        var rounded = asked.Dialect with { ScoreDtype = NumberFormat.BFloat16 };
+        using var answering = new ScalarBackend<Float32>();
+        Assert.Equal(Outcome.Agrees, Check(CaseAnswers.Fill(asked, answering)));
+        Assert.Equal(Outcome.Differs, Check(CaseAnswers.Fill(asked.Under(rounded), answering).Under(asked.Dialect)));
     }
 
     // Masked logits.
