@@ -8,7 +8,7 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
 {
     static readonly T Zero = T.Of(0), One = T.Of(1), NegativeInfinity = T.Of(double.NegativeInfinity);
 
-    public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1);
+    public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1) { PromisesBits = typeof(T) == typeof(Float32) };
 
     public bool CarriesBounds => typeof(T) == typeof(Tracked);
 

@@ -15,7 +15,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public CpuBackend(int threads = 0)
     {
         Workers = new Workers(threads > 0 ? threads : Environment.ProcessorCount);
-        Info = new("cpu", $"CPU, {SimdLevel}", "float32, fused multiply-add chains", Workers.Count);
+        Info = new("cpu", $"CPU, {SimdLevel}", "float32, fused multiply-add chains", Workers.Count) { PromisesBits = true };
     }
 
     /// <summary>The widest instruction set that the kernels use on this machine.</summary>

@@ -1,7 +1,11 @@
 namespace SparseExperts;
 
 /// <summary>Name and nature of a backend. <paramref name="Precision"/> says what its reals are and how products accumulate.</summary>
-public sealed record BackendInfo(string Name, string Device, string Precision, int Threads);
+public sealed record BackendInfo(string Name, string Device, string Precision, int Threads)
+{
+    /// <summary>Whether every op has the bits of the definition (docs/numerics.md).</summary>
+    public bool PromisesBits { get; init; }
+}
 
 /// <summary>
 /// Everything that a model needs from a machine. Ops write into destinations that the caller passes; every

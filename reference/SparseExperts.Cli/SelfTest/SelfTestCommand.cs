@@ -1,0 +1,49 @@
+using System.CommandLine;
+using System.Text.Json;
+
+namespace SparseExperts.Cli.SelfTest;
+
+/// <summary><c>moe selftest</c>: whether a backend computes what it should on this machine, and how fast.</summary>
+static class SelfTestCommand
+{
+    public static Command Create()
+    {
+        var backend = CommonOptions.Backend();
+        var threads = CommonOptions.Threads();
+        var seed = new Option<int>("--seed") { Description = "Seed of the drawn cases and of training.", DefaultValueFactory = _ => 1 };
+        var maxSize = new Option<int>("--max-size") { Description = "Largest number of rows or columns in a case.", DefaultValueFactory = _ => 4096 };
+        var dialects = new Option<string[]>("--dialect")
+        {
+            Description = $"Dialects to train; {string.Join(", ", TrainingSelfTest.Usual)} where none is named.", DefaultValueFactory = _ => TrainingSelfTest.Usual,
+        };
+        var speed = new Option<bool>("--speed") { Description = "Measure throughput too." };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object a test." };
+        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.") { backend, threads, seed, maxSize, dialects, speed, json };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(maxSize) < 1) throw new Models.ConfigurationException($"--max-size {parsed.GetValue(maxSize)}: at least 1");
+            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads));
+            var asJson = parsed.GetValue(json);
+            if (!asJson) Console.WriteLine($"{machine.Info.Name}: {machine.Info.Device}; {machine.Info.Precision}");
+            var failed = 0;
+            var tests = OpSelfTest.Run(machine, parsed.GetValue(seed), parsed.GetValue(maxSize))
+                .Concat(TrainingSelfTest.Run(machine, parsed.GetValue(dialects)!, (ulong)parsed.GetValue(seed)));
+            foreach (var test in tests)
+            {
+                if (!test.Passed) failed++;
+                Console.WriteLine(asJson ? Json(test) : test.Line);
+            }
+            if (parsed.GetValue(speed))
+                foreach (var line in Throughput.Measure(machine, parsed.GetValue(maxSize))) Console.WriteLine(asJson ? JsonSerializer.Serialize(new { kind = "speed", line }) : line);
+            if (!asJson) Console.WriteLine(failed == 0 ? "all tests passed" : $"{failed} tests failed");
+            return failed == 0 ? ExitCode.Ok : ExitCode.Differs;
+        });
+        return command;
+    }
+
+    static string Json(SelfTestResult test) => JsonSerializer.Serialize(new
+    {
+        kind = test.Kind, name = test.Name, passed = test.Passed, cases = test.Cases, same_bits = test.SameBits,
+        worst_share = double.IsNaN(test.WorstShare) ? (double?)null : test.WorstShare, @case = test.Case, fault = test.Fault,
+    });
+}

@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using SparseExperts.Data;
+using SparseExperts.Models;
+using SparseExperts.Training;
+
+namespace SparseExperts.Cli.SelfTest;
+
+/// <summary>How fast a backend is: products, grouped products, attention, and whole training steps. One line each, to be read and not judged.</summary>
+static class Throughput
+{
+    const double Second = 0.4;
+
+    public static IEnumerable<string> Measure(IBackend backend, int maxSize)
+    {
+        foreach (var size in new[] { 512, 1024, 2048, 4096 }.Where(s => s <= maxSize)) yield return Product(backend, size);
+        if (maxSize >= 512) yield return Grouped(backend, 8192, 16, 512, 2048);
+        if (maxSize >= 512) yield return Attention(backend, new(8, 512, 8, 64, 0.125, true));
+        foreach (var (name, model, batch) in Models().Where(m => m.Model.Width <= maxSize)) yield return Step(backend, name, model, batch);
+    }
+
+    static IEnumerable<(string Name, ModelConfig Model, int Batch)> Models()
+    {
+        var model = new ModelConfig();
+        yield return ("default preset", model, new TrainingConfig().Batch);
+        yield return ("width 512, 16 experts of 2048, 8 × 512 bytes", model with { Width = 512, HeadWidth = 64, Hidden = 2048, Layers = 4, Context = 512 }, 8);
+    }
+
+    static string Product(IBackend backend, int size)
+    {
+        Matrix a = Filled(backend, size, size), b = Filled(backend, size, size), c = backend.Rent(size, size);
+        var seconds = Time(backend, c, () => backend.Gemm(a, false, b, false, c, false));
+        foreach (var m in new[] { a, b, c }) backend.Return(m.Storage);
+        return Line($"product {size}³", 2.0 * size * size * size, seconds);
+    }
+
+    static string Grouped(IBackend backend, int rows, int groups, int width, int hidden)
+    {
+        Matrix a = Filled(backend, rows, width), b = Filled(backend, groups * width, hidden), c = backend.Rent(rows, hidden);
+        int[] offsets = [.. Enumerable.Range(0, groups + 1).Select(g => rows * g / groups)];
+        var seconds = Time(backend, c, () => backend.GemmGrouped(a, b, false, c, offsets, false));
+        foreach (var m in new[] { a, b, c }) backend.Return(m.Storage);
+        return Line($"{groups} experts, {rows} rows, {width} → {hidden}", 2.0 * rows * width * hidden, seconds);
+    }
+
+    static string Attention(IBackend backend, AttentionShape shape)
+    {
+        var rows = shape.Sequences * shape.Length;
+        Matrix q = Filled(backend, rows, shape.Width), k = Filled(backend, rows, shape.Width), v = Filled(backend, rows, shape.Width);
+        Matrix p = backend.Rent(shape.ScoreRows, shape.Length), y = backend.Rent(rows, shape.Width);
+        var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, null, null, p, y));
+        foreach (var m in new[] { q, k, v, p, y }) backend.Return(m.Storage);
+        return Line($"causal attention {shape.Sequences} × {shape.Length}, {shape.Heads} heads of {shape.HeadWidth}", 2.0 * shape.ScoreRows * shape.Length * shape.HeadWidth, seconds);
+    }
+
+    static string Step(IBackend backend, string name, ModelConfig model, int batch)
+    {
+        var text = ByteText.FromBytes("words", Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 20000).Select(i => $"{i * i % 997} of {i % 13}, "))), model.Context);
+        var trainer = new Trainer(backend, model, new() { Batch = batch, Steps = 100, WarmUp = 2 });
+        trainer.Train(text, 0, details: false);
+        trainer.Train(text, 0, details: false);
+        var clock = Stopwatch.StartNew();
+        var steps = 0;
+        while (steps == 0 || clock.Elapsed.TotalSeconds < 5 * Second)
+        {
+            trainer.Train(text, 0, details: false);
+            steps++;
+        }
+        var seconds = clock.Elapsed.TotalSeconds / steps;
+        return string.Create(CultureInfo.InvariantCulture, $"{"step, " + name,-60} {1000 * seconds,10:F2} ms {batch * model.Context / seconds,14:N0} bytes/s");
+    }
+
+    /// <summary>Seconds a call: the median of five rounds, each long enough to time and closed by a read.</summary>
+    static double Time(IBackend backend, Matrix result, Action call)
+    {
+        var one = new float[1];
+        void Wait() => backend.Read(result.Storage, result.Offset, (Span<float>)one);
+        call();
+        Wait();
+        var clock = Stopwatch.StartNew();
+        call();
+        Wait();
+        var calls = Math.Clamp((int)(Second / 5 / clock.Elapsed.TotalSeconds), 1, 2000);
+        var rounds = new double[5];
+        for (var r = 0; r < rounds.Length; r++)
+        {
+            clock.Restart();
+            for (var i = 0; i < calls; i++) call();
+            Wait();
+            rounds[r] = clock.Elapsed.TotalSeconds / calls;
+        }
+        Array.Sort(rounds);
+        return rounds[2];
+    }
+
+    static Matrix Filled(IBackend backend, int rows, int columns)
+    {
+        var values = new float[rows * columns];
+        for (var i = 0; i < values.Length; i++) values[i] = (float)Philox.Normal(new RandomStream(1, 1), (ulong)i);
+        var matrix = backend.Rent(rows, columns);
+        backend.Write(matrix.Storage, matrix.Offset, (ReadOnlySpan<float>)values);
+        return matrix;
+    }
+
+    static string Line(string what, double operations, double seconds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{what,-60} {1000 * seconds,10:F3} ms {operations / seconds / 1e9,14:N0} GFLOP/s");
+}
