@@ -95,7 +95,7 @@ public sealed partial class CudaBackend : IBackend
     static DevicePointer Pointer(Indices indices) => ((CudaStorage)indices.Storage).Memory + indices.Offset * sizeof(int);
 
     /// <summary>The integers of a run, as the host knows them.</summary>
-    static ReadOnlySpan<int> Integers(Indices indices) => ((CudaStorage)indices.Storage).Host.AsSpan(checked((int)indices.Offset), indices.Count);
+    internal static ReadOnlySpan<int> Integers(Indices indices) => ((CudaStorage)indices.Storage).Host.AsSpan(checked((int)indices.Offset), indices.Count);
 
     /// <summary>A kernel with a thread for every element of <paramref name="shape"/>; nothing where there is none.</summary>
     void ForElements(string kernel, Matrix shape, ReadOnlySpan<KernelArgument> arguments) =>
