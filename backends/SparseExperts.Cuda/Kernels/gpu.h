@@ -14,10 +14,12 @@ typedef long long i64;
 DEVICE int thread_x() { return (int)__nvvm_read_ptx_sreg_tid_x(); }
 DEVICE int thread_y() { return (int)__nvvm_read_ptx_sreg_tid_y(); }
 DEVICE int threads_x() { return (int)__nvvm_read_ptx_sreg_ntid_x(); }
+DEVICE int threads_y() { return (int)__nvvm_read_ptx_sreg_ntid_y(); }
 DEVICE int block_x() { return (int)__nvvm_read_ptx_sreg_ctaid_x(); }
 DEVICE int block_y() { return (int)__nvvm_read_ptx_sreg_ctaid_y(); }
 DEVICE int block_z() { return (int)__nvvm_read_ptx_sreg_ctaid_z(); }
 DEVICE int blocks_x() { return (int)__nvvm_read_ptx_sreg_nctaid_x(); }
+DEVICE int blocks_y() { return (int)__nvvm_read_ptx_sreg_nctaid_y(); }
 
 /// All threads of the block wait for each other.
 DEVICE void meet() { __syncthreads(); }

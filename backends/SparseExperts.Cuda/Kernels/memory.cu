@@ -1,19 +1,13 @@
-#include "gpu.h"
+#include "elements.h"
 
-/// Every element of a matrix becomes one value. A thread an element.
-KERNEL fill(float *y, int stride, int rows, int columns, float value)
+/// y = value.
+KERNEL fill(VIEW(y), int rows, int columns, float value)
 {
-    i64 element = (i64)block_x() * threads_x() + thread_x();
-    if (element >= (i64)rows * columns) return;
-    int row = (int)(element / columns), column = (int)(element % columns);
-    y[(i64)row * stride + column] = value;
+    EACH_ELEMENT(rows, columns) AT(y) = value;
 }
 
-/// Row-by-row copy between views. A thread an element.
-KERNEL copy(const float *x, int strideX, float *y, int strideY, int rows, int columns)
+/// y = x.
+KERNEL copy(SOURCE(x), VIEW(y), int rows, int columns)
 {
-    i64 element = (i64)block_x() * threads_x() + thread_x();
-    if (element >= (i64)rows * columns) return;
-    int row = (int)(element / columns), column = (int)(element % columns);
-    y[(i64)row * strideY + column] = x[(i64)row * strideX + column];
+    EACH_ELEMENT(rows, columns) AT(y) = AT(x);
 }
