@@ -79,14 +79,14 @@ public sealed partial class CudaBackend : IBackend
     public void Fill(Matrix matrix, double value)
     {
         Check.Owned(this, "Fill", matrix);
-        ForElements("fill", matrix, [Pointer(matrix), matrix.Stride, matrix.Rows, matrix.Columns, (float)value]);
+        Elements("fill", [matrix], (float)value);
     }
 
     public void Copy(Matrix from, Matrix to)
     {
         Check.Owned(this, "Copy", from, to);
         Check.Same("Copy", "from", from, "to", to);
-        ForElements("copy", to, [Pointer(from), from.Stride, Pointer(to), to.Stride, to.Rows, to.Columns]);
+        Elements("copy", [from, to]);
     }
 
     /// <summary>Where element (0, 0) of a view lies.</summary>
@@ -96,10 +96,6 @@ public sealed partial class CudaBackend : IBackend
 
     /// <summary>The integers of a run, as the host knows them.</summary>
     internal static ReadOnlySpan<int> Integers(Indices indices) => ((CudaStorage)indices.Storage).Host.AsSpan(checked((int)indices.Offset), indices.Count);
-
-    /// <summary>A kernel with a thread for every element of <paramref name="shape"/>; nothing where there is none.</summary>
-    void ForElements(string kernel, Matrix shape, ReadOnlySpan<KernelArgument> arguments) =>
-        Launch(kernel, new(Blocks(shape.Count, ElementThreads), 1, 1, ElementThreads), arguments);
 
     /// <summary>Gives a kernel to the stream; nothing where there are no blocks.</summary>
     void Launch(string kernel, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)

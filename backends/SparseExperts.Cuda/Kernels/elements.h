@@ -12,6 +12,5 @@
 /// The element of a view at this thread's place.
 #define AT(view) (view)[(i64)row * view##_stride + column]
 
-/// A view as kernels get it: where element (0, 0) lies, and how far rows lie apart.
-#define VIEW(view) float *view, int view##_stride
-#define SOURCE(view) const float *view, int view##_stride
+/// Of a view with one number a row: that of this thread's row.
+#define FIRST(view) (view)[(i64)row * view##_stride]

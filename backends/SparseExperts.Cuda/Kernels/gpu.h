@@ -7,6 +7,10 @@
 #define SHARED __attribute__((shared))
 #define THREADS(n) __attribute__((launch_bounds(n)))
 
+/// A view as kernels get it: where element (0, 0) lies, and how far rows lie apart.
+#define VIEW(view) float *view, int view##_stride
+#define SOURCE(view) const float *view, int view##_stride
+
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;

@@ -23,6 +23,9 @@ DEVICE OwnRow own_row(int rows, int columns)
     return { there ? row : rows - 1, thread_x(), there ? columns : 0, there && thread_x() == 0 };
 }
 
+/// Where the half-warp's row of a view lies.
+#define ROW(view) ((view) + (i64)own.row * view##_stride)
+
 /// Joins lanes l and l + 8, then l and l + 4, l and l + 2, and the last two; every lane has the sum.
 DEVICE float join_lanes(float sum)
 {
