@@ -1,5 +1,5 @@
 // The elementary functions of docs/numerics.md in float32: IEEE operations and fma only, operation by operation those of the CPU, so that the bits
-// are the same on every machine.
+// are the same on every machine. NaN is asked for last, so that loops of them have no branches.
 #pragma once
 #include "gpu.h"
 
@@ -14,11 +14,10 @@ DEVICE float with_sign(float magnitude, float sign) { return float_of((bits_of(m
 /// e^x = 2^n·e^r with n = round(x/ln 2), |r| ≤ ln2/2, e^r = 1 + r + r²·p(r). Overflows to +∞, underflows through subnormals to 0.
 DEVICE float exp(float x)
 {
-    if (is_nan(x)) return x;
-    x = x > 89.0f ? 89.0f : x;
-    x = x < -104.0f ? -104.0f : x;
-    float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
-    float r = fma(n, -LN2_HIGH, x);
+    float y = x > 89.0f ? 89.0f : x;
+    y = y < -104.0f ? -104.0f : y;
+    float n = (y * 1.44269504f + 12582912.0f) - 12582912.0f;
+    float r = fma(n, -LN2_HIGH, y);
     r = fma(n, -(LN2_LOW), r);
     float p = fma(0.0013814320554956794f, r, 0.00836885068565607f);
     p = fma(p, r, 0.041668400168418884f);
@@ -26,7 +25,8 @@ DEVICE float exp(float x)
     p = fma(p, r, 0.4999999403953552f);
     p = fma(p, r * r, r) + 1.0f;
     int i = (int)n, half = i >> 1;
-    return p * power_of_two(half) * power_of_two(i - half);
+    p = p * power_of_two(half) * power_of_two(i - half);
+    return is_nan(x) ? x : p;
 }
 
 /// ln x = e·ln 2 + f − f²/2 + f³·p(f), x = 2^e(1 + f), 1 + f in [√½, √2). ln 0 = −∞, ln of a negative is NaN.
@@ -63,7 +63,6 @@ DEVICE float log1p(float x)
 /// tanh x = x + x³·p(x²) below 0.625, else 1 − 2/(e^{2|x|} + 1) with the sign of x.
 DEVICE float tanh(float x)
 {
-    if (is_nan(x)) return x;
     float a = magnitude(x), z = x * x;
     float p = fma(-0.005717044696211815f, z, 0.020650586113333702f);
     p = fma(p, z, -0.05374349653720856f);
@@ -71,13 +70,12 @@ DEVICE float tanh(float x)
     p = fma(p, z, -0.3333328366279602f);
     float near = fma(p, z * a, a);
     float far = 1.0f - 2.0f / (exp(a + a) + 1.0f);
-    return with_sign(a < 0.625f ? near : far, x);
+    return is_nan(x) ? x : with_sign(a < 0.625f ? near : far, x);
 }
 
 /// erf x = x + x·p(x²) below 0.92, else 1 − e^{q(|x|)} with the sign of x; 1 from 4 on.
 DEVICE float erf(float x)
 {
-    if (is_nan(x)) return x;
     float a = magnitude(x), z = x * x;
     float p = fma(8.345227251993492e-05f, z, -0.0008137437980622053f);
     p = fma(p, z, 0.005200634244829416f);
@@ -95,5 +93,5 @@ DEVICE float erf(float x)
     q = fma(q, b, -1.1295018196105957f);
     q = fma(q, b, 0.00017197334091179073f);
     float far = 1.0f - exp(q);
-    return a < 0.92f ? near : with_sign(far, x);
+    return is_nan(x) ? x : a < 0.92f ? near : with_sign(far, x);
 }
