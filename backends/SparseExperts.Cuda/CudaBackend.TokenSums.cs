@@ -6,7 +6,7 @@ public sealed partial class CudaBackend
 
     /// <summary>
     /// Y (+)= the sum of <paramref name="parts"/>, one of Y's size (row after row, without gaps) for every block of <paramref name="tree"/>, joined by
-    /// halves. The parts are used up.
+    /// halves.
     /// </summary>
     internal void JoinBlocks(Matrix parts, SumTree tree, Matrix y, bool accumulate) =>
         Elements("join_blocks", [y], Pointer(parts), y.Count, Pointer(Joins(tree)), tree.Leaves, accumulate);

@@ -1,6 +1,7 @@
 // Rows of X that are added to rows of Y which several of them may share. The host has sorted them: run i has rows order[starts[i]] …
 // order[starts[i + 1] − 1] of X, ascending, all of one target. A thread has a column.
 #include "elements.h"
+#include "partials.h"
 
 /// A chain from a number on: this column of the rows of run `run`. Four are read before the first is added.
 DEVICE float add_run(float sum, int run, const int *starts, const int *order, SOURCE(x), int column)
@@ -25,21 +26,13 @@ KERNEL scatter_chains(VIEW(parts), int rows, int columns, const int *starts, con
     EACH_ELEMENT(rows, columns) AT(parts) = add_run(0.0f, row, starts, order, x, x_stride, column);
 }
 
-/// y_(targets i) += the parts firsts[i] … firsts[i + 1] − 1, joined as join_blocks does: after part l the upper of the two topmost partial sums is
-/// added to the lower joins[l] times. The stack is the memory of the parts that were read already.
-KERNEL scatter_join(VIEW(parts), int rows, int columns, const int *firsts, const int *joins, const int *targets, VIEW(y))
+/// y_(targets i) += the parts firsts[i] … firsts[i + 1] − 1, joined by halves.
+KERNEL scatter_join(SOURCE(parts), int rows, int columns, const int *firsts, const int *joins, const int *targets, VIEW(y))
 {
     EACH_ELEMENT(rows, columns)
     {
-        float *stack = parts + (i64)firsts[row] * parts_stride + column;
-        int height = 0;
-        for (int part = firsts[row]; part < firsts[row + 1]; part++)
-        {
-            float top = parts[(i64)part * parts_stride + column];
-            for (int i = joins[part]; i > 0; i--) top = stack[(i64)--height * parts_stride] + top;
-            stack[(i64)height++ * parts_stride] = top;
-        }
+        int first = firsts[row];
         float *to = y + (i64)targets[row] * y_stride + column;
-        *to = *to + *stack;
+        *to = *to + join_parts(parts + (i64)first * parts_stride + column, parts_stride, joins + first, firsts[row + 1] - first);
     }
 }

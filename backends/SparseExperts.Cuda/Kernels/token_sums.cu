@@ -2,8 +2,8 @@
 // Block l has rows starts[l] … starts[l + 1] − 1; its sums are row l of the parts, which join_blocks joins. The element of a part is (block, column).
 #include "elements.h"
 
-/// Four rows are read before the first is added.
-#define EACH_ROW_OF_BLOCK(r) _Pragma("unroll 4") for (int r = starts[row], end = starts[row + 1]; r < end; r++)
+/// Eight rows are read before the first is added.
+#define EACH_ROW_OF_BLOCK(r) _Pragma("unroll 8") for (int r = starts[row], end = starts[row + 1]; r < end; r++)
 #define IN_ROW(view, r) (view)[(i64)(r) * view##_stride + column]
 
 /// Σ_r x_r.
