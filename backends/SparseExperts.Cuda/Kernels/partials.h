@@ -21,7 +21,7 @@ DEVICE float join_parts(const float *parts, i64 size, const int *joins, int coun
         {
             if (first + i >= count) break;
             float top = ahead[i];
-            for (int halves = joins[first + i]; halves > 0; halves--) top = stack[--height] + top;
+            _Pragma("nounroll") for (int halves = joins[first + i]; halves > 0; halves--) top = stack[--height] + top;
             stack[height++] = top;
         }
     }
