@@ -1,0 +1,112 @@
+using System.Runtime.InteropServices;
+
+namespace SparseExperts.Cuda;
+
+/// <summary>
+/// Every op as kernels on a CUDA device, in the order of sums that docs/numerics.md defines: the bits are those of the CPU. All work goes to one
+/// stream and only reads wait for it.
+/// </summary>
+public sealed partial class CudaBackend : IBackend
+{
+    /// <summary>Threads of a block in kernels that give every element a thread.</summary>
+    const int ElementThreads = 256;
+
+    readonly ICudaDriver _driver;
+    readonly CudaPool _pool;
+    readonly CudaKernels _kernels;
+    readonly CudaStream _stream;
+
+    /// <param name="driver">The device; it is disposed of with the backend.</param>
+    /// <param name="name">The backend's name in messages and records.</param>
+    public CudaBackend(ICudaDriver driver, string name = "cuda")
+    {
+        _driver = driver;
+        _pool = new(driver);
+        _kernels = new(driver);
+        _stream = driver.CreateStream();
+        Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}", "float32, fused multiply-add chains", 1);
+    }
+
+    public BackendInfo Info { get; }
+
+    public Storage Rent(ElementType type, long length) => _pool.Rent(this, type, length);
+    public void Return(Storage storage) => _pool.Return((CudaStorage)storage);
+
+    public void Dispose()
+    {
+        _driver.Synchronize(_stream);
+        _pool.Dispose();
+        _driver.DestroyStream(_stream);
+        _driver.Dispose();
+    }
+
+    /// <summary>Waits until all work is done.</summary>
+    public void Synchronize() => _driver.Synchronize(_stream);
+
+    public void Write(Storage to, long offset, ReadOnlySpan<float> values) =>
+        _driver.CopyToDevice(Place(to, ElementType.Real, offset, values.Length), MemoryMarshal.AsBytes(values), _stream);
+
+    public void Write(Storage to, long offset, ReadOnlySpan<double> values)
+    {
+        var rounded = new float[values.Length];
+        for (var i = 0; i < values.Length; i++) rounded[i] = (float)values[i];
+        Write(to, offset, (ReadOnlySpan<float>)rounded);
+    }
+
+    public void Write(Storage to, long offset, ReadOnlySpan<int> values)
+    {
+        var place = Place(to, ElementType.Integer, offset, values.Length);
+        values.CopyTo(((CudaStorage)to).Host.AsSpan(checked((int)offset)));
+        _driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
+    }
+
+    public void Read(Storage from, long offset, Span<float> values) =>
+        _driver.CopyToHost(MemoryMarshal.AsBytes(values), Place(from, ElementType.Real, offset, values.Length), _stream);
+
+    public void Read(Storage from, long offset, Span<double> values)
+    {
+        var read = new float[values.Length];
+        Read(from, offset, (Span<float>)read);
+        for (var i = 0; i < values.Length; i++) values[i] = read[i];
+    }
+
+    public void Read(Storage from, long offset, Span<int> values)
+    {
+        Place(from, ElementType.Integer, offset, values.Length);
+        ((CudaStorage)from).Host.AsSpan(checked((int)offset), values.Length).CopyTo(values);
+    }
+
+    public void Fill(Matrix matrix, double value)
+    {
+        Check.Owned(this, "Fill", matrix);
+        Elements("fill", [matrix], (float)value);
+    }
+
+    public void Copy(Matrix from, Matrix to)
+    {
+        Check.Owned(this, "Copy", from, to);
+        Check.Same("Copy", "from", from, "to", to);
+        Elements("copy", [from, to]);
+    }
+
+    /// <summary>Where element (0, 0) of a view lies.</summary>
+    static DevicePointer Pointer(Matrix matrix) => ((CudaStorage)matrix.Storage).Memory + matrix.Offset * sizeof(float);
+
+    static DevicePointer Pointer(Indices indices) => ((CudaStorage)indices.Storage).Memory + indices.Offset * sizeof(int);
+
+    /// <summary>The integers of a run, as the host knows them.</summary>
+    internal static ReadOnlySpan<int> Integers(Indices indices) => ((CudaStorage)indices.Storage).Host.AsSpan(checked((int)indices.Offset), indices.Count);
+
+    /// <summary>Gives a kernel to the stream; nothing where there are no blocks.</summary>
+    void Launch(string kernel, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
+    {
+        if (shape.Blocks > 0) _driver.Launch(_kernels[kernel], shape, arguments, _stream);
+    }
+
+    static int Blocks(long count, int size) => checked((int)((count + size - 1) / size));
+
+    static DevicePointer Place(Storage storage, ElementType type, long offset, int count) =>
+        storage.Type == type && offset >= 0 && offset + count <= storage.Length
+            ? ((CudaStorage)storage).Memory + offset * 4
+            : throw new ShapeException($"transfer: {count} {type} elements at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
+}

@@ -1,0 +1,49 @@
+using System.Numerics;
+
+namespace SparseExperts.Cuda;
+
+/// <summary>
+/// Memory of the device. Integers, which only the host writes, are kept there too, so that indices are checked without a wait.
+/// </summary>
+sealed class CudaStorage : Storage
+{
+    public readonly DevicePointer Memory;
+    public readonly int SizeClass;
+
+    /// <summary>The integers as the host wrote them; empty for reals.</summary>
+    public readonly int[] Host;
+
+    internal CudaStorage(IBackend owner, ElementType type, long length, DevicePointer memory, int sizeClass) : base(owner, type, length)
+    {
+        Memory = memory;
+        SizeClass = sizeClass;
+        Host = type == ElementType.Integer ? new int[length] : [];
+    }
+
+    /// <summary>Powers of two from 64 elements on.</summary>
+    public static int ClassOf(long length) => Math.Max(6, 64 - BitOperations.LeadingZeroCount((ulong)Math.Max(1, length - 1)));
+}
+
+/// <summary>
+/// Blocks by size class. Since all work is on one stream, a block that was given back may be lent at once: whoever gets it writes after the last
+/// reader. A training step in steady state finds every block here.
+/// </summary>
+sealed class CudaPool(ICudaDriver driver) : IDisposable
+{
+    readonly Stack<DevicePointer>[] _free = [.. Enumerable.Range(0, 48).Select(_ => new Stack<DevicePointer>())];
+    readonly List<DevicePointer> _all = [];
+
+    public CudaStorage Rent(IBackend owner, ElementType type, long length)
+    {
+        var sizeClass = CudaStorage.ClassOf(length);
+        if (!_free[sizeClass].TryPop(out var memory)) _all.Add(memory = driver.Allocate((1L << sizeClass) * 4));
+        return new(owner, type, length, memory, sizeClass);
+    }
+
+    public void Return(CudaStorage storage) => _free[storage.SizeClass].Push(storage.Memory);
+
+    public void Dispose()
+    {
+        foreach (var memory in _all) driver.Free(memory);
+    }
+}
