@@ -1,0 +1,75 @@
+#include "exp.h"
+
+/// The sum of sixteen lanes: l and l + 8, then l and l + 4, l + 2, l + 1. Every lane has it.
+DEVICE float join_lanes(float sum)
+{
+    sum = sum + from_lane_xor(sum, 8);
+    sum = sum + from_lane_xor(sum, 4);
+    sum = sum + from_lane_xor(sum, 2);
+    return sum + from_lane_xor(sum, 1);
+}
+
+/// The largest number of sixteen lanes; none of them is NaN.
+DEVICE float largest_lane(float value)
+{
+    #pragma unroll
+    for (int distance = 8; distance > 0; distance /= 2)
+    {
+        float other = from_lane_xor(value, distance);
+        value = other > value ? other : value;
+    }
+    return value;
+}
+
+/// Dot products of queries and keys become probabilities in place, row (sequence·heads + head)·length + query: times scale, plus bias, plus pad, e to the
+/// distance below the largest, over the sum, which lane j mod 16 adds in ascending order. Keys after the query are 0 when causal. Sixteen threads a row.
+KERNEL THREADS(256) attention_probabilities(float *p, int strideP, int rows, int length, int heads, float scale,
+    const float *bias, int strideBias, const float *pad, int stridePad, int causal)
+{
+    int row = block_x() * 16 + thread_x() / 16, lane = thread_x() % 16, query = row % length;
+    int visible = row >= rows ? 0 : causal ? query + 1 : length;
+    p += (i64)row * strideP;
+    const float *biases = bias + (i64)(row / length % heads * length + query) * strideBias, *pads = pad + (i64)(row / length / heads) * stridePad;
+
+    float top = -__builtin_inff();
+    for (int j = lane; j < visible; j += 16)
+    {
+        float score = p[j] * scale;
+        if (bias) score = score + biases[j];
+        if (pad) score = score + pads[j];
+        p[j] = score;
+        top = score > top ? score : top;
+    }
+    top = largest_lane(top);
+    float sum = 0.0f;
+    for (int j = lane; j < visible; j += 16)
+    {
+        float e = exp_of(p[j] - top);
+        p[j] = e;
+        sum = sum + e;
+    }
+    sum = join_lanes(sum);
+    if (row >= rows) return;
+    for (int j = lane; j < length; j += 16) p[j] = j < visible ? p[j] / sum : 0.0f;
+}
+
+/// dP = dY·Vᵀ becomes scale·dS in place, dS = P ∘ (dP − Σ P ∘ dP); lane j mod 16 adds its products in an ascending chain of fused multiply-adds. dS itself
+/// goes to slopes unless that is null. When causal only keys up to the query are read, and the others' dS is 0. Sixteen threads a row.
+KERNEL THREADS(256) attention_slopes(const float *p, int strideP, float *scores, float *slopes, int rows, int length, float scale, int causal)
+{
+    int row = block_x() * 16 + thread_x() / 16, lane = thread_x() % 16;
+    int visible = row >= rows ? 0 : causal ? row % length + 1 : length;
+    p += (i64)row * strideP;
+    scores += (i64)row * length;
+
+    float sum = 0.0f;
+    for (int j = lane; j < visible; j += 16) sum = fma(p[j], scores[j], sum);
+    float mean = join_lanes(sum);
+    if (row >= rows) return;
+    for (int j = lane; j < length; j += 16)
+    {
+        float slope = j < visible ? p[j] * (scores[j] - mean) : 0.0f;
+        if (slopes) slopes[(i64)row * length + j] = slope;
+        scores[j] = slope * scale;
+    }
+}

@@ -1,0 +1,206 @@
+#include "gpu.h"
+
+typedef float quad __attribute__((ext_vector_type(4)));
+
+/// At most a tile of rows of one product: where op(A), op(B) and C begin (in elements), how many rows and columns C has here, how long k is.
+struct Slice
+{
+    i64 a, b, c;
+    int rows, columns, depth, start;
+};
+
+/// What becomes of C: the chain of the first block of k starts from it, or the sum is added to it, or it is written over; +0 is added at the end.
+enum { StartsAtC = 1, AddsToC = 2, PlusZero = 4 };
+
+/// A tile of C has Side × Side numbers, Each × Each of them a thread's. Operands come through shared memory, Deep of k at a time.
+template <int Side, int Each, int Deep> struct Tile
+{
+    enum { Across = Side / Each, Threads = Across * Across, Pitch = Side + 4, Size = Deep * Pitch, Loads = Side * Deep / Threads };
+
+    /// Four neighbours, and four more half a tile further where a thread has eight.
+    static __attribute__((device, always_inline)) int place(int first, int i) { return first + i / 4 * (Side * 4 / Each) + i % 4; }
+};
+
+/// What a thread brings of one operand: Loads numbers of every Deep × Side. Neighbouring threads take neighbours in memory.
+template <class T> struct Panel
+{
+    const float *from;
+    i64 next, advance;
+    int line, lineStep, lines, k, kStep, place, placeStep;
+    float values[T::Loads];
+};
+
+template <class T, int Side, int Deep> DEVICE void open(Panel<T> &panel, const float *from, i64 lineStride, i64 depthStride, int lines)
+{
+    bool alongK = depthStride == 1;
+    int thread = thread_x();
+    panel.line = alongK ? thread / Deep : thread % Side;
+    panel.k = alongK ? thread % Deep : thread / Side;
+    panel.lineStep = alongK ? T::Threads / Deep : 0;
+    panel.kStep = alongK ? 0 : T::Threads / Side;
+    panel.lines = lines;
+    panel.from = from + panel.line * lineStride + panel.k * depthStride;
+    panel.next = panel.lineStep * lineStride + panel.kStep * depthStride;
+    panel.advance = Deep * depthStride;
+    panel.place = panel.k * T::Pitch + panel.line;
+    panel.placeStep = panel.kStep * T::Pitch + panel.lineStep;
+}
+
+/// Reads the next numbers, of which `rest` of k are left; what lies outside is not read, and no chain meets the 0 in its place.
+template <class T> DEVICE void fetch(Panel<T> &panel, int rest)
+{
+    #pragma unroll
+    for (int i = 0; i < T::Loads; i++)
+        panel.values[i] = panel.line + i * panel.lineStep < panel.lines && panel.k + i * panel.kStep < rest ? panel.from[i * panel.next] : 0.0f;
+    panel.from += panel.advance;
+}
+
+template <class T> DEVICE void lay(const Panel<T> &panel, float *shared)
+{
+    #pragma unroll
+    for (int i = 0; i < T::Loads; i++) shared[panel.place + i * panel.placeStep] = panel.values[i];
+}
+
+/// The same number, of which the compiler forgets what it computed from it, so that addresses do not occupy registers during the chains.
+DEVICE int afresh(int value)
+{
+    asm volatile("" : "+r"(value));
+    return value;
+}
+
+/// One step of every chain.
+template <class T, int Each> DEVICE void step(const float *left, const float *right, float (&sums)[Each][Each])
+{
+    float a[Each], b[Each];
+    #pragma unroll
+    for (int i = 0; i < Each; i += 4)
+    {
+        quad x = *(const quad *)(left + T::place(0, i)), y = *(const quad *)(right + T::place(0, i));
+        a[i] = x.x; a[i + 1] = x.y; a[i + 2] = x.z; a[i + 3] = x.w;
+        b[i] = y.x; b[i + 1] = y.y; b[i + 2] = y.z; b[i + 3] = y.w;
+    }
+    #pragma unroll
+    for (int i = 0; i < Each; i++)
+        #pragma unroll
+        for (int j = 0; j < Each; j++) sums[i][j] = fma(a[i], b[j], sums[i][j]);
+}
+
+/// C (+)= op(A)·op(B) for every slice: line i of op(A) begins i·lineA behind its slice's start and goes on every depthA elements, and so do op(B)'s
+/// columns. k is cut into `leaves` blocks, each an ascending chain of fused multiply-adds; a thread joins the blocks by halves as SumTree says, the
+/// sums that wait lie in `stack`. One block: counts, joins and stack are not read.
+template <int Side, int Each, int Deep>
+DEVICE void product(const float *a, i64 lineA, i64 depthA, const float *b, i64 lineB, i64 depthB, float *c, i64 strideC,
+    const Slice *slices, int columnTiles, const int *counts, const int *joins, int leaves, float *stack)
+{
+    typedef Tile<Side, Each, Deep> T;
+    static SHARED __attribute__((aligned(16))) float left[2 * T::Size], right[2 * T::Size];
+
+    const Slice *slice = slices + block_x() / columnTiles;
+    int firstColumn = block_x() % columnTiles * Side, rows = slice->rows, columns = slice->columns - firstColumn, start = slice->start;
+    if (columns <= 0) return;
+    int thread = thread_x(), lane = thread % 32, warp = thread / 32;
+    int row = (lane / 8 + warp / (T::Across / 8) * 4) * 4, column = (lane % 8 + warp % (T::Across / 8) * 8) * 4;
+
+    Panel<T> lefts, rights;
+    open<T, Side, Deep>(lefts, a + slice->a, lineA, depthA, rows);
+    open<T, Side, Deep>(rights, b + slice->b + firstColumn * lineB, lineB, depthB, columns);
+    c += slice->c + firstColumn;
+
+    float sums[Each][Each];
+    #pragma unroll
+    for (int i = 0; i < Each; i++)
+    {
+        int r = T::place(row, i);
+        const float *from = c + r * strideC;
+        bool starts = (start & StartsAtC) && r < rows;
+        #pragma unroll
+        for (int j = 0; j < Each; j++)
+        {
+            int s = T::place(column, j);
+            sums[i][j] = starts && s < columns ? from[s] : 0.0f;
+        }
+    }
+
+    i64 level = (i64)blocks_x() * (Side * Side);
+    stack += (i64)block_x() * (Side * Side) + thread;
+    int height = 0, half = 0;
+    const float *fromA = lefts.from, *fromB = rights.from;
+    for (int leaf = 0; leaf < leaves; leaf++)
+    {
+        int depth = leaves == 1 ? slice->depth : counts[leaf];
+        lefts.from = fromA;
+        rights.from = fromB;
+        fromA += depth * depthA;
+        fromB += depth * depthB;
+        fetch(lefts, depth);
+        fetch(rights, depth);
+        for (int rest = depth; rest > 0; rest -= Deep)
+        {
+            float *x = left + half, *y = right + half;
+            half = T::Size - half;
+            lay(lefts, x);
+            lay(rights, y);
+            meet();
+            fetch(lefts, rest - Deep);
+            fetch(rights, rest - Deep);
+            x += row;
+            y += column;
+            if (rest >= Deep)
+            {
+                #pragma unroll
+                for (int k = 0; k < Deep; k++) step<T, Each>(x + k * T::Pitch, y + k * T::Pitch, sums);
+            }
+            else
+            {
+                #pragma nounroll
+                for (int k = 0; k < rest; k++) step<T, Each>(x + k * T::Pitch, y + k * T::Pitch, sums);
+            }
+        }
+        if (leaves == 1) break;
+        for (int join = joins[leaf]; join > 0; join--)
+        {
+            height--;
+            #pragma unroll
+            for (int i = 0; i < Each * Each; i++) sums[i / Each][i % Each] = stack[height * level + i * T::Threads] + sums[i / Each][i % Each];
+        }
+        if (leaf + 1 == leaves) break;
+        #pragma unroll
+        for (int i = 0; i < Each * Each; i++)
+        {
+            stack[height * level + i * T::Threads] = sums[i / Each][i % Each];
+            sums[i / Each][i % Each] = 0.0f;
+        }
+        height++;
+    }
+
+    row = afresh(row);
+    column = afresh(column);
+    #pragma unroll
+    for (int i = 0; i < Each; i++)
+    {
+        int r = T::place(row, i);
+        float *to = c + r * strideC;
+        if (r >= rows) continue;
+        #pragma unroll
+        for (int j = 0; j < Each; j++)
+        {
+            int s = T::place(column, j);
+            if (s >= columns) continue;
+            float sum = sums[i][j];
+            if (start & AddsToC) sum = to[s] + sum;
+            if (start & PlusZero) sum = sum + 0.0f;
+            to[s] = sum;
+        }
+    }
+}
+
+#define PRODUCT(name, side, each, deep, bounds) \
+    KERNEL __attribute__((bounds)) name(const float *a, i64 lineA, i64 depthA, const float *b, i64 lineB, i64 depthB, float *c, i64 strideC, \
+        const Slice *slices, int columnTiles, const int *counts, const int *joins, int leaves, float *stack) \
+    { \
+        product<side, each, deep>(a, lineA, depthA, b, lineB, depthB, c, strideC, slices, columnTiles, counts, joins, leaves, stack); \
+    }
+
+PRODUCT(product_128, 128, 8, 8, launch_bounds(256, 2))
+PRODUCT(product_64, 64, 4, 16, launch_bounds(256))
+PRODUCT(product_32, 32, 4, 8, launch_bounds(64))
