@@ -142,7 +142,7 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
 
         public DevicePointer Table(ManagedCudaDriver driver, long bytes)
         {
-            if (bytes > _tableBytes) _memory.Add(driver.Allocate(_tableBytes = Math.Max(4096, 2 * bytes)));
+            if (bytes > _tableBytes) _memory.Add(driver.Allocate(_tableBytes = long.Max(4096, 2 * bytes)));
             return _memory[^1];
         }
 
