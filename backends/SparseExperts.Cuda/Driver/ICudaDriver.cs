@@ -105,5 +105,5 @@ public readonly record struct GemmCall(
     bool TransposeA, bool TransposeB, int M, int N, int K, float Alpha, DevicePointer A, int LeadingA, DevicePointer B, int LeadingB, float Beta, DevicePointer C, int LeadingC,
     ProductPrecision Precision);
 
-/// <summary>A fault of the device or its driver, as one line with what to do. The command ends with exit code 3.</summary>
-public sealed class CudaFault(string message, Exception? inner = null) : Exception(message, inner);
+/// <summary>A fault of the device or its driver, as one line with what to do.</summary>
+public sealed class CudaFault(string message, Exception? inner = null) : DeviceFaultException(message, inner);

@@ -1,0 +1,30 @@
+using Driver = ManagedCuda.DriverAPINativeMethods;
+
+namespace SparseExperts.Cuda;
+
+/// <summary>Products, which are cuBLAS's.</summary>
+public sealed partial class ManagedCudaDriver
+{
+    public void Gemm(in GemmCall call, CudaStream stream)
+    {
+        MakeCurrent();
+        if (call is { M: > 0, N: > 0 }) _products.Gemm(call, stream);
+    }
+
+    public void GemmStridedBatched(in GemmCall first, long strideA, long strideB, long strideC, int count, CudaStream stream)
+    {
+        MakeCurrent();
+        if (count > 0 && first is { M: > 0, N: > 0 }) _products.StridedBatched(first, strideA, strideB, strideC, count, stream);
+    }
+
+    public void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream)
+    {
+        MakeCurrent();
+        GemmCall[] some = [.. calls];
+        some = Array.FindAll(some, c => c is { M: > 0, N: > 0 });
+        if (some.Length > 0) _products.Grouped(some, stream);
+    }
+
+    /// <summary>Frees memory and asks nothing.</summary>
+    internal void Release(DevicePointer memory) => _ = Driver.MemoryManagement.cuMemFree_v2(At(memory));
+}

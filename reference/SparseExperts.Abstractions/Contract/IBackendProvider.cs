@@ -1,0 +1,43 @@
+namespace SparseExperts;
+
+/// <summary>
+/// What a backend is asked for by: its name, what it is good for, and whether it can work here. A plugin has one public class of this kind with a
+/// constructor without parameters. Nothing but <see cref="Create"/> may touch a device for long.
+/// </summary>
+public interface IBackendProvider
+{
+    /// <summary>What the user types: lower case, words joined by hyphens.</summary>
+    string Name { get; }
+
+    /// <summary>One line for a list of backends.</summary>
+    string Purpose { get; }
+
+    /// <summary>The contract that the provider was compiled against: <c>=&gt; BackendContract.Version</c>.</summary>
+    int ContractVersion { get; }
+
+    /// <summary>Can it work on this machine? Never throws.</summary>
+    BackendProbe Probe();
+
+    /// <summary>A backend, or a <see cref="DeviceFaultException"/> that says why not.</summary>
+    IBackend Create(BackendOptions options);
+}
+
+/// <summary>The version of the contract between the program and its backends. It changes when a backend has to be compiled again.</summary>
+public static class BackendContract
+{
+    /// <summary>A constant, so that a plugin carries the one it was compiled against.</summary>
+    public const int Version = 1;
+}
+
+/// <summary>Whether a backend can work here: if so, on what; if not, why, as one line.</summary>
+public readonly record struct BackendProbe(bool IsAvailable, string Why)
+{
+    public static BackendProbe Available(string device) => new(true, device);
+    public static BackendProbe Missing(string why) => new(false, why);
+}
+
+/// <summary>What a user decides about a backend. <paramref name="Threads"/> 0 takes one a processor; the numbers do not depend on it.</summary>
+public sealed record BackendOptions(int Threads = 0);
+
+/// <summary>A device or its driver is missing or has failed: one line that says what and what to do. The command ends with exit code 3.</summary>
+public class DeviceFaultException(string message, Exception? inner = null) : Exception(message, inner);
