@@ -4,21 +4,69 @@ using SparseExperts.Scalar;
 
 namespace SparseExperts.Cli;
 
-/// <summary>The backends that the command can name.</summary>
+/// <summary>A backend that a user can name: its provider, or, of a plugin that cannot be used, one line that says why not.</summary>
+sealed record NamedBackend(string Name, IBackendProvider? Provider, string Trouble)
+{
+    public string Version => Provider?.GetType().Assembly.GetName().Version?.ToString(3) ?? "";
+
+    /// <summary>Can it work here? A plugin's code is not trusted to keep its promise never to throw.</summary>
+    public BackendProbe Probe()
+    {
+        if (Provider is null) return BackendProbe.Missing(Trouble);
+        try
+        {
+            return Provider.Probe();
+        }
+        catch (Exception e)
+        {
+            return BackendProbe.Missing($"its probe failed: {e.Message.TrimEnd('.')}; the plugin or what it needs is damaged: install it again");
+        }
+    }
+}
+
+/// <summary>The backends that the command can name: those compiled in, and the plugins in folders. A plugin is loaded when it is asked for.</summary>
 static class BackendCatalog
 {
-    public static IReadOnlyList<(string Name, string Purpose, Func<int, IBackend> Create)> All { get; } =
+    static readonly IReadOnlyList<IBackendProvider> BuiltIn =
     [
-        ("cpu", "SIMD kernels, bit-reproducible; the default", threads => new CpuBackend(threads)),
-        ("scalar", "the definition in plain loops: the same bits, hundreds of times slower", _ => new ScalarBackend<Float32>()),
-        ("scalar-double", "the definition in double precision: the arbiter", _ => new ScalarBackend<Float64>()),
+        new CpuProvider(),
+        new ScalarProvider<Float32>("scalar", "the definition in plain loops: the same bits, hundreds of times slower"),
+        new ScalarProvider<Float64>("scalar-double", "the definition in double precision: the arbiter"),
     ];
 
-    public static IBackend Create(string name, int threads)
+    /// <summary>Names only, read from folder names: nothing is loaded.</summary>
+    public static IEnumerable<string> Names(string? plugins = null) => [.. BuiltIn.Select(p => p.Name), .. PluginFolders(plugins).Select(f => Path.GetFileName(f))];
+
+    /// <summary>All backends; every plugin is loaded.</summary>
+    public static IEnumerable<NamedBackend> All(string? plugins = null) => [.. BuiltIn.Select(p => new NamedBackend(p.Name, p, "")), .. PluginFolders(plugins).Select(BackendPlugin.Load)];
+
+    /// <summary>A backend by name; a <see cref="DeviceFaultException"/> where it is known but cannot work here.</summary>
+    public static IBackend Create(string name, int threads, string? plugins = null)
     {
         if (threads is < 0 or > 1024) throw new ConfigurationException($"--threads {threads}: between 1 and 1024, or 0 for one a processor");
-        foreach (var backend in All)
-            if (backend.Name == name) return backend.Create(threads);
-        throw new ConfigurationException($"--backend {name}: unknown; choose one of {string.Join(", ", All.Select(b => b.Name))}");
+        var named = Find(name, plugins);
+        if (named.Probe() is { IsAvailable: false } probe) throw new DeviceFaultException($"backend {name}: {probe.Why}");
+        return named.Provider!.Create(new(threads));
+    }
+
+    static NamedBackend Find(string name, string? plugins)
+    {
+        if (BuiltIn.FirstOrDefault(p => p.Name == name) is { } provider) return new(name, provider, "");
+        return PluginFolders(plugins).FirstOrDefault(f => Path.GetFileName(f) == name) is { } folder
+            ? BackendPlugin.Load(folder)
+            : throw new ConfigurationException($"--backend {name}: unknown; choose one of {string.Join(", ", Names(plugins))}");
+    }
+
+    /// <summary>A folder a plugin, named as its backend: those of the folder that the user names, then those beside the program. The first of a name counts.</summary>
+    static IEnumerable<string> PluginFolders(string? plugins)
+    {
+        if (plugins is not null && !Directory.Exists(plugins)) throw new ConfigurationException($"--plugins {plugins}: no such folder");
+        var beside = Path.Combine(AppContext.BaseDirectory, "plugins");
+        return from root in (string?[])[plugins, beside]
+               where Directory.Exists(root)
+               from folder in Directory.GetDirectories(root).Order(StringComparer.Ordinal)
+               group folder by Path.GetFileName(folder) into same
+               where BuiltIn.All(p => p.Name != same.Key)
+               select same.First();
     }
 }

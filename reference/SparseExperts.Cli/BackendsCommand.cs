@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using SparseExperts.Cpu;
 
 namespace SparseExperts.Cli;
@@ -8,13 +9,21 @@ static class BackendsCommand
 {
     public static Command Create()
     {
-        var command = new Command("backends", "List the backends of this machine.");
-        command.SetAction(_ =>
+        var json = new Option<bool>("--json") { Description = "Print one JSON list." };
+        var plugins = CommonOptions.Plugins();
+        var command = new Command("backends", "List the backends, and whether they can work on this machine.") { plugins, json };
+        command.SetAction(parsed =>
         {
-            foreach (var (name, purpose, create) in BackendCatalog.All)
+            var all = BackendCatalog.All(parsed.GetValue(plugins)).Select(b => (Backend: b, Probe: b.Probe())).ToList();
+            if (parsed.GetValue(json))
             {
-                using var backend = create(0);
-                Console.WriteLine($"{name,-14} {backend.Info.Device}; {backend.Info.Precision}; {backend.Info.Threads} thread{(backend.Info.Threads == 1 ? "" : "s")}\n{"",-14} {purpose}");
+                Console.WriteLine(JsonSerializer.Serialize(all.Select(b => new { name = b.Backend.Name, version = b.Backend.Version, available = b.Probe.IsAvailable, why = CommandRunner.OneLine(b.Probe.Why) })));
+                return ExitCode.Ok;
+            }
+            foreach (var (backend, probe) in all)
+            {
+                Console.WriteLine($"{backend.Name,-14} {(probe.IsAvailable ? "" : "not here: ")}{CommandRunner.OneLine(probe.Why)}");
+                if (backend.Provider is { } provider) Console.WriteLine($"{"",-14} {provider.Purpose}");
             }
             Console.WriteLine($"SIMD level: {CpuBackend.SimdLevel}");
             return ExitCode.Ok;

@@ -11,10 +11,10 @@ namespace SparseExperts.Cli;
 /// <summary>Exit codes of the command; a run that a signal stopped gives 128 plus the signal's number, so 130 for Ctrl-C.</summary>
 static class ExitCode
 {
-    public const int Ok = 0, Differs = 1, BadInput = 2;
+    public const int Ok = 0, Differs = 1, BadInput = 2, NoDevice = 3;
 }
 
-/// <summary>Bad input is one line on standard error and exit code 2; what nobody foresaw ends the process with its trace.</summary>
+/// <summary>Bad input is one line on standard error and exit code 2, a device that is missing or failed one line and exit code 3; what nobody foresaw ends the process with its trace.</summary>
 static class CommandRunner
 {
     public static int Run(RootCommand root, string[] args)
@@ -30,6 +30,10 @@ static class CommandRunner
         {
             return Refuse(Message(e));
         }
+        catch (DeviceFaultException e)
+        {
+            return Refuse(e.Message, ExitCode.NoDevice);
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Refuse($"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space");
@@ -44,10 +48,10 @@ static class CommandRunner
         _ => e.Message,
     };
 
-    static int Refuse(string line)
+    static int Refuse(string line, int code = ExitCode.BadInput)
     {
         Console.Error.WriteLine($"moe: {OneLine(line)}");
-        return ExitCode.BadInput;
+        return code;
     }
 
     /// <summary>A message without line breaks and without anything that a terminal would obey: parts of it come from files.</summary>

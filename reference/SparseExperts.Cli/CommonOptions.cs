@@ -9,9 +9,11 @@ static class CommonOptions
 
     public static Option<string> Backend() => new("--backend")
     {
-        Description = $"What computes: {string.Join(", ", BackendCatalog.All.Select(b => b.Name))}.",
+        Description = $"What computes: {string.Join(", ", BackendCatalog.Names())}.",
         DefaultValueFactory = _ => "cpu",
     };
+
+    public static Option<string?> Plugins() => new("--plugins") { Description = "Folder with more backends, a folder each, besides those in plugins/ beside the program." };
 
     public static Argument<string> Run() => new("run") { Description = "Folder of a training run." };
 }

@@ -1,0 +1,11 @@
+namespace SparseExperts.Cpu;
+
+/// <summary>The backend <c>cpu</c>.</summary>
+public sealed class CpuProvider : IBackendProvider
+{
+    public string Name => "cpu";
+    public string Purpose => "SIMD kernels, bit-reproducible; the default";
+    public int ContractVersion => BackendContract.Version;
+    public BackendProbe Probe() => BackendProbe.Available($"CPU, {CpuBackend.SimdLevel}, {Environment.ProcessorCount} processor{(Environment.ProcessorCount == 1 ? "" : "s")}");
+    public IBackend Create(BackendOptions options) => new CpuBackend(options.Threads);
+}
