@@ -24,7 +24,7 @@ public sealed partial class CudaBackend : IBackend
         _pool = new(driver);
         _kernels = new(driver);
         _stream = driver.CreateStream();
-        Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}", "float32, fused multiply-add chains", 1);
+        Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}", "float32, fused multiply-add chains", 1) { PromisesBits = true };
     }
 
     public BackendInfo Info { get; }
