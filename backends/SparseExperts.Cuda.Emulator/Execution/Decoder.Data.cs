@@ -1,0 +1,132 @@
+using SparseExperts.Cuda.Emulator.Memory;
+using SparseExperts.Cuda.Emulator.Ptx;
+
+namespace SparseExperts.Cuda.Emulator.Execution;
+
+/// <summary>mov, cvta, cvt, ld, st, atom and red.</summary>
+sealed partial class Decoder
+{
+    Operation MoveOperation(PtxStatement s)
+    {
+        var size = PtxTypes.Size(s.Type);
+        if (s.Operands[0].Kind == OperandKind.Vector) return Unpack(s.Operands[0].Items!, Operand(1, size));
+        var d = Value(0, size);
+        if (s.Operands[1].Kind == OperandKind.Vector) return Pack(d, s.Operands[1].Items!, size);
+        if (size == 0) return new Logic(d.Offset, Predicate(1), Predicate(1), static (a, _) => a);
+        if (d.Size != size) throw Error($"{s.Operands[0].Name} has not {size} bytes");
+        var a = Row(1, size);
+        return size == 8 ? new Move<ulong>(d.Offset, a) : new Move<uint>(d.Offset, a);
+    }
+
+    unsafe Operation Unpack(PtxOperand[] to, Register from)
+    {
+        var shift = 8 * from.Size / to.Length;
+        var parts = to.Select((t, i) => (Register: t.Kind == OperandKind.Discarded ? (Register?)null : Value(t, shift / 8), Shift: i * shift)).ToArray();
+        var mask = (1UL << shift) - 1;
+        return new EachLane((warp, lane) =>
+        {
+            var r = warp.Registers;
+            var value = Operation.Get(r + from.Offset, from.Size, lane);
+            foreach (var part in parts)
+                if (part.Register is { } d) Operation.Put(r + d.Offset, d.Size, lane, (value >> part.Shift) & mask);
+        });
+    }
+
+    unsafe Operation Pack(Register to, PtxOperand[] from, int size)
+    {
+        var shift = 8 * size / from.Length;
+        var parts = from.Select(f => Operand(f, shift / 8)).ToArray();
+        return new EachLane((warp, lane) =>
+        {
+            var r = warp.Registers;
+            var value = 0UL;
+            for (var i = 0; i < parts.Length; i++) value |= Operation.Get(r + parts[i].Offset, parts[i].Size, lane) << (i * shift);
+            Operation.Put(r + to.Offset, to.Size, lane, value);
+        });
+    }
+
+    /// <summary>Between generic addresses and those of a space: only shared and local memory have a window.</summary>
+    Operation AddressOperation(PtxStatement s)
+    {
+        var size = PtxTypes.Size(s.Type);
+        if (size != 8) throw Error("addresses have 64 bits");
+        var (d, a) = (Value(0, 8), Row(1, 8));
+        var window = s.Has("shared") ? Addresses.SharedWindow : s.Has("local") ? Addresses.LocalWindow : s.Has("global") || s.Has("const") ? 0UL : throw Error("a space that is not known here");
+        if (s.Has("to")) window = 0 - window;
+        return new Binary<ulong>(d.Offset, a, Constant(window, 8).Offset, static (x, y) => x + y);
+    }
+
+    Operation ConvertOperation(PtxStatement s)
+    {
+        var (to, from) = (s.Parts[^2], s.Parts[^1]);
+        var (d, size) = (Value(0, PtxTypes.Size(to) is var bytes && bytes < 2 ? 2 : bytes), PtxTypes.Size(from));
+        var a = s.Operands[1] is { Kind: OperandKind.Register, Register.Size: > 0 } wide && wide.Register.Size >= size ? wide.Register : Operand(1, Math.Max(size, 2));
+        var function = Conversions.Of(s);
+        var (narrow, signed) = (PtxTypes.Size(to) < d.Size && !PtxTypes.IsFloat(to), to);
+        return new Lanes1(d, a, narrow ? x => Conversions.Extend(function(x), signed) : function);
+    }
+
+    Operation LoadOperation(PtxStatement s)
+    {
+        var type = TypeOf(s);
+        var to = Items(s.Operands[0]).Select(o => o.Kind == OperandKind.Discarded ? (Register?)null : Value(o, Math.Max(type.Bytes, 2))).ToArray();
+        if (s.Has("param")) return Parameter(s, type, [.. to.Select(r => r!.Value)]);
+        return new LoadMemory(PlaceOf(s, s.Operands[1]), type, to, Access.Read | (s.Has("nc") ? Access.NonCoherent : 0));
+    }
+
+    Operation StoreOperation(PtxStatement s)
+    {
+        var type = TypeOf(s);
+        var from = Items(s.Operands[1]).Select(o => o is { Kind: OperandKind.Register } && o.Register.Size >= type.Bytes && o.Register.Size > 0 ? o.Register : Operand(o, type.Bytes)).ToArray();
+        return new StoreMemory(PlaceOf(s, s.Operands[0]), type, from);
+    }
+
+    Operation Parameter(PtxStatement s, MemoryType type, Register[] to)
+    {
+        var place = s.Operands[1].Items![0];
+        var parameter = kernel.Parameters.Find(p => p.Name == place.Name) ?? throw Error($"there is no parameter {place.Name}");
+        if (place.Value < 0 || place.Value + type.Bytes * to.Length > parameter.Size) throw Error("leaves the parameter");
+        return new LoadParameter(parameter.Offset + (int)place.Value, type, to);
+    }
+
+    Operation AtomicOperation(PtxStatement s)
+    {
+        var has = s.Parts[0] == "atom" ? 1 : 0;
+        var size = PtxTypes.Size(s.Type);
+        if (PtxTypes.IsFloat(s.Type)) throw Error("a float atomic, whose order of sums no one knows; use another way to add");
+        var signed = s.Type[0] == 's';
+        Func<ulong, ulong, ulong, ulong>? function = s.Parts.FirstOrDefault(p => p is "add" or "min" or "max" or "exch" or "cas" or "and" or "or" or "xor" or "inc" or "dec", "") switch
+        {
+            "add" => static (m, b, _) => m + b,
+            "exch" => static (_, b, _) => b,
+            "cas" => static (m, b, c) => m == b ? c : m,
+            "and" => static (m, b, _) => m & b,
+            "or" => static (m, b, _) => m | b,
+            "xor" => static (m, b, _) => m ^ b,
+            "inc" => static (m, b, _) => m >= b ? 0 : m + 1,
+            "dec" => static (m, b, _) => m == 0 || m > b ? b : m - 1,
+            "min" when signed => (m, b, _) => Signed(m, size) < Signed(b, size) ? m : b,
+            "max" when signed => (m, b, _) => Signed(m, size) > Signed(b, size) ? m : b,
+            "min" => static (m, b, _) => Math.Min(m, b),
+            "max" => static (m, b, _) => Math.Max(m, b),
+            _ => throw Error("an atomic operation that is not known here"),
+        };
+        Register? c = s.Operands.Length > 2 + has ? Operand(2 + has, size) : null;
+        return new AtomicMemory(PlaceOf(s, s.Operands[has]), size, has == 1 && s.Operands[0].Kind != OperandKind.Discarded ? Value(0, size) : null, Operand(1 + has, size), c, function);
+    }
+
+    static long Signed(ulong x, int size) => size switch { 2 => (short)x, 4 => (int)x, _ => (long)x };
+
+    static PtxOperand[] Items(PtxOperand operand) => operand.Kind == OperandKind.Vector ? operand.Items! : [operand];
+
+    MemoryType TypeOf(PtxStatement s) => PtxTypes.Size(s.Type) is > 0 and var size ? new(size, s.Type[0] == 's') : throw Error($"memory of type {s.Type}");
+
+    Place PlaceOf(PtxStatement s, PtxOperand memory)
+    {
+        if (memory.Kind != OperandKind.Memory) throw Error("a memory operand was expected");
+        var space = s.Has("global") ? Space.Global : s.Has("shared") ? Space.Shared : s.Has("local") ? Space.Local : s.Has("const") ? Space.Const : Space.Generic;
+        var at = memory.Items![0];
+        var row = at.Kind == OperandKind.Register ? at.Register : Operand(at, 8);
+        return row.Size >= 4 ? new(space, row, memory.Value) : throw Error("an address of less than 32 bits");
+    }
+}

@@ -1,0 +1,65 @@
+namespace SparseExperts.Cuda.Emulator.Memory;
+
+/// <summary>How a word is touched.</summary>
+[Flags]
+enum Access { Read = 1, Write = 2, Atomic = 4, NonCoherent = 8 }
+
+/// <summary>
+/// Who touches a word. Two touches of a word, one of them a write, must be ordered: by the end of a launch, by a barrier of the block, or be of one thread. For every
+/// word the last write and the last reads are kept, each as block (counted over all launches), interval between barriers, thread and flags.
+/// </summary>
+readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint thread)
+{
+    const int ThreadShift = 4, IntervalShift = 14, BlockShift = 32;
+    public const uint MaxInterval = (1u << (BlockShift - IntervalShift)) - 1;
+
+    /// <summary>Flags of a write (atomic) and of reads (by ld.global.nc, by several threads of an interval, by several blocks).</summary>
+    const ulong AtomicFlag = 1, NonCoherentFlag = 1, ManyThreads = 2, ManyBlocks = 4;
+
+    readonly ulong _self = ((ulong)block << BlockShift) | ((ulong)interval << IntervalShift) | ((ulong)thread << ThreadShift);
+
+    /// <summary>Notes a touch; answers what is wrong with it, or null.</summary>
+    public string? Touch(ref ulong write, ref ulong reads, Access access)
+    {
+        var atomic = (access & Access.Atomic) != 0;
+        if (InLaunch(write))
+        {
+            if ((access & Access.NonCoherent) != 0) return "is read by ld.global.nc and written in the same launch";
+            if (!(atomic && (write & AtomicFlag) != 0))
+            {
+                if (BlockOf(write) != block) return $"was written by another block of this launch ({BlockOf(write) - firstBlock})";
+                if (SameInterval(write) && ThreadOf(write) != thread) return $"was written by thread {ThreadOf(write)} of the block with no barrier between";
+            }
+        }
+        if ((access & Access.Write) != 0)
+        {
+            if (InLaunch(reads))
+            {
+                if ((reads & NonCoherentFlag) != 0) return "is read by ld.global.nc and written in the same launch";
+                if (BlockOf(reads) != block || (reads & ManyBlocks) != 0) return $"was read by another block of this launch ({BlockOf(reads) - firstBlock} or before)";
+                if (SameInterval(reads) && (ThreadOf(reads) != thread || (reads & ManyThreads) != 0)) return "was read by another thread of the block with no barrier between";
+            }
+            write = _self | (atomic ? AtomicFlag : 0);
+        }
+        else
+        {
+            var flags = (access & Access.NonCoherent) != 0 ? NonCoherentFlag : 0;
+            if (InLaunch(reads))
+            {
+                flags |= reads & (NonCoherentFlag | ManyBlocks);
+                if (BlockOf(reads) != block) flags |= ManyBlocks;
+                else if (SameInterval(reads) && (ThreadOf(reads) != thread || (reads & ManyThreads) != 0)) flags |= ManyThreads;
+            }
+            reads = _self | flags;
+        }
+        return null;
+    }
+
+    bool InLaunch(ulong record) => BlockOf(record) >= firstBlock;
+
+    bool SameInterval(ulong record) => record >> IntervalShift == _self >> IntervalShift;
+
+    static uint BlockOf(ulong record) => (uint)(record >> BlockShift);
+
+    static uint ThreadOf(ulong record) => (uint)(record >> ThreadShift) & 1023;
+}
