@@ -32,7 +32,7 @@ public sealed partial class CudaBackend
         (a, c) = (a.RowRange(first, rows), c.RowRange(first, rows));
         var shape = new ProductShape(rows, c.Columns, depth, Left(a, false), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate));
         var leaves = shape.Tree.Leaves;
-        if (!Splits(offsets, c.Columns, leaves))
+        if (!Splits(offsets, c.Columns, leaves) || leaves * c.Count > ScratchNumbers)
         {
             RunOnce(a, b, c, shape, Members(offsets, c.Stride), Side(offsets, c.Columns, 1), shape.Tree, null);
             return;

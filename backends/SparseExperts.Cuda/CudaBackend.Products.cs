@@ -8,8 +8,8 @@ namespace SparseExperts.Cuda;
 /// </summary>
 public sealed partial class CudaBackend
 {
-    /// <summary>Bytes of scratch memory that a product may take at once, beyond which it goes in steps.</summary>
-    const long ScratchBytes = 256L << 20;
+    /// <summary>Numbers that a product may keep in scratch memory at once, 1/256 of the device's memory; beyond that it goes in steps.</summary>
+    long ScratchNumbers => _driver.Device.TotalBytes / 256 / sizeof(float);
 
     const int RememberedTables = 512;
 
@@ -33,7 +33,7 @@ public sealed partial class CudaBackend
     void MultiplyBlocks(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape)
     {
         var leaves = shape.Tree.Leaves;
-        var atOnce = (int)Math.Clamp(ScratchBytes / sizeof(float) / leaves / shape.Columns, 32, shape.Rows);
+        var atOnce = (int)Math.Min(shape.Rows, Math.Max(32, ScratchNumbers / leaves / shape.Columns));
         for (var row = 0; row < shape.Rows; row += atOnce)
         {
             var rows = Math.Min(atOnce, shape.Rows - row);
@@ -56,7 +56,7 @@ public sealed partial class CudaBackend
         if (leaves > 1)
         {
             var waiting = (tree!.Value.Height - 1) * (long)side * side * tiles;
-            atOnce = (int)Math.Clamp(ScratchBytes / sizeof(float) / waiting, 1, slices);
+            atOnce = (int)Math.Clamp(ScratchNumbers / waiting, 1, slices);
             stack = new(Rent(ElementType.Real, waiting * atOnce), 1, 1);
         }
         for (var slice = 0; slice < slices; slice += atOnce)
