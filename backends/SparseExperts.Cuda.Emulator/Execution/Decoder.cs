@@ -24,7 +24,6 @@ sealed partial class Decoder(PtxTokens tokens, PtxKernel kernel, PtxVariables va
         {
             "bra" => (Flow.Branch, Label(s.Operands[0]), null),
             "ret" or "exit" => (Flow.Exit, 0, null),
-            "bar" or "barrier" when s.Has("warp") => (Flow.Meeting, 0, new WarpBarrier(Row(0, 4))),
             "bar" or "barrier" => (Flow.Barrier, Barrier(s), null),
             "shfl" => (Flow.Meeting, 0, ShuffleOperation(s)),
             "vote" => (Flow.Meeting, 0, VoteOperation(s)),
@@ -54,7 +53,7 @@ sealed partial class Decoder(PtxTokens tokens, PtxKernel kernel, PtxVariables va
 
     int Barrier(PtxStatement s)
     {
-        if (!s.Has("sync") || s.Operands is not [{ Kind: OperandKind.Immediate, Value: 0 }]) throw Error("only barrier 0 of all threads is known here");
+        if (s.Has("warp") || !s.Has("sync") || s.Operands is not [{ Kind: OperandKind.Immediate, Value: 0 }]) throw Error("only barrier 0 of all threads (bar.sync 0) is known here");
         return 0;
     }
 

@@ -25,9 +25,6 @@ sealed unsafe class Warp : IDisposable
     public readonly uint Lanes;
     public uint Alive { get; private set; }
 
-    /// <summary>How often lanes met at <c>bar.warp.sync</c> in this interval between barriers.</summary>
-    public int Meetings { get; private set; }
-
     /// <summary>Lanes take turns in the order i xor this.</summary>
     public int Turn { get; private set; }
 
@@ -50,7 +47,7 @@ sealed unsafe class Warp : IDisposable
 
     public void Begin(int turn)
     {
-        (Alive, Turn, Meetings, _steps) = (Lanes, turn, 0, 0);
+        (Alive, Turn, _steps) = (Lanes, turn, 0);
         _count = 0;
         Add(0, Lanes, Wait.None);
         foreach (var (name, register) in Block.Kernel.Special)
@@ -79,10 +76,7 @@ sealed unsafe class Warp : IDisposable
     public void Release()
     {
         for (var i = 0; i < _count; i++) _groups[i] = new(_groups[i].Place + 1, _groups[i].Lanes, Wait.None);
-        Meetings = 0;
     }
-
-    public void Meet() => Meetings++;
 
     /// <summary>A fault of a lane at the instruction that runs.</summary>
     public CudaFault Fault(int lane, string message) => Block.Fault(Thread(lane), _place, message);
