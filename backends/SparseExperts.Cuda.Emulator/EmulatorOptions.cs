@@ -28,6 +28,9 @@ public sealed record EmulatorOptions
     /// <summary>What <see cref="ThreadOrder.Drawn"/> is drawn from.</summary>
     public int Seed { get; init; }
 
+    /// <summary>Multiprocessors that the device pretends to have: how work is cut depends on them, and no bit does.</summary>
+    public int Multiprocessors { get; init; } = 1;
+
     /// <summary>Memory that the device pretends to have.</summary>
     public long MemoryBytes { get; init; } = 8L << 30;
 

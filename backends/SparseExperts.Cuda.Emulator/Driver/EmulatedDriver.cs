@@ -30,7 +30,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
         _memory = new(_options);
         _launcher = new(_memory, _options);
         _cublas = new(_memory);
-        Device = new("PTX emulator", 7, 0, 1, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated");
+        Device = new("PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated");
     }
 
     public CudaDeviceInfo Device { get; }
