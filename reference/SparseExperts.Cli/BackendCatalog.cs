@@ -51,8 +51,9 @@ static class BackendCatalog
 
     static NamedBackend Find(string name, string? plugins)
     {
+        var folders = PluginFolders(plugins);
         if (BuiltIn.FirstOrDefault(p => p.Name == name) is { } provider) return new(name, provider, "");
-        return PluginFolders(plugins).FirstOrDefault(f => Path.GetFileName(f) == name) is { } folder
+        return folders.FirstOrDefault(f => Path.GetFileName(f) == name) is { } folder
             ? BackendPlugin.Load(folder)
             : throw new ConfigurationException($"--backend {name}: unknown; choose one of {string.Join(", ", Names(plugins))}");
     }
