@@ -11,7 +11,8 @@ public sealed class SampleProvider : IBackendProvider
     public string Name => "sample";
     public string Purpose => "the definition as a plugin";
     public int ContractVersion => Beside("contract") is { } version ? int.Parse(version) : BackendContract.Version;
-    public BackendProbe Probe() => Beside("probe") is { } failure ? throw new InvalidOperationException(failure) : BackendProbe.Available("CPU, one element at a time");
+    public BackendProbe Probe() =>
+        Beside("probe") is { } failure ? throw new InvalidOperationException(failure) : BackendProbe.Available("CPU, one element at a time");
     public IBackend Create(BackendOptions options) => Beside("device") is { } failure ? throw new DeviceFaultException(failure) : new ScalarBackend<Float32>();
 
     static string? Beside(string name)
