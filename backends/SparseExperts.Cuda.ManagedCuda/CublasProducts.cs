@@ -12,6 +12,7 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
 {
     public const string NotLoaded = "not loaded";
     const long WorkspaceBytes = 32 << 20;
+    const cudaDataType Reals = cudaDataType.CUDA_R_32F;
 
     readonly Dictionary<nint, PerStream> _streams = [];
     bool _canGroup = true;
@@ -23,8 +24,9 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
         var (alpha, beta) = (call.Alpha, call.Beta);
         Check(
             cublasGemmEx(
-                For(stream).Handle, Op(call.TransposeA), Op(call.TransposeB), call.M, call.N, call.K, (nint)(&alpha), At(call.A), cudaDataType.CUDA_R_32F, call.LeadingA,
-                At(call.B), cudaDataType.CUDA_R_32F, call.LeadingB, (nint)(&beta), At(call.C), cudaDataType.CUDA_R_32F, call.LeadingC, Units(call.Precision), GemmAlgo.Default),
+                For(stream).Handle, Op(call.TransposeA), Op(call.TransposeB), call.M, call.N, call.K,
+                (nint)(&alpha), At(call.A), Reals, call.LeadingA, At(call.B), Reals, call.LeadingB,
+                (nint)(&beta), At(call.C), Reals, call.LeadingC, Units(call.Precision), GemmAlgo.Default),
             "cublasGemmEx", call);
     }
 
@@ -33,9 +35,9 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
         var (alpha, beta) = (first.Alpha, first.Beta);
         Check(
             cublasGemmStridedBatchedEx(
-                For(stream).Handle, Op(first.TransposeA), Op(first.TransposeB), first.M, first.N, first.K, (nint)(&alpha), At(first.A), cudaDataType.CUDA_R_32F, first.LeadingA, strideA,
-                At(first.B), cudaDataType.CUDA_R_32F, first.LeadingB, strideB, (nint)(&beta), At(first.C), cudaDataType.CUDA_R_32F, first.LeadingC, strideC, count,
-                (cudaDataType)(int)Units(first.Precision), GemmAlgo.Default),
+                For(stream).Handle, Op(first.TransposeA), Op(first.TransposeB), first.M, first.N, first.K,
+                (nint)(&alpha), At(first.A), Reals, first.LeadingA, strideA, At(first.B), Reals, first.LeadingB, strideB,
+                (nint)(&beta), At(first.C), Reals, first.LeadingC, strideC, count, (cudaDataType)(int)Units(first.Precision), GemmAlgo.Default),
             "cublasGemmStridedBatchedEx", first);
     }
 
@@ -77,8 +79,8 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
         long column = count * sizeof(ulong);
         Check(
             cublasGemmGroupedBatchedEx(
-                here.Handle, opA, opB, m, n, k, alpha, At(table), cudaDataType.CUDA_R_32F, leadingA, At(table + column), cudaDataType.CUDA_R_32F, leadingB, beta,
-                At(table + 2 * column), cudaDataType.CUDA_R_32F, leadingC, count, sizes, Units(calls[0].Precision)),
+                here.Handle, opA, opB, m, n, k, alpha, At(table), Reals, leadingA, At(table + column), Reals, leadingB,
+                beta, At(table + 2 * column), Reals, leadingC, count, sizes, Units(calls[0].Precision)),
             $"cublasGemmGroupedBatchedEx of {count}, the first", calls[0]);
     }
 
@@ -103,7 +105,8 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
         }
         catch (DllNotFoundException)
         {
-            throw new CudaFault($"no cuBLAS: {CudaLibraries.Sought(CudaLibraries.CublasNames)}; install it, or name the folder that has it in {CudaLibraries.FoldersVariable}");
+            var sought = CudaLibraries.Sought(CudaLibraries.CublasNames);
+            throw new CudaFault($"no cuBLAS: {sought}; install it, or name the folder that has it in {CudaLibraries.FoldersVariable}");
         }
         var version = 0;
         CudaStatus.Check(cublasGetVersion_v2(handle, ref version), "cublasGetVersion");
@@ -116,7 +119,9 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
 
     static void Check(CublasStatus status, string call, in GemmCall first)
     {
-        if (status != CublasStatus.Success) CudaStatus.Check(status, $"{call} ({first.M}x{first.N}x{first.K}, leading {first.LeadingA}, {first.LeadingB}, {first.LeadingC}, {first.Precision})");
+        if (status == CublasStatus.Success) return;
+        var leading = $"leading {first.LeadingA}, {first.LeadingB}, {first.LeadingC}";
+        CudaStatus.Check(status, $"{call} ({first.M}x{first.N}x{first.K}, {leading}, {first.Precision})");
     }
 
     static CUdeviceptr At(DevicePointer pointer) => ManagedCudaDriver.At(pointer);

@@ -27,9 +27,12 @@ static class CudaLibraries
     }
 
     /// <summary>Names that were sought, for a message.</summary>
-    public static string Sought(string[] names) =>
-        $"none of {string.Join(", ", names.Where(n => n.EndsWith(".dll", StringComparison.Ordinal) == OperatingSystem.IsWindows()))} in the system's search"
-        + (Folders().Length == 0 ? $" (no folder is named in {FoldersVariable})" : $" nor in {FoldersVariable}={Environment.GetEnvironmentVariable(FoldersVariable)}");
+    public static string Sought(string[] names)
+    {
+        var here = names.Where(n => n.EndsWith(".dll", StringComparison.Ordinal) == OperatingSystem.IsWindows());
+        var folders = Folders().Length == 0 ? $" (no folder is named in {FoldersVariable})" : $" nor in {FoldersVariable}={Environment.GetEnvironmentVariable(FoldersVariable)}";
+        return $"none of {string.Join(", ", here)} in the system's search{folders}";
+    }
 
     static nint Find(string name) => name switch
     {
@@ -58,6 +61,9 @@ static class CudaLibraries
         if (companion != file && File.Exists(companion)) NativeLibrary.TryLoad(companion, out _);
     }
 
-    static string[] Folders() =>
-        (Environment.GetEnvironmentVariable(FoldersVariable) ?? "").Split(OperatingSystem.IsWindows() ? [';'] : [':', ';'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    static string[] Folders()
+    {
+        char[] separators = OperatingSystem.IsWindows() ? [';'] : [':', ';'];
+        return (Environment.GetEnvironmentVariable(FoldersVariable) ?? "").Split(separators, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    }
 }

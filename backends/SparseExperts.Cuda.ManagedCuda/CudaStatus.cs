@@ -38,10 +38,11 @@ static class CudaStatus
         34 or 100 or 101 => "check that nvidia-smi lists a device and that CUDA_VISIBLE_DEVICES does not hide it",
         46 or 802 or 803 or 804 or 805 => "the device or its driver is not ready: restart the driver or the machine, or wait for the other program on it",
         200 or 209 or 218 or 222 or 500 => "the driver cannot use these kernels: it may be too old; update it to 525 or newer",
-        214 or 719 or 718 or 717 or 716 or 715 or 714 or 700 => "a kernel of an earlier launch went wrong, at the latest here; the device is lost to this process: run again, and report it if it comes again",
+        214 or 700 or 714 or 715 or 716 or 717 or 718 or 719 =>
+            "a kernel went wrong, here or in an earlier launch; the device is lost to this process: run again, and report it if it comes again",
         701 => "the launch asks for more threads, registers or shared memory than the device has",
         702 => "a kernel ran too long for a device that also draws the screen; use a device without one",
-        900 or 901 or 902 or 903 or 904 or 905 or 906 or 907 or 908 => "the call is not allowed while work is recorded: a fault of this program; please report it",
+        >= 900 and <= 908 => "the call is not allowed while work is recorded: a fault of this program; please report it",
         _ => "see the driver's log (dmesg, nvidia-smi -q)",
     };
 

@@ -31,7 +31,8 @@ public sealed partial class ManagedCudaDriver
     public void CopyOnDevice(DevicePointer to, DevicePointer from, long bytes, CudaStream stream)
     {
         MakeCurrent();
-        if (bytes > 0) CudaStatus.Check(Driver.AsynchronousMemcpy_v2.cuMemcpyDtoDAsync_v2(At(to), At(from), (SizeT)(ulong)bytes, On(stream)), "cuMemcpyDtoDAsync");
+        if (bytes <= 0) return;
+        CudaStatus.Check(Driver.AsynchronousMemcpy_v2.cuMemcpyDtoDAsync_v2(At(to), At(from), (SizeT)(ulong)bytes, On(stream)), "cuMemcpyDtoDAsync");
     }
 
     public void Set(DevicePointer to, uint value, long words, CudaStream stream)

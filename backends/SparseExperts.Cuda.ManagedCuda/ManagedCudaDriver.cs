@@ -48,7 +48,8 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
             CudaLibraries.Serve(typeof(ManagedCuda.CudaBlas.CudaBlasNativeMethods).Assembly);
             int version = 0, count = 0;
             CudaStatus.Check(Driver.cuDriverGetVersion(ref version), "cuDriverGetVersion");
-            if (version < MinDriverVersion) return BackendProbe.Missing($"the driver speaks CUDA {VersionText(version)}, 12.0 is needed; update the driver to 525 or newer");
+            if (version < MinDriverVersion)
+                return BackendProbe.Missing($"the driver speaks CUDA {VersionText(version)}, 12.0 is needed; update the driver to 525 or newer");
             CudaStatus.Check(Driver.cuInit(CUInitializationFlags.None), "cuInit");
             CudaStatus.Check(Driver.DeviceManagement.cuDeviceGetCount(ref count), "cuDeviceGetCount");
             if (count == 0) return BackendProbe.Missing("the driver lists no device; check nvidia-smi and CUDA_VISIBLE_DEVICES");
@@ -88,8 +89,9 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
         var result = Driver.MemoryManagement.cuMemAlloc_v2(ref memory, (SizeT)(ulong)Math.Max(bytes, 1));
         if (result != CUResult.Success)
         {
-            var room = (int)result == CudaStatus.OutOfMemory ? Memory() : default;
-            CudaStatus.Check(result, $"cuMemAlloc of {Mebibytes(bytes)} MiB" + (room.Total > 0 ? $" ({Mebibytes(room.Free)} MiB of {Mebibytes(room.Total)} MiB are free)" : ""));
+            var (free, total) = (int)result == CudaStatus.OutOfMemory ? Memory() : default;
+            var room = total > 0 ? $" ({Mebibytes(free)} MiB of {Mebibytes(total)} MiB are free)" : "";
+            CudaStatus.Check(result, $"cuMemAlloc of {Mebibytes(bytes)} MiB{room}");
         }
         return new((ulong)memory.Pointer);
     }
@@ -135,8 +137,9 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
         var result = Driver.Launch.cuLaunchKernel(
             new() { Pointer = function.Handle }, (uint)shape.BlocksX, (uint)shape.BlocksY, (uint)shape.BlocksZ, (uint)shape.ThreadsX, (uint)shape.ThreadsY, 1,
             (uint)shape.SharedBytes, On(stream), _slotAddresses, null);
-        if (result != CUResult.Success)
-            CudaStatus.Check(result, $"cuLaunchKernel of {kernel.Name} ({shape.BlocksX}x{shape.BlocksY}x{shape.BlocksZ} blocks of {shape.Threads} threads, {shape.SharedBytes} bytes shared)");
+        if (result == CUResult.Success) return;
+        var launch = $"{shape.BlocksX}x{shape.BlocksY}x{shape.BlocksZ} blocks of {shape.Threads} threads, {shape.SharedBytes} bytes shared";
+        CudaStatus.Check(result, $"cuLaunchKernel of {kernel.Name} ({launch})");
     }
 
     public void Dispose()
@@ -174,8 +177,9 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
         CudaStatus.Check(Driver.DeviceManagement.cuDeviceTotalMem_v2(ref total, device), "cuDeviceTotalMem");
         CudaStatus.Check(Driver.cuDriverGetVersion(ref version), "cuDriverGetVersion");
         return new(
-            Encoding.UTF8.GetString(name.AsSpan(0, Array.IndexOf(name, (byte)0))), Attribute(CUDeviceAttribute.ComputeCapabilityMajor), Attribute(CUDeviceAttribute.ComputeCapabilityMinor),
-            Attribute(CUDeviceAttribute.MultiProcessorCount), Attribute(CUDeviceAttribute.MaxThreadsPerBlock), Attribute(CUDeviceAttribute.MaxSharedMemoryPerBlockOptin),
+            Encoding.UTF8.GetString(name.AsSpan(0, Array.IndexOf(name, (byte)0))),
+            Attribute(CUDeviceAttribute.ComputeCapabilityMajor), Attribute(CUDeviceAttribute.ComputeCapabilityMinor), Attribute(CUDeviceAttribute.MultiProcessorCount),
+            Attribute(CUDeviceAttribute.MaxThreadsPerBlock), Attribute(CUDeviceAttribute.MaxSharedMemoryPerBlockOptin),
             (long)(ulong)total, VersionText(version), CublasProducts.NotLoaded);
 
         int Attribute(CUDeviceAttribute attribute)

@@ -23,7 +23,7 @@ static partial class PtxEntries
         "u64" or "s64" or "b64" => ParameterType.Long,
         "u32" or "s32" or "b32" => ParameterType.Word,
         "f32" => ParameterType.Float,
-        _ => throw new CudaFault($"{module}: kernel {kernel} has a parameter of type .{type}, which no argument has; build it from 64-bit, 32-bit and float parameters"),
+        _ => throw new CudaFault($"{module}: kernel {kernel} has a parameter of type .{type}; use 64-bit, 32-bit and float parameters, which arguments have"),
     };
 
     [GeneratedRegex(@"\.entry\s+(\w+)\s*(?:\(([^)]*)\))?")]
@@ -45,11 +45,12 @@ sealed class CudaKernel(string name, ParameterType[] parameters)
     /// <summary>Are these the arguments that the kernel takes?</summary>
     public void Check(ReadOnlySpan<KernelArgument> arguments)
     {
-        if (arguments.Length != parameters.Length) throw new CudaFault($"{name}: takes {parameters.Length} arguments, {arguments.Length} were given; a fault of this program, please report it");
+        if (arguments.Length != parameters.Length) throw Fault($"takes {parameters.Length} arguments, {arguments.Length} were given");
         for (var i = 0; i < parameters.Length; i++)
-            if (Of(arguments[i].Kind) != parameters[i])
-                throw new CudaFault($"{name}: argument {i} is {arguments[i].Kind}, the kernel takes a {parameters[i]} there; a fault of this program, please report it");
+            if (Of(arguments[i].Kind) != parameters[i]) throw Fault($"argument {i} is {arguments[i].Kind}, the kernel takes a {parameters[i]} there");
     }
+
+    CudaFault Fault(string what) => new($"{name}: {what}; a fault of this program, please report it");
 
     static ParameterType Of(ArgumentKind kind) => kind switch
     {

@@ -35,10 +35,12 @@ static class BackendCatalog
     ];
 
     /// <summary>Names only, read from folder names: nothing is loaded.</summary>
-    public static IEnumerable<string> Names(string? plugins = null) => [.. BuiltIn.Select(p => p.Name), .. PluginFolders(plugins).Select(f => Path.GetFileName(f))];
+    public static IEnumerable<string> Names(string? plugins = null) =>
+        [.. BuiltIn.Select(p => p.Name), .. PluginFolders(plugins).Select(f => Path.GetFileName(f))];
 
     /// <summary>All backends; every plugin is loaded.</summary>
-    public static IEnumerable<NamedBackend> All(string? plugins = null) => [.. BuiltIn.Select(p => new NamedBackend(p.Name, p, "")), .. PluginFolders(plugins).Select(BackendPlugin.Load)];
+    public static IEnumerable<NamedBackend> All(string? plugins = null) =>
+        [.. BuiltIn.Select(p => new NamedBackend(p.Name, p, "")), .. PluginFolders(plugins).Select(BackendPlugin.Load)];
 
     /// <summary>A backend by name; a <see cref="DeviceFaultException"/> where it is known but cannot work here.</summary>
     public static IBackend Create(string name, int threads, string? plugins = null)
@@ -51,13 +53,16 @@ static class BackendCatalog
 
     static NamedBackend Find(string name, string? plugins)
     {
+        var folders = PluginFolders(plugins);
         if (BuiltIn.FirstOrDefault(p => p.Name == name) is { } provider) return new(name, provider, "");
-        return PluginFolders(plugins).FirstOrDefault(f => Path.GetFileName(f) == name) is { } folder
+        return folders.FirstOrDefault(f => Path.GetFileName(f) == name) is { } folder
             ? BackendPlugin.Load(folder)
             : throw new ConfigurationException($"--backend {name}: unknown; choose one of {string.Join(", ", Names(plugins))}");
     }
 
-    /// <summary>A folder a plugin, named as its backend: those of the folder that the user names, then those beside the program. The first of a name counts.</summary>
+    /// <summary>
+    /// A folder a plugin, named as its backend: those of the folder that the user names, then those beside the program. The first of a name counts.
+    /// </summary>
     static IEnumerable<string> PluginFolders(string? plugins)
     {
         if (plugins is not null && !Directory.Exists(plugins)) throw new ConfigurationException($"--plugins {plugins}: no such folder");

@@ -20,7 +20,7 @@ static class BackendPlugin
             var found = Providers(folder).ToList();
             if (found.Count == 0) return Unusable("no class in it is a public backend provider with a constructor without parameters; this is not a plugin");
             if (found.FirstOrDefault(p => p.ContractVersion != BackendContract.Version) is { } other)
-                return Unusable($"{Path.GetFileName(other.GetType().Assembly.Location)} was built for version {other.ContractVersion} of the contract, this program has {BackendContract.Version}; build it again");
+                return Unusable($"it was built for version {other.ContractVersion} of the contract, this program has {BackendContract.Version}; build it again");
             return found.FirstOrDefault(p => p.Name == name) is { } provider
                 ? new(name, provider, "")
                 : Unusable($"it holds the backend {found[0].Name}; the folder must have that name");
@@ -35,7 +35,8 @@ static class BackendPlugin
         }
         catch (Exception e)
         {
-            return Unusable($"{(e is TargetInvocationException { InnerException: { } inner } ? inner : e).Message.TrimEnd('.')}; the plugin is damaged: install it again");
+            var cause = e is TargetInvocationException { InnerException: { } inner } ? inner : e;
+            return Unusable($"{cause.Message.TrimEnd('.')}; the plugin is damaged: install it again");
         }
 
         NamedBackend Unusable(string why) => new(name, null, $"{folder}: {why}");
@@ -44,7 +45,8 @@ static class BackendPlugin
     static IEnumerable<IBackendProvider> Providers(string folder) =>
         from file in MainAssemblies(folder)
         from type in LoadWithDependencies(file).GetExportedTypes()
-        where type is { IsAbstract: false, IsGenericTypeDefinition: false } && typeof(IBackendProvider).IsAssignableFrom(type) && type.GetConstructor(Type.EmptyTypes) is not null
+        where type is { IsAbstract: false, IsGenericTypeDefinition: false } && typeof(IBackendProvider).IsAssignableFrom(type)
+        where type.GetConstructor(Type.EmptyTypes) is not null
         select (IBackendProvider)Activator.CreateInstance(type)!;
 
     /// <summary>Those that a build described; if it described none, all.</summary>
@@ -56,7 +58,9 @@ static class BackendPlugin
         return described.Length > 0 ? described : all;
     }
 
-    /// <summary>The assembly, after all that it and its own dependencies name have been found too: what is missing is said now and not in the middle of work.</summary>
+    /// <summary>
+    /// The assembly, after all that it and its own dependencies name have been found too: what is missing is said now and not in the middle of work.
+    /// </summary>
     static Assembly LoadWithDependencies(string file)
     {
         var context = new Context(file);

@@ -17,7 +17,13 @@ static class BackendsCommand
             var all = BackendCatalog.All(parsed.GetValue(plugins)).Select(b => (Backend: b, Probe: b.Probe())).ToList();
             if (parsed.GetValue(json))
             {
-                Console.WriteLine(JsonSerializer.Serialize(all.Select(b => new { name = b.Backend.Name, version = b.Backend.Version, available = b.Probe.IsAvailable, why = CommandRunner.OneLine(b.Probe.Why) })));
+                Console.WriteLine(JsonSerializer.Serialize(all.Select(b => new
+                {
+                    name = b.Backend.Name,
+                    version = b.Backend.Version,
+                    available = b.Probe.IsAvailable,
+                    why = CommandRunner.OneLine(b.Probe.Why),
+                })));
                 return ExitCode.Ok;
             }
             foreach (var (backend, probe) in all)

@@ -13,7 +13,10 @@ static class CommonOptions
         DefaultValueFactory = _ => "cpu",
     };
 
-    public static Option<string?> Plugins() => new("--plugins") { Description = "Folder with more backends, a folder each, besides those in plugins/ beside the program." };
+    public static Option<string?> Plugins() => new("--plugins")
+    {
+        Description = "Folder with more backends, a folder each, besides those in plugins/ beside the program.",
+    };
 
     public static Argument<string> Run() => new("run") { Description = "Folder of a training run." };
 }

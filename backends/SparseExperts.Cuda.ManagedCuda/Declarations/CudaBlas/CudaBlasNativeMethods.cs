@@ -9,7 +9,19 @@ public struct CudaBlasHandle
     public nint Pointer;
 }
 
-public enum CublasStatus { Success = 0, NotInitialized = 1, AllocFailed = 3, InvalidValue = 7, ArchMismatch = 8, MappingError = 11, ExecutionFailed = 13, InternalError = 14, NotSupported = 15, LicenseError = 16 }
+public enum CublasStatus
+{
+    Success = 0,
+    NotInitialized = 1,
+    AllocFailed = 3,
+    InvalidValue = 7,
+    ArchMismatch = 8,
+    MappingError = 11,
+    ExecutionFailed = 13,
+    InternalError = 14,
+    NotSupported = 15,
+    LicenseError = 16,
+}
 
 public enum Operation { NonTranspose = 0, Transpose = 1 }
 
@@ -17,7 +29,7 @@ public enum ComputeType { Compute32F = 68, Compute32FFast16BF = 75, Compute32FFa
 
 public enum GemmAlgo { Default = -1 }
 
-/// <summary>The C functions of cuBLAS. Scalars lie in host memory; what is called an array lies in host memory too, but arrays of addresses on the device.</summary>
+/// <summary>The C functions of cuBLAS. Scalars and arrays lie in host memory; only arrays of addresses lie on the device.</summary>
 public static class CudaBlasNativeMethods
 {
     const string Library = "cublas64_12";

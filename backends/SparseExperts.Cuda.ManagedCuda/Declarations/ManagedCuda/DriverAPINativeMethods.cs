@@ -44,9 +44,14 @@ public static class DriverAPINativeMethods
 
     public static class AsynchronousMemcpy_v2
     {
-        [DllImport(Library)] public static extern CUResult cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, nint srcHost, SizeT ByteCount, CUstream hStream);
-        [DllImport(Library)] public static extern CUResult cuMemcpyDtoHAsync_v2(nint dstHost, CUdeviceptr srcDevice, SizeT ByteCount, CUstream hStream);
-        [DllImport(Library)] public static extern CUResult cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice, SizeT ByteCount, CUstream hStream);
+        [DllImport(Library)]
+        public static extern CUResult cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, nint srcHost, SizeT ByteCount, CUstream hStream);
+
+        [DllImport(Library)]
+        public static extern CUResult cuMemcpyDtoHAsync_v2(nint dstHost, CUdeviceptr srcDevice, SizeT ByteCount, CUstream hStream);
+
+        [DllImport(Library)]
+        public static extern CUResult cuMemcpyDtoDAsync_v2(CUdeviceptr dstDevice, CUdeviceptr srcDevice, SizeT ByteCount, CUstream hStream);
     }
 
     public static class MemsetAsync
@@ -83,7 +88,8 @@ public static class DriverAPINativeMethods
         [DllImport(Library)] public static extern CUResult cuStreamDestroy_v2(CUstream hStream);
         [DllImport(Library)] public static extern CUResult cuStreamSynchronize(CUstream hStream);
         [DllImport(Library)] public static extern CUResult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, uint Flags);
-        [DllImport(Library, EntryPoint = "cuStreamBeginCapture_v2")] public static extern CUResult cuStreamBeginCapture(CUstream hStream, CUstreamCaptureMode mode);
+        [DllImport(Library, EntryPoint = "cuStreamBeginCapture_v2")]
+        public static extern CUResult cuStreamBeginCapture(CUstream hStream, CUstreamCaptureMode mode);
         [DllImport(Library)] public static extern CUResult cuStreamEndCapture(CUstream hStream, ref CUgraph phGraph);
     }
 
