@@ -8,7 +8,8 @@ public sealed partial class CudaBackend
         EachRow("rms_norm", [x, y, scale], x.Rows, x.Columns, Pointer(weight), (float)epsilon);
     }
 
-    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
+    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, bool accumulateWeight)
     {
         Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);

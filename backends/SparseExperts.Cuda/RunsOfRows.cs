@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace SparseExperts.Cuda;
 
 /// <summary>
@@ -11,7 +13,8 @@ sealed class RunsOfRows
 
     public RunsOfRows(ReadOnlySpan<int> index, int targets)
     {
-        var counts = new int[targets];
+        var counts = ArrayPool<int>.Shared.Rent(targets);
+        Array.Clear(counts, 0, targets);
         int named = 0, rows = 0;
         foreach (var target in index)
         {
@@ -31,6 +34,7 @@ sealed class RunsOfRows
         }
         for (var row = 0; row < index.Length; row++)
             if (index[row] >= 0) Order[next[index[row]]++] = row;
+        ArrayPool<int>.Shared.Return(counts);
     }
 }
 

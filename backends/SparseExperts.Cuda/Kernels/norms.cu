@@ -5,10 +5,9 @@ ROW_KERNEL rms_norm(SOURCE(x), VIEW(y), VIEW(scale), int rows, int columns, cons
 {
     OwnRow own = own_row(rows, columns);
     const float *from = ROW(x);
-    float *to = ROW(y);
     float factor = 1.0f / root(row_dot(from, from, own.lane, own.columns) / (float)columns + epsilon);
     if (own.writes) *ROW(scale) = factor;
-    EACH_COLUMN(j, own.lane, own.columns) to[j] = from[j] * factor * weight[j];
+    write_row(ROW(y), own.lane, own.columns, false, [=](int j) { return from[j] * factor * weight[j]; });
 }
 
 /// dx (+)= scale·(dy·w − x̂·mean), x̂ = x·scale, mean = Σ (dy·w)·x̂ / n.
@@ -16,11 +15,11 @@ ROW_KERNEL rms_norm_backward(SOURCE(x), SOURCE(scale), SOURCE(dy), VIEW(dx), int
 {
     OwnRow own = own_row(rows, columns);
     const float *from = ROW(x), *g = ROW(dy);
-    float *to = ROW(dx);
     float factor = *ROW(scale), sum = 0.0f;
     EACH_COLUMN(j, own.lane, own.columns) sum = fma(g[j] * weight[j], from[j] * factor, sum);
     float mean = join_lanes(sum) / (float)columns;
-    EACH_COLUMN(j, own.lane, own.columns) put(to + j, factor * fma(-(from[j] * factor), mean, g[j] * weight[j]), accumulate);
+    write_row(ROW(dx), own.lane, own.columns, accumulate,
+        [=](int j) { return factor * fma(-(from[j] * factor), mean, g[j] * weight[j]); });
 }
 
 /// mean = Σ x/n and scale = 1/√(Σ (x − mean)²/n + ε), kept; y = fma((x − mean)·scale, w, b).
@@ -28,7 +27,6 @@ ROW_KERNEL layer_norm(SOURCE(x), VIEW(y), VIEW(statistics), int rows, int column
 {
     OwnRow own = own_row(rows, columns);
     const float *from = ROW(x);
-    float *to = ROW(y);
     float mean = row_sum(from, own.lane, own.columns) / (float)columns, sum = 0.0f;
     EACH_COLUMN(j, own.lane, own.columns) sum = fma(from[j] - mean, from[j] - mean, sum);
     float factor = 1.0f / root(join_lanes(sum) / (float)columns + epsilon);
@@ -37,7 +35,7 @@ ROW_KERNEL layer_norm(SOURCE(x), VIEW(y), VIEW(statistics), int rows, int column
         ROW(statistics)[0] = mean;
         ROW(statistics)[1] = factor;
     }
-    EACH_COLUMN(j, own.lane, own.columns) to[j] = fma((from[j] - mean) * factor, weight[j], bias[j]);
+    write_row(ROW(y), own.lane, own.columns, false, [=](int j) { return fma((from[j] - mean) * factor, weight[j], bias[j]); });
 }
 
 /// dx (+)= scale·(dy·w − mean − x̂·along), x̂ = (x − μ)·scale, mean = Σ dy·w / n, along = Σ (dy·w)·x̂ / n.
@@ -45,7 +43,6 @@ ROW_KERNEL layer_norm_backward(SOURCE(x), SOURCE(statistics), SOURCE(dy), VIEW(d
 {
     OwnRow own = own_row(rows, columns);
     const float *from = ROW(x), *g = ROW(dy);
-    float *to = ROW(dx);
     float centre = ROW(statistics)[0], factor = ROW(statistics)[1], plain = 0.0f, scaled = 0.0f;
     EACH_COLUMN(j, own.lane, own.columns)
     {
@@ -54,9 +51,9 @@ ROW_KERNEL layer_norm_backward(SOURCE(x), SOURCE(statistics), SOURCE(dy), VIEW(d
         scaled = fma(slope, (from[j] - centre) * factor, scaled);
     }
     float mean = join_lanes(plain) / (float)columns, along = join_lanes(scaled) / (float)columns;
-    EACH_COLUMN(j, own.lane, own.columns)
+    write_row(ROW(dx), own.lane, own.columns, accumulate, [=](int j)
     {
         float hat = (from[j] - centre) * factor;
-        put(to + j, factor * fma(-hat, along, g[j] * weight[j] - mean), accumulate);
-    }
+        return factor * fma(-hat, along, g[j] * weight[j] - mean);
+    });
 }

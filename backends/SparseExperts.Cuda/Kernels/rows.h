@@ -64,3 +64,23 @@ DEVICE float row_dot(const float *a, const float *b, int lane, int columns)
     EACH_COLUMN(j, lane, columns) sum = fma(a[j], b[j], sum);
     return join_lanes(sum);
 }
+
+/// to_j (+)= value(j) for the columns of a lane. Four values are there before the first is written, so that their sources are read together; no source
+/// is a destination.
+template <class Value>
+DEVICE void write_row(float *to, int lane, int columns, int accumulate, Value value)
+{
+    int j = lane;
+    for (; j + 3 * LANES < columns; j += 4 * LANES)
+    {
+        float ahead[4];
+        _Pragma("unroll") for (int i = 0; i < 4; i++)
+        {
+            float *place = to + j + i * LANES;
+            ahead[i] = value(j + i * LANES);
+            if (accumulate) ahead[i] = *place + ahead[i];
+        }
+        _Pragma("unroll") for (int i = 0; i < 4; i++) to[j + i * LANES] = ahead[i];
+    }
+    _Pragma("nounroll") for (; j < columns; j += LANES) put(to + j, value(j), accumulate);
+}

@@ -14,9 +14,8 @@ ROW_KERNEL softmax(SOURCE(x), VIEW(y), int rows, int columns)
 {
     OwnRow own = own_row(rows, columns);
     const float *from = ROW(x);
-    float *to = ROW(y);
     float max = row_max(from, own.lane, own.columns), sum = exp_sum(from, max, own.lane, own.columns);
-    EACH_COLUMN(j, own.lane, own.columns) to[j] = exp(from[j] - max) / sum;
+    write_row(ROW(y), own.lane, own.columns, false, [=](int j) { return exp(from[j] - max) / sum; });
 }
 
 /// dx_j (+)= y_j·(dy_j − Σ dy_k·y_k).
@@ -24,9 +23,8 @@ ROW_KERNEL softmax_backward(SOURCE(y), SOURCE(dy), VIEW(dx), int rows, int colum
 {
     OwnRow own = own_row(rows, columns);
     const float *p = ROW(y), *g = ROW(dy);
-    float *to = ROW(dx);
     float dot = row_dot(g, p, own.lane, own.columns);
-    EACH_COLUMN(j, own.lane, own.columns) put(to + j, p[j] * (g[j] - dot), accumulate);
+    write_row(ROW(dx), own.lane, own.columns, accumulate, [=](int j) { return p[j] * (g[j] - dot); });
 }
 
 /// y_j = (x_j − max) − ln Σ e^(x_k − max).
@@ -34,9 +32,8 @@ ROW_KERNEL log_softmax(SOURCE(x), VIEW(y), int rows, int columns)
 {
     OwnRow own = own_row(rows, columns);
     const float *from = ROW(x);
-    float *to = ROW(y);
     float max = row_max(from, own.lane, own.columns), logarithm = log(exp_sum(from, max, own.lane, own.columns));
-    EACH_COLUMN(j, own.lane, own.columns) to[j] = (from[j] - max) - logarithm;
+    write_row(ROW(y), own.lane, own.columns, false, [=](int j) { return (from[j] - max) - logarithm; });
 }
 
 /// dx_j (+)= dy_j − e^(y_j)·Σ dy_k.
@@ -44,9 +41,8 @@ ROW_KERNEL log_softmax_backward(SOURCE(y), SOURCE(dy), VIEW(dx), int rows, int c
 {
     OwnRow own = own_row(rows, columns);
     const float *logarithms = ROW(y), *g = ROW(dy);
-    float *to = ROW(dx);
     float sum = row_sum(g, own.lane, own.columns);
-    EACH_COLUMN(j, own.lane, own.columns) put(to + j, fma(-exp(logarithms[j]), sum, g[j]), accumulate);
+    write_row(ROW(dx), own.lane, own.columns, accumulate, [=](int j) { return fma(-exp(logarithms[j]), sum, g[j]); });
 }
 
 /// y = max + ln Σ e^(x_k − max).
