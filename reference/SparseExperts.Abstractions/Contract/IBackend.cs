@@ -64,11 +64,13 @@ public static class BackendExtensions
 
     public static void Write(this IBackend backend, Matrix to, ReadOnlySpan<float> values)
     {
+        if (to.IsContiguous) { backend.Write(to.Storage, to.Offset, values[..checked((int)to.Count)]); return; }
         for (var r = 0; r < to.Rows; r++) backend.Write(to.Storage, to.Offset + (long)r * to.Stride, values.Slice(r * to.Columns, to.Columns));
     }
 
     public static void Write(this IBackend backend, Matrix to, ReadOnlySpan<double> values)
     {
+        if (to.IsContiguous) { backend.Write(to.Storage, to.Offset, values[..checked((int)to.Count)]); return; }
         for (var r = 0; r < to.Rows; r++) backend.Write(to.Storage, to.Offset + (long)r * to.Stride, values.Slice(r * to.Columns, to.Columns));
     }
 
@@ -80,6 +82,7 @@ public static class BackendExtensions
 
     public static void Read(this IBackend backend, Matrix from, Span<double> values)
     {
+        if (from.IsContiguous) { backend.Read(from.Storage, from.Offset, values[..checked((int)from.Count)]); return; }
         for (var r = 0; r < from.Rows; r++) backend.Read(from.Storage, from.Offset + (long)r * from.Stride, values.Slice(r * from.Columns, from.Columns));
     }
 

@@ -16,9 +16,13 @@ static class SelfTestCommand
         {
             Description = $"Dialects to train; {string.Join(", ", TrainingSelfTest.Usual)} where none is named.", DefaultValueFactory = _ => TrainingSelfTest.Usual,
         };
-        var speed = new Option<bool>("--speed") { Description = "Measure throughput too." };
+        var parts = new Option<string[]>("--parts")
+        {
+            Description = "What to test: ops, training, speed (which is measured and not judged).", DefaultValueFactory = _ => ["ops", "training"], AllowMultipleArgumentsPerToken = true,
+        };
+        parts.AcceptOnlyFromAmong("ops", "training", "speed");
         var json = new Option<bool>("--json") { Description = "Print one JSON object a test." };
-        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.") { backend, threads, seed, maxSize, dialects, speed, json };
+        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.") { backend, threads, seed, maxSize, dialects, parts, json };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(maxSize) < 1) throw new Models.ConfigurationException($"--max-size {parsed.GetValue(maxSize)}: at least 1");
@@ -26,14 +30,15 @@ static class SelfTestCommand
             var asJson = parsed.GetValue(json);
             if (!asJson) Console.WriteLine($"{machine.Info.Name}: {machine.Info.Device}; {machine.Info.Precision}");
             var failed = 0;
-            var tests = OpSelfTest.Run(machine, parsed.GetValue(seed), parsed.GetValue(maxSize))
-                .Concat(TrainingSelfTest.Run(machine, parsed.GetValue(dialects)!, (ulong)parsed.GetValue(seed)));
+            var asked = parsed.GetValue(parts)!;
+            var tests = (asked.Contains("ops") ? OpSelfTest.Run(machine, parsed.GetValue(seed), parsed.GetValue(maxSize)) : [])
+                .Concat(asked.Contains("training") ? TrainingSelfTest.Run(machine, parsed.GetValue(dialects)!, (ulong)parsed.GetValue(seed)) : []);
             foreach (var test in tests)
             {
                 if (!test.Passed) failed++;
                 Console.WriteLine(asJson ? Json(test) : test.Line);
             }
-            if (parsed.GetValue(speed))
+            if (asked.Contains("speed"))
                 foreach (var line in Throughput.Measure(machine, parsed.GetValue(maxSize))) Console.WriteLine(asJson ? JsonSerializer.Serialize(new { kind = "speed", line }) : line);
             if (!asJson) Console.WriteLine(failed == 0 ? "all tests passed" : $"{failed} tests failed");
             return failed == 0 ? ExitCode.Ok : ExitCode.Differs;

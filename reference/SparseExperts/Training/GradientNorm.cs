@@ -5,20 +5,22 @@ namespace SparseExperts.Training;
 /// <summary>The norm of the whole gradient: rows are squared and summed on the backend, joined on the host in double.</summary>
 public sealed class GradientNorm(IBackend backend, IReadOnlyList<Parameter> parameters)
 {
-    readonly Matrix[] _sums = [.. parameters.Select(p => backend.Rent(p.Rows, 1))];
-    readonly float[] _host = new float[parameters.Max(p => p.Rows)];
+    /// <summary>The squares of all rows of all parameters, one below the other, so that one read brings them.</summary>
+    readonly Matrix _sums = backend.Rent(parameters.Sum(p => p.Rows), 1);
+    readonly float[] _host = new float[parameters.Sum(p => p.Rows)];
 
     public double Compute()
     {
-        var sum = 0.0;
-        for (var i = 0; i < parameters.Count; i++)
+        var rows = 0;
+        foreach (var parameter in parameters)
         {
-            if (!parameters[i].HasGradient) continue;
-            backend.RowDots(parameters[i].Gradient, parameters[i].Gradient, _sums[i], false);
-            var rows = _host.AsSpan(0, parameters[i].Rows);
-            backend.Read(_sums[i], rows);
-            foreach (var square in rows) sum += square;
+            if (!parameter.HasGradient) continue;
+            backend.RowDots(parameter.Gradient, parameter.Gradient, _sums.RowRange(rows, parameter.Rows), false);
+            rows += parameter.Rows;
         }
+        backend.Read(_sums.RowRange(0, rows), _host);
+        var sum = 0.0;
+        foreach (var square in _host.AsSpan(0, rows)) sum += square;
         return Math.Sqrt(sum);
     }
 
