@@ -5,6 +5,11 @@ public sealed partial class CudaBackend
     public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
         Check.Gemm(this, "Gemm", a, transposeA, b, transposeB, c);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGemm(a, transposeA, b, transposeB, c, accumulate);
+            return;
+        }
         var depth = transposeA ? a.Rows : a.Columns;
         Multiply(Pointer(a), Pointer(b), c, new(c.Rows, c.Columns, depth, Left(a, transposeA), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate)));
     }
@@ -13,6 +18,11 @@ public sealed partial class CudaBackend
     {
         Check.Batches(this, "GemmBatched", a, transposeA, b, transposeB, c);
         if (c.Count == 0) return;
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasBatched(a, transposeA, b, transposeB, c, accumulate);
+            return;
+        }
         if (a.Inner != c.Inner || b.Inner != c.Inner)      // members that are counted differently have no steps in common
         {
             for (var i = 0; i < c.Count; i++) Gemm(a[i], transposeA, b[i], transposeB, c[i], accumulate);
@@ -27,6 +37,11 @@ public sealed partial class CudaBackend
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGrouped(a, b, transposeB, c, offsets, accumulate);
+            return;
+        }
         int groups = offsets.Length - 1, first = offsets[0], rows = offsets[^1] - first, depth = a.Columns;
         if (rows == 0 || c.Columns == 0) return;
         (a, c) = (a.RowRange(first, rows), c.RowRange(first, rows));
@@ -55,6 +70,11 @@ public sealed partial class CudaBackend
     public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
     {
         Check.GemmOuter(this, a, b, c, sequence);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGemm(a, true, b, false, c, accumulate);
+            return;
+        }
         Multiply(Pointer(a), Pointer(b), c, new(
             c.Rows, c.Columns, a.Rows, Left(a, true), Right(b, false), Rows(c), new(a.Rows, sequence), accumulate ? ProductEnd.AddsToC : ProductEnd.Overwrites));
     }
@@ -62,6 +82,11 @@ public sealed partial class CudaBackend
     public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGroupedOuter(a, c, b, offsets, accumulate);
+            return;
+        }
         var members = new Member[offsets.Length - 1];
         if (members.Length == 0 || a.Columns == 0 || c.Columns == 0) return;
         for (var g = 0; g < members.Length; g++)
