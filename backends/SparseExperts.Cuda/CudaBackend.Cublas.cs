@@ -10,7 +10,8 @@ public sealed partial class CudaBackend
 {
     /// <summary>cuBLAS stores columns, so it is asked for Cᵀ = op(B)ᵀ·op(A)ᵀ, whose columns are the rows of C.</summary>
     GemmCall Call(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => new(
-        transposeB, transposeA, c.Columns, c.Rows, transposeA ? a.Rows : a.Columns, 1, Pointer(b), Leading(b), Pointer(a), Leading(a), accumulate ? 1 : 0, Pointer(c), Leading(c), _precision);
+        transposeB, transposeA, c.Columns, c.Rows, transposeA ? a.Rows : a.Columns, 1,
+        Pointer(b), Leading(b), Pointer(a), Leading(a), accumulate ? 1 : 0, Pointer(c), Leading(c), _precision);
 
     static int Leading(Matrix matrix) => Math.Max(1, Math.Max(matrix.Stride, matrix.Columns));
 

@@ -11,7 +11,8 @@ public sealed partial class CudaBackend
             return;
         }
         var depth = transposeA ? a.Rows : a.Columns;
-        Multiply(Pointer(a), Pointer(b), c, new(c.Rows, c.Columns, depth, Left(a, transposeA), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate)));
+        Multiply(Pointer(a), Pointer(b), c, new(
+            c.Rows, c.Columns, depth, Left(a, transposeA), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate)));
     }
 
     public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
@@ -62,7 +63,10 @@ public sealed partial class CudaBackend
         {
             var members = new Member[groups];
             for (var g = 0; g < groups; g++)
-                members[g] = new((long)(offsets[g] - first) * a.Stride, (long)g * (b.Rows / groups) * b.Stride, (long)(offsets[g] - first) * strideC, offsets[g + 1] - offsets[g], depth);
+            {
+                long row = offsets[g] - first, matrix = (long)g * (b.Rows / groups);
+                members[g] = new(row * a.Stride, matrix * b.Stride, row * strideC, offsets[g + 1] - offsets[g], depth);
+            }
             return members;
         }
     }
@@ -76,7 +80,8 @@ public sealed partial class CudaBackend
             return;
         }
         Multiply(Pointer(a), Pointer(b), c, new(
-            c.Rows, c.Columns, a.Rows, Left(a, true), Right(b, false), Rows(c), new(a.Rows, sequence), accumulate ? ProductEnd.AddsToC : ProductEnd.Overwrites));
+            c.Rows, c.Columns, a.Rows, Left(a, true), Right(b, false), Rows(c), new(a.Rows, sequence),
+            accumulate ? ProductEnd.AddsToC : ProductEnd.Overwrites));
     }
 
     public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
@@ -91,6 +96,7 @@ public sealed partial class CudaBackend
         if (members.Length == 0 || a.Columns == 0 || c.Columns == 0) return;
         for (var g = 0; g < members.Length; g++)
             members[g] = new((long)offsets[g] * a.Stride, (long)offsets[g] * c.Stride, (long)g * a.Columns * b.Stride, a.Columns, offsets[g + 1] - offsets[g]);
+        Array.Sort(members, (x, y) => y.Depth.CompareTo(x.Depth));      // long chains begin first
         var shape = new ProductShape(a.Columns, c.Columns, a.Rows, Left(a, true), Right(c, false), Rows(b), new(a.Rows, 0), Chains(accumulate));
         RunOnce(a, c, b, shape, members, Side([0, a.Columns], c.Columns, members.Length), null, null);
     }
