@@ -25,7 +25,7 @@ sealed partial class Block : IDisposable
         Code = [.. kernel.Code];
         MaxSteps = options.InstructionsPerThread;
         _shared = [.. kernel.Shared.Select(a => new Region($"shared array {a.Name}", 0, a.Bytes < 0 ? shape.SharedBytes : a.Bytes, options.Checks))];
-        _local = new($"local memory", 0, (long)kernel.LocalBytes * shape.Threads, options.Checks & ~EmulatorChecks.Races);
+        _local = new("local memory", 0, (long)kernel.LocalBytes * shape.Threads, options.Checks & ~EmulatorChecks.Races) { IsLocal = true };
         _warps = [.. Enumerable.Range(0, (shape.Threads + 31) / 32).Select(w => new Warp(this, w, shape.Threads - 32 * w))];
     }
 

@@ -23,6 +23,7 @@ sealed partial class Decoder
             "mul" or "mul24" or "mad" or "mad24" when s.Parts[0].EndsWith("24", StringComparison.Ordinal) => null,
             "mul" when s.Has("lo") => size == 8 ? Two<ulong>(8, static (a, b) => a * b) : Narrow(size, static (a, b) => a * b),
             "mul" when s.Has("wide") => Wide(size, signed),
+            "mul" when s.Has("hi") && type == "u32" => Two<uint>(4, HighUnsigned),
             "mul" when s.Has("hi") => Scalar2(size, (a, b) => High(a, b, type)),
             "mad" when s.Has("lo") => size == 8 ? Three<ulong>(8, static (a, b, c) => a * b + c) : size == 4 ? Three<uint>(4, static (a, b, c) => a * b + c) : Scalar3(2, static (a, b, c) => a * b + c),
             "mad" when s.Has("wide") => new Lanes3(Value(0, 2 * size), Operand(1, size), Operand(2, size), Operand(3, 2 * size), (a, b, c) => Conversions.Extend(a, type) * Conversions.Extend(b, type) + c),
@@ -57,15 +58,17 @@ sealed partial class Decoder
     /// <summary>32 bits, or the low 16 of them.</summary>
     Binary<uint> Narrow(int size, BinaryFunction<uint> f) => size == 4 ? Two(4, f) : Two<uint>(2, (a, b) => f(a, b) & Vector256.Create(0xffffu));
 
-    Lanes2 Wide(int size, bool signed)
+    Operation Wide(int size, bool signed)
     {
         var (d, a, b) = (Value(0, 2 * size), Operand(1, size), Operand(2, size));
-        return (size, signed) switch
-        {
-            (4, true) => new(d, a, b, static (x, y) => (ulong)((long)(int)x * (int)y)),
-            (2, true) => new(d, a, b, static (x, y) => (ulong)((short)x * (short)y)),
-            _ => new(d, a, b, static (x, y) => x * y),
-        };
+        if (size == 4) return new Widened(d.Offset, a.Offset, b.Offset, signed, static (x, y) => x * y);
+        return signed ? new Lanes2(d, a, b, static (x, y) => (ulong)((short)x * (short)y)) : new Lanes2(d, a, b, static (x, y) => x * y);
+    }
+
+    static Vector256<uint> HighUnsigned(Vector256<uint> a, Vector256<uint> b)
+    {
+        var ((lowA, highA), (lowB, highB)) = (Vector256.Widen(a), Vector256.Widen(b));
+        return Vector256.Narrow((lowA * lowB) >>> 32, (highA * highB) >>> 32);
     }
 
     static ulong High(ulong a, ulong b, string type) => type switch
@@ -88,10 +91,17 @@ sealed partial class Decoder
     };
 
     /// <summary>Shifts by the type's width or more leave nothing, or copies of the sign.</summary>
-    Lanes2 Shift(int size, Func<ulong, int, ulong> f, bool signed)
+    Operation Shift(int size, Func<ulong, int, ulong> f, bool signed)
     {
         var bits = 8 * size;
-        return new(Value(0, size), Operand(1, size), Operand(2, 4), (a, n) => n < (ulong)bits ? f(a, (int)n) : signed ? f(a, bits - 1) : 0);
+        if (size > 2 && _at.Operands[2] is { Kind: OperandKind.Immediate, Value: >= 0 } amount && amount.Value < bits)
+        {
+            var by = (int)amount.Value;
+            var left = _at.Parts[0] == "shl";
+            if (size == 8) return left ? One<ulong>(8, a => a << by) : signed ? One<long>(8, a => a >> by) : One<ulong>(8, a => a >> by);
+            return left ? One<uint>(4, a => a << by) : signed ? One<int>(4, a => a >> by) : One<uint>(4, a => a >> by);
+        }
+        return new Lanes2(Value(0, size), Operand(1, size), Operand(2, 4), (a, n) => n < (ulong)bits ? f(a, (int)n) : signed ? f(a, bits - 1) : 0);
     }
 
     static ulong Reverse(ulong a)

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using SparseExperts.Cuda.Emulator.Memory;
 using SparseExperts.Cuda.Emulator.Ptx;
 
@@ -61,10 +62,22 @@ sealed partial class Decoder
         var (to, from) = (s.Parts[^2], s.Parts[^1]);
         var (d, size) = (Value(0, PtxTypes.Size(to) is var bytes && bytes < 2 ? 2 : bytes), PtxTypes.Size(from));
         var a = s.Operands[1] is { Kind: OperandKind.Register, Register.Size: > 0 } wide && wide.Register.Size >= size ? wide.Register : Operand(1, Math.Max(size, 2));
+        if (a.Size == PtxTypes.Size(from) && d.Size == PtxTypes.Size(to) && Vectors(s, d.Offset, a.Offset) is { } vectors) return vectors;
         var function = Conversions.Of(s);
         var (narrow, signed) = (PtxTypes.Size(to) < d.Size && !PtxTypes.IsFloat(to), to);
         return new Lanes1(d, a, narrow ? x => Conversions.Extend(function(x), signed) : function);
     }
+
+    /// <summary>Conversions that are frequent, many lanes at a time.</summary>
+    static Operation? Vectors(PtxStatement s, int d, int a) => s.Opcode switch
+    {
+        "cvt.s64.s32" => new Widened(d, a, a, true, static (x, _) => x),
+        "cvt.u64.u32" => new Widened(d, a, a, false, static (x, _) => x),
+        "cvt.u32.u64" => new Narrowed(d, a),
+        "cvt.rn.f32.s32" => new Between<int, float>(d, a, static x => Vector256.ConvertToSingle(x)),
+        "cvt.rzi.s32.f32" => new Between<float, int>(d, a, static x => Vector256.ConvertToInt32(x)),
+        _ => null,
+    };
 
     Operation LoadOperation(PtxStatement s)
     {

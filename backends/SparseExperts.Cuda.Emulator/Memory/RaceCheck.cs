@@ -18,6 +18,12 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
 
     readonly ulong _self = ((ulong)block << BlockShift) | ((ulong)interval << IntervalShift) | ((ulong)thread << ThreadShift);
 
+    /// <summary>Records of a launch and of later ones are not below this.</summary>
+    public static ulong FirstRecord(uint firstBlock) => (ulong)firstBlock << BlockShift;
+
+    /// <summary>A touch, without flags, by the thread that is so many behind.</summary>
+    public ulong Record(int behind) => _self + ((ulong)(uint)behind << ThreadShift);
+
     /// <summary>Notes a touch; answers what is wrong with it, or null.</summary>
     public string? Touch(ref ulong write, ref ulong reads, Access access)
     {
