@@ -12,8 +12,10 @@ public enum EmulatorChecks
     /// <summary>Words that are read were written before.</summary>
     Unwritten = 1,
 
-    /// <summary>No word is written by one thread and touched by another without a barrier between them, and <c>ld.global.nc</c> reads nothing that the launch writes.
-    /// Blocks then run one after the other.</summary>
+    /// <summary>
+    /// No word is written by one thread and touched by another without a barrier between them, and <c>ld.global.nc</c> reads nothing that the launch
+    /// writes. Blocks then run one after the other.
+    /// </summary>
     Races = 2,
 
     All = Unwritten | Races,

@@ -10,6 +10,7 @@ public class CudaProgramTests
         mul.wide.s32 %rd2, %r4, 4; add.s64 %rd2, %rd1, %rd2;
         """;
 
+    const string Count = ".global .align 4 .u32 count[1] = {0};";
     const string Store = "st.global.u32 [%rd2], %r10;";
 
     static int[] Run(string body, string before = "", int blocks = 1, int threads = 64, int shared = 0, EmulatorOptions? options = null)
@@ -56,7 +57,8 @@ public class CudaProgramTests
         Run("""
             .shared .align 16 .b8 quads[1024];
             mov.u32 %r5, quads; shl.b32 %r6, %r1, 4; add.s32 %r5, %r5, %r6; add.s32 %r6, %r1, 1; st.shared.v4.u32 [%r5], {%r1, %r1, %r6, %r6};
-            ld.shared.v4.u32 {%r7, _, %r8, _}, [%r5]; sub.s32 %r9, %r8, %r7; and.b32 %r10, %r1, 3; shl.b32 %r10, %r10, 1; sub.s32 %r10, 3, %r10; mad.lo.s32 %r10, %r10, %r9, %r7;
+            ld.shared.v4.u32 {%r7, _, %r8, _}, [%r5]; sub.s32 %r9, %r8, %r7;
+            and.b32 %r10, %r1, 3; shl.b32 %r10, %r10, 1; sub.s32 %r10, 3, %r10; mad.lo.s32 %r10, %r10, %r9, %r7;
             """));
 
     [Theory]
@@ -104,7 +106,7 @@ public class CudaProgramTests
     [InlineData(ThreadOrder.Drawn)]
     public void Atomics_draw_numbers_in_the_order_of_turns(ThreadOrder order)
     {
-        var drawn = Run("atom.global.add.u32 %r10, [count], 1;", ".global .align 4 .u32 count[1] = {0};", blocks: 2, options: new() { Order = order, Seed = 1 });
+        var drawn = Run("atom.global.add.u32 %r10, [count], 1;", Count, blocks: 2, options: new() { Order = order, Seed = 1 });
         Assert.Equal(Of(i => i, 128), drawn.Order());
         if (order == ThreadOrder.Ascending) Assert.Equal(Of(i => i, 128), drawn);
         if (order == ThreadOrder.Descending) Assert.Equal(Of(i => 127 - i, 128), drawn);
@@ -116,7 +118,7 @@ public class CudaProgramTests
     [InlineData("atom.global.cas.b32 %r10, [count], %r1, 5;", 5)]
     [InlineData("atom.global.exch.b32 %r10, [count], %r1;", 63)]
     public void Atomics(string body, int expected) =>
-        Assert.Equal(expected, Run(body + " bar.sync 0; setp.eq.s32 %p1, %r1, 0; @%p1 ld.global.u32 %r10, [count];", ".global .align 4 .u32 count[1] = {0};")[0]);
+        Assert.Equal(expected, Run(body + " bar.sync 0; setp.eq.s32 %p1, %r1, 0; @%p1 ld.global.u32 %r10, [count];", Count)[0]);
 
     [Fact]
     public void Workers_share_the_blocks()

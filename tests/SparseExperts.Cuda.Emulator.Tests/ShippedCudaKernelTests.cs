@@ -5,7 +5,8 @@ namespace SparseExperts.Cuda.Emulator.Tests;
 /// <summary>Some shipped kernels, and that the emulator knows every instruction of all of them.</summary>
 public class ShippedCudaKernelTests
 {
-    public static TheoryData<string> Files => [.. typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order()];
+    public static TheoryData<string> Files =>
+        [.. typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order()];
 
     [Theory]
     [MemberData(nameof(Files))]

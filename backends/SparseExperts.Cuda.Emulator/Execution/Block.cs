@@ -53,8 +53,9 @@ sealed partial class Block : IDisposable
         var (place, lane) = first.Waiting;
         foreach (var warp in _warps)
         {
-            if (warp.Alive != warp.Lanes)
-                throw first.Fault(place, lane, $"a divergent barrier: thread {warp.Thread(BitOperations.TrailingZeroCount(warp.Lanes & ~warp.Alive))} has ended and never comes");
+            var ended = warp.Lanes & ~warp.Alive;
+            if (ended != 0)
+                throw first.Fault(place, lane, $"a divergent barrier: thread {warp.Thread(BitOperations.TrailingZeroCount(ended))} has ended and never comes");
             if (!warp.WaitsTogether || warp.Waiting.Place != place)
                 throw first.Fault(place, lane, $"a divergent barrier: threads of warp {warp.Number} wait at another one, line {Code[Other(warp, place)].Line}");
         }

@@ -4,8 +4,8 @@ using SparseExperts.Cuda.Emulator.Memory;
 namespace SparseExperts.Cuda.Emulator.Execution;
 
 /// <summary>
-/// From the addresses of one instruction's lanes to memory, with every check on the way. Lanes mostly touch the same region, and mostly words that nobody touched
-/// in this launch: both are found out first.
+/// From the addresses of one instruction's lanes to memory, with every check on the way. Lanes mostly touch the same region, and mostly words that
+/// nobody touched in this launch: both are found out first.
 /// </summary>
 unsafe ref struct MemoryCursor(Warp warp, Space space, int bytes, int alignment, Access access)
 {

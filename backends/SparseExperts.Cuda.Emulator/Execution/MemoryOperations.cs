@@ -102,7 +102,9 @@ sealed unsafe class LoadParameter(int offset, MemoryType type, Register[] to) : 
     }
 }
 
-/// <summary>atom and red: memory becomes f(memory, b, c), the register what was there. Lanes go in their turn; blocks on several workers exclude each other.</summary>
+/// <summary>
+/// atom and red: memory becomes f(memory, b, c), the register what was there. Lanes go in their turn; blocks on several workers exclude each other.
+/// </summary>
 sealed unsafe class AtomicMemory(Place place, int bytes, Register? to, Register b, Register? c, Func<ulong, ulong, ulong, ulong> function) : Operation
 {
     static readonly Lock Turn = new();
