@@ -36,6 +36,9 @@ public sealed record EmulatorOptions
     /// <summary>A thread that executes more instructions is taken to run for ever.</summary>
     public long InstructionsPerThread { get; init; } = 200_000_000;
 
+    /// <summary>Makes other text of a module's (name, text) before it is loaded, for tests that plant a fault.</summary>
+    public Func<string, string, string>? Rewrite { get; init; }
+
     /// <summary>Workers over the blocks of a launch where races are not checked.</summary>
     public int Workers { get; init; } = Environment.ProcessorCount;
 }

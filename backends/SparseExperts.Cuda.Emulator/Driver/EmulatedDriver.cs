@@ -1,3 +1,4 @@
+using System.Text;
 using SparseExperts.Cuda.Emulator.Execution;
 using SparseExperts.Cuda.Emulator.Memory;
 using SparseExperts.Cuda.Emulator.Ptx;
@@ -85,6 +86,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
     public CudaModule LoadModule(string name, ReadOnlySpan<byte> ptx)
     {
         Healthy();
+        if (_options.Rewrite is { } rewrite) ptx = Encoding.ASCII.GetBytes(rewrite(name, Encoding.ASCII.GetString(ptx)));
         return new(_modules.Add(PtxParser.Parse(name, ptx, _memory)));
     }
 
