@@ -8,8 +8,8 @@ namespace SparseExperts.Cuda.Emulator.Execution;
 enum WarpOutcome { Done, AtBarrier }
 
 /// <summary>
-/// 32 threads. Lanes that are at the same instruction form a group; the group that is farthest back runs, so that groups find together again. A group can wait for
-/// the block (at a barrier) or for other lanes (at a shuffle).
+/// 32 threads. Lanes that are at the same instruction form a group; the group that is farthest back runs, so that groups find together again. A group
+/// can wait for the block (at a barrier) or for other lanes (at a shuffle).
 /// </summary>
 sealed unsafe class Warp : IDisposable
 {
@@ -24,9 +24,6 @@ sealed unsafe class Warp : IDisposable
     /// <summary>The lanes that there are, and those that have not ended.</summary>
     public readonly uint Lanes;
     public uint Alive { get; private set; }
-
-    /// <summary>How often lanes met at <c>bar.warp.sync</c> in this interval between barriers.</summary>
-    public int Meetings { get; private set; }
 
     /// <summary>Lanes take turns in the order i xor this.</summary>
     public int Turn { get; private set; }
@@ -50,7 +47,7 @@ sealed unsafe class Warp : IDisposable
 
     public void Begin(int turn)
     {
-        (Alive, Turn, Meetings, _steps) = (Lanes, turn, 0, 0);
+        (Alive, Turn, _steps) = (Lanes, turn, 0);
         _count = 0;
         Add(0, Lanes, Wait.None);
         foreach (var (name, register) in Block.Kernel.Special)
@@ -79,10 +76,7 @@ sealed unsafe class Warp : IDisposable
     public void Release()
     {
         for (var i = 0; i < _count; i++) _groups[i] = new(_groups[i].Place + 1, _groups[i].Lanes, Wait.None);
-        Meetings = 0;
     }
-
-    public void Meet() => Meetings++;
 
     /// <summary>A fault of a lane at the instruction that runs.</summary>
     public CudaFault Fault(int lane, string message) => Block.Fault(Thread(lane), _place, message);
@@ -96,7 +90,8 @@ sealed unsafe class Warp : IDisposable
         while (place < next)
         {
             var instruction = _code[_place = place];
-            if (++_steps > Block.MaxSteps) throw Fault(BitOperations.TrailingZeroCount(lanes), $"more than {Block.MaxSteps} instructions in one thread; does a loop never end?");
+            if (++_steps > Block.MaxSteps)
+                throw Fault(BitOperations.TrailingZeroCount(lanes), $"more than {Block.MaxSteps} instructions in one thread; does a loop never end?");
             var active = lanes;
             if (instruction.Guard >= 0)
             {
@@ -133,7 +128,8 @@ sealed unsafe class Warp : IDisposable
         else if ((missing & ~Alive) != 0)
         {
             var lane = BitOperations.TrailingZeroCount(missing & ~Alive);
-            throw Fault(BitOperations.TrailingZeroCount(lanes), $"the mask names lane {lane}, which {((Lanes >> lane & 1) == 0 ? "does not exist" : "has ended")}");
+            var why = (Lanes >> lane & 1) == 0 ? "does not exist" : "has ended";
+            throw Fault(BitOperations.TrailingZeroCount(lanes), $"the mask names lane {lane}, which {why}");
         }
         else
             Add(place, lanes, Wait.Meeting);

@@ -8,12 +8,6 @@ abstract class MeetingOperation(int mask) : Operation
     public int Mask => mask;
 }
 
-/// <summary>Lanes of a warp wait for each other, and what they wrote is seen.</summary>
-sealed class WarpBarrier(int mask) : MeetingOperation(mask)
-{
-    public override void Run(Warp warp, uint lanes) => warp.Meet();
-}
-
 /// <summary>Every lane gets the value of another one. A lane that asks for one out of its segment gets its own.</summary>
 sealed unsafe class Shuffle(string mode, Register d, int p, Register a, int b, int c, int mask) : MeetingOperation(mask)
 {
