@@ -12,8 +12,10 @@ public enum EmulatorChecks
     /// <summary>Words that are read were written before.</summary>
     Unwritten = 1,
 
-    /// <summary>No word is written by one thread and touched by another without a barrier between them, and <c>ld.global.nc</c> reads nothing that the launch writes.
-    /// Blocks then run one after the other.</summary>
+    /// <summary>
+    /// No word is written by one thread and touched by another without a barrier between them, and <c>ld.global.nc</c> reads nothing that the launch
+    /// writes. Blocks then run one after the other.
+    /// </summary>
     Races = 2,
 
     All = Unwritten | Races,
@@ -36,6 +38,9 @@ public sealed record EmulatorOptions
 
     /// <summary>A thread that executes more instructions is taken to run for ever.</summary>
     public long InstructionsPerThread { get; init; } = 200_000_000;
+
+    /// <summary>Makes other text of a module's (name, text) before it is loaded, for tests that plant a fault.</summary>
+    public Func<string, string, string>? Rewrite { get; init; }
 
     /// <summary>Workers over the blocks of a launch where races are not checked.</summary>
     public int Workers { get; init; } = Environment.ProcessorCount;

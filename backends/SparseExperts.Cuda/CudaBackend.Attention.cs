@@ -32,8 +32,8 @@ public sealed partial class CudaBackend
         Compare(shape, dy, v, scores, causal);
         Launch("attention_slopes", ScoreRows(shape),
         [
-            Pointer(probabilities), probabilities.Stride, Pointer(scores), dBias is null ? default(DevicePointer) : Pointer(slopes), shape.ScoreRows, shape.Length,
-            (float)shape.Scale, causal,
+            Pointer(probabilities), probabilities.Stride, Pointer(scores), dBias is null ? default(DevicePointer) : Pointer(slopes),
+            shape.ScoreRows, shape.Length, (float)shape.Scale, causal,
         ]);
         Mix(shape, scores, false, k, dq, accumulate);
         Mix(shape, scores, true, q, dk, accumulate);
@@ -53,11 +53,13 @@ public sealed partial class CudaBackend
     /// <summary>Y (+)= W·X or Wᵀ·X + 0 for every sequence and head; when causal W is 0 above the diagonal.</summary>
     void Mix(in AttentionShape shape, Matrix weights, bool transpose, Matrix x, Matrix y, bool accumulate) =>
         Multiply(Pointer(weights), Pointer(x), y, new(
-            shape.Length, shape.HeadWidth, shape.Length, Scores(shape, weights, Left(weights, transpose)), Heads(shape, x, Columns(x)), Heads(shape, y, Rows(y)),
+            shape.Length, shape.HeadWidth, shape.Length,
+            Scores(shape, weights, Left(weights, transpose)), Heads(shape, x, Columns(x)), Heads(shape, y, Rows(y)),
             new(shape.Length, 0), Chains(accumulate) | ProductEnd.PlusZero, shape.Sequences, shape.Heads,
             !shape.Causal ? Triangle.None : transpose ? Triangle.DepthFrom : Triangle.DepthTo));
 
-    static Steps Heads(in AttentionShape shape, Matrix matrix, Steps steps) => steps with { Outer = (long)shape.Length * matrix.Stride, Inner = shape.HeadWidth };
+    static Steps Heads(in AttentionShape shape, Matrix matrix, Steps steps) =>
+        steps with { Outer = (long)shape.Length * matrix.Stride, Inner = shape.HeadWidth };
 
     static Steps Scores(in AttentionShape shape, Matrix matrix, Steps steps) =>
         steps with { Outer = (long)shape.Heads * shape.Length * matrix.Stride, Inner = (long)shape.Length * matrix.Stride };

@@ -5,14 +5,25 @@ public sealed partial class CudaBackend
     public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
         Check.Gemm(this, "Gemm", a, transposeA, b, transposeB, c);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGemm(a, transposeA, b, transposeB, c, accumulate);
+            return;
+        }
         var depth = transposeA ? a.Rows : a.Columns;
-        Multiply(Pointer(a), Pointer(b), c, new(c.Rows, c.Columns, depth, Left(a, transposeA), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate)));
+        Multiply(Pointer(a), Pointer(b), c, new(
+            c.Rows, c.Columns, depth, Left(a, transposeA), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate)));
     }
 
     public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
     {
         Check.Batches(this, "GemmBatched", a, transposeA, b, transposeB, c);
         if (c.Count == 0) return;
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasBatched(a, transposeA, b, transposeB, c, accumulate);
+            return;
+        }
         if (a.Inner != c.Inner || b.Inner != c.Inner)      // members that are counted differently have no steps in common
         {
             for (var i = 0; i < c.Count; i++) Gemm(a[i], transposeA, b[i], transposeB, c[i], accumulate);
@@ -27,6 +38,11 @@ public sealed partial class CudaBackend
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGrouped(a, b, transposeB, c, offsets, accumulate);
+            return;
+        }
         int groups = offsets.Length - 1, first = offsets[0], rows = offsets[^1] - first, depth = a.Columns;
         if (rows == 0 || c.Columns == 0) return;
         (a, c) = (a.RowRange(first, rows), c.RowRange(first, rows));
@@ -47,7 +63,10 @@ public sealed partial class CudaBackend
         {
             var members = new Member[groups];
             for (var g = 0; g < groups; g++)
-                members[g] = new((long)(offsets[g] - first) * a.Stride, (long)g * (b.Rows / groups) * b.Stride, (long)(offsets[g] - first) * strideC, offsets[g + 1] - offsets[g], depth);
+            {
+                long row = offsets[g] - first, matrix = (long)g * (b.Rows / groups);
+                members[g] = new(row * a.Stride, matrix * b.Stride, row * strideC, offsets[g + 1] - offsets[g], depth);
+            }
             return members;
         }
     }
@@ -55,17 +74,29 @@ public sealed partial class CudaBackend
     public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
     {
         Check.GemmOuter(this, a, b, c, sequence);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGemm(a, true, b, false, c, accumulate);
+            return;
+        }
         Multiply(Pointer(a), Pointer(b), c, new(
-            c.Rows, c.Columns, a.Rows, Left(a, true), Right(b, false), Rows(c), new(a.Rows, sequence), accumulate ? ProductEnd.AddsToC : ProductEnd.Overwrites));
+            c.Rows, c.Columns, a.Rows, Left(a, true), Right(b, false), Rows(c), new(a.Rows, sequence),
+            accumulate ? ProductEnd.AddsToC : ProductEnd.Overwrites));
     }
 
     public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);
+        if (_products == CudaProducts.Cublas)
+        {
+            CublasGroupedOuter(a, c, b, offsets, accumulate);
+            return;
+        }
         var members = new Member[offsets.Length - 1];
         if (members.Length == 0 || a.Columns == 0 || c.Columns == 0) return;
         for (var g = 0; g < members.Length; g++)
             members[g] = new((long)offsets[g] * a.Stride, (long)offsets[g] * c.Stride, (long)g * a.Columns * b.Stride, a.Columns, offsets[g + 1] - offsets[g]);
+        Array.Sort(members, (x, y) => y.Depth.CompareTo(x.Depth));      // long chains begin first
         var shape = new ProductShape(a.Columns, c.Columns, a.Rows, Left(a, true), Right(c, false), Rows(b), new(a.Rows, 0), Chains(accumulate));
         RunOnce(a, c, b, shape, members, Side([0, a.Columns], c.Columns, members.Length), null, null);
     }

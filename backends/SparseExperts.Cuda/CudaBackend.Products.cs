@@ -52,24 +52,25 @@ public sealed partial class CudaBackend
     void Run(DevicePointer a, DevicePointer b, DevicePointer c, in ProductShape shape, int side, SumTree? tree, Indices table)
     {
         var (slices, tiles, leaves) = (table.Count / Slice.Integers, Blocks(shape.Columns, side), Math.Max(1, tree?.Leaves ?? 1));
-        var (atOnce, stack) = (int.MaxValue / tiles, default(Matrix));
-        if (leaves > 1)
+        var (atOnce, stack) = (int.MaxValue / tiles, default(Storage));
+        DevicePointer counts = default, joins = default, waits = default;
+        if (leaves > 1 && slices > 0)
         {
             var waiting = (tree!.Value.Height - 1) * (long)side * side * tiles;
             atOnce = (int)Math.Clamp(ScratchNumbers / waiting, 1, slices);
-            stack = new(Rent(ElementType.Real, waiting * atOnce), 1, 1);
+            stack = Rent(ElementType.Real, waiting * atOnce);
+            (counts, joins, waits) = (Pointer(Counts(tree.Value)), Pointer(Joins(tree.Value)), ((CudaStorage)stack).Memory);
         }
         for (var slice = 0; slice < slices; slice += atOnce)
         {
             var blocks = tiles * Math.Min(atOnce, slices - slice);
-            Launch($"product_{side}", new(blocks, 1, 1, side == 32 ? 64 : 256),
+            Launch($"product_{side}", new(blocks, 1, 1, side == 128 ? 256 : 64),
             [
                 a, shape.A.Line, shape.A.Along, b, shape.B.Line, shape.B.Along, c, shape.C.Line,
-                Pointer(table) + (long)slice * Slice.Integers * sizeof(int), tiles,
-                leaves > 1 ? Pointer(Counts(tree!.Value)) : default, leaves > 1 ? Pointer(Joins(tree!.Value)) : default, leaves, leaves > 1 ? Pointer(stack) : default,
+                Pointer(table) + (long)slice * Slice.Integers * sizeof(int), tiles, counts, joins, leaves, waits,
             ]);
         }
-        if (leaves > 1) Return(stack.Storage);
+        if (stack is not null) Return(stack);
     }
 
     /// <summary>Whether blocks of k go to blocks of threads of their own: C alone has too few tiles for the device.</summary>
@@ -82,7 +83,8 @@ public sealed partial class CudaBackend
         foreach (var side in (ReadOnlySpan<int>)[128, 64])
         {
             var tiles = Tiles(offsets, side);
-            if (tiles * side < 2L * (offsets[^1] - offsets[0]) && columns > side / 2 && tiles * Blocks(columns, side) * count >= _driver.Device.Multiprocessors) return side;
+            var covered = tiles * side < 2L * (offsets[^1] - offsets[0]) && columns > side / 2;
+            if (covered && tiles * Blocks(columns, side) * count >= _driver.Device.Multiprocessors) return side;
         }
         return 32;
     }

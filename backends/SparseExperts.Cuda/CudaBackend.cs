@@ -15,16 +15,27 @@ public sealed partial class CudaBackend : IBackend
     readonly CudaPool _pool;
     readonly CudaKernels _kernels;
     readonly CudaStream _stream;
+    readonly CudaProducts _products;
+    readonly ProductPrecision _precision;
 
     /// <param name="driver">The device; it is disposed of with the backend.</param>
     /// <param name="name">The backend's name in messages and records.</param>
-    public CudaBackend(ICudaDriver driver, string name = "cuda")
+    /// <param name="products">Who multiplies matrices.</param>
+    /// <param name="precision">How cuBLAS may read the factors.</param>
+    public CudaBackend(ICudaDriver driver, string name = "cuda", CudaProducts products = CudaProducts.Canonical, ProductPrecision precision = ProductPrecision.Float32)
     {
+        _products = products;
+        _precision = precision;
         _driver = driver;
         _pool = new(driver);
         _kernels = new(driver);
         _stream = driver.CreateStream();
+<<<<<<< HEAD
         Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}", "float32, fused multiply-add chains", 1) { PromisesBits = true };
+=======
+        Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}",
+            products == CudaProducts.Canonical ? "float32, fused multiply-add chains" : $"float32, products of {precision} factors by cuBLAS", 1);
+>>>>>>> cuda-products
     }
 
     public BackendInfo Info { get; }

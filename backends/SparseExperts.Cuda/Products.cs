@@ -74,18 +74,21 @@ readonly record struct ProductShape(
     {
         List<Slice> slices = [];
         for (var leaf = 0; leaf < (part is null ? 1 : Tree.Leaves); leaf++)
+        {
+            var end = part is null ? End : leaf == 0 ? End & ProductEnd.StartsAtC : ProductEnd.Overwrites;
             foreach (var member in members)
                 for (var row = 0; row < member.Rows; row += side)
                 {
-                    var rows = Math.Min(side, member.Rows - row);
-                    var (start, depth) = part is null ? (0, member.Depth) : (Tree[leaf].Start, Tree[leaf].Count);
+                    var (rows, columns, start, depth) = (Math.Min(side, member.Rows - row), Columns, 0, member.Depth);
+                    if (part is not null) (start, depth, _) = Tree[leaf];
+                    if (Triangle == Triangle.Columns) columns = Math.Min(columns, row + rows);
                     if (Triangle == Triangle.DepthTo) depth = Math.Min(depth, row + rows);
                     if (Triangle == Triangle.DepthFrom) (start, depth) = (row, depth - row);
-                    var columns = Triangle == Triangle.Columns ? Math.Min(Columns, row + rows) : Columns;
                     if (depth == 0 && End == ProductEnd.StartsAtC) continue;      // C stays what it is
-                    var end = part is null ? End : leaf == 0 ? End & ProductEnd.StartsAtC : ProductEnd.Overwrites;
-                    slices.Add(new(member.A + row * A.Line + start * A.Along, member.B + start * B.Along, member.C + row * C.Line + leaf * (part ?? 0), rows, columns, depth, end));
+                    long a = member.A + row * A.Line + start * A.Along, b = member.B + start * B.Along, c = member.C + row * C.Line + leaf * (part ?? 0);
+                    slices.Add(new(a, b, c, rows, columns, depth, end));
                 }
+        }
         return [.. slices];
     }
 }

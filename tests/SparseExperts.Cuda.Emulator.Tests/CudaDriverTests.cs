@@ -6,7 +6,10 @@ namespace SparseExperts.Cuda.Emulator.Tests;
 /// <summary>Streams, events, graphs, products and memory of the emulated driver.</summary>
 public class CudaDriverTests
 {
-    const string Increment = "ld.param.u64 %rd1, [p0]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd1, %rd1, %rd2; ld.global.u32 %r2, [%rd1]; add.s32 %r2, %r2, 1; st.global.u32 [%rd1], %r2;";
+    const string Increment = """
+        ld.param.u64 %rd1, [p0]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd1, %rd1, %rd2;
+        ld.global.u32 %r2, [%rd1]; add.s32 %r2, %r2, 1; st.global.u32 [%rd1], %r2;
+        """;
 
     [Fact]
     public void Nothing_runs_before_somebody_waits()
@@ -118,13 +121,15 @@ public class CudaDriverTests
         float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];
         var (a, b, c) = (Values(13 * 13), Values(13 * 13), Values(ldc * n));
         var pointer = device.Put(c);
-        device.Driver.Gemm(new(transposeA, transposeB, m, n, k, 2f, device.Put(a), lda, device.Put(b), ldb, 0.5f, pointer, ldc, ProductPrecision.Float32), device.Stream);
+        device.Driver.Gemm(
+            new(transposeA, transposeB, m, n, k, 2f, device.Put(a), lda, device.Put(b), ldb, 0.5f, pointer, ldc, ProductPrecision.Float32), device.Stream);
         var got = device.Get<float>(pointer, ldc * n);
         for (var j = 0; j < n; j++)
             for (var i = 0; i < ldc; i++)
             {
                 var sum = 0f;
-                for (var p = 0; p < k && i < m; p++) sum = MathF.FusedMultiplyAdd(transposeA ? a[i * lda + p] : a[p * lda + i], transposeB ? b[p * ldb + j] : b[j * ldb + p], sum);
+                for (var p = 0; p < k && i < m; p++)
+                    sum = MathF.FusedMultiplyAdd(transposeA ? a[i * lda + p] : a[p * lda + i], transposeB ? b[p * ldb + j] : b[j * ldb + p], sum);
                 Assert.Equal(i < m ? MathF.FusedMultiplyAdd(0.5f, c[j * ldc + i], 2 * sum) : c[j * ldc + i], got[j * ldc + i]);
             }
     }

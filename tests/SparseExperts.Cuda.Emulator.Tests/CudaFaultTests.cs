@@ -12,7 +12,9 @@ public class CudaFaultTests
         mul.lo.s32 %r5, %r1, 4; mov.u32 %r6, s; add.s32 %r6, %r6, %r5;
         """;
 
-    /// <summary>Addresses: %rd4 element thread of the first array, %rd6 element block·threads + thread of the second, %r6 element thread of shared memory.</summary>
+    /// <summary>
+    /// Addresses: %rd4 element thread of the first array, %rd6 element block·threads + thread of the second, %r6 element thread of shared memory.
+    /// </summary>
     static string Message(string body, int blocks = 1, int threads = 64, ThreadOrder order = ThreadOrder.Ascending, EmulatorOptions? options = null)
     {
         using var device = new Device((options ?? new()) with { Order = order });
@@ -51,11 +53,14 @@ public class CudaFaultTests
     [InlineData("st.shared.u32 [%r6+1024], %r1;", "out of bounds: 4 bytes at 1024 of shared array s")]
     [InlineData("st.shared.u32 [s], %r1;", "a race: word 0 of shared array s was written by thread 0")]
     [InlineData("st.shared.u32 [%r6], %r1; xor.b32 %r7, %r6, 4; ld.shared.u32 %r8, [%r7];", "a race: word 1 of shared array s was written by thread 1")]
-    [InlineData("mov.u32 %r7, s; setp.eq.s32 %p1, %r1, 0; @%p1 st.shared.u32 [%r7], %r1; bar.sync 0; ld.shared.u32 %r8, [%r7]; setp.eq.s32 %p2, %r1, 40; @%p2 st.shared.u32 [%r7], %r1;", "no barrier between")]
+    [InlineData(
+        "setp.eq.s32 %p1, %r1, 0; @%p1 st.shared.u32 [s], %r1; bar.sync 0; ld.shared.u32 %r8, [s]; setp.eq.s32 %p2, %r1, 40; @%p2 st.shared.u32 [s], %r1;",
+        "was read by another thread of the block with no barrier between")]
     [InlineData("setp.ge.s32 %p1, %r1, 40; @%p1 bra L; bar.sync 0; L: ret;", "a divergent barrier: thread 40 has ended")]
     [InlineData("setp.ge.s32 %p1, %r1, 40; @%p1 bra L; bar.sync 0; ret; L: bar.sync 0; ret;", "a divergent barrier: threads of warp 1 wait at another one")]
     [InlineData("setp.ge.s32 %p1, %r1, 20; @%p1 ret; shfl.sync.bfly.b32 %r7, %r1, 1, 31, -1;", "the mask names lane 20, which has ended")]
-    [InlineData("setp.ge.s32 %p1, %r1, 20; @%p1 bra L; shfl.sync.bfly.b32 %r7, %r1, 1, 31, -1; L: bar.sync 0;", "the mask names lane 20, which never comes: it waits at line")]
+    [InlineData("setp.ge.s32 %p1, %r1, 20; @%p1 bra L; shfl.sync.bfly.b32 %r7, %r1, 1, 31, -1; L: bar.sync 0;",
+        "the mask names lane 20, which never comes: it waits at line")]
     [InlineData("shfl.sync.bfly.b32 %r7, %r1, 1, 31, 0xffff;", "does not name the lane itself, 16")]
     [InlineData("setp.lt.s32 %p1, %r1, 8; @%p1 shfl.sync.idx.b32 %r7, %r1, 9, 31, 255;", "shuffles from lane 9, which takes no part")]
     [InlineData("mov.u32 %r7, 0; div.s32 %r8, %r1, %r7;", "an integer division by zero")]
@@ -118,7 +123,8 @@ public class CudaFaultTests
     {
         using var device = new Device();
         var kernel = device.Kernel("u64, u32, f32", "");
-        void Wrong(string message, params KernelArgument[] arguments) => Assert.Contains(message, Assert.Throws<CudaFault>(() => device.Run(kernel, new(1, 1, 1, 1), arguments)).Message);
+        void Wrong(string message, params KernelArgument[] arguments) =>
+            Assert.Contains(message, Assert.Throws<CudaFault>(() => device.Run(kernel, new(1, 1, 1, 1), arguments)).Message);
         Wrong("2 arguments for 3 parameters", 1L, 1);
         Wrong("argument 0 is Int32, but the parameter is .u64", 1, 1, 1f);
         Wrong("argument 1 is Int64, but the parameter is .u32", 1L, 1L, 1f);

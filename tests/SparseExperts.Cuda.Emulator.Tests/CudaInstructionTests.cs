@@ -7,14 +7,24 @@ public class CudaInstructionTests
 {
     static readonly float[] Floats =
     [
-        0f, -0f, 1f, -1f, 0.5f, 1.5f, 2.5f, -2.5f, 1e-45f, -1e-40f, 1.17549435e-38f, 3.4028235e38f, -3.4028235e38f, float.PositiveInfinity, float.NegativeInfinity, float.NaN,
+        0f, -0f, 1f, -1f, 0.5f, 1.5f, 2.5f, -2.5f, 1e-45f, -1e-40f, 1.17549435e-38f, 3.4028235e38f, -3.4028235e38f,
+        float.PositiveInfinity, float.NegativeInfinity, float.NaN,
         3.14159274f, 1e10f, -1e10f, 2147483648f, 4294967296f, 16777217f, 0.1f, -0.3f, 1.0000001f, 7f,
     ];
 
-    static readonly uint[] Words = [0, 1, 2, 3, 7, 31, 32, 33, 64, 255, 256, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff, 0x12345678, 0xdeadbeef];
+    static readonly ulong[] FloatBits = [.. Floats.Select(f => (ulong)BitConverter.SingleToUInt32Bits(f))];
+
+    static readonly uint[] Words =
+    [
+        0, 1, 2, 3, 7, 31, 32, 33, 64, 255, 256, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff,
+        0x12345678, 0xdeadbeef,
+    ];
 
     static readonly ulong[] Longs =
-        [0, 1, 2, 31, 63, 64, 65, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0x8000000000000001, 0xffffffffffffffff, 0x123456789abcdef0];
+    [
+        0, 1, 2, 31, 63, 64, 65, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0x8000000000000001,
+        0xffffffffffffffff, 0x123456789abcdef0,
+    ];
 
     /// <summary>Runs an instruction on all triples of values; a, b and c are its operands and d its result.</summary>
     static ulong[] Run(string instruction, string type, string resultType, ulong[] a, ulong[] b, ulong[] c)
@@ -44,7 +54,8 @@ public class CudaInstructionTests
 
     static void Same(string instruction, string type, string resultType, ulong[] values, Func<ulong, ulong, ulong, ulong?> expected, bool third = false)
     {
-        var triples = (from x in values from y in values from z in third ? values : values[3..4] where expected(x, y, z) is not null select (x, y, z)).ToArray();
+        var triples = (from x in values from y in values from z in third ? values : values[3..4]
+            where expected(x, y, z) is not null select (x, y, z)).ToArray();
         var got = Run(instruction, type, resultType, [.. triples.Select(t => t.x)], [.. triples.Select(t => t.y)], [.. triples.Select(t => t.z)]);
         for (var i = 0; i < got.Length; i++)
         {
@@ -54,7 +65,7 @@ public class CudaInstructionTests
     }
 
     static void Single(string instruction, Func<float, float, float, float> expected, bool third = false) =>
-        Same(instruction, "f32", "f32", [.. Floats.Select(f => (ulong)BitConverter.SingleToUInt32Bits(f))], (x, y, z) => Bits(expected(F(x), F(y), F(z))), third);
+        Same(instruction, "f32", "f32", FloatBits, (x, y, z) => Bits(expected(F(x), F(y), F(z))), third);
 
     static ulong Bits(float value) => float.IsNaN(value) ? 0x7fffffff : BitConverter.SingleToUInt32Bits(value);
     static float F(ulong bits) => BitConverter.UInt32BitsToSingle((uint)bits);
@@ -82,7 +93,7 @@ public class CudaInstructionTests
     [Fact]
     public void Signs_of_floats_are_bits()
     {
-        var values = Floats.Select(f => (ulong)BitConverter.SingleToUInt32Bits(f)).ToArray();
+        var values = FloatBits;
         Same("neg.f32 $d, $a;", "f32", "f32", values, (a, _, _) => a ^ 0x80000000);
         Same("abs.f32 $d, $a;", "f32", "f32", values, (a, _, _) => a & 0x7fffffff);
         Same("copysign.f32 $d, $a, $b;", "f32", "f32", values, (a, b, _) => (a & 0x80000000) | (b & 0x7fffffff));
@@ -127,8 +138,9 @@ public class CudaInstructionTests
             };
         }
 
-        var values = Floats.Select(f => (ulong)BitConverter.SingleToUInt32Bits(f)).ToArray();
-        Same($"setp.{comparison}.f32 %p5|%p6, $a, $b; selp.u32 $d, 1, 0, %p5; @%p6 add.u32 $d, $d, 2;", "f32", "u32", values, (a, b, _) => Expected(F(a), F(b)) ? 1u : 2);
+        var values = FloatBits;
+        Same($"setp.{comparison}.f32 %p5|%p6, $a, $b; selp.u32 $d, 1, 0, %p5; @%p6 add.u32 $d, $d, 2;", "f32", "u32", values,
+            (a, b, _) => Expected(F(a), F(b)) ? 1u : 2);
         Same($"setp.{comparison}.and.f32 %p5, $a, $b, %p1; selp.u32 $d, 1, 0, %p5;", "f32", "u32", values, (a, b, _) => 0);
     }
 
@@ -136,8 +148,10 @@ public class CudaInstructionTests
     public void Integers_of_32_bits()
     {
         var words = Wide(Words);
-        void S(string instruction, Func<int, int, int, int?> f) => Same(instruction, "u32", "u32", words, (a, b, c) => (uint?)f((int)a, (int)b, (int)c), instruction.Contains("$c"));
-        void U(string instruction, Func<uint, uint, uint, uint?> f) => Same(instruction, "u32", "u32", words, (a, b, c) => f((uint)a, (uint)b, (uint)c), instruction.Contains("$c"));
+        void S(string instruction, Func<int, int, int, int?> f) =>
+            Same(instruction, "u32", "u32", words, (a, b, c) => (uint?)f((int)a, (int)b, (int)c), instruction.Contains("$c"));
+        void U(string instruction, Func<uint, uint, uint, uint?> f) =>
+            Same(instruction, "u32", "u32", words, (a, b, c) => f((uint)a, (uint)b, (uint)c), instruction.Contains("$c"));
         S("add.s32 $d, $a, $b;", (a, b, _) => a + b);
         S("sub.s32 $d, $a, $b;", (a, b, _) => a - b);
         S("mul.lo.s32 $d, $a, $b;", (a, b, _) => a * b);
@@ -177,7 +191,8 @@ public class CudaInstructionTests
     [Fact]
     public void Integers_of_64_bits()
     {
-        void S(string instruction, Func<long, long, long, long?> f) => Same(instruction, "u64", "u64", Longs, (a, b, c) => (ulong?)f((long)a, (long)b, (long)c), instruction.Contains("$c"));
+        void S(string instruction, Func<long, long, long, long?> f) =>
+            Same(instruction, "u64", "u64", Longs, (a, b, c) => (ulong?)f((long)a, (long)b, (long)c), instruction.Contains("$c"));
         void U(string instruction, Func<ulong, ulong, ulong, ulong?> f) => Same(instruction, "u64", "u64", Longs, f, instruction.Contains("$c"));
         S("add.s64 $d, $a, $b;", (a, b, _) => a + b);
         S("sub.s64 $d, $a, $b;", (a, b, _) => a - b);
@@ -223,14 +238,15 @@ public class CudaInstructionTests
     [Fact]
     public void Conversions_with_floats()
     {
-        void I(string instruction, Func<float, uint> f) => Same(instruction, "f32", "u32", [.. Floats.Select(x => (ulong)BitConverter.SingleToUInt32Bits(x))], (a, _, _) => f(F(a)));
+        void I(string instruction, Func<float, uint> f) => Same(instruction, "f32", "u32", FloatBits, (a, _, _) => f(F(a)));
         static uint Clamp(double x) => double.IsNaN(x) ? 0 : (uint)(int)Math.Clamp(x, int.MinValue, int.MaxValue);
         I("cvt.rzi.s32.f32 $d, $a;", a => Clamp(Math.Truncate((double)a)));
         I("cvt.rni.s32.f32 $d, $a;", a => Clamp(Math.Round((double)a, MidpointRounding.ToEven)));
         I("cvt.rmi.s32.f32 $d, $a;", a => Clamp(Math.Floor((double)a)));
         I("cvt.rpi.s32.f32 $d, $a;", a => Clamp(Math.Ceiling((double)a)));
         I("cvt.rzi.u32.f32 $d, $a;", a => float.IsNaN(a) ? 0 : (uint)Math.Clamp(Math.Truncate((double)a), 0, uint.MaxValue));
-        I("cvt.f64.f32 %fd1, $a; mul.rn.f64 %fd1, %fd1, 0d3FD5555555555555; cvt.rn.f32.f64 %f1, %fd1; mov.b32 $d, %f1;", a => (uint)Bits((float)(a * (1.0 / 3))));
+        I("cvt.f64.f32 %fd1, $a; mul.rn.f64 %fd1, %fd1, 0d3FD5555555555555; cvt.rn.f32.f64 %f1, %fd1; mov.b32 $d, %f1;",
+            a => (uint)Bits((float)(a * (1.0 / 3))));
         Single("cvt.rni.f32.f32 $d, $a;", (a, _, _) => MathF.Round(a, MidpointRounding.ToEven));
         Single("cvt.sat.f32.f32 $d, $a;", (a, _, _) => float.IsNaN(a) ? 0 : Math.Clamp(a, 0, 1));
         Single("cvt.rn.f16.f32 %rs1, $a; cvt.f32.f16 $d, %rs1;", (a, _, _) => (float)(Half)a);

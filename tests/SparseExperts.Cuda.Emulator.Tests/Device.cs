@@ -40,7 +40,8 @@ sealed class Device(EmulatorOptions? options = null) : IDisposable
     /// <summary>A kernel <c>test</c> from its parameters (types by commas) and its body.</summary>
     public CudaFunction Kernel(string parameters, string body, string before = "")
     {
-        var declared = string.Join(",\n", parameters.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select((t, i) => $".param .{t} p{i}"));
+        var types = parameters.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var declared = string.Join(",\n", types.Select((t, i) => $".param .{t} p{i}"));
         var text = $$"""
             .version 6.3
             .target sm_70

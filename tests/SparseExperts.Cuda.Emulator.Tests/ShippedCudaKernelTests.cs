@@ -5,7 +5,8 @@ namespace SparseExperts.Cuda.Emulator.Tests;
 /// <summary>Some shipped kernels, and that the emulator knows every instruction of all of them.</summary>
 public class ShippedCudaKernelTests
 {
-    public static TheoryData<string> Files => [.. typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order()];
+    public static TheoryData<string> Files =>
+        [.. typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order()];
 
     [Theory]
     [MemberData(nameof(Files))]
@@ -40,5 +41,15 @@ public class ShippedCudaKernelTests
         var (y, joins) = (device.Put(5f, 6f), device.Put(0, 1, 0, 2));
         device.Run(device.Shipped("sums.ptx", "join_blocks"), new(1, 1, 1, 256), device.Put(parts), 2L, joins, 4, y, 2, 2, true);
         Assert.Equal([1 + 10 + (100 + 1e8f) + 5, 2 + 20 + (200 + 4f) + 6], device.Get<float>(y, 2));
+    }
+
+    [Fact]
+    public void A_fault_that_is_planted_in_a_kernel_that_ships_is_found()
+    {
+        using var device = new Device(new() { Rewrite = (_, text) => text.Replace("setp.ge.s64", "setp.gt.s64") });
+        var kernel = device.Shipped("memory.ptx", "fill");
+        var message = Assert.Throws<CudaFault>(() => device.Run(kernel, new(1, 1, 1, 64), device.Put(new float[60]), 20, 3, 20, 1f)).Message;
+        Assert.Contains("kernel fill, block (0, 0, 0), thread (60, 0), memory.ptx line ", message);
+        Assert.Contains("out of bounds: 4 bytes at 240", message);
     }
 }

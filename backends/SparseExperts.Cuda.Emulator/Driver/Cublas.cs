@@ -4,8 +4,8 @@ using SparseExperts.Cuda.Emulator.Memory;
 namespace SparseExperts.Cuda.Emulator;
 
 /// <summary>
-/// Products as cuBLAS is asked for them. Every element is one chain of fused multiply-adds over k in ascending order, which cuBLAS does not promise; operands are
-/// rounded first where the precision says so.
+/// Products as cuBLAS is asked for them. Every element is one chain of fused multiply-adds over k in ascending order, which cuBLAS does not promise;
+/// operands are rounded first where the precision says so.
 /// </summary>
 sealed unsafe class Cublas(DeviceMemory memory)
 {
@@ -31,7 +31,8 @@ sealed unsafe class Cublas(DeviceMemory memory)
             Array.Clear(sums);
             for (var p = 0; p < k; p++) Accumulate(a.AsSpan(p * m, m), b[j * k + p], sums);
             var at = offset + 4L * j * call.LeadingC;
-            if (call.Beta != 0 && region.FirstUnwritten(at, 4L * m) >= 0) throw new CudaFault($"Gemm: C, column {j}, in {region.Name} was never written, and beta is {call.Beta}");
+            if (call.Beta != 0 && region.FirstUnwritten(at, 4L * m) >= 0)
+                throw new CudaFault($"Gemm: C, column {j}, in {region.Name} was never written, and beta is {call.Beta}");
             var c = (float*)(region.Data + at);
             for (var i = 0; i < m; i++) c[i] = call.Beta == 0 ? call.Alpha * sums[i] : MathF.FusedMultiplyAdd(call.Beta, c[i], call.Alpha * sums[i]);
             region.MarkWritten(at, 4L * m);
@@ -42,7 +43,8 @@ sealed unsafe class Cublas(DeviceMemory memory)
     static void Accumulate(ReadOnlySpan<float> column, float factor, Span<float> sums)
     {
         var (i, wide) = (0, Vector256.Create(factor));
-        for (; i <= sums.Length - 8; i += 8) Vector256.FusedMultiplyAdd(Vector256.Create(column[i..]), wide, Vector256.Create<float>(sums[i..])).CopyTo(sums[i..]);
+        for (; i <= sums.Length - 8; i += 8)
+            Vector256.FusedMultiplyAdd(Vector256.Create(column[i..]), wide, Vector256.Create<float>(sums[i..])).CopyTo(sums[i..]);
         for (; i < sums.Length; i++) sums[i] = MathF.FusedMultiplyAdd(column[i], factor, sums[i]);
     }
 
@@ -57,7 +59,8 @@ sealed unsafe class Cublas(DeviceMemory memory)
         for (var o = 0; o < outer; o++)
         {
             var at = offset + 4L * o * leading;
-            if (region.FirstUnwritten(at, 4L * inner) is >= 0 and var word) throw new CudaFault($"Gemm, {name}: word {word} of {region.Name} was never written");
+            if (region.FirstUnwritten(at, 4L * inner) is >= 0 and var word)
+                throw new CudaFault($"Gemm, {name}: word {word} of {region.Name} was never written");
             var from = (float*)(region.Data + at);
             for (var i = 0; i < inner; i++) result[transpose ? i * rows + o : o * rows + i] = Rounded(from[i], precision);
         }

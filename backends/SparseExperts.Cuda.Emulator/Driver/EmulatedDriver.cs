@@ -1,3 +1,4 @@
+using System.Text;
 using SparseExperts.Cuda.Emulator.Execution;
 using SparseExperts.Cuda.Emulator.Memory;
 using SparseExperts.Cuda.Emulator.Ptx;
@@ -36,7 +37,8 @@ public sealed partial class EmulatedDriver : ICudaDriver
     public CudaDeviceInfo Device { get; }
 
     /// <summary>What was asked for so far.</summary>
-    public EmulatorCounters Counters => new(new Dictionary<string, long>(_launches), _products, _graphLaunches, _bytesToDevice, _bytesToHost, _waits, _allocations, _launcher.Instructions);
+    public EmulatorCounters Counters => new(
+        new Dictionary<string, long>(_launches), _products, _graphLaunches, _bytesToDevice, _bytesToHost, _waits, _allocations, _launcher.Instructions);
 
     public (long Free, long Total) Memory() => (_memory.Total - _memory.Held, _memory.Total);
 
@@ -76,13 +78,15 @@ public sealed partial class EmulatedDriver : ICudaDriver
         _bytesToHost += to.Length;
     }
 
-    public void CopyOnDevice(DevicePointer to, DevicePointer from, long bytes, CudaStream stream) => Give(Queue(stream), () => _memory.Copy(to.Address, from.Address, bytes));
+    public void CopyOnDevice(DevicePointer to, DevicePointer from, long bytes, CudaStream stream) =>
+        Give(Queue(stream), () => _memory.Copy(to.Address, from.Address, bytes));
 
     public void Set(DevicePointer to, uint value, long words, CudaStream stream) => Give(Queue(stream), () => _memory.Set(to.Address, value, words));
 
     public CudaModule LoadModule(string name, ReadOnlySpan<byte> ptx)
     {
         Healthy();
+        if (_options.Rewrite is { } rewrite) ptx = Encoding.ASCII.GetBytes(rewrite(name, Encoding.ASCII.GetString(ptx)));
         return new(_modules.Add(PtxParser.Parse(name, ptx, _memory)));
     }
 
@@ -113,7 +117,8 @@ public sealed partial class EmulatedDriver : ICudaDriver
         Cublas.Check(call);
         Give(Queue(stream), () =>
         {
-            for (var i = 0; i < count; i++, _products++) _cublas.Run(call with { A = call.A + i * strideA * 4, B = call.B + i * strideB * 4, C = call.C + i * strideC * 4 });
+            for (var i = 0; i < count; i++, _products++)
+                _cublas.Run(call with { A = call.A + i * strideA * 4, B = call.B + i * strideB * 4, C = call.C + i * strideC * 4 });
         });
     }
 

@@ -13,7 +13,9 @@ sealed class Handles<T>(string what) where T : class
         return _things.Count;
     }
 
-    public T this[nint handle] => handle >= 1 && handle <= _things.Count && _things[(int)handle - 1] is { } thing ? thing : throw new CudaFault($"{what} {handle} does not exist or was destroyed");
+    public T this[nint handle] => handle >= 1 && handle <= _things.Count && _things[(int)handle - 1] is { } thing
+        ? thing
+        : throw new CudaFault($"{what} {handle} does not exist or was destroyed");
 
     public void Remove(nint handle)
     {

@@ -19,7 +19,8 @@ sealed class Mark
 }
 
 /// <summary>
-/// Streams that run nothing until somebody waits, so that a wait that is missing shows. A stream that waits for an event of another one has that one run up to it.
+/// Streams that run nothing until somebody waits, so that a wait that is missing shows. A stream that waits for an event of another one has that one
+/// run up to it.
 /// </summary>
 sealed class Streams
 {

@@ -25,7 +25,7 @@ sealed partial class Block : IDisposable
         Code = [.. kernel.Code];
         MaxSteps = options.InstructionsPerThread;
         _shared = [.. kernel.Shared.Select(a => new Region($"shared array {a.Name}", 0, a.Bytes < 0 ? shape.SharedBytes : a.Bytes, options.Checks))];
-        _local = new($"local memory", 0, (long)kernel.LocalBytes * shape.Threads, options.Checks & ~EmulatorChecks.Races);
+        _local = new("local memory", 0, (long)kernel.LocalBytes * shape.Threads, options.Checks & ~EmulatorChecks.Races) { IsLocal = true };
         _warps = [.. Enumerable.Range(0, (shape.Threads + 31) / 32).Select(w => new Warp(this, w, shape.Threads - 32 * w))];
     }
 
@@ -53,8 +53,9 @@ sealed partial class Block : IDisposable
         var (place, lane) = first.Waiting;
         foreach (var warp in _warps)
         {
-            if (warp.Alive != warp.Lanes)
-                throw first.Fault(place, lane, $"a divergent barrier: thread {warp.Thread(BitOperations.TrailingZeroCount(warp.Lanes & ~warp.Alive))} has ended and never comes");
+            var ended = warp.Lanes & ~warp.Alive;
+            if (ended != 0)
+                throw first.Fault(place, lane, $"a divergent barrier: thread {warp.Thread(BitOperations.TrailingZeroCount(ended))} has ended and never comes");
             if (!warp.WaitsTogether || warp.Waiting.Place != place)
                 throw first.Fault(place, lane, $"a divergent barrier: threads of warp {warp.Number} wait at another one, line {Code[Other(warp, place)].Line}");
         }

@@ -23,20 +23,27 @@ sealed partial class Decoder
             "mul" or "mul24" or "mad" or "mad24" when s.Parts[0].EndsWith("24", StringComparison.Ordinal) => null,
             "mul" when s.Has("lo") => size == 8 ? Two<ulong>(8, static (a, b) => a * b) : Narrow(size, static (a, b) => a * b),
             "mul" when s.Has("wide") => Wide(size, signed),
+            "mul" when s.Has("hi") && type == "u32" => Two<uint>(4, HighUnsigned),
             "mul" when s.Has("hi") => Scalar2(size, (a, b) => High(a, b, type)),
-            "mad" when s.Has("lo") => size == 8 ? Three<ulong>(8, static (a, b, c) => a * b + c) : size == 4 ? Three<uint>(4, static (a, b, c) => a * b + c) : Scalar3(2, static (a, b, c) => a * b + c),
-            "mad" when s.Has("wide") => new Lanes3(Value(0, 2 * size), Operand(1, size), Operand(2, size), Operand(3, 2 * size), (a, b, c) => Conversions.Extend(a, type) * Conversions.Extend(b, type) + c),
+            "mad" when s.Has("lo") && size == 8 => Three<ulong>(8, static (a, b, c) => a * b + c),
+            "mad" when s.Has("lo") => size == 4 ? Three<uint>(4, static (a, b, c) => a * b + c) : Scalar3(2, static (a, b, c) => a * b + c),
+            "mad" when s.Has("wide") => new Lanes3(
+                Value(0, 2 * size), Operand(1, size), Operand(2, size), Operand(3, 2 * size),
+                (a, b, c) => Conversions.Extend(a, type) * Conversions.Extend(b, type) + c),
             "mad" when s.Has("hi") => Scalar3(size, (a, b, c) => High(a, b, type) + c),
-            "div" => signed ? Scalar2(size, (a, b) => Signed(b, size) == -1 ? 0 - a : (ulong)(Signed(a, size) / Signed(b, size)), true) : Scalar2(size, static (a, b) => a / b, true),
-            "rem" => signed ? Scalar2(size, (a, b) => Signed(b, size) == -1 ? 0 : (ulong)(Signed(a, size) % Signed(b, size)), true) : Scalar2(size, static (a, b) => a % b, true),
+            "div" when signed => Scalar2(size, (a, b) => Signed(b, size) == -1 ? 0 - a : (ulong)(Signed(a, size) / Signed(b, size)), true),
+            "div" => Scalar2(size, static (a, b) => a / b, true),
+            "rem" when signed => Scalar2(size, (a, b) => Signed(b, size) == -1 ? 0 : (ulong)(Signed(a, size) % Signed(b, size)), true),
+            "rem" => Scalar2(size, static (a, b) => a % b, true),
             "neg" => size == 8 ? One<long>(8, static a => -a) : size == 4 ? One<int>(4, static a => -a) : Scalar1(2, static a => 0 - a),
-            "abs" => size == 8 ? One<long>(8, static a => Vector256.Abs(a)) : size == 4 ? One<int>(4, static a => Vector256.Abs(a)) : Scalar1(2, static a => (ulong)Math.Abs((int)(short)a)),
+            "abs" when size == 8 => One<long>(8, static a => Vector256.Abs(a)),
+            "abs" => size == 4 ? One<int>(4, static a => Vector256.Abs(a)) : Scalar1(2, static a => (ulong)Math.Abs((int)(short)a)),
             "min" or "max" => Extreme(s.Parts[0] == "min", type, size),
             "shl" => Shift(size, size == 8 ? static (a, n) => a << n : static (a, n) => a << n, false),
             "shr" when signed => Shift(size, (a, n) => (ulong)(Signed(a, size) >> n), true),
             "shr" => Shift(size, static (a, n) => a >> n, false),
             "popc" => new Lanes1(Value(0, 4), Operand(1, size), static a => (ulong)BitOperations.PopCount(a)),
-            "clz" => new Lanes1(Value(0, 4), Operand(1, size), size == 8 ? static a => (ulong)BitOperations.LeadingZeroCount(a) : static a => (ulong)BitOperations.LeadingZeroCount((uint)a)),
+            "clz" => new Lanes1(Value(0, 4), Operand(1, size), a => (ulong)(BitOperations.LeadingZeroCount(a) - (64 - 8 * size))),
             "brev" => Scalar1(size, size == 8 ? Reverse : static a => Reverse(a) >> 32),
             "bfe" => new Lanes3(Value(0, size), Operand(1, size), Operand(2, 4), Operand(3, 4), (a, b, c) => Extract(a, b, c, 8 * size, signed)),
             "bfi" => Insert(size),
@@ -57,15 +64,17 @@ sealed partial class Decoder
     /// <summary>32 bits, or the low 16 of them.</summary>
     Binary<uint> Narrow(int size, BinaryFunction<uint> f) => size == 4 ? Two(4, f) : Two<uint>(2, (a, b) => f(a, b) & Vector256.Create(0xffffu));
 
-    Lanes2 Wide(int size, bool signed)
+    Operation Wide(int size, bool signed)
     {
         var (d, a, b) = (Value(0, 2 * size), Operand(1, size), Operand(2, size));
-        return (size, signed) switch
-        {
-            (4, true) => new(d, a, b, static (x, y) => (ulong)((long)(int)x * (int)y)),
-            (2, true) => new(d, a, b, static (x, y) => (ulong)((short)x * (short)y)),
-            _ => new(d, a, b, static (x, y) => x * y),
-        };
+        if (size == 4) return new Widened(d.Offset, a.Offset, b.Offset, signed, static (x, y) => x * y);
+        return signed ? new Lanes2(d, a, b, static (x, y) => (ulong)((short)x * (short)y)) : new Lanes2(d, a, b, static (x, y) => x * y);
+    }
+
+    static Vector256<uint> HighUnsigned(Vector256<uint> a, Vector256<uint> b)
+    {
+        var ((lowA, highA), (lowB, highB)) = (Vector256.Widen(a), Vector256.Widen(b));
+        return Vector256.Narrow((lowA * lowB) >>> 32, (highA * highB) >>> 32);
     }
 
     static ulong High(ulong a, ulong b, string type) => type switch
@@ -88,10 +97,17 @@ sealed partial class Decoder
     };
 
     /// <summary>Shifts by the type's width or more leave nothing, or copies of the sign.</summary>
-    Lanes2 Shift(int size, Func<ulong, int, ulong> f, bool signed)
+    Operation Shift(int size, Func<ulong, int, ulong> f, bool signed)
     {
         var bits = 8 * size;
-        return new(Value(0, size), Operand(1, size), Operand(2, 4), (a, n) => n < (ulong)bits ? f(a, (int)n) : signed ? f(a, bits - 1) : 0);
+        if (size > 2 && _at.Operands[2] is { Kind: OperandKind.Immediate, Value: >= 0 } amount && amount.Value < bits)
+        {
+            var by = (int)amount.Value;
+            var left = _at.Parts[0] == "shl";
+            if (size == 8) return left ? One<ulong>(8, a => a << by) : signed ? One<long>(8, a => a >> by) : One<ulong>(8, a => a >> by);
+            return left ? One<uint>(4, a => a << by) : signed ? One<int>(4, a => a >> by) : One<uint>(4, a => a >> by);
+        }
+        return new Lanes2(Value(0, size), Operand(1, size), Operand(2, 4), (a, n) => n < (ulong)bits ? f(a, (int)n) : signed ? f(a, bits - 1) : 0);
     }
 
     static ulong Reverse(ulong a)

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using SparseExperts.Cuda.Emulator.Memory;
 using SparseExperts.Cuda.Emulator.Ptx;
 
@@ -51,7 +52,13 @@ sealed partial class Decoder
         var size = PtxTypes.Size(s.Type);
         if (size != 8) throw Error("addresses have 64 bits");
         var (d, a) = (Value(0, 8), Row(1, 8));
-        var window = s.Has("shared") ? Addresses.SharedWindow : s.Has("local") ? Addresses.LocalWindow : s.Has("global") || s.Has("const") ? 0UL : throw Error("a space that is not known here");
+        var window = SpaceOf(s) switch
+        {
+            Space.Shared => Addresses.SharedWindow,
+            Space.Local => Addresses.LocalWindow,
+            Space.Generic => throw Error("a space that is not known here"),
+            _ => 0UL,
+        };
         if (s.Has("to")) window = 0 - window;
         return new Binary<ulong>(d.Offset, a, Constant(window, 8).Offset, static (x, y) => x + y);
     }
@@ -60,11 +67,23 @@ sealed partial class Decoder
     {
         var (to, from) = (s.Parts[^2], s.Parts[^1]);
         var (d, size) = (Value(0, PtxTypes.Size(to) is var bytes && bytes < 2 ? 2 : bytes), PtxTypes.Size(from));
-        var a = s.Operands[1] is { Kind: OperandKind.Register, Register.Size: > 0 } wide && wide.Register.Size >= size ? wide.Register : Operand(1, Math.Max(size, 2));
+        var a = AtLeast(s.Operands[1], Math.Max(size, 2));
+        if (a.Size == PtxTypes.Size(from) && d.Size == PtxTypes.Size(to) && Vectors(s, d.Offset, a.Offset) is { } vectors) return vectors;
         var function = Conversions.Of(s);
         var (narrow, signed) = (PtxTypes.Size(to) < d.Size && !PtxTypes.IsFloat(to), to);
         return new Lanes1(d, a, narrow ? x => Conversions.Extend(function(x), signed) : function);
     }
+
+    /// <summary>Conversions that are frequent, many lanes at a time.</summary>
+    static Operation? Vectors(PtxStatement s, int d, int a) => s.Opcode switch
+    {
+        "cvt.s64.s32" => new Widened(d, a, a, true, static (x, _) => x),
+        "cvt.u64.u32" => new Widened(d, a, a, false, static (x, _) => x),
+        "cvt.u32.u64" => new Narrowed(d, a),
+        "cvt.rn.f32.s32" => new Between<int, float>(d, a, static x => Vector256.ConvertToSingle(x)),
+        "cvt.rzi.s32.f32" => new Between<float, int>(d, a, static x => Vector256.ConvertToInt32(x)),
+        _ => null,
+    };
 
     Operation LoadOperation(PtxStatement s)
     {
@@ -77,7 +96,7 @@ sealed partial class Decoder
     Operation StoreOperation(PtxStatement s)
     {
         var type = TypeOf(s);
-        var from = Items(s.Operands[1]).Select(o => o is { Kind: OperandKind.Register } && o.Register.Size >= type.Bytes && o.Register.Size > 0 ? o.Register : Operand(o, type.Bytes)).ToArray();
+        var from = Items(s.Operands[1]).Select(o => AtLeast(o, type.Bytes)).ToArray();
         return new StoreMemory(PlaceOf(s, s.Operands[0]), type, from);
     }
 
@@ -95,7 +114,7 @@ sealed partial class Decoder
         var size = PtxTypes.Size(s.Type);
         if (PtxTypes.IsFloat(s.Type)) throw Error("a float atomic, whose order of sums no one knows; use another way to add");
         var signed = s.Type[0] == 's';
-        Func<ulong, ulong, ulong, ulong>? function = s.Parts.FirstOrDefault(p => p is "add" or "min" or "max" or "exch" or "cas" or "and" or "or" or "xor" or "inc" or "dec", "") switch
+        Func<ulong, ulong, ulong, ulong> function = s.Parts[^2] switch
         {
             "add" => static (m, b, _) => m + b,
             "exch" => static (_, b, _) => b,
@@ -112,8 +131,13 @@ sealed partial class Decoder
             _ => throw Error("an atomic operation that is not known here"),
         };
         Register? c = s.Operands.Length > 2 + has ? Operand(2 + has, size) : null;
-        return new AtomicMemory(PlaceOf(s, s.Operands[has]), size, has == 1 && s.Operands[0].Kind != OperandKind.Discarded ? Value(0, size) : null, Operand(1 + has, size), c, function);
+        Register? to = has == 1 && s.Operands[0].Kind != OperandKind.Discarded ? Value(0, size) : null;
+        return new AtomicMemory(PlaceOf(s, s.Operands[has]), size, to, Operand(1 + has, size), c, function);
     }
+
+    /// <summary>A register may be wider than what is read of it.</summary>
+    Register AtLeast(PtxOperand operand, int size) =>
+        operand.Kind == OperandKind.Register && operand.Register.Size >= size ? operand.Register : Operand(operand, size);
 
     static long Signed(ulong x, int size) => size switch { 2 => (short)x, 4 => (int)x, _ => (long)x };
 
@@ -121,12 +145,14 @@ sealed partial class Decoder
 
     MemoryType TypeOf(PtxStatement s) => PtxTypes.Size(s.Type) is > 0 and var size ? new(size, s.Type[0] == 's') : throw Error($"memory of type {s.Type}");
 
+    static Space SpaceOf(PtxStatement s) =>
+        s.Has("global") ? Space.Global : s.Has("shared") ? Space.Shared : s.Has("local") ? Space.Local : s.Has("const") ? Space.Const : Space.Generic;
+
     Place PlaceOf(PtxStatement s, PtxOperand memory)
     {
         if (memory.Kind != OperandKind.Memory) throw Error("a memory operand was expected");
-        var space = s.Has("global") ? Space.Global : s.Has("shared") ? Space.Shared : s.Has("local") ? Space.Local : s.Has("const") ? Space.Const : Space.Generic;
         var at = memory.Items![0];
         var row = at.Kind == OperandKind.Register ? at.Register : Operand(at, 8);
-        return row.Size >= 4 ? new(space, row, memory.Value) : throw Error("an address of less than 32 bits");
+        return row.Size >= 4 ? new(SpaceOf(s), row, memory.Value) : throw Error("an address of less than 32 bits");
     }
 }

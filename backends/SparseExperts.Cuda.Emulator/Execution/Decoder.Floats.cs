@@ -13,7 +13,8 @@ sealed partial class Decoder
         if (s.Has("approx") || s.Has("full")) return null;
         if (s.Has("ftz") || s.Has("sat") || s.Has("rz") || s.Has("rm") || s.Has("rp")) throw Error("a rounding or flushing that is not known here");
         var name = s.Parts[0];
-        if (name is Sum or Difference or Product or Quotient or Fused or Root or Reciprocal && !s.Has("rn")) throw Error("a float operation without a rounding, which the driver may fuse; write .rn");
+        if (name is Sum or Difference or Product or Quotient or Fused or Root or Reciprocal && !s.Has("rn"))
+            throw Error("a float operation without a rounding, which the driver may fuse; write .rn");
         return s.Type switch { "f32" => Single(name), "f64" => Double(name), _ => null };
     }
 

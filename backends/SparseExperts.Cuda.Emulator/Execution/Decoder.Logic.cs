@@ -10,7 +10,8 @@ sealed partial class Decoder
     {
         var d = s.Operands[0];
         var join = s.Parts.FirstOrDefault(p => p is "and" or "or" or "xor", "");
-        var target = new ComparisonTarget(d.Kind == OperandKind.Discarded ? -1 : Predicate(0), d.Items is [{ Kind: OperandKind.Register } q] ? q.Register.Offset : -1,
+        var target = new ComparisonTarget(
+            d.Kind == OperandKind.Discarded ? -1 : Predicate(0), d.Items is [{ Kind: OperandKind.Register } q] ? q.Register.Offset : -1,
             join.Length > 0 ? Predicate(3) : -1, false, join);
         var comparison = s.Parts[1];
         switch (s.Type)
@@ -38,7 +39,10 @@ sealed partial class Decoder
         }
     }
 
-    Operation Compared<T>(ComparisonTarget target, string comparison, int size) where T : unmanaged => new Compare<T>(target, Row(1, size), Row(2, size), comparison switch
+    Operation Compared<T>(ComparisonTarget target, string comparison, int size) where T : unmanaged =>
+        new Compare<T>(target, Row(1, size), Row(2, size), Comparison<T>(comparison));
+
+    BinaryFunction<T> Comparison<T>(string name) where T : unmanaged => name switch
     {
         "eq" => static (a, b) => Vector256.Equals(a, b),
         "ne" => static (a, b) => Vector256.AndNot(Vector256.Equals(a, a) & Vector256.Equals(b, b), Vector256.Equals(a, b)),
@@ -54,8 +58,8 @@ sealed partial class Decoder
         "geu" => static (a, b) => ~Vector256.LessThan(a, b),
         "num" => static (a, b) => Vector256.Equals(a, a) & Vector256.Equals(b, b),
         "nan" => static (a, b) => ~(Vector256.Equals(a, a) & Vector256.Equals(b, b)),
-        _ => throw Error($"comparison {comparison} is not known here"),
-    });
+        _ => throw Error($"comparison {name} is not known here"),
+    };
 
     Operation SelectOperation(PtxStatement s)
     {

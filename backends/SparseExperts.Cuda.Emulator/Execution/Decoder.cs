@@ -13,7 +13,8 @@ sealed partial class Decoder(PtxTokens tokens, PtxKernel kernel, PtxVariables va
         {
             _at = statement;
             try { kernel.Code.Add(Decode(statement)); }
-            catch (Exception e) when (e is NotSupportedException or IndexOutOfRangeException) { throw Error(e is NotSupportedException ? e.Message : "operands are missing"); }
+            catch (NotSupportedException e) { throw Error(e.Message); }
+            catch (IndexOutOfRangeException) { throw Error("operands are missing"); }
         }
         kernel.Code.Add(new(tokens.Line, Flow.Exit, null, -1, false, 0));
     }
@@ -46,14 +47,17 @@ sealed partial class Decoder(PtxTokens tokens, PtxKernel kernel, PtxVariables va
         "selp" => SelectOperation(s),
         "cvt" => ConvertOperation(s),
         "and" or "or" or "xor" or "not" => LogicOperation(s),
-        _ => ArithmeticOperation(s) ?? throw Error(s.Has("approx") ? "an approximation, whose bits no one defines; use the operation that rounds (.rn)" : $"instruction {s.Opcode} is not known here"),
+        _ => ArithmeticOperation(s) ?? throw Error(s.Has("approx")
+            ? "an approximation, whose bits no one defines; use the operation that rounds (.rn)"
+            : $"instruction {s.Opcode} is not known here"),
     };
 
     int Label(PtxOperand operand) => labels.TryGetValue(operand.Name, out var place) ? place : throw Error($"there is no label {operand.Name}");
 
     int Barrier(PtxStatement s)
     {
-        if (s.Has("warp") || !s.Has("sync") || s.Operands is not [{ Kind: OperandKind.Immediate, Value: 0 }]) throw Error("only barrier 0 of all threads (bar.sync 0) is known here");
+        if (s.Has("warp") || !s.Has("sync") || s.Operands is not [{ Kind: OperandKind.Immediate, Value: 0 }])
+            throw Error("only barrier 0 of all threads (bar.sync 0) is known here");
         return 0;
     }
 
@@ -95,7 +99,7 @@ sealed partial class Decoder(PtxTokens tokens, PtxKernel kernel, PtxVariables va
     {
         switch (operand.Kind)
         {
-            case OperandKind.Register when operand.Register.Size == size || (size < 4 && operand.Register.Size == 4) || size == -1: return operand.Register;
+            case OperandKind.Register when operand.Register.Size == size: return operand.Register;
             case OperandKind.Immediate: return Constant((ulong)operand.Value, size);
             case OperandKind.Special when operand.Name == "WARP_SZ": return Constant(32, size);
             case OperandKind.Special when Block.IsSpecial(operand.Name):

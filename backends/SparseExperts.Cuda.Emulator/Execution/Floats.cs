@@ -7,7 +7,8 @@ namespace SparseExperts.Cuda.Emulator.Execution;
 static class Floats
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Plain(Vector256<float> x) => Vector256.ConditionalSelect(Vector256.Equals(x, x), x, Vector256.Create(0x7fffffffu).AsSingle());
+    public static Vector256<float> Plain(Vector256<float> x) =>
+        Vector256.ConditionalSelect(Vector256.Equals(x, x), x, Vector256.Create(0x7fffffffu).AsSingle());
 
     public static float Single(ulong bits) => BitConverter.UInt32BitsToSingle((uint)bits);
     public static double Double(ulong bits) => BitConverter.UInt64BitsToDouble(bits);

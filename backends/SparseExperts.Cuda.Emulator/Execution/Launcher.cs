@@ -18,9 +18,12 @@ sealed class Launcher(DeviceMemory memory, EmulatorOptions options)
     public static byte[] Parameters(PtxKernel kernel, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
     {
         CudaFault Wrong(string message) => new($"launch of {kernel.Name}: {message}");
-        if (shape.BlocksX < 1 || shape.BlocksY < 1 || shape.BlocksZ < 1) throw Wrong($"{shape.BlocksX}×{shape.BlocksY}×{shape.BlocksZ} blocks; every dimension needs one at least");
-        if (shape.BlocksY > MaxBlocksYZ || shape.BlocksZ > MaxBlocksYZ) throw Wrong($"{shape.BlocksY}×{shape.BlocksZ} blocks in y and z; a device takes {MaxBlocksYZ} in each");
-        if (shape.ThreadsX < 1 || shape.ThreadsY < 1 || (long)shape.ThreadsX * shape.ThreadsY > MaxThreads) throw Wrong($"{shape.ThreadsX}×{shape.ThreadsY} threads a block; a device takes 1 to {MaxThreads}");
+        if (shape.BlocksX < 1 || shape.BlocksY < 1 || shape.BlocksZ < 1)
+            throw Wrong($"{shape.BlocksX}×{shape.BlocksY}×{shape.BlocksZ} blocks; every dimension needs one at least");
+        if (shape.BlocksY > MaxBlocksYZ || shape.BlocksZ > MaxBlocksYZ)
+            throw Wrong($"{shape.BlocksY}×{shape.BlocksZ} blocks in y and z; a device takes {MaxBlocksYZ} in each");
+        if (shape.ThreadsX < 1 || shape.ThreadsY < 1 || (long)shape.ThreadsX * shape.ThreadsY > MaxThreads)
+            throw Wrong($"{shape.ThreadsX}×{shape.ThreadsY} threads a block; a device takes 1 to {MaxThreads}");
         if (shape.Threads > kernel.MaxThreads) throw Wrong($"{shape.Threads} threads a block; the kernel was compiled for {kernel.MaxThreads}");
         if (shape.SharedBytes < 0 || kernel.StaticSharedBytes + shape.SharedBytes > MaxSharedBytes)
             throw Wrong($"{kernel.StaticSharedBytes} + {shape.SharedBytes} bytes of shared memory; a block has {MaxSharedBytes}");

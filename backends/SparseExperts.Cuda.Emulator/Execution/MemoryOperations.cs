@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using SparseExperts.Cuda.Emulator.Memory;
 using SparseExperts.Cuda.Emulator.Ptx;
 
@@ -44,10 +45,20 @@ sealed unsafe class LoadMemory(Place place, MemoryType type, Register?[] to, Acc
     public override void Run(Warp warp, uint lanes)
     {
         var r = warp.Registers;
+        var cursor = new MemoryCursor(warp, place.Space, _bytes, _bytes, access);
+        if (to is [{ Size: 4 } single] && type.Bytes == 4)
+        {
+            for (; lanes != 0; lanes &= lanes - 1)
+            {
+                var lane = Lowest(lanes);
+                ((uint*)(r + single.Offset))[lane] = *(uint*)cursor.At(lane, place.Of(r, lane));
+            }
+            return;
+        }
         for (; lanes != 0; lanes &= lanes - 1)
         {
             var lane = Lowest(lanes);
-            var at = warp.Block.At(warp, lane, place.Space, place.Of(r, lane), _bytes, _bytes, access);
+            var at = cursor.At(lane, place.Of(r, lane));
             for (var i = 0; i < to.Length; i++, at += type.Bytes)
                 if (to[i] is { } register) Put(r + register.Offset, register.Size, lane, type.Read(at));
         }
@@ -62,12 +73,14 @@ sealed unsafe class StoreMemory(Place place, MemoryType type, Register[] from) :
     public override void Run(Warp warp, uint lanes)
     {
         var r = warp.Registers;
+        var cursor = new MemoryCursor(warp, place.Space, _bytes, _bytes, Access.Write);
         for (var i = 0; i < 32; i++)
         {
             var lane = i ^ warp.Turn;
             if ((lanes >> lane & 1) == 0) continue;
-            var at = warp.Block.At(warp, lane, place.Space, place.Of(r, lane), _bytes, _bytes, Access.Write);
-            for (var j = 0; j < from.Length; j++, at += type.Bytes) type.Write(at, Get(r + from[j].Offset, from[j].Size, lane));
+            var at = cursor.At(lane, place.Of(r, lane));
+            if (from.Length == 1 && type.Bytes == 4) *(uint*)at = *(uint*)(r + from[0].Offset + lane * from[0].Stride);
+            else for (var j = 0; j < from.Length; j++, at += type.Bytes) type.Write(at, Get(r + from[j].Offset, from[j].Size, lane));
         }
     }
 }
@@ -82,12 +95,16 @@ sealed unsafe class LoadParameter(int offset, MemoryType type, Register[] to) : 
             for (var i = 0; i < to.Length; i++)
             {
                 var value = type.Read(parameters + offset + i * type.Bytes);
-                for (var left = lanes; left != 0; left &= left - 1) Put(r + to[i].Offset, to[i].Size, Lowest(left), value);
+                var row = r + to[i].Offset;
+                if (to[i].Size == 8) for (var part = 0; part < 8; part++) Store(row, part, Vector256.Create(value), lanes);
+                else for (var part = 0; part < 4; part++) Store(row, part, Vector256.Create(to[i].Size == 2 ? (ushort)value : (uint)value), lanes);
             }
     }
 }
 
-/// <summary>atom and red: memory becomes f(memory, b, c), the register what was there. Lanes go in their turn; blocks on several workers exclude each other.</summary>
+/// <summary>
+/// atom and red: memory becomes f(memory, b, c), the register what was there. Lanes go in their turn; blocks on several workers exclude each other.
+/// </summary>
 sealed unsafe class AtomicMemory(Place place, int bytes, Register? to, Register b, Register? c, Func<ulong, ulong, ulong, ulong> function) : Operation
 {
     static readonly Lock Turn = new();
@@ -96,12 +113,13 @@ sealed unsafe class AtomicMemory(Place place, int bytes, Register? to, Register 
     {
         var r = warp.Registers;
         var type = new MemoryType(bytes, false);
+        var cursor = new MemoryCursor(warp, place.Space, bytes, bytes, Access.Read | Access.Write | Access.Atomic);
         lock (Turn)
             for (var i = 0; i < 32; i++)
             {
                 var lane = i ^ warp.Turn;
                 if ((lanes >> lane & 1) == 0) continue;
-                var at = warp.Block.At(warp, lane, place.Space, place.Of(r, lane), bytes, bytes, Access.Read | Access.Write | Access.Atomic);
+                var at = cursor.At(lane, place.Of(r, lane));
                 var before = type.Read(at);
                 type.Write(at, function(before, Get(r + b.Offset, b.Size, lane), c is { } third ? Get(r + third.Offset, third.Size, lane) : 0));
                 if (to is { } register) Put(r + register.Offset, register.Size, lane, before);

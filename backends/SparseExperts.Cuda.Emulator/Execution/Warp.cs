@@ -8,8 +8,8 @@ namespace SparseExperts.Cuda.Emulator.Execution;
 enum WarpOutcome { Done, AtBarrier }
 
 /// <summary>
-/// 32 threads. Lanes that are at the same instruction form a group; the group that is farthest back runs, so that groups find together again. A group can wait for
-/// the block (at a barrier) or for other lanes (at a shuffle).
+/// 32 threads. Lanes that are at the same instruction form a group; the group that is farthest back runs, so that groups find together again. A group
+/// can wait for the block (at a barrier) or for other lanes (at a shuffle).
 /// </summary>
 sealed unsafe class Warp : IDisposable
 {
@@ -90,7 +90,8 @@ sealed unsafe class Warp : IDisposable
         while (place < next)
         {
             var instruction = _code[_place = place];
-            if (++_steps > Block.MaxSteps) throw Fault(BitOperations.TrailingZeroCount(lanes), $"more than {Block.MaxSteps} instructions in one thread; does a loop never end?");
+            if (++_steps > Block.MaxSteps)
+                throw Fault(BitOperations.TrailingZeroCount(lanes), $"more than {Block.MaxSteps} instructions in one thread; does a loop never end?");
             var active = lanes;
             if (instruction.Guard >= 0)
             {
@@ -127,7 +128,8 @@ sealed unsafe class Warp : IDisposable
         else if ((missing & ~Alive) != 0)
         {
             var lane = BitOperations.TrailingZeroCount(missing & ~Alive);
-            throw Fault(BitOperations.TrailingZeroCount(lanes), $"the mask names lane {lane}, which {((Lanes >> lane & 1) == 0 ? "does not exist" : "has ended")}");
+            var why = (Lanes >> lane & 1) == 0 ? "does not exist" : "has ended";
+            throw Fault(BitOperations.TrailingZeroCount(lanes), $"the mask names lane {lane}, which {why}");
         }
         else
             Add(place, lanes, Wait.Meeting);

@@ -13,7 +13,8 @@ sealed class DeviceMemory(EmulatorOptions options) : IDisposable
     public Region Allocate(long bytes, string? name = null)
     {
         if (bytes <= 0) throw new CudaFault($"{bytes} bytes of device memory were asked for; ask for at least one");
-        if (Held + bytes > Total) throw new CudaFault($"out of device memory: {bytes} bytes were asked for, {Held} of {Total} are held; use smaller sizes or fewer experts on the device");
+        if (Held + bytes > Total)
+            throw new CudaFault($"out of device memory: {bytes} bytes were asked for, {Held} of {Total} are held; use smaller sizes");
         if (_count == _regions.Length)
         {
             Array.Resize(ref _regions, 2 * _count);

@@ -5,8 +5,8 @@ namespace SparseExperts.Cuda.Emulator.Memory;
 enum Access { Read = 1, Write = 2, Atomic = 4, NonCoherent = 8 }
 
 /// <summary>
-/// Who touches a word. Two touches of a word, one of them a write, must be ordered: by the end of a launch, by a barrier of the block, or be of one thread. For every
-/// word the last write and the last reads are kept, each as block (counted over all launches), interval between barriers, thread and flags.
+/// Who touches a word. Two touches of a word, one of them a write, must be ordered: by the end of a launch, by a barrier of the block, or be of one thread.
+/// For every word the last write and the last reads are kept, each as block (counted over all launches), interval between barriers, thread and flags.
 /// </summary>
 readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint thread)
 {
@@ -17,6 +17,12 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
     const ulong AtomicFlag = 1, NonCoherentFlag = 1, ManyThreads = 2, ManyBlocks = 4;
 
     readonly ulong _self = ((ulong)block << BlockShift) | ((ulong)interval << IntervalShift) | ((ulong)thread << ThreadShift);
+
+    /// <summary>Records of a launch and of later ones are not below this.</summary>
+    public static ulong FirstRecord(uint firstBlock) => (ulong)firstBlock << BlockShift;
+
+    /// <summary>A touch, without flags, by the thread that is so many behind.</summary>
+    public ulong Record(int behind) => _self + ((ulong)(uint)behind << ThreadShift);
 
     /// <summary>Notes a touch; answers what is wrong with it, or null.</summary>
     public string? Touch(ref ulong write, ref ulong reads, Access access)
@@ -36,8 +42,10 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
             if (InLaunch(reads))
             {
                 if ((reads & NonCoherentFlag) != 0) return "is read by ld.global.nc and written in the same launch";
-                if (BlockOf(reads) != block || (reads & ManyBlocks) != 0) return $"was read by another block of this launch ({BlockOf(reads) - firstBlock} or before)";
-                if (SameInterval(reads) && (ThreadOf(reads) != thread || (reads & ManyThreads) != 0)) return "was read by another thread of the block with no barrier between";
+                if (BlockOf(reads) != block || (reads & ManyBlocks) != 0)
+                    return $"was read by another block of this launch ({BlockOf(reads) - firstBlock} or before)";
+                if (SameInterval(reads) && (ThreadOf(reads) != thread || (reads & ManyThreads) != 0))
+                    return "was read by another thread of the block with no barrier between";
             }
             write = _self | (atomic ? AtomicFlag : 0);
         }

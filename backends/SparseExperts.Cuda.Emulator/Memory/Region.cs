@@ -20,6 +20,9 @@ sealed unsafe class Region : IDisposable
 
     public bool ReadOnly;
 
+    /// <summary>Every thread has a part of its own.</summary>
+    public bool IsLocal;
+
     public Region(string name, ulong address, long length, EmulatorChecks checks)
     {
         (Name, Address, Length) = (name, address, length);

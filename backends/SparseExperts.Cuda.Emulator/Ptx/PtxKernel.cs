@@ -2,8 +2,14 @@ using SparseExperts.Cuda.Emulator.Execution;
 
 namespace SparseExperts.Cuda.Emulator.Ptx;
 
-/// <summary>Where a register's lanes lie in a warp's register file. Predicates (size 0) are one word with a bit a lane; values have a row of 32 words or 32 long words.</summary>
-readonly record struct Register(int Offset, int Size);
+/// <summary>
+/// Where a register's lanes lie in a warp's register file. Predicates (size 0) are one word with a bit a lane; values have a row of 32 words or long words.
+/// </summary>
+readonly record struct Register(int Offset, int Size)
+{
+    /// <summary>Bytes from one lane's value to the next one's.</summary>
+    public int Stride => Size == 8 ? 8 : 4;
+}
 
 /// <summary>A kernel parameter as declared: its type and its place among the parameters.</summary>
 sealed record PtxParameter(string Name, string Type, int Offset, int Size);

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace SparseExperts.Cuda.Emulator.Ptx;
 
 /// <summary>
@@ -175,13 +173,5 @@ sealed class PtxParser
 
     long Offset() => _tokens.Take("+") ? Immediate(_tokens.Next()) : 0;
 
-    long Immediate(string word)
-    {
-        var style = NumberStyles.HexNumber;
-        var hex = word.Length > 2 && word[0] == '0' && word[1] is 'f' or 'F' or 'd' or 'D' or 'x' or 'X';
-        if (hex && ulong.TryParse(word.AsSpan(2), style, CultureInfo.InvariantCulture, out var bits)) return (long)bits;
-        if (long.TryParse(word, CultureInfo.InvariantCulture, out var value)) return value;
-        if (ulong.TryParse(word, CultureInfo.InvariantCulture, out bits)) return (long)bits;
-        throw _tokens.Error($"'{word}' is no number");
-    }
+    long Immediate(string word) => PtxTypes.TryNumber(word, out var bits) ? (long)bits : throw _tokens.Error($"'{word}' is no number");
 }

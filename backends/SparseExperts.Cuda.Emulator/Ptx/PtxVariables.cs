@@ -1,4 +1,3 @@
-using System.Globalization;
 using SparseExperts.Cuda.Emulator.Memory;
 
 namespace SparseExperts.Cuda.Emulator.Ptx;
@@ -85,9 +84,7 @@ sealed class PtxVariables(PtxTokens tokens, DeviceMemory memory)
         {
             if (many && tokens.Peek == "}") break;
             var word = tokens.Next();
-            var hex = word.StartsWith("0f", StringComparison.Ordinal) || word.StartsWith("0d", StringComparison.Ordinal) || word.StartsWith("0x", StringComparison.Ordinal);
-            if (!(hex ? ulong.TryParse(word.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var bits) : ulong.TryParse(word, out bits)))
-                bits = long.TryParse(word, out var signed) ? (ulong)signed : throw tokens.Error($"'{word}' as an initial value is not known here");
+            if (!PtxTypes.TryNumber(word, out var bits)) throw tokens.Error($"'{word}' as an initial value is not known here");
             for (var i = 0; i < size; i++) bytes[at++] = (byte)(bits >> (8 * i));
         }
         while (many && tokens.Take(","));

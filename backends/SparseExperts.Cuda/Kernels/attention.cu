@@ -21,15 +21,17 @@ DEVICE float largest_lane(float value)
     return value;
 }
 
-/// Dot products of queries and keys become probabilities in place, row (sequence·heads + head)·length + query: times scale, plus bias, plus pad, e to the
-/// distance below the largest, over the sum, which lane j mod 16 adds in ascending order. Keys after the query are 0 when causal. Sixteen threads a row.
+/// Dot products of queries and keys become probabilities in place, row (sequence·heads + head)·length + query: times scale, plus bias, plus pad, then e
+/// to the distance below the largest, over the sum of these, in which lane l adds keys l, l + 16, … in ascending order. When causal keys after the query
+/// are 0. Sixteen threads a row.
 KERNEL THREADS(256) attention_probabilities(float *p, int strideP, int rows, int length, int heads, float scale,
     const float *bias, int strideBias, const float *pad, int stridePad, int causal)
 {
     int row = block_x() * 16 + thread_x() / 16, lane = thread_x() % 16, query = row % length;
     int visible = row >= rows ? 0 : causal ? query + 1 : length;
     p += (i64)row * strideP;
-    const float *biases = bias + (i64)(row / length % heads * length + query) * strideBias, *pads = pad + (i64)(row / length / heads) * stridePad;
+    const float *biases = bias + (i64)(row / length % heads * length + query) * strideBias;
+    const float *pads = pad + (i64)(row / length / heads) * stridePad;
 
     float top = -__builtin_inff();
     for (int j = lane; j < visible; j += 16)
@@ -53,8 +55,8 @@ KERNEL THREADS(256) attention_probabilities(float *p, int strideP, int rows, int
     for (int j = lane; j < length; j += 16) p[j] = j < visible ? p[j] / sum : 0.0f;
 }
 
-/// dP = dY·Vᵀ becomes scale·dS in place, dS = P ∘ (dP − Σ P ∘ dP); lane j mod 16 adds its products in an ascending chain of fused multiply-adds. dS itself
-/// goes to slopes unless that is null. When causal only keys up to the query are read, and the others' dS is 0. Sixteen threads a row.
+/// dP = dY·Vᵀ becomes scale·dS in place, dS = P ∘ (dP − Σ P ∘ dP); in the sum lane l is an ascending chain of fused multiply-adds over keys l, l + 16, ….
+/// dS itself goes to slopes unless that is null. When causal keys after the query are not read and have dS = 0. Sixteen threads a row.
 KERNEL THREADS(256) attention_slopes(const float *p, int strideP, float *scores, float *slopes, int rows, int length, float scale, int causal)
 {
     int row = block_x() * 16 + thread_x() / 16, lane = thread_x() % 16;

@@ -13,59 +13,69 @@ struct Slice
 enum { StartsAtC = 1, AddsToC = 2, PlusZero = 4 };
 
 /// A tile of C has Side × Side numbers, Each × Each of them a thread's. Operands come through shared memory, Deep of k at a time.
-template <int Side, int Each, int Deep> struct Tile
+template <int side, int each, int deep> struct Tile
 {
-    enum { Across = Side / Each, Threads = Across * Across, Pitch = Side + 4, Size = Deep * Pitch, Loads = Side * Deep / Threads };
+    enum
+    {
+        Side = side, Each = each, Deep = deep, Across = Side / Each, Threads = Across * Across, Pitch = Side + 4, Size = Deep * Pitch,
+        Loads = Side * Deep / Threads, LineStep = Threads / Deep, DepthStep = Threads / Side
+    };
 
     /// Four neighbours, and four more half a tile further where a thread has eight.
     static __attribute__((device, always_inline)) int place(int first, int i) { return first + i / 4 * (Side * 4 / Each) + i % 4; }
 };
 
-/// What a thread brings of one operand: Loads numbers of every Deep × Side. Neighbouring threads take neighbours in memory.
-template <class T> struct Panel
-{
-    const float *from;
-    i64 next, advance;
-    int line, lineStep, lines, k, kStep, place, placeStep;
-    float values[T::Loads];
-};
-
-template <class T, int Side, int Deep> DEVICE void open(Panel<T> &panel, const float *from, i64 lineStride, i64 depthStride, int lines)
-{
-    bool alongK = depthStride == 1;
-    int thread = thread_x();
-    panel.line = alongK ? thread / Deep : thread % Side;
-    panel.k = alongK ? thread % Deep : thread / Side;
-    panel.lineStep = alongK ? T::Threads / Deep : 0;
-    panel.kStep = alongK ? 0 : T::Threads / Side;
-    panel.lines = lines;
-    panel.from = from + panel.line * lineStride + panel.k * depthStride;
-    panel.next = panel.lineStep * lineStride + panel.kStep * depthStride;
-    panel.advance = Deep * depthStride;
-    panel.place = panel.k * T::Pitch + panel.line;
-    panel.placeStep = panel.kStep * T::Pitch + panel.lineStep;
-}
-
-/// Reads the next numbers, of which `rest` of k are left; what lies outside is not read, and no chain meets the 0 in its place.
-template <class T> DEVICE void fetch(Panel<T> &panel, int rest)
-{
-    #pragma unroll
-    for (int i = 0; i < T::Loads; i++)
-        panel.values[i] = panel.line + i * panel.lineStep < panel.lines && panel.k + i * panel.kStep < rest ? panel.from[i * panel.next] : 0.0f;
-    panel.from += panel.advance;
-}
-
-template <class T> DEVICE void lay(const Panel<T> &panel, float *shared)
-{
-    #pragma unroll
-    for (int i = 0; i < T::Loads; i++) shared[panel.place + i * panel.placeStep] = panel.values[i];
-}
-
-/// The same number, of which the compiler forgets what it computed from it, so that addresses do not occupy registers during the chains.
+/// The same number, of which the compiler forgets what it computed from it: addresses that are soon had again occupy no registers during the chains.
 DEVICE int afresh(int value)
 {
     asm volatile("" : "+r"(value));
     return value;
+}
+
+/// What a thread brings of one operand: Loads numbers of every Deep × Side, `apart` elements from each other. Neighbouring threads take neighbours in
+/// memory, so a thread's numbers lie either on several lines at one k or on one line.
+template <class T> struct Panel
+{
+    const float *from;
+    i64 apart;
+    int inside, k, place, placeStep;
+    bool alongK;
+    float values[T::Loads];
+};
+
+template <class T> DEVICE void open(Panel<T> &panel, const float *from, i64 lineStride, i64 depthStride, int lines)
+{
+    int thread = thread_x();
+    panel.alongK = depthStride == 1;
+    int line = panel.alongK ? thread / T::Deep : thread % T::Side;
+    panel.k = panel.alongK ? thread % T::Deep : thread / T::Side;
+    panel.from = from + line * lineStride + panel.k * depthStride;
+    panel.apart = panel.alongK ? T::LineStep * lineStride : T::DepthStep * depthStride;
+    panel.place = panel.k * T::Pitch + line;
+    panel.placeStep = panel.alongK ? T::LineStep : T::DepthStep * T::Pitch;
+    panel.inside = line >= lines ? 0 : panel.alongK ? (lines - line + T::LineStep - 1) / T::LineStep : T::Loads;
+}
+
+/// Reads the next numbers, of which `rest` of k are left; what lies outside is not read, and no chain meets the 0 in its place.
+template <class T> DEVICE void fetch(Panel<T> &panel, i64 depthStride, int rest)
+{
+    int inside = panel.inside;
+    if (rest < T::Deep)
+    {
+        int left = panel.k >= rest ? 0 : panel.alongK ? T::Loads : (rest - panel.k + T::DepthStep - 1) / T::DepthStep;
+        inside = left < inside ? left : inside;
+    }
+    const float *from = panel.from;
+    #pragma unroll
+    for (int i = 0; i < T::Loads; i++, from += panel.apart) panel.values[i] = i < inside ? *from : 0.0f;
+    panel.from += T::Deep * depthStride;
+}
+
+template <class T> DEVICE void lay(const Panel<T> &panel, float *shared)
+{
+    int step = afresh(panel.placeStep), place = panel.place;
+    #pragma unroll
+    for (int i = 0; i < T::Loads; i++, place += step) shared[place] = panel.values[i];
 }
 
 /// One step of every chain.
@@ -85,6 +95,27 @@ template <class T, int Each> DEVICE void step(const float *left, const float *ri
         for (int j = 0; j < Each; j++) sums[i][j] = fma(a[i], b[j], sums[i][j]);
 }
 
+/// Four sums go to columns s to s + 3, as far as there are so many; at once where memory allows it.
+DEVICE void put_four(float *to, int s, int columns, float *sums, int start)
+{
+    to += s;
+    #pragma unroll
+    for (int j = 0; j < 4; j++)
+    {
+        if ((start & AddsToC) && s + j < columns) sums[j] = to[j] + sums[j];
+        if (start & PlusZero) sums[j] = sums[j] + 0.0f;
+    }
+    if (s + 3 < columns && ((u64)to & 15) == 0)
+    {
+        quad all = {sums[0], sums[1], sums[2], sums[3]};
+        *(quad *)to = all;
+        return;
+    }
+    #pragma unroll
+    for (int j = 0; j < 4; j++)
+        if (s + j < columns) to[j] = sums[j];
+}
+
 /// C (+)= op(A)·op(B) for every slice: line i of op(A) begins i·lineA behind its slice's start and goes on every depthA elements, and so do op(B)'s
 /// columns. k is cut into `leaves` blocks, each an ascending chain of fused multiply-adds; a thread joins the blocks by halves as SumTree says, the
 /// sums that wait lie in `stack`. One block: counts, joins and stack are not read.
@@ -102,8 +133,8 @@ DEVICE void product(const float *a, i64 lineA, i64 depthA, const float *b, i64 l
     int row = (lane / 8 + warp / (T::Across / 8) * 4) * 4, column = (lane % 8 + warp % (T::Across / 8) * 8) * 4;
 
     Panel<T> lefts, rights;
-    open<T, Side, Deep>(lefts, a + slice->a, lineA, depthA, rows);
-    open<T, Side, Deep>(rights, b + slice->b + firstColumn * lineB, lineB, depthB, columns);
+    open(lefts, a + slice->a, lineA, depthA, rows);
+    open(rights, b + slice->b + firstColumn * lineB, lineB, depthB, columns);
     c += slice->c + firstColumn;
 
     float sums[Each][Each];
@@ -124,25 +155,20 @@ DEVICE void product(const float *a, i64 lineA, i64 depthA, const float *b, i64 l
     i64 level = (i64)blocks_x() * (Side * Side);
     stack += (i64)block_x() * (Side * Side) + thread;
     int height = 0, half = 0;
-    const float *fromA = lefts.from, *fromB = rights.from;
     for (int leaf = 0; leaf < leaves; leaf++)
     {
-        int depth = leaves == 1 ? slice->depth : counts[leaf];
-        lefts.from = fromA;
-        rights.from = fromB;
-        fromA += depth * depthA;
-        fromB += depth * depthB;
-        fetch(lefts, depth);
-        fetch(rights, depth);
-        for (int rest = depth; rest > 0; rest -= Deep)
+        int rest = leaves == 1 ? slice->depth : counts[leaf];
+        fetch(lefts, depthA, rest);
+        fetch(rights, depthB, rest);
+        for (; rest > 0; rest -= Deep)
         {
             float *x = left + half, *y = right + half;
             half = T::Size - half;
             lay(lefts, x);
             lay(rights, y);
             meet();
-            fetch(lefts, rest - Deep);
-            fetch(rights, rest - Deep);
+            fetch(lefts, depthA, rest - Deep);
+            fetch(rights, depthB, rest - Deep);
             x += row;
             y += column;
             if (rest >= Deep)
@@ -157,6 +183,8 @@ DEVICE void product(const float *a, i64 lineA, i64 depthA, const float *b, i64 l
             }
         }
         if (leaves == 1) break;
+        lefts.from += (rest - Deep) * depthA;       // what was asked for beyond the block
+        rights.from += (rest - Deep) * depthB;
         for (int join = joins[leaf]; join > 0; join--)
         {
             height--;
@@ -182,15 +210,7 @@ DEVICE void product(const float *a, i64 lineA, i64 depthA, const float *b, i64 l
         float *to = c + r * strideC;
         if (r >= rows) continue;
         #pragma unroll
-        for (int j = 0; j < Each; j++)
-        {
-            int s = T::place(column, j);
-            if (s >= columns) continue;
-            float sum = sums[i][j];
-            if (start & AddsToC) sum = to[s] + sum;
-            if (start & PlusZero) sum = sum + 0.0f;
-            to[s] = sum;
-        }
+        for (int j = 0; j < Each; j += 4) put_four(to, T::place(column, j), columns, &sums[i][j], start);
     }
 }
 
@@ -202,5 +222,5 @@ DEVICE void product(const float *a, i64 lineA, i64 depthA, const float *b, i64 l
     }
 
 PRODUCT(product_128, 128, 8, 8, launch_bounds(256, 2))
-PRODUCT(product_64, 64, 4, 16, launch_bounds(256))
+PRODUCT(product_64, 64, 8, 8, launch_bounds(64))
 PRODUCT(product_32, 32, 4, 8, launch_bounds(64))

@@ -1,0 +1,62 @@
+namespace SparseExperts.Cuda;
+
+/// <summary>
+/// Who multiplies matrices: the kernels in the order that docs/numerics.md defines, or cuBLAS, faster and in an order of its own. Attention's
+/// products are the kernels' always.
+/// </summary>
+public enum CudaProducts { Canonical, Cublas }
+
+public sealed partial class CudaBackend
+{
+    /// <summary>cuBLAS stores columns, so it is asked for Cᵀ = op(B)ᵀ·op(A)ᵀ, whose columns are the rows of C.</summary>
+    GemmCall Call(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => new(
+        transposeB, transposeA, c.Columns, c.Rows, transposeA ? a.Rows : a.Columns, 1,
+        Pointer(b), Leading(b), Pointer(a), Leading(a), accumulate ? 1 : 0, Pointer(c), Leading(c), _precision);
+
+    static int Leading(Matrix matrix) => Math.Max(1, Math.Max(matrix.Stride, matrix.Columns));
+
+    void CublasGemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
+    {
+        if (c.Count > 0) _driver.Gemm(Call(a, transposeA, b, transposeB, c, accumulate), _stream);
+    }
+
+    /// <summary>One call where all members are equally spaced, otherwise one for each run of the inner level.</summary>
+    void CublasBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
+    {
+        if (c.First.Count == 0) return;
+        (a, b, c) = (OneLevel(a), OneLevel(b), OneLevel(c));
+        var run = a.Inner == c.Inner && b.Inner == c.Inner ? c.Inner : 1;
+        for (var i = 0; i < c.Count; i += run)
+            _driver.GemmStridedBatched(Call(a[i], transposeA, b[i], transposeB, c[i], accumulate), b.InnerStride, a.InnerStride, c.InnerStride, run, _stream);
+    }
+
+    /// <summary>The same members on the inner level alone, if they are equally spaced.</summary>
+    static Batch OneLevel(Batch batch) =>
+        batch.Inner == 1 ? batch with { Outer = 1, Inner = batch.Outer, InnerStride = batch.OuterStride } :
+        batch.Outer == 1 || batch.OuterStride == batch.Inner * batch.InnerStride ? batch with { Outer = 1, Inner = batch.Count } : batch;
+
+    void CublasGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    {
+        List<GemmCall> calls = [];
+        var groups = offsets.Length - 1;
+        for (var g = 0; g < groups && c.Columns > 0; g++)
+        {
+            int start = offsets[g], count = offsets[g + 1] - start, rows = b.Rows / groups;
+            if (count > 0) calls.Add(Call(a.RowRange(start, count), false, b.RowRange(g * rows, rows), transposeB, c.RowRange(start, count), accumulate));
+        }
+        if (calls.Count > 0) _driver.GemmGrouped([.. calls], _stream);
+    }
+
+    void CublasGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    {
+        List<GemmCall> calls = [];
+        for (var g = 0; g < offsets.Length - 1 && c.Columns > 0 && a.Columns > 0; g++)
+        {
+            int start = offsets[g], count = offsets[g + 1] - start;
+            var target = b.RowRange(g * a.Columns, a.Columns);
+            if (count > 0) calls.Add(Call(a.RowRange(start, count), true, c.RowRange(start, count), false, target, accumulate));
+            else if (!accumulate) Fill(target, 0);
+        }
+        if (calls.Count > 0) _driver.GemmGrouped([.. calls], _stream);
+    }
+}
