@@ -30,12 +30,11 @@ public sealed partial class CudaBackend : IBackend
         _pool = new(driver);
         _kernels = new(driver);
         _stream = driver.CreateStream();
-<<<<<<< HEAD
-        Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}", "float32, fused multiply-add chains", 1) { PromisesBits = true };
-=======
         Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}",
-            products == CudaProducts.Canonical ? "float32, fused multiply-add chains" : $"float32, products of {precision} factors by cuBLAS", 1);
->>>>>>> cuda-products
+            products == CudaProducts.Canonical ? "float32, fused multiply-add chains" : $"float32, products of {precision} factors by cuBLAS", 1)
+        {
+            PromisesBits = products == CudaProducts.Canonical,
+        };
     }
 
     public BackendInfo Info { get; }
@@ -43,11 +42,19 @@ public sealed partial class CudaBackend : IBackend
     public Storage Rent(ElementType type, long length) => _pool.Rent(this, type, length);
     public void Return(Storage storage) => _pool.Return((CudaStorage)storage);
 
+    /// <summary>Waits for the work and gives everything back. A device that has failed has said so to whoever read its results.</summary>
     public void Dispose()
     {
-        _driver.Synchronize(_stream);
-        _pool.Dispose();
-        _driver.DestroyStream(_stream);
+        try
+        {
+            _driver.Synchronize(_stream);
+            _pool.Dispose();
+            _driver.DestroyStream(_stream);
+        }
+        catch (CudaFault)
+        {
+            // Its context is lost, and its memory with it.
+        }
         _driver.Dispose();
     }
 

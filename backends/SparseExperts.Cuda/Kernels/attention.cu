@@ -1,25 +1,5 @@
-#include "exp.h"
-
-/// The sum of sixteen lanes: l and l + 8, then l and l + 4, l + 2, l + 1. Every lane has it.
-DEVICE float join_lanes(float sum)
-{
-    sum = sum + from_lane_xor(sum, 8);
-    sum = sum + from_lane_xor(sum, 4);
-    sum = sum + from_lane_xor(sum, 2);
-    return sum + from_lane_xor(sum, 1);
-}
-
-/// The largest number of sixteen lanes; none of them is NaN.
-DEVICE float largest_lane(float value)
-{
-    #pragma unroll
-    for (int distance = 8; distance > 0; distance /= 2)
-    {
-        float other = from_lane_xor(value, distance);
-        value = other > value ? other : value;
-    }
-    return value;
-}
+#include "math.h"
+#include "rows.h"
 
 /// Dot products of queries and keys become probabilities in place, row (sequence·heads + head)·length + query: times scale, plus bias, plus pad, then e
 /// to the distance below the largest, over the sum of these, in which lane l adds keys l, l + 16, … in ascending order. When causal keys after the query
@@ -42,11 +22,11 @@ KERNEL THREADS(256) attention_probabilities(float *p, int strideP, int rows, int
         p[j] = score;
         top = score > top ? score : top;
     }
-    top = largest_lane(top);
+    top = join_largest(top);
     float sum = 0.0f;
     for (int j = lane; j < visible; j += 16)
     {
-        float e = exp_of(p[j] - top);
+        float e = exp(p[j] - top);
         p[j] = e;
         sum = sum + e;
     }

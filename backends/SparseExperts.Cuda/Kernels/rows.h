@@ -38,15 +38,21 @@ DEVICE float join_lanes(float sum)
 /// The larger of two numbers that are not NaN.
 DEVICE float larger(float a, float b) { return b > a ? b : a; }
 
+/// The largest of sixteen lanes; every lane has it.
+DEVICE float join_largest(float max)
+{
+    max = larger(max, from_lane_xor(max, 8));
+    max = larger(max, from_lane_xor(max, 4));
+    max = larger(max, from_lane_xor(max, 2));
+    return larger(max, from_lane_xor(max, 1));
+}
+
 /// The largest element of a row, −∞ where there is none; NaN never wins.
 DEVICE float row_max(const float *x, int lane, int columns)
 {
     float max = -__builtin_inff();
     EACH_COLUMN(j, lane, columns) max = larger(max, x[j]);
-    max = larger(max, from_lane_xor(max, 8));
-    max = larger(max, from_lane_xor(max, 4));
-    max = larger(max, from_lane_xor(max, 2));
-    return larger(max, from_lane_xor(max, 1));
+    return join_largest(max);
 }
 
 /// Σ_j x_j.
