@@ -89,6 +89,17 @@ public sealed class ProbeTests
         }
     }
 
+    /// <summary>A sampled second expert is always used: no margin excuses one that is missing.</summary>
+    [Theory]
+    [InlineData("fairseq.top2")]
+    [InlineData("deepspeed.top2")]
+    public void A_choice_is_missing_where_no_policy_leaves_one_out(string dialect)
+    {
+        var asked = Probes.Of(BuiltIn.Named(dialect), "train")[0].Case;
+        var without = Answered(asked.Under(asked.Dialect with { Policy = Policy.None })).Under(asked.Dialect);
+        Assert.Equal("expert", Check(without).Culprit?.Stage);
+    }
+
     [Fact]
     public void A_number_that_is_no_integer_is_not_written_as_one() =>
         Assert.Throws<ArgumentException>(() => Answered(Probes.Of(BuiltIn.Named("hf.mixtral"), "eval")[0].Case).With(new CaseTensor("claim.expert", "I32", [1, 16, 2], [.. Enumerable.Repeat(0.5, 32)])).Save(Path.Combine(Path.GetTempPath(), "never.safetensors")));
