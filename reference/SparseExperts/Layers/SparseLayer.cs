@@ -8,7 +8,12 @@ namespace SparseExperts.Layers;
 /// <param name="Output">[T, M]; a dropped token's row is exactly 0 unless the dialect says otherwise, so that the residual carries it.</param>
 /// <param name="Loss">Weighted auxiliary losses, 1×1, or null.</param>
 /// <param name="Probabilities">What the router thinks of every expert [T, E], for reports.</param>
-public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs);
+public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs)
+{
+    /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
+    internal IEnumerable<Tensor?> Kept =>
+        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
+}
 
 /// <summary>
 /// A sparse feed-forward layer: scores → selection → priority → capacity → gates → experts → losses, each step as the dialect says. The steps
@@ -26,13 +31,25 @@ public static class SparseLayer
         if (c.Dialect.Selection == Selection.TwoLevelCapacity) return TwoLevelLayer.Forward(tape, c, x, router, experts);
 
         // What the router sees; the experts see it too where the library disturbs its tokens in place.
-        var input = RouterLogits.Input(tape, c, x);
-        var expertInput = ExpertInput(c, x, input);
-        var routed = Route(tape, c, input, router);
-        var (gates, plan) = Experts.Effective(tape, c, routed.Gates, routed.Plan);
-        var y = Experts.Apply(tape, c, expertInput, experts, gates, plan, dropout, streams);
+        var (input, routed) = Routing(tape, c, x, router);
+        var y = Output(tape, c, ExpertInput(c, x, input), routed, experts, dropout, streams);
+        using var place = tape.In("losses");
         var losses = routed.Losses ?? AuxiliaryLosses.Compute(tape, c, routed.Inputs!);
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Logits, routed.Scores, routed.Plan, routed.Inputs);
+    }
+
+    static (Tensor Input, Routed Routed) Routing(Tape tape, RouterCall call, Tensor x, RouterWeights router)
+    {
+        using var place = tape.In("router");
+        var input = RouterLogits.Input(tape, call, x);
+        return (input, Route(tape, call, input, router));
+    }
+
+    static Tensor Output(Tape tape, RouterCall call, Tensor x, Routed routed, ExpertWeights experts, double dropout, LayerStreams streams)
+    {
+        using var place = tape.In("experts");
+        var (gates, plan) = Experts.Effective(tape, call, routed.Gates, routed.Plan);
+        return Experts.Apply(tape, call, x, experts, gates, plan, dropout, streams);
     }
 
     /// <summary>What the experts get: the tokens, or the disturbed ones.</summary>
