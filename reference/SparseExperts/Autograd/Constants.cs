@@ -4,7 +4,7 @@ namespace SparseExperts.Autograd;
 sealed class Constants(IBackend backend)
 {
     readonly Dictionary<int, Matrix> _ones = [], _units = [];
-    readonly Dictionary<(int First, int Step, int Repeats, int Count), Indices> _runs = [];
+    readonly Dictionary<object, Indices> _indices = [];
 
     /// <summary>A column of ones: products with it broadcast and sum exactly.</summary>
     public Matrix Ones(int rows)
@@ -29,10 +29,15 @@ sealed class Constants(IBackend backend)
     /// <summary><paramref name="first"/>, first + step, …, each <paramref name="repeats"/> times: <paramref name="count"/> indices in all.</summary>
     public Indices Run(int first, int step, int repeats, int count)
     {
-        var key = (first, step, repeats, count);
-        if (_runs.TryGetValue(key, out var run)) return run;
-        var values = new int[count];
-        for (var i = 0; i < count; i++) values[i] = first + i / repeats * step;
-        return _runs[key] = backend.Upload(values);
+        return Indices((first, step, repeats, count), () =>
+        {
+            var values = new int[count];
+            for (var i = 0; i < count; i++) values[i] = first + i / repeats * step;
+            return values;
+        });
     }
+
+    /// <summary>Indices that <paramref name="key"/> alone decides.</summary>
+    public Indices Indices(object key, Func<int[]> make) =>
+        _indices.TryGetValue(key, out var known) ? known : _indices[key] = backend.Upload(make());
 }

@@ -34,6 +34,12 @@ sealed class Segment
         IsFilled = false;
     }
 
+    /// <summary>Gives up everything, where the run broke off.</summary>
+    public void Discard()
+    {
+        foreach (var node in _nodes) node.Memory!.Reset();
+    }
+
     /// <summary>Computes what was given up, in the order of the first time.</summary>
     public void Fill(Action<Node> compute)
     {

@@ -43,7 +43,10 @@ public sealed partial class Tape
         Backend.Write(partial, (ReadOnlySpan<float>)numbers);
     }
 
-    /// <summary>A forward sum over tokens: of each part by itself and over all shards, then one after the other. <paramref name="sum"/> is given a part's rows and a destination.</summary>
+    /// <summary>
+    /// A forward sum over tokens: of each part by itself and over all shards, then one after the other. <paramref name="sum"/> is given a part's rows and a
+    /// destination.
+    /// </summary>
     internal Matrix SumOfParts(Tensor x, int columns, Action<Matrix, Matrix> sum)
     {
         Matrix parts = Rent(x.Parts, columns), whole = parts.RowRange(0, 1);

@@ -65,7 +65,8 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
 
     /// <summary>The same for an op that says what its rows are.</summary>
     /// <param name="tokens">Rows of a sequence, 0 where rows are no tokens; and how often the same tokens lie one below the other.</param>
-    internal Tensor Apply(string op, int rows, int columns, (int Sequence, int Parts) tokens, ReadOnlySpan<Tensor?> inputs, Action<Node> forward, Action<Node> backward)
+    internal Tensor Apply(string op, int rows, int columns, (int Sequence, int Parts) tokens, ReadOnlySpan<Tensor?> inputs,
+        Action<Node> forward, Action<Node> backward)
     {
         var requires = false;
         foreach (var input in inputs) requires |= input is { RequiresGradient: true };
@@ -75,10 +76,10 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         if (Recording)
         {
             _nodes.Add(node);
-            _segment?.Add(node);
             if (output.RequiresGradient) Use(node);
         }
-        Compute(node, Site.Activity);
+        _segment?.Add(node);
+        Compute(node, Activity.Forward);
         return output;
     }
 
@@ -93,11 +94,11 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
 
     /// <summary>
     /// Runs a part of the model as a <see cref="Segment"/>, if this tape <see cref="Recomputes"/>: from then on only what <paramref name="kept"/> names of its
-    /// result can be read, until the backward pass.
+    /// result can be read, until the backward pass. An evaluation, after which none comes, only saves the memory.
     /// </summary>
-    internal T InSegment<T>(Func<T> part, Func<T, IEnumerable<Tensor?>> kept)
+    public T InSegment<T>(Func<T> part, Func<T, IEnumerable<Tensor?>> kept)
     {
-        if (!Recomputes || !Recording) return part();
+        if (!Recomputes) return part();
         if (_segment is not null) throw new InvalidOperationException("a segment within a segment; let one part of the model end before the next begins");
         var segment = _segment = new();
         var result = part();
@@ -173,6 +174,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     public void Reset()
     {
         foreach (var node in _nodes) node.Memory?.Reset();
+        _segment?.Discard();
         _nodes.Clear();
         (_ofNode, _segment) = (null, null);
         foreach (var parameter in _parameters) parameter.ForgetGradient();

@@ -12,10 +12,12 @@ public class Tensor
     internal Tensor(Tape tape, Matrix value, bool requiresGradient) : this(tape, value.Rows, value.Columns, requiresGradient) => _value = value;
 
     /// <summary>A tensor whose node fills it.</summary>
-    internal Tensor(Tape tape, int rows, int columns, bool requiresGradient) => (_tape, Rows, Columns, RequiresGradient) = (tape, rows, columns, requiresGradient);
+    internal Tensor(Tape tape, int rows, int columns, bool requiresGradient) =>
+        (_tape, Rows, Columns, RequiresGradient) = (tape, rows, columns, requiresGradient);
 
     /// <exception cref="InvalidOperationException">Its memory was given up (<see cref="Segment"/>) and the backward pass has not come to it.</exception>
-    public Matrix Value => _value ?? throw new InvalidOperationException($"the {Rows}×{Columns} result of {Node?.Op} was given up, to be computed again; keep it in its segment");
+    public Matrix Value => _value
+        ?? throw new InvalidOperationException($"the {Rows}×{Columns} result of {Node?.Op} was given up, to be computed again; keep it in its segment");
 
     public bool RequiresGradient { get; }
     public int Rows { get; }
@@ -30,14 +32,18 @@ public class Tensor
     /// </summary>
     public int Sequence { get; internal init; }
 
-    /// <summary>How many times the same tokens lie one below the other: layers that are pooled, else 1. Sums over rows are taken part by part and then added.</summary>
+    /// <summary>
+    /// How many times the same tokens lie one below the other: layers that are pooled, else 1. Sums over rows are taken part by part and then added.
+    /// </summary>
     public int Parts { get; internal init; } = 1;
 
     /// <summary>Whether any op has written a gradient here since the last reset.</summary>
     public bool HasGradient { get; private set; }
 
     /// <summary>∂loss/∂value; only after <c>Tape.Backward</c>.</summary>
-    public Matrix Gradient => HasGradient ? _gradient : throw new InvalidOperationException($"a {Value.Shape} tensor has no gradient yet; call Tape.Backward first");
+    public Matrix Gradient => HasGradient
+        ? _gradient
+        : throw new InvalidOperationException($"a {Value.Shape} tensor has no gradient yet; call Tape.Backward first");
 
     /// <summary>
     /// Where an op's backward writes. The first writer overwrites arbitrary memory, the others add: <paramref name="accumulate"/> says which.

@@ -95,7 +95,7 @@ public static class SparseLayer
         var clean = Numbers(tape, logits);
         var disturbed = ReferenceEquals(noisy, logits) ? clean : Numbers(tape, noisy);
         var thresholds = Array.Empty<double>();
-        if (router.Thresholds is { } t) tape.Backend.Read(t.Value, thresholds = new double[call.Experts]);
+        if (router.Thresholds is { } t) tape.ReadForPlan(t.Value, thresholds = new double[call.Experts]);
         return new()
         {
             Logits = clean,
@@ -113,8 +113,8 @@ public static class SparseLayer
         return new(() =>
         {
             var values = tape.HostNumbers(count);
-            tape.Backend.Read(tensor.Value, values);
-            if (tape.Backend is not IErrorBounds bounds) return (values, tape.HostZeros(count));
+            tape.ReadForPlan(tensor.Value, values);
+            if (tape.Backend is not IErrorBounds { CarriesBounds: true } bounds) return (values, tape.HostZeros(count));
             var errors = tape.HostNumbers(count);
             bounds.ReadErrors(tensor.Value, errors);
             return (values, errors);
@@ -125,7 +125,7 @@ public static class SparseLayer
     {
         if (call.Dialect.DropPolicy != DropPolicy.Score) return [];
         var values = new double[gates.Value.Count];
-        tape.Backend.Read(gates.Value, values);
+        tape.ReadForPlan(gates.Value, values);
         return values;
     }
 

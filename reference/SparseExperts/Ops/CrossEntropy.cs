@@ -9,5 +9,6 @@ public static partial class Op
     public static Tensor CrossEntropy(this Tape tape, Tensor logits, Indices labels, double smoothing = 0) =>
         tape.Apply(nameof(CrossEntropy), logits.Rows, 1, [logits],
             losses => tape.Backend.CrossEntropy(logits.Value, labels, smoothing, losses.Value, losses.Save(logits.Rows, 1)),
-            losses => tape.Backend.CrossEntropyBackward(logits.Value, labels, smoothing, losses.Saved[0], losses.Gradient, logits.GradientTarget(out var add), add));
+            losses => tape.Backend.CrossEntropyBackward(
+                logits.Value, labels, smoothing, losses.Saved[0], losses.Gradient, logits.GradientTarget(out var add), add));
 }

@@ -9,14 +9,14 @@ public sealed class PlanIndices
     public PlanIndices(Tape tape, RoutingPlan plan, int sequence = 0)
     {
         (Plan, Sequence) = (plan, sequence);
-        TokenOfRow = tape.Upload(plan.TokenOfRow);
-        ChoiceOfRow = tape.Upload(plan.ChoiceOfRow);
+        TokenOfRow = tape.UploadPlan(plan.TokenOfRow);
+        ChoiceOfRow = tape.UploadPlan(plan.ChoiceOfRow);
         RowOfToken = new Indices[plan.Choices];
         var rows = new int[plan.Tokens];
         for (var j = 0; j < plan.Choices; j++)
         {
             for (var t = 0; t < rows.Length; t++) rows[t] = plan.RowOf[t * plan.Choices + j];
-            RowOfToken[j] = tape.Upload(rows);
+            RowOfToken[j] = tape.UploadPlan(rows);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SparseExperts.Autograd;
 
 namespace SparseExperts.Ops;
@@ -8,7 +9,7 @@ public static partial class Op
     /// <remarks>dx_{ids i} += dy_i in ascending i.</remarks>
     /// <param name="sequence">Rows of a sequence of Y; by default those of X where Y has as many rows.</param>
     public static Tensor GatherElements(this Tape tape, Tensor x, ReadOnlySpan<int> ids, int rows, int columns, int? sequence = null) =>
-        tape.GatherElements(x, tape.Upload(ids), rows, columns, sequence);
+        tape.GatherElements(x, tape.UploadPlan(ids), rows, columns, sequence);
 
     /// <summary>The same with indices that the backend has.</summary>
     public static Tensor GatherElements(this Tape tape, Tensor x, Indices ids, int rows, int columns, int? sequence = null)
@@ -52,7 +53,7 @@ public static partial class Op
 
     /// <summary>Y = X + constant, element by element.</summary>
     /// <remarks>dX = dY.</remarks>
-    public static Tensor Shift(this Tape tape, Tensor x, ReadOnlySpan<float> constant) => tape.Add(x, tape.Constant(x.Rows, x.Columns, constant));
+    public static Tensor Shift(this Tape tape, Tensor x, ReadOnlySpan<float> constant) => tape.Add(x, tape.PlanConstant(x.Rows, x.Columns, constant));
 
     /// <summary>Y = X + constant.</summary>
     /// <remarks>dX = dY.</remarks>
@@ -64,11 +65,20 @@ public static partial class Op
     }
 
     /// <summary>A constant column.</summary>
-    public static Tensor Column(this Tape tape, ReadOnlySpan<double> values)
+    public static Tensor Column(this Tape tape, ReadOnlySpan<double> values) => tape.Numbers(values.Length, 1, values);
+
+    /// <summary>Constants from the host; numbers that are all alike need not travel.</summary>
+    internal static Tensor Numbers(this Tape tape, int rows, int columns, ReadOnlySpan<double> values)
     {
-        var column = tape.Rent(values.Length, 1);
-        tape.Backend.Write(column, values);
-        return tape.Constant(column);
+        var matrix = tape.Rent(rows, columns);
+        var bits = MemoryMarshal.Cast<double, long>(values);
+        if (bits.Length > 0 && !bits.ContainsAnyExcept(bits[0])) tape.Backend.Fill(matrix, values[0]);
+        else
+        {
+            using var plan = tape.During(Activity.Plan);
+            tape.Backend.Write(matrix, values);
+        }
+        return tape.Constant(matrix);
     }
 
     /// <summary>A 1×1 constant.</summary>

@@ -6,7 +6,8 @@ public static partial class Op
 {
     /// <summary>Y = f(gate) ∘ linear: GEGLU with gelu, SwiGLU with silu (Shazeer 2020, "GLU Variants Improve Transformer", eq. 5).</summary>
     /// <remarks>dGate = dY ∘ linear ∘ f'(gate), dLinear = dY ∘ f(gate).</remarks>
-    public static Tensor Gated(this Tape tape, Activation kind, Tensor gate, Tensor linear) => tape.Apply(nameof(Gated), gate.Rows, gate.Columns, [gate, linear],
+    public static Tensor Gated(this Tape tape, Activation kind, Tensor gate, Tensor linear) => tape.Apply(nameof(Gated),
+        gate.Rows, gate.Columns, [gate, linear],
         y => tape.Backend.Gated(kind, gate.Value, linear.Value, y.Value),
         y =>
         {

@@ -30,7 +30,8 @@ public static partial class Op
     /// <summary>y_t = table_{ids t} for every token t: an embedding. An id of −1 reads 0.</summary>
     /// <param name="sequence">Tokens of a sequence.</param>
     /// <remarks>dtable_i = Σ dy_t over the tokens t with id i.</remarks>
-    public static Tensor LookUp(this Tape tape, Tensor table, Indices ids, int sequence) => tape.Apply(nameof(LookUp), ids.Count, table.Columns, (sequence, 1), [table],
+    public static Tensor LookUp(this Tape tape, Tensor table, Indices ids, int sequence) => tape.Apply(nameof(LookUp),
+        ids.Count, table.Columns, (sequence, 1), [table],
         y => tape.Backend.GatherRows(table.Value, ids, y.Value, false),
         y => tape.SumOverTokens(table, sequence, (sum, add) =>
         {
@@ -42,7 +43,8 @@ public static partial class Op
     /// <param name="inverse">For every row of X the r that read it, or −1.</param>
     /// <param name="sequence">Rows of a sequence of Y, where they are tokens.</param>
     /// <remarks>dx_i = dy_{inverse i}: a gather too, so its rows are independent.</remarks>
-    public static Tensor Permute(this Tape tape, Tensor x, Indices ids, Indices inverse, int sequence) => tape.Apply(nameof(Permute), ids.Count, x.Columns, (sequence, 1), [x],
+    public static Tensor Permute(this Tape tape, Tensor x, Indices ids, Indices inverse, int sequence) => tape.Apply(nameof(Permute),
+        ids.Count, x.Columns, (sequence, 1), [x],
         y => tape.Backend.GatherRows(x.Value, ids, y.Value, false),
         y => tape.Backend.GatherRows(y.Gradient, inverse, x.GradientTarget(out var add), add));
 

@@ -6,7 +6,8 @@ public static partial class Op
 {
     /// <summary>Y = X·W, or X·Wᵀ when <paramref name="transpose"/>. X [T, in], W [in, out] (or [out, in]), Y [T, out].</summary>
     /// <remarks>dX = dY·Wᵀ, dW = Σ_t x_tᵀ·dy_t.</remarks>
-    public static Tensor Linear(this Tape tape, Tensor x, Tensor w, bool transpose = false) => tape.Apply(nameof(Linear), x.Rows, transpose ? w.Rows : w.Columns, [x, w],
+    public static Tensor Linear(this Tape tape, Tensor x, Tensor w, bool transpose = false) => tape.Apply(nameof(Linear),
+        x.Rows, transpose ? w.Rows : w.Columns, [x, w],
         y => tape.Backend.Gemm(x.Value, false, w.Value, transpose, y.Value, false),
         y =>
         {

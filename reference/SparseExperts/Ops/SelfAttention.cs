@@ -35,7 +35,11 @@ public static partial class Op
             y =>
             {
                 var probabilities = y.Save(shape.ScoreRows, shape.Length);
-                if (rotary is { } tables) tape.Backend.Rotary(qkv.Value.ColumnRange(0, 2 * width), tables.Cosines, tables.Sines, shape.HeadWidth, false, y.Save(qkv.Rows, 2 * width), false);
+                if (rotary is { } tables)
+                {
+                    var turned = y.Save(qkv.Rows, 2 * width);
+                    tape.Backend.Rotary(qkv.Value.ColumnRange(0, 2 * width), tables.Cosines, tables.Sines, shape.HeadWidth, false, turned, false);
+                }
                 var (q, k, v) = Parts(y);
                 tape.Backend.Attention(shape, q, k, v, bias?.Value, null, probabilities, y.Value);
             },
@@ -47,7 +51,8 @@ public static partial class Op
                 if (rotary is not null && add) tape.Backend.Fill(dqk, 0);
                 Matrix? dBias = bias is { RequiresGradient: true } ? tape.Zeros(bias.Rows, bias.Columns) : null;
                 var (q, k, v) = Parts(y);
-                tape.Backend.AttentionBackward(shape, q, k, v, y.Saved[0], y.Gradient, dqk.ColumnRange(0, width), dqk.ColumnRange(width, width), dv, add, dBias);
+                Matrix dq = dqk.ColumnRange(0, width), dk = dqk.ColumnRange(width, width);
+                tape.Backend.AttentionBackward(shape, q, k, v, y.Saved[0], y.Gradient, dq, dk, dv, add, dBias);
                 if (rotary is { } t) tape.Backend.Rotary(dqk, t.Cosines, t.Sines, shape.HeadWidth, true, d.ColumnRange(0, 2 * width), add);
                 if (dBias is { } sum) tape.AddOverTokens(sum, bias!, shape.Length);        // last: the bias may be the same tensor
             });

@@ -59,10 +59,6 @@ public static partial class Op
 
     /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>
     /// <remarks>dx_i = w_i·dy.</remarks>
-    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights)
-    {
-        var factors = tape.Rent(x.Rows, x.Columns);
-        tape.Backend.Write(factors, weights);
-        return tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Constant(factors))), 1);
-    }
+    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights) =>
+        tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Numbers(x.Rows, x.Columns, weights))), 1);
 }

@@ -10,7 +10,18 @@ namespace SparseExperts.Tests.Autograd;
 /// <summary>What a tape tells about what it recorded.</summary>
 public sealed class TapeTests
 {
-    static readonly ModelConfig Config = new() { Vocabulary = 23, Context = 12, Width = 16, HeadWidth = 8, Layers = 2, Hidden = 24, Experts = 4, Dropout = 0.1 };
+    static readonly ModelConfig Config = new()
+    {
+        Vocabulary = 23,
+        Context = 12,
+        Width = 16,
+        HeadWidth = 8,
+        Layers = 2,
+        Hidden = 24,
+        Experts = 4,
+        Dropout = 0.1,
+    };
+
     static readonly int[] Ids = [.. Enumerable.Range(0, 24).Select(i => i * 7 % 23)];
 
     static Tensor Loss(Tape tape, LanguageModel model)
@@ -50,18 +61,17 @@ public sealed class TapeTests
         using var backend = new CpuBackend(1);
         var tape = new Tape(backend);
         var model = new LanguageModel(tape, Config, 3);
-        List<(Parameter Parameter, float[] Gradient, int Left)> ready = [];
-        var left = 0;
-        tape.GradientReady += p => ready.Add((p, backend.ToArray(p.Gradient), left = tape.Parameters.Count - ready.Count - 1));
+        List<(Parameter Parameter, float[] Gradient)> ready = [];
+        tape.GradientReady += p => ready.Add((p, backend.ToArray(p.Gradient)));
         for (var step = 0; step < 2; step++)
         {
             ready.Clear();
             tape.Backward(Loss(tape, model));
-            Assert.Equal(tape.Parameters.Where(p => p.HasGradient).OrderBy(p => p.Name, StringComparer.Ordinal), ready.Select(r => r.Parameter).OrderBy(p => p.Name, StringComparer.Ordinal));
+            Assert.Distinct(ready.Select(r => r.Parameter));
+            Assert.Equal(tape.Parameters.Where(p => p.HasGradient).ToHashSet(), ready.Select(r => r.Parameter).ToHashSet());
             Assert.All(ready, r => Assert.Equal(r.Gradient, backend.ToArray(r.Parameter.Gradient)));
             tape.Reset();
         }
-        Assert.Equal(0, left);
         // The final norm is ready first; the embedding, which the logits read too, waits for the first op.
         Assert.Equal(["norm.weight", "norm.bias"], ready.Take(2).Select(r => r.Parameter.Name));
         Assert.Equal("embedding", ready[^1].Parameter.Name);
@@ -81,7 +91,7 @@ public sealed class TapeTests
         Assert.Equal([4], backend.ToArray(used.Gradient));
     }
 
-    /// <summary>Two norms share one weight, which is the bias of one of them as well: dw = Σ over both, by the gradients of norms with parameters of their own.</summary>
+    /// <summary>Two norms share one weight, which is the bias of one of them as well: its gradient is the sum of those of parameters of their own.</summary>
     [Fact]
     public void A_parameter_of_two_norms_and_two_roles_has_the_sum_of_its_gradients()
     {
