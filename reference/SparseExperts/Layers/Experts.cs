@@ -12,6 +12,7 @@ public static class Experts
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
     public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, RoutingPlan plan, double dropout = 0, LayerStreams streams = default)
     {
+        using var place = tape.In("experts");
         var d = call.Dialect;
         var indices = new PlanIndices(tape, plan, x.Sequence);
         var inputs = tape.Dispatch(x, indices);                                                        // [rows, M], expert order
