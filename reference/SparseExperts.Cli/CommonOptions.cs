@@ -18,5 +18,10 @@ static class CommonOptions
         Description = "Folder with more backends, a folder each, besides those in plugins/ beside the program.",
     };
 
+    public static Option<bool> Profile() => new("--profile")
+    {
+        Description = "Count and time every call of the backend, by layer and op; prints tables and writes profile.json to the run folder. Waits for each call, so steps take longer.",
+    };
+
     public static Argument<string> Run() => new("run") { Description = "Folder of a training run." };
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using SparseExperts.Data;
+using SparseExperts.Profiling;
 using SparseExperts.Runs;
 using SparseExperts.Training;
 
@@ -16,19 +17,25 @@ static class EvaluateCommand
         var text = new Option<string?>("--text") { Description = "Evaluate all of this text instead of the run's held-out part." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
         var (threads, backend, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Plugins());
-        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, plugins, json };
+        var profile = CommonOptions.Profile();
+        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, plugins, profile, json };
         command.SetAction(parsed =>
         {
-            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins));
+            var plain = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins));
+            var counter = parsed.GetValue(profile) ? new CountingBackend(plain, waits: true) : null;
+            using var machine = counter ?? plain;
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
-            var result = other is null
-                ? Evaluation.Run(opened.Trainer, opened.Text.HeldOut)
-                : Evaluation.Run(opened.Trainer, [.. other.Train, .. other.HeldOut]);
+            var bytes = other is null ? opened.Text.HeldOut : [.. other.Train, .. other.HeldOut];
+            var (result, profiled) = counter is null ? (Evaluation.Run(opened.Trainer, bytes), null) : EvaluationProfiler.Run(counter, opened, bytes);
             Console.WriteLine(parsed.GetValue(json)
                 ? JsonSerializer.Serialize(new { step = opened.Trainer.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
                 : $"{result.BitsPerByte.ToString("F4", CultureInfo.InvariantCulture)} bits/byte on {result.Bytes.ToString("N0", CultureInfo.InvariantCulture)} bytes of "
                     + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Trainer.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
+            if (profiled is null) return ExitCode.Ok;
+            // Standard output is one object with json: the tables go beside it.
+            var tables = $"{Environment.NewLine}{ProfileTable.Of(profiled)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(opened.Folder)}";
+            (parsed.GetValue(json) ? Console.Error : Console.Out).WriteLine(tables);
             return ExitCode.Ok;
         });
         return command;

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using SparseExperts.Data;
 using SparseExperts.Models;
+using SparseExperts.Profiling;
 using SparseExperts.Routing;
 using SparseExperts.Runs;
 using SparseExperts.Training;
@@ -33,6 +34,8 @@ static class TrainCommand
     static readonly Option<string?> OutOption = new("--out") { Description = "Run folder. Default: a new one below runs/." };
     static readonly Option<long> CheckpointOption = new("--checkpoint-every") { Description = "Save every so many steps.", DefaultValueFactory = _ => 500 };
     static readonly Option<string?> ResumeOption = new("--resume") { Description = "Go on with the run in this folder; needs nothing else." };
+    static readonly Option<bool> RecomputeOption = new("--recompute") { Description = "Compute a block's activations again in the backward pass instead of keeping them: less memory, more time, the same numbers." };
+    static readonly Option<bool> ProfileOption = CommonOptions.Profile();
     static readonly Option<bool> ForceOption = new("--force") { Description = "Replace the run that the folder holds." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line instead of progress for people." };
 
@@ -41,7 +44,8 @@ static class TrainCommand
         var command = new Command("train", "Train a sparse language model on a text.")
         {
             TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
-            LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, PluginsOption, OutOption, CheckpointOption, ResumeOption, ForceOption, JsonOption,
+            LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
+            RecomputeOption, ProfileOption, ForceOption, JsonOption,
         };
         command.SetAction(Run);
         return command;
@@ -64,13 +68,14 @@ static class TrainCommand
     static TrainingRun Resume(ParseResult parsed, string folder, ref IBackend? backend)
     {
         var given = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.OptionResult>()
-            .FirstOrDefault(r => !r.Implicit && r.Option != ResumeOption && r.Option != JsonOption && r.Option != ThreadsOption && r.Option != BackendOption && r.Option != PluginsOption);
+            .FirstOrDefault(r => !r.Implicit && r.Option != ResumeOption && r.Option != JsonOption && r.Option != ThreadsOption && r.Option != BackendOption && r.Option != PluginsOption
+                && r.Option != ProfileOption);
         if (given is not null) throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
         IBackend? made = null;
-        var run = TrainingRun.Resume(folder, config => made = BackendCatalog.Create(
+        var run = TrainingRun.Resume(folder, config => made = Create(
+            parsed,
             parsed.GetResult(BackendOption) is { Implicit: false } ? parsed.GetValue(BackendOption)! : config.Backend,
-            parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads,
-            parsed.GetValue(PluginsOption)));
+            parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads));
         backend = made;
         if (run.Config.Numerics != NumericsVersion.Current)
         {
@@ -92,7 +97,7 @@ static class TrainCommand
         var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
-        backend = BackendCatalog.Create(parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PluginsOption));
+        backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption));
         var config = new RunConfig
         {
             Preset = preset.Name,
@@ -106,6 +111,12 @@ static class TrainCommand
             CheckpointEvery = every,
         };
         return TrainingRun.Create(folder, config, backend, text, parsed.GetValue(ForceOption));
+    }
+
+    static IBackend Create(ParseResult parsed, string name, int threads)
+    {
+        var backend = BackendCatalog.Create(name, threads, parsed.GetValue(PluginsOption));
+        return parsed.GetValue(ProfileOption) ? new CountingBackend(backend, waits: true) : backend;
     }
 
     static ModelConfig Model(ParseResult parsed, ModelConfig preset)
@@ -150,6 +161,7 @@ static class TrainCommand
             Batch = parsed.GetValue(BatchOption) ?? preset.Batch,
             Rate = parsed.GetValue(RateOption) ?? preset.Rate,
             Optimizer = parsed.GetValue(OptimizerOption) ?? preset.Optimizer,
+            Recompute = parsed.GetValue(RecomputeOption) || preset.Recompute,
         };
     }
 
@@ -178,7 +190,13 @@ static class TrainCommand
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 
         var screen = TrainingScreen.Choose(run, json);
-        var outcome = screen.Show((watch, log) => run.Execute(watch, log, cancel.Token));
+        var profiler = run.Trainer.Backend is CountingBackend counter ? new TrainingProfiler(counter, run) : null;
+        var outcome = screen.Show((watch, log) => run.Execute(progress =>
+        {
+            watch(progress);
+            profiler?.Watch(progress);
+        }, log, cancel.Token));
+        if (profiler?.Take() is { } profile) screen.Say($"{Environment.NewLine}{ProfileTable.Of(profile)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(run.Folder)}");
         if (outcome == RunOutcome.Interrupted)
         {
             screen.Say($"interrupted at step {run.Trainer.Step} and saved; go on with: moe train --resume {run.Folder}");

@@ -3,36 +3,34 @@ using SparseExperts.Sharding;
 namespace SparseExperts.Autograd;
 
 /// <summary>
-/// Remembers what was computed, in order, so that gradients can be found by going back. One training step: run the model,
+/// Remembers what was computed, node by node, so that gradients can be found by going back. One training step: run the model,
 /// <c>Backward</c>, update, <see cref="Reset"/>. All memory that ops rent here returns to the backend's pool on reset.
 /// </summary>
 /// <param name="shards">The other shards of the batch; null where this tape has the whole of it.</param>
-public sealed class Tape(IBackend backend, IShards? shards = null)
+public sealed partial class Tape(IBackend backend, IShards? shards = null)
 {
-    readonly List<Action> _backward = [];
-    readonly List<Storage> _rented = [];
-    readonly List<Parameter> _parameters = [];
-    readonly Dictionary<int, Matrix> _ones = [];
-    readonly Dictionary<int, Stack<double[]>> _hostFree = [];
-    readonly List<double[]> _hostUsed = [];
-    readonly Dictionary<int, double[]> _hostZeros = [];
+    readonly List<Node> _nodes = [];
+    readonly Arena _step = new(backend);
+    readonly HostScratch _host = new();
+    Arena? _ofNode;
+    Segment? _segment;
 
     public IBackend Backend { get; } = backend;
-    public IShards? Shards { get; } = shards;
-    public IReadOnlyList<Parameter> Parameters => _parameters;
+
+    /// <summary>Who calls the backend now; the backend's own where it wants to know.</summary>
+    public CallSite Site { get; } = (backend as IKnowsCaller)?.Site ?? new();
+
+    /// <summary>Matrices and indices that are the same in every step.</summary>
+    internal Constants Constants { get; } = new(backend);
+
+    /// <summary>What was recorded since the last backward pass, in order.</summary>
+    public IReadOnlyList<Node> Nodes => _nodes;
 
     /// <summary>False while evaluating: nothing is remembered, no gradient is possible.</summary>
     public bool Recording { get; set; } = true;
 
-    /// <summary>A new trained matrix with the given start values (row-major).</summary>
-    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1)
-    {
-        var value = Backend.Rent(rows, columns);
-        Backend.Write(value, values);
-        var parameter = new Parameter(this, name, value, stack);
-        _parameters.Add(parameter);
-        return parameter;
-    }
+    /// <summary>Whether <see cref="InSegment"/> gives up activations and computes them again; it saves memory and changes no bit.</summary>
+    public bool Recomputes { get; set; }
 
     /// <summary>A value that is not trained.</summary>
     public Tensor Constant(Matrix value) => new(this, value, false);
@@ -50,103 +48,76 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     public Tensor Input(Matrix value, int sequence = 0) => new(this, value, true) { Sequence = sequence };
 
     /// <summary>
-    /// The destination of an op. It requires a gradient if any of the op's inputs does, and its rows are tokens if an input of as many rows has tokens.
+    /// Runs an op and remembers it. Its result [rows, columns] requires a gradient if any of the inputs does, and its rows are tokens if an input of as
+    /// many rows has tokens.
     /// </summary>
-    internal Tensor Result(int rows, int columns, params ReadOnlySpan<Tensor?> inputs)
+    /// <param name="op">The op's name.</param>
+    /// <param name="inputs">All tensors that <paramref name="forward"/> reads; null for those that are left out.</param>
+    /// <param name="forward">Computes the node's value; may run again, with the same inputs.</param>
+    /// <param name="backward">Adds to the gradients of the inputs, from the node's. It does not run if no gradient reached the node.</param>
+    internal Tensor Apply(string op, int rows, int columns, ReadOnlySpan<Tensor?> inputs, Action<Node> forward, Action<Node> backward)
     {
-        var requires = false;
         var (sequence, parts) = (0, 1);
         foreach (var input in inputs)
-        {
-            if (input is null) continue;
-            requires |= input.RequiresGradient;
-            if (sequence == 0 && input.Rows == rows) (sequence, parts) = (input.Sequence, input.Parts);
-        }
-        return new(this, Rent(rows, columns), requires && Recording) { Sequence = sequence, Parts = parts };
+            if (sequence == 0 && input is not null && input.Rows == rows) (sequence, parts) = (input.Sequence, input.Parts);
+        return Apply(op, rows, columns, (sequence, parts), inputs, forward, backward);
     }
 
-    /// <summary>The destination of an op whose rows are tokens in sequences of so many, or none with 0.</summary>
-    internal Tensor Result(int rows, int columns, int sequence, Tensor input, int parts = 1) =>
-        new(this, Rent(rows, columns), input.RequiresGradient && Recording) { Sequence = sequence, Parts = parts };
+    /// <summary>The same for an op that says what its rows are.</summary>
+    /// <param name="tokens">Rows of a sequence, 0 where rows are no tokens; and how often the same tokens lie one below the other.</param>
+    internal Tensor Apply(string op, int rows, int columns, (int Sequence, int Parts) tokens, ReadOnlySpan<Tensor?> inputs,
+        Action<Node> forward, Action<Node> backward)
+    {
+        var requires = false;
+        foreach (var input in inputs) requires |= input is { RequiresGradient: true };
+        var output = new Tensor(this, rows, columns, requires && Recording) { Sequence = tokens.Sequence, Parts = tokens.Parts };
+        var node = new Node(this, op, inputs, output, forward, backward) { Segment = _segment, Memory = _segment is null ? null : new Arena(Backend) };
+        output.Node = node;
+        if (Recording)
+        {
+            _nodes.Add(node);
+            if (output.RequiresGradient) Use(node);
+        }
+        _segment?.Add(node);
+        Compute(node, Activity.Forward);
+        return output;
+    }
 
-    /// <summary>A destination that holds the same tokens once for every part.</summary>
-    internal Tensor Result(Matrix value, IReadOnlyList<Tensor> parts) =>
-        new(this, value, Recording && parts.Any(p => p.RequiresGradient)) { Sequence = parts[0].Sequence, Parts = parts.Count };
+    void Compute(Node node, Activity activity)
+    {
+        using var site = Site.At(node, activity);
+        _ofNode = node.Memory;
+        node.Output.Fill();
+        node.Forward();
+        _ofNode = null;
+    }
 
     /// <summary>
-    /// Writes or adds a sum over tokens into <paramref name="target"/>'s gradient: <paramref name="sum"/> is given a destination and whether to add.
-    /// With shards it is the sum over their tokens too.
+    /// Runs a part of the model as a <see cref="Segment"/>, if this tape <see cref="Recomputes"/>: from then on only what <paramref name="kept"/> names of its
+    /// result can be read, until the backward pass. An evaluation, after which none comes, only saves the memory.
     /// </summary>
-    /// <param name="sequence">Rows of a sequence; 0 where rows are no tokens, so that every shard has them all.</param>
-    internal void SumOverTokens(Tensor target, int sequence, Action<Matrix, bool> sum)
+    public T InSegment<T>(Func<T> part, Func<T, IEnumerable<Tensor?>> kept)
     {
-        if (Shards is null || sequence == 0)
-        {
-            sum(target.GradientTarget(out var add), add);
-            return;
-        }
-        var partial = Rent(target.Rows, target.Columns);
-        sum(partial, false);
-        AddOverTokens(partial, target, sequence);
+        if (!Recomputes) return part();
+        if (_segment is not null) throw new InvalidOperationException("a segment within a segment; let one part of the model end before the next begins");
+        var segment = _segment = new();
+        var result = part();
+        _segment = null;
+        segment.Release(kept(result).OfType<Tensor>().ToHashSet(), _step);
+        return result;
     }
 
-    /// <summary>Adds a sum over this shard's tokens, joined with those of the others, to a gradient.</summary>
-    internal void AddOverTokens(Matrix partial, Tensor target, int sequence)
-    {
-        if (!target.RequiresGradient) return;
-        if (sequence > 0) Join(partial);
-        var gradient = target.GradientTarget(out var add);
-        if (add) Backend.Add(gradient, partial, gradient);
-        else Backend.Copy(partial, gradient);
-    }
+    /// <summary>What is asked of the backend until disposal belongs to that part of the model.</summary>
+    internal CallSite.Scope In(string part) => Site.Into(part);
 
-    /// <summary>A sum over this shard's tokens becomes the sum over those of all.</summary>
-    internal void Join(Matrix partial)
-    {
-        if (Shards is null) return;
-        var numbers = Backend.ToArray(partial);
-        Shards.Join(numbers);
-        Backend.Write(partial, (ReadOnlySpan<float>)numbers);
-    }
+    /// <summary>What is asked of the backend until disposal is for <paramref name="activity"/>.</summary>
+    internal CallSite.Scope During(Activity activity) => Site.During(activity);
 
-    /// <summary>A forward sum over tokens: of each part by itself and over all shards, then one after the other. <paramref name="sum"/> is given a part's rows and a destination.</summary>
-    internal Matrix SumOfParts(Tensor x, int columns, Action<Matrix, Matrix> sum)
-    {
-        Matrix parts = Rent(x.Parts, columns), whole = parts.RowRange(0, 1);
-        for (var p = 0; p < x.Parts; p++) sum(x.Value.RowRange(p * (x.Rows / x.Parts), x.Rows / x.Parts), parts.RowRange(p, 1));
-        if (x.Sequence > 0) Join(parts);
-        for (var p = 1; p < x.Parts; p++) Backend.Add(whole, parts.RowRange(p, 1), whole);
-        return whole;
-    }
+    /// <summary>Memory until the next reset; of an op in a segment, until its activations are given up.</summary>
+    public Matrix Rent(int rows, int columns) => (_ofNode ?? _step).Rent(rows, columns);
 
-    /// <summary>The place of this shard's first token in the batch.</summary>
-    internal long FirstToken(int sequence) => (long)(Shards?.Sequences.First ?? 0) * sequence;
-
-    /// <summary>A count over the tokens of all shards.</summary>
-    internal int Total(int count) => Shards?.Total(count) ?? count;
-
-    /// <summary>Numbers of all shards' tokens, in the order of the batch.</summary>
-    internal double[] Gather(double[] own) => Shards is null ? own : [.. Shards.Gather(own).SelectMany(part => part)];
-
-    /// <summary>Counts over the tokens of all shards.</summary>
-    internal double[] Total(double[] counts) => Shards?.Total(counts) ?? counts;
-
-    /// <summary>Rows of all shards where rows are tokens, else the rows.</summary>
-    internal int TotalRows(Tensor x) => x.Sequence > 0 ? Total(x.Rows) : x.Rows;
-
-    /// <summary>Remembers how <paramref name="result"/>'s gradient flows to its inputs. Nothing flows if no gradient reached the result.</summary>
-    internal void Record(Tensor result, Action backward)
-    {
-        if (result.RequiresGradient) _backward.Add(() => { if (result.HasGradient) backward(); });
-    }
-
-    /// <summary>Memory until the next reset.</summary>
-    public Matrix Rent(int rows, int columns)
-    {
-        var matrix = Backend.Rent(rows, columns);
-        _rented.Add(matrix.Storage);
-        return matrix;
-    }
+    /// <summary>Memory that lives as long as what <paramref name="node"/> computes.</summary>
+    internal Matrix RentWith(Node? node, int rows, int columns) => (node?.Memory ?? _step).Rent(rows, columns);
 
     /// <summary>Zeros until the next reset.</summary>
     internal Matrix Zeros(int rows, int columns)
@@ -157,32 +128,13 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     }
 
     /// <summary>Integers until the next reset.</summary>
-    public Indices Upload(ReadOnlySpan<int> values)
-    {
-        var indices = Backend.Upload(values);
-        _rented.Add(indices.Storage);
-        return indices;
-    }
+    public Indices Upload(ReadOnlySpan<int> values) => _step.Upload(values);
 
     /// <summary>A host array of exactly that length until the next reset; its contents are arbitrary.</summary>
-    internal double[] HostNumbers(int count)
-    {
-        var array = _hostFree.TryGetValue(count, out var free) && free.TryPop(out var known) ? known : new double[count];
-        _hostUsed.Add(array);
-        return array;
-    }
+    internal double[] HostNumbers(int count) => _host.Numbers(count);
 
     /// <summary>Zeros on the host, shared by all who only read.</summary>
-    internal double[] HostZeros(int count) => _hostZeros.TryGetValue(count, out var zeros) ? zeros : _hostZeros[count] = new double[count];
-
-    /// <summary>A column of ones, kept for ever: products with it broadcast and sum exactly.</summary>
-    internal Matrix Ones(int rows)
-    {
-        if (_ones.TryGetValue(rows, out var ones)) return ones;
-        ones = Backend.Rent(rows, 1);
-        Backend.Fill(ones, 1);
-        return _ones[rows] = ones;
-    }
+    internal double[] HostZeros(int count) => _host.Zeros(count);
 
     /// <summary>∂loss/∂everything, for a loss of one element.</summary>
     public void Backward(Tensor loss)
@@ -201,22 +153,32 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
 
     void Flow()
     {
-        for (var i = _backward.Count - 1; i >= 0; i--) _backward[i]();
-        _backward.Clear();
+        for (var i = _nodes.Count - 1; i >= 0; i--)
+        {
+            var node = _nodes[i];
+            if (node.Segment is { IsFilled: false } segment) segment.Fill(n => Compute(n, Activity.Recompute));
+            if (node.Output.HasGradient)
+            {
+                using var site = Site.At(node, Activity.Backward);
+                _ofNode = node.Memory;
+                node.Backward();
+                _ofNode = null;
+            }
+            if (node.Output.RequiresGradient) Done(node);
+            node.Memory?.Reset();
+        }
+        _nodes.Clear();
     }
 
     /// <summary>Forgets the step: gradients become unset, rented memory returns to the pool.</summary>
     public void Reset()
     {
-        _backward.Clear();
+        foreach (var node in _nodes) node.Memory?.Reset();
+        _segment?.Discard();
+        _nodes.Clear();
+        (_ofNode, _segment) = (null, null);
         foreach (var parameter in _parameters) parameter.ForgetGradient();
-        foreach (var storage in _rented) Backend.Return(storage);
-        _rented.Clear();
-        foreach (var array in _hostUsed)
-        {
-            if (!_hostFree.TryGetValue(array.Length, out var free)) _hostFree[array.Length] = free = [];
-            free.Push(array);
-        }
-        _hostUsed.Clear();
+        _step.Reset();
+        _host.Reset();
     }
 }

@@ -7,18 +7,24 @@ public class Tensor
 {
     readonly Tape _tape;
     Matrix _gradient;
+    Matrix? _value;
 
-    internal Tensor(Tape tape, Matrix value, bool requiresGradient)
-    {
-        _tape = tape;
-        Value = value;
-        RequiresGradient = requiresGradient;
-    }
+    internal Tensor(Tape tape, Matrix value, bool requiresGradient) : this(tape, value.Rows, value.Columns, requiresGradient) => _value = value;
 
-    public Matrix Value { get; }
+    /// <summary>A tensor whose node fills it.</summary>
+    internal Tensor(Tape tape, int rows, int columns, bool requiresGradient) =>
+        (_tape, Rows, Columns, RequiresGradient) = (tape, rows, columns, requiresGradient);
+
+    /// <exception cref="InvalidOperationException">Its memory was given up (<see cref="Segment"/>) and the backward pass has not come to it.</exception>
+    public Matrix Value => _value
+        ?? throw new InvalidOperationException($"the {Rows}×{Columns} result of {Node?.Op} was given up, to be computed again; keep it in its segment");
+
     public bool RequiresGradient { get; }
-    public int Rows => Value.Rows;
-    public int Columns => Value.Columns;
+    public int Rows { get; }
+    public int Columns { get; }
+
+    /// <summary>The op that computes it; null for parameters, inputs and constants.</summary>
+    public Node? Node { get; internal set; }
 
     /// <summary>
     /// Rows of a sequence where rows are tokens (or groups of tokens), sequence by sequence; 0 where they are not. It decides in what order sums over
@@ -26,14 +32,18 @@ public class Tensor
     /// </summary>
     public int Sequence { get; internal init; }
 
-    /// <summary>How many times the same tokens lie one below the other: layers that are pooled, else 1. Sums over rows are taken part by part and then added.</summary>
+    /// <summary>
+    /// How many times the same tokens lie one below the other: layers that are pooled, else 1. Sums over rows are taken part by part and then added.
+    /// </summary>
     public int Parts { get; internal init; } = 1;
 
     /// <summary>Whether any op has written a gradient here since the last reset.</summary>
     public bool HasGradient { get; private set; }
 
     /// <summary>∂loss/∂value; only after <c>Tape.Backward</c>.</summary>
-    public Matrix Gradient => HasGradient ? _gradient : throw new InvalidOperationException($"a {Value.Shape} tensor has no gradient yet; call Tape.Backward first");
+    public Matrix Gradient => HasGradient
+        ? _gradient
+        : throw new InvalidOperationException($"a {Value.Shape} tensor has no gradient yet; call Tape.Backward first");
 
     /// <summary>
     /// Where an op's backward writes. The first writer overwrites arbitrary memory, the others add: <paramref name="accumulate"/> says which.
@@ -54,9 +64,15 @@ public class Tensor
         return target;
     }
 
-    private protected virtual Matrix RentGradient(Tape tape) => tape.Rent(Rows, Columns);
+    private protected virtual Matrix RentGradient(Tape tape) => tape.RentWith(Node, Rows, Columns);
 
-    internal void ForgetGradient() => HasGradient = false;
+    /// <summary>Memory for the value, from the node's own.</summary>
+    internal void Fill() => _value = _tape.Rent(Rows, Columns);
+
+    /// <summary>The value's memory is gone.</summary>
+    internal void Release() => _value = null;
+
+    private protected void ForgetHasGradient() => HasGradient = false;
 }
 
 /// <summary>A trained matrix. It outlives the tape's resets, and so does the memory of its gradient.</summary>
@@ -71,6 +87,15 @@ public sealed class Parameter : Tensor
 
     /// <summary>How many equal matrices lie one below the other: E for expert weights, else 1.</summary>
     public int Stack { get; }
+
+    /// <summary>Recorded nodes that have it for input and have not contributed to its gradient yet.</summary>
+    internal int Uses { get; set; }
+
+    internal void ForgetGradient()
+    {
+        ForgetHasGradient();
+        Uses = 0;
+    }
 
     private protected override Matrix RentGradient(Tape tape) => _memory ??= _backend.Rent(Rows, Columns);
 }

@@ -12,6 +12,7 @@ public static class Experts
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
     public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, RoutingPlan plan, double dropout = 0, LayerStreams streams = default)
     {
+        using var place = tape.In("experts");
         var d = call.Dialect;
         var indices = new PlanIndices(tape, plan, x.Sequence);
         var inputs = tape.Dispatch(x, indices);                                                        // [rows, M], expert order
@@ -44,7 +45,7 @@ public static class Experts
     {
         var experts = call.Experts - call.Dialect.IdentityExperts;
         if (experts < call.Experts) offsets = offsets[..(experts + 1)];
-        Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.Upload(ExpertOfRow(offsets));
+        Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets));
         Tensor Project(Tensor from, Tensor w, Tensor? bias)
         {
             var to = tape.GroupedLinear(from, w, offsets);
@@ -92,7 +93,7 @@ public static class Experts
         int[] routed = new int[plan.Rows], passed = new int[plan.Rows];
         for (var r = 0; r < plan.Rows; r++) (routed[r], passed[r]) = r < first ? (r, -1) : (-1, r);
         var outputs = experts(tape.RowRange(inputs, 0, first));
-        return tape.Add(tape.GatherRows(outputs, tape.Upload(routed)), tape.GatherRows(inputs, tape.Upload(passed)));
+        return tape.Add(tape.GatherRows(outputs, tape.UploadPlan(routed)), tape.GatherRows(inputs, tape.UploadPlan(passed)));
     }
 
     /// <summary>Ordinary dropout while training; evaluation multiplies by 1 − rate on top (transformers modeling_nllb_moe.py).</summary>
@@ -128,7 +129,7 @@ public static class Experts
             int[] lost = [.. choices.Select((i, t) => plan.RowOf[i] < 0 && plan.Expert[i] >= 0 ? t : -1)];
             if (!lost.Any(t => t >= 0)) continue;
             var gate = plan.Choices == 1 ? gates : tape.GatherElements(gates, choices, plan.Tokens, 1);
-            y = tape.Add(y, tape.ScaleRows(tape.GatherRows(x, tape.Upload(lost)), gate));
+            y = tape.Add(y, tape.ScaleRows(tape.GatherRows(x, tape.UploadPlan(lost)), gate));
         }
         return y;
     }
@@ -151,7 +152,7 @@ public static class Experts
             var isFirst = i % k == 0 && plan.RowOf[i] >= 0;
             (ones[i], others[i]) = isFirst ? (1, 0) : (0, 1);
         }
-        Tensor first = tape.SumRows(tape.Multiply(gates, tape.Constant(tokens, k, ones))), rest = tape.SumRows(tape.Multiply(gates, tape.Constant(tokens, k, others)));
+        Tensor first = tape.SumRows(tape.Multiply(gates, tape.PlanConstant(tokens, k, ones))), rest = tape.SumRows(tape.Multiply(gates, tape.PlanConstant(tokens, k, others)));
         int[] left = new int[tokens * 2], right = new int[tokens * 2];
         for (var i = 0; i < left.Length; i++) (left[i], right[i]) = i % 2 == 0 ? (i / 2, -1) : (-1, i / 2);
         var both = tape.Add(tape.GatherElements(first, left, tokens, 2), tape.GatherElements(rest, right, tokens, 2));
@@ -170,7 +171,7 @@ public static class Experts
         {
             // c = softmax(x·W + b): c₀ weighs the routed experts, c₁ the dense one.
             var pair = tape.Softmax(tape.Add(tape.Linear(x, RouterLogits.Needed(call, weights.PairWeight, "residual.weight")), tape.RepeatRow(RouterLogits.Needed(call, weights.PairBias, "residual.bias"), x)));
-            Tensor Share(int j) => tape.GatherColumns(pair, tape.Upload([.. Enumerable.Repeat(j, x.Rows)]));
+            Tensor Share(int j) => tape.GatherColumns(pair, tape.UploadPlan([.. Enumerable.Repeat(j, x.Rows)]));
             return tape.Add(tape.ScaleRows(y, Share(0)), tape.ScaleRows(dense, Share(1)));
         }
         if (weights.SharedGate is { } sharedGate)

@@ -13,8 +13,8 @@ public static class HostNumbers
         return new(() =>
         {
             var values = tape.HostNumbers(count);
-            tape.Backend.Read(tensor.Value, values);
-            if (tape.Backend is not IErrorBounds bounds) return (values, tape.HostZeros(count));
+            tape.ReadForPlan(tensor.Value, values);
+            if (tape.Backend is not IErrorBounds { CarriesBounds: true } bounds) return (values, tape.HostZeros(count));
             var errors = tape.HostNumbers(count);
             bounds.ReadErrors(tensor.Value, errors);
             return (values, errors);
@@ -27,7 +27,7 @@ public static class HostNumbers
         var clean = Of(tape, logits);
         var disturbed = ReferenceEquals(noisy, logits) ? clean : Of(tape, noisy);
         var thresholds = Array.Empty<double>();
-        if (router.Thresholds is { } t) tape.Backend.Read(t.Value, thresholds = new double[call.Experts]);
+        if (router.Thresholds is { } t) tape.ReadForPlan(t.Value, thresholds = new double[call.Experts]);
         return new()
         {
             Logits = clean,

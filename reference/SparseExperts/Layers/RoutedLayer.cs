@@ -30,6 +30,7 @@ public static class RoutedLayer
 {
     public static Routed Route(Tape tape, RouterCall call, Tensor x, RouterWeights router, Substitution? instead = null)
     {
+        using var place = tape.In("router");
         instead ??= Substitution.None;
         var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
         var (choices, capacity) = Choose(call, scored.Numbers, instead);                                                                // [T, K]

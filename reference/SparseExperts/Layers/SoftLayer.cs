@@ -57,11 +57,11 @@ public static class SoftLayer
             var mixed = tape.Linear(tape.Transpose(Rows(tape, dispatch, g * size, size)), Rows(tape, x, g * size, size));     // [E·P, M]
             inputs = Place(tape, inputs, mixed, g * perGroup, call.Groups * perGroup);
         }
-        var ordered = tape.GatherRows(inputs!, tape.Upload(rowOf));
+        var ordered = tape.GatherRows(inputs!, tape.UploadPlan(rowOf));
         var outputs = Experts.FeedForward(tape, call, ordered, experts, offsets);
         var backOf = new int[rowOf.Length];
         for (var r = 0; r < rowOf.Length; r++) backOf[rowOf[r]] = r;
-        var bySlot = tape.GatherRows(outputs, tape.Upload(backOf));
+        var bySlot = tape.GatherRows(outputs, tape.UploadPlan(backOf));
         Tensor? y = null;
         for (var g = 0; g < call.Groups; g++)
             y = Place(tape, y, tape.Linear(Rows(tape, combine, g * size, size), Rows(tape, bySlot, g * perGroup, perGroup)), g * size, call.Tokens);
@@ -77,7 +77,7 @@ public static class SoftLayer
         var ids = new int[total];
         Array.Fill(ids, -1);
         for (var i = 0; i < rows.Rows; i++) ids[start + i] = i;
-        var placed = tape.GatherRows(rows, tape.Upload(ids));
+        var placed = tape.GatherRows(rows, tape.UploadPlan(ids));
         return sum is null ? placed : tape.Add(sum, placed);
     }
 
@@ -86,7 +86,7 @@ public static class SoftLayer
     {
         var sums = new float[combine.Columns * call.Experts];
         for (var i = 0; i < combine.Columns; i++) sums[i * call.Experts + i / slots] = 1;
-        return tape.Linear(combine, tape.Constant(combine.Columns, call.Experts, sums));
+        return tape.Linear(combine, tape.PlanConstant(combine.Columns, call.Experts, sums));
     }
 
     /// <summary>P = round(S·cf/E), at least 1.</summary>

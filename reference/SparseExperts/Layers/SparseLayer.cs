@@ -16,7 +16,12 @@ public sealed record LayerInputs(Tensor X, Tensor? Experts = null)
 /// <param name="Output">[T, M]; a dropped token's row is exactly 0 unless the dialect says otherwise, so that the residual carries it.</param>
 /// <param name="Loss">Weighted auxiliary losses, 1×1, or null.</param>
 /// <param name="Probabilities">What the router thinks of every expert [T, E], for reports.</param>
-public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs);
+public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs)
+{
+    /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
+    internal IEnumerable<Tensor?> Kept =>
+        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
+}
 
 /// <summary>A sparse feed-forward layer of any kind.</summary>
 public static class SparseLayer
@@ -41,6 +46,7 @@ public static class SparseLayer
     {
         var routed = RoutedLayer.Route(tape, call, inputs.X, router);
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
+        using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Plan, routed.Losses);
     }

@@ -37,7 +37,7 @@ static class TwoLevelLayer
         {
             var choiceOfSlot = ChoiceOfSlot(outer.Plan, g, capacity, call.Groups);
             int[] tokenOfSlot = [.. choiceOfSlot.Select(c => c < 0 ? -1 : c / outer.Plan.Choices)];
-            var inputs = tape.GatherRows(x, tape.Upload(tokenOfSlot));                                 // [slots, M]
+            var inputs = tape.GatherRows(x, tape.UploadPlan(tokenOfSlot));                                 // [slots, M]
             float[] importance = [.. choiceOfSlot.Select(c => c < 0 ? 0f : gateValues[c] > 0.5 ? 1f : gateValues[c] > 0 ? 0.5f : 0f)];
             var groups = Grouping.Count(d with { GroupSplit = GroupSplit.AnyDivisor, Replicas = 1 }, slots, 1, innerCount);
             var inner = call with
@@ -58,7 +58,7 @@ static class TwoLevelLayer
             };
             var y = Experts.Apply(tape, inner, inputs, own, routed.Gates, routed.Plan);                 // [slots, M]
             int[] place = [.. Enumerable.Range(0, outerCount * slots).Select(i => i / slots == g ? i % slots : -1)];
-            var placed = tape.GatherRows(y, tape.Upload(place));
+            var placed = tape.GatherRows(y, tape.UploadPlan(place));
             outputs = outputs is null ? placed : tape.Add(outputs, placed);
             losses.AddRange(AuxiliaryLosses.Compute(tape, inner, routed.Losses).Select(l => l with { Name = $"{l.Name}.{g}", Coefficient = l.Coefficient / outerCount }));
             Note(routed.Plan, choiceOfSlot, g * innerCount, expert, slot, served);
@@ -75,7 +75,7 @@ static class TwoLevelLayer
                 rows[t] = outer.Plan.RowOf[i] < 0 ? -1 : outer.Plan.Expert[i] * slots + t / call.Size * capacity + outer.Plan.Slot[i];
             }
             int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => t * outer.Plan.Choices + j)];
-            var term = tape.ScaleRows(tape.GatherRows(outputs!, tape.Upload(rows)), tape.GatherElements(outer.Gates, column, call.Tokens, 1));
+            var term = tape.ScaleRows(tape.GatherRows(outputs!, tape.UploadPlan(rows)), tape.GatherElements(outer.Gates, column, call.Tokens, 1));
             sum = sum is null ? term : tape.Add(sum, term);
         }
         var plan = new RoutingPlan(call.Experts, 1, outer.Plan.Choices * 2, RoutingPlan.Unlimited, expert, slot);

@@ -19,6 +19,7 @@ static class TwoLevelRouter
     /// </remarks>
     public static Result Route(Tape tape, RouterCall call, Tensor input, RouterWeights w)
     {
+        using var place = tape.In("router");
         var d = call.Dialect;
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;
         var primary = Level(tape, call, input, RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight"), w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);
@@ -58,13 +59,13 @@ static class TwoLevelRouter
         RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) => new() { Logits = HostNumbers.Of(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
         var smooth = tape.SumColumns(keep < groups
             ? LoadLosses.Smooth(tape, call, primary.Clean, primary.Noisy, primary.Deviation, Of(primary.Clean, primaryNoisy), keep)
-            : tape.Constant(tokens, groups, member), 1);                                                // [1, groups]
+            : tape.PlanConstant(tokens, groups, member), 1);                                                // [1, groups]
         var local = k < inside ? LoadLosses.Smooth(tape, call, clean, noisy, deviation, Of(clean, secondaryNoisy), k) : Counts(tape, expert, tokens * groups, inside, k);
-        var inGroup = tape.ScaleRows(local, tape.Constant(tokens * groups, 1, member));
+        var inGroup = tape.ScaleRows(local, tape.PlanConstant(tokens * groups, 1, member));
         var load = tape.SumColumns(tape.Reshape(inGroup, tokens, call.Experts), 1);                      // [1, E]
         var share = new float[groups * call.Experts];
         for (var e = 0; e < call.Experts; e++) share[e / inside * call.Experts + e] = (float)(1 / (entered[e / inside] + 1e-10));
-        load = tape.Multiply(load, tape.Linear(smooth, tape.Constant(groups, call.Experts, share)));
+        load = tape.Multiply(load, tape.Linear(smooth, tape.PlanConstant(groups, call.Experts, share)));
         return new(gates, plan,
         [
             new("importance", Variation.OfRows(tape, importance, d.Variance, d.VarianceEpsilon), d.ImportanceCoefficient),
@@ -80,7 +81,7 @@ static class TwoLevelRouter
         if (!call.IsNoisy || noiseWeight is null) return new(clean, clean, null);
         var deviation = RouterScores.Deviation(tape, call, input, noiseWeight);
         var drawn = RouterLogits.Drawn(call, noise, columns == call.Experts ? "secondary_noise" : "primary_noise", clean.Value.Count);
-        return new(clean, tape.Add(clean, tape.Multiply(deviation, tape.Constant(clean.Rows, columns, drawn))), deviation);
+        return new(clean, tape.Add(clean, tape.Multiply(deviation, tape.PlanConstant(clean.Rows, columns, drawn))), deviation);
     }
 
     static int[] Top(Numbers numbers, int columns, int k)
@@ -100,7 +101,7 @@ static class TwoLevelRouter
     {
         var counts = new float[rows * columns];
         for (var i = 0; i < expert.Length; i++) counts[i / k * columns + expert[i]] = 1;
-        return tape.Constant(rows, columns, counts);
+        return tape.PlanConstant(rows, columns, counts);
     }
 
     static int[] Arrival(int[] expert, int experts)

@@ -21,7 +21,7 @@ static class EntropyLosses
         int[] least = [.. Enumerable.Range(0, call.Tokens).Select(t => inputs.Choices.Candidate[t * k + k - 1])];
         var mask = new float[call.Tokens * experts];
         for (var i = 0; i < mask.Length; i++) mask[i] = i % experts / part != least[i / experts] / part ? 1 : 0;
-        var excess = tape.Subtract(inputs.Scores, tape.RepeatColumn(tape.GatherColumns(inputs.Scores, tape.Upload(least)), experts));
+        var excess = tape.Subtract(inputs.Scores, tape.RepeatColumn(tape.GatherColumns(inputs.Scores, tape.UploadPlan(least)), experts));
         return tape.WeightedSum(tape.Activate(Activation.Relu, excess), Array.ConvertAll(mask, m => (double)m / tape.TotalRows(inputs.Scores)));
     }
 

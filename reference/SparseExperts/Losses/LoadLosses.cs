@@ -43,7 +43,7 @@ static class LoadLosses
     internal static Tensor Smooth(Tape tape, RouterCall call, Tensor clean, Tensor noisy, Tensor? deviation, RouterNumbers numbers, int k)
     {
         int rows = clean.Rows, experts = clean.Columns;
-        if (k >= experts) return tape.Constant(rows, experts, PositiveGates(numbers.Noisy.Values, experts));
+        if (k >= experts) return tape.PlanConstant(rows, experts, PositiveGates(numbers.Noisy.Values, experts));
         var ranking = new Ranking(numbers.Noisy.Values, numbers.Noisy.Errors, experts);
         var thresholds = new int[rows * experts];
         var step = new float[rows * experts];
@@ -60,7 +60,7 @@ static class LoadLosses
                 step[t * experts + e] = c > row[threshold] ? 1 : c == row[threshold] ? 0.5f : 0;
             }
         }
-        if (deviation is null) return tape.Constant(rows, experts, step);
+        if (deviation is null) return tape.PlanConstant(rows, experts, step);
         var distance = tape.Subtract(clean, tape.GatherElements(noisy, thresholds, rows, experts));
         var scaled = tape.Divide(distance, tape.Shift(tape.Scale(deviation, Math.Sqrt(2)), 1e-20));
         return Normal(tape, scaled);
@@ -93,7 +93,7 @@ static class LoadLosses
         var ranking = Ranking.Of(inputs.Numbers.Noisy, call.Experts);
         var ids = new int[call.Tokens];
         for (var t = 0; t < call.Tokens; t++) ids[t] = Ranking.Top(ranking.Row(t), call.K, TieRule.Lowest)[^1];
-        return tape.RepeatColumn(tape.GatherColumns(inputs.Noisy, tape.Upload(ids)), call.Experts);
+        return tape.RepeatColumn(tape.GatherColumns(inputs.Noisy, tape.UploadPlan(ids)), call.Experts);
     }
 
     /// <summary>½(1 + erf x).</summary>

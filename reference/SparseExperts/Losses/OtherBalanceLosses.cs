@@ -14,7 +14,7 @@ static class OtherBalanceLosses
         var kept = new float[call.Tokens * call.Experts];
         for (var i = 0; i < plan.RowOf.Length; i++)
             if (plan.RowOf[i] >= 0) kept[i / plan.Choices * call.Experts + plan.Expert[i]]++;
-        var sums = Variation.GroupSums(tape, call, tape.Multiply(inputs.Scores, tape.Constant(call.Tokens, call.Experts, kept)), 1);
+        var sums = Variation.GroupSums(tape, call, tape.Multiply(inputs.Scores, tape.PlanConstant(call.Tokens, call.Experts, kept)), 1);
         return Variation.OfRows(tape, tape.Reshape(sums, 1, call.Groups * call.Experts), call.Dialect.Variance, call.Dialect.VarianceEpsilon);
     }
 
@@ -43,7 +43,7 @@ static class OtherBalanceLosses
     {
         var thresholds = inputs.Weights.Thresholds ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} trains thresholds; give router.thresholds [{call.Experts}]");
         var values = new double[call.Experts];
-        tape.Backend.Read(thresholds.Value, values);
+        tape.ReadForPlan(thresholds.Value, values);
         var chosen = new bool[call.Tokens * call.Experts];
         for (var i = 0; i < inputs.Choices.Expert.Length; i++)
             if (inputs.Choices.Expert[i] >= 0) chosen[i / inputs.Choices.K * call.Experts + inputs.Choices.Expert[i]] = true;

@@ -33,7 +33,7 @@ public static class ProductLoss
             if (call.IsReal(t)) rest[t * experts + inputs.Choices.Candidate[t * inputs.Choices.K]] = 0;
             if (inputs.Choices.K > 1 && call.IsReal(t)) second[t / size * experts + inputs.Choices.Candidate[t * inputs.Choices.K + 1]]++;
         }
-        var left = tape.Multiply(mass, tape.Constant(call.Tokens, experts, rest));
+        var left = tape.Multiply(mass, tape.PlanConstant(call.Tokens, experts, rest));
         var divided = tape.Divide(left, tape.RepeatColumn(tape.Shift(tape.SumRows(left), 1e-9), experts));
         return tape.Add(loss, tape.Scale(Sum(tape, call with { Dialect = d with { BalanceTokens = BalanceTokens.All } }, divided, second, 1), 0.5));
     }
@@ -87,7 +87,7 @@ public static class ProductLoss
     internal static double[] MassOfExperts(Tape tape, RouterCall call, LossInputs inputs)
     {
         var mass = new double[call.Tokens * call.Experts];
-        tape.Backend.Read(Mass(tape, call, inputs).Value, mass);
+        tape.ReadForPlan(Mass(tape, call, inputs).Value, mass);
         var sums = new double[call.Groups * call.Experts];
         for (var i = 0; i < mass.Length; i++)
             if (Counts(call, i / call.Experts)) sums[i / call.Experts / call.Size * call.Experts + i % call.Experts] += mass[i];

@@ -18,7 +18,7 @@ public static class RouterZLoss
         if (call.LogitsFormat != NumberFormat.Float32) return InLogitsFormat(tape, call, z);
         if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * (double)call.Dialect.Microbatches));
         float[] real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1f : 0f)];
-        return tape.SumSquares(tape.Multiply(z, tape.Constant(call.Tokens, 1, real)), 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * (double)call.Dialect.Microbatches));
+        return tape.SumSquares(tape.Multiply(z, tape.PlanConstant(call.Tokens, 1, real)), 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * (double)call.Dialect.Microbatches));
     }
 
     /// <summary>The same with every step rounded to the logits' format, as a library does that never leaves it.</summary>

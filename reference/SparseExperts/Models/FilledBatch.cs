@@ -39,7 +39,7 @@ sealed class FilledBatch
         if (!IsFilled) return x;
         if (tape.Shards is not null)
             throw new RoutingException($"{_place.Length} tokens of a shard make no groups without zero tokens; choose a batch whose shards do");
-        return tape.Permute(x, tape.Upload(_source), tape.Upload(_place), _longer);
+        return tape.Permute(x, tape.UploadPlan(_source), tape.UploadPlan(_place), _longer);
     }
 
     /// <summary>One number a token; 0 for an added one.</summary>
@@ -49,7 +49,7 @@ sealed class FilledBatch
     public SparseResult Cut(Tape tape, SparseResult result)
     {
         if (!IsFilled) return result;
-        Indices ids = tape.Upload(_place), inverse = tape.Upload(_source);
+        Indices ids = tape.UploadPlan(_place), inverse = tape.UploadPlan(_source);
         Tensor Tokens(Tensor x) => tape.Permute(x, ids, inverse, _length);
         return result with
         {

@@ -58,18 +58,31 @@ public sealed class LanguageModel
         var taskOf = new int[ids.Length];
         for (var t = 0; t < taskOf.Length && tasks.Length > 0; t++) taskOf[t] = tasks[t / length];
         var idsOf = ids.ToArray();
-        var x = _tape.LookUp(_embedding, _tape.Upload(ids), length);                   // [B·S, D]
+        var x = Embed(ids, length);                                                    // [B·S, D]
         var bias = _relativeBias is null ? null : RelativePositions.Bias(_tape, _relativeBias, length, bidirectional: false);
         var sparse = new List<SparseResult>();
         for (var i = 0; i < _blocks.Length; i++)
         {
             var inputs = new BlockInputs(idsOf, taskOf, sequences, training, new(streams, step, i + 1), _blocks[i].Sparse is null ? null : plans?[sparse.Count]);
-            x = _blocks[i].Attend(x, inputs, length, Rotary(length), bias);
-            x = _blocks[i].Feed(x, inputs, out var result);
+            using var place = _tape.In(_blocks[i].Name);
+            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(length), bias), b => [b.Output, .. b.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
-        var logits = _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
+        var logits = Head(x);
+        using var losses = _tape.In("losses");
         return new(logits, LayerLosses.Join(_tape, Config, training, sparse), sparse);
+    }
+
+    Tensor Embed(ReadOnlySpan<int> ids, int length)
+    {
+        using var place = _tape.In("embedding");
+        return _tape.LookUp(_embedding, _tape.Upload(ids), length);
+    }
+
+    Tensor Head(Tensor x)
+    {
+        using var place = _tape.In("logits");
+        return _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
     }
 
     /// <summary>Lets the routers update their state after a step.</summary>
@@ -117,12 +130,13 @@ public sealed class LanguageModel
         readonly Parameter _qkv, _out, _wi, _wo;
 
         public SparseBlock? Sparse { get; }
+        public string Name { get; }
 
         public Block(LanguageModel model, Initialiser start, int index)
         {
             var config = model.Config;
             _model = model;
-            var name = $"blocks.{index}";
+            var name = Name = $"blocks.{index}";
             _norm1 = model.Norm($"{name}.norm1");
             _qkv = model.Weight(start, $"{name}.attention.qkv", 1, config.Width, 3 * config.Width, 0.58);
             _out = model.Weight(start, $"{name}.attention.out", 1, config.Width, config.Width, 0.58);
@@ -136,22 +150,30 @@ public sealed class LanguageModel
                     (n, rows, columns, values) => model._tape.Parameter(n, rows, columns, values), _wi, _wo);
         }
 
-        public Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias)
+        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias) =>
+            Feed(Attend(x, inputs, length, rotary, bias), inputs);
+
+        Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias)
         {
             var (tape, config) = (_model._tape, _model.Config);
             var scale = config.Positions == Positions.T5Relative ? 1 : 1 / Math.Sqrt(config.HeadWidth);
+            using var place = tape.In("attention");
             var shape = new AttentionShape(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
             var mixed = tape.SelfAttention(shape, tape.Linear(_model.Normalise(x, _norm1), _qkv), rotary, bias);
             return Residual(x, mixed, _out, inputs, RandomUse.AttentionDropout);
         }
 
-        public Tensor Feed(Tensor x, BlockInputs inputs, out SparseResult? result)
+        (Tensor Output, SparseResult? Sparse) Feed(Tensor x, BlockInputs inputs)
         {
             var (tape, config) = (_model._tape, _model.Config);
-            var normed = _model.Normalise(x, _norm2);
-            result = Sparse?.Forward(normed, inputs);
-            if (result is null) return Residual(x, tape.Activate(config.Activation, tape.Linear(normed, _wi)), _wo, inputs, RandomUse.FeedForwardDropout);
-            return tape.Add(x, Drop(result.Output, inputs, RandomUse.FeedForwardDropout));
+            if (Sparse is null)
+            {
+                using var place = tape.In("ffn");
+                var hidden = tape.Activate(config.Activation, tape.Linear(_model.Normalise(x, _norm2), _wi));
+                return (Residual(x, hidden, _wo, inputs, RandomUse.FeedForwardDropout), null);
+            }
+            var result = Sparse.Forward(_model.Normalise(x, _norm2), inputs);
+            return (tape.Add(x, Drop(result.Output, inputs, RandomUse.FeedForwardDropout)), result);
         }
 
         Tensor Residual(Tensor x, Tensor input, Parameter weight, BlockInputs inputs, RandomUse use) =>

@@ -55,11 +55,18 @@ public static class RelativePositions
     /// <summary>Score bias [H·S, S] from a table [buckets, H]: entry (h, i, j) is table[bucket(j − i), h].</summary>
     public static Tensor Bias(Tape tape, Tensor table, int length, bool bidirectional)
     {
+        var buckets = tape.Constants.Indices(("relative positions", length, table.Rows, bidirectional), () => BucketOfPairs(length, table.Rows, bidirectional));
+        var byPair = tape.GatherRows(table, buckets);                                // [S·S, H]
+        return tape.Reshape(tape.Transpose(byPair), table.Columns * length, length);
+    }
+
+    /// <summary>The bucket of every pair of positions, row by row.</summary>
+    static int[] BucketOfPairs(int length, int rows, bool bidirectional)
+    {
         var buckets = new int[length * length];
-        int[] byDistance = [.. Enumerable.Range(1 - length, 2 * length - 1).Select(relative => Bucket(relative, bidirectional, table.Rows))];
+        int[] byDistance = [.. Enumerable.Range(1 - length, 2 * length - 1).Select(relative => Bucket(relative, bidirectional, rows))];
         for (var i = 0; i < length; i++)
             for (var j = 0; j < length; j++) buckets[i * length + j] = byDistance[j - i + length - 1];
-        var byPair = tape.GatherRows(table, tape.Upload(buckets));                   // [S·S, H]
-        return tape.Reshape(tape.Transpose(byPair), table.Columns * length, length);
+        return buckets;
     }
 }

@@ -96,7 +96,7 @@ sealed class SparseBlock
         var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _config.Experts);
         x = batch.Fill(_tape, x);
         var groups = Grouping.Count(d, x.Rows, batch.Sequences, _config.Experts);
-        var state = _state is { } matrix ? _tape.Backend.ToArray(matrix) : [];
+        var state = ReadState();
         if (d.AdaptiveSparsity) d = d with { BalanceCoefficient = state[_config.Experts] };
         if (!NeedsGate(d)) d = d with { Activation = ExpertKinds.Of(_config.Activation) };
         var call = new RouterCall
@@ -120,6 +120,13 @@ sealed class SparseBlock
         return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams));
     }
 
+    /// <summary>What the host's part of the router carries; empty where it carries nothing.</summary>
+    float[] ReadState()
+    {
+        using var plan = _tape.During(Activity.Plan);
+        return _state is { } state ? _tape.Backend.ToArray(state) : [];
+    }
+
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
     static RouterCall Fitting(RouterCall call)
     {
@@ -134,7 +141,9 @@ sealed class SparseBlock
         if (_state is not { } matrix) return;
         var d = _config.Dialect;
         var experts = _config.Experts;
-        var state = _tape.Backend.ToArray(matrix);
+        using var place = _tape.In($"{_name}.router");
+        using var plan = _tape.During(Activity.Plan);
+        var state = ReadState();
         if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
         {
             double[] logits = _tape.Gather(inputs.Numbers.Logits.Values);
@@ -153,7 +162,7 @@ sealed class SparseBlock
     }
 
     /// <summary>The running mean of the rewards.</summary>
-    public double Baseline => _state is { } state ? _tape.Backend.ToArray(state)[^1] : 0;
+    public double Baseline => _state is null ? 0 : ReadState()[^1];
 
     int SlotsPerExpert() => SoftLayer.SlotsPerExpert(new() { Dialect = _config.Dialect, Groups = 1, Size = _config.Context, Experts = _config.Experts, Training = true });
 

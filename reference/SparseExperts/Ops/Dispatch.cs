@@ -9,14 +9,14 @@ public sealed class PlanIndices
     public PlanIndices(Tape tape, RoutingPlan plan, int sequence = 0)
     {
         (Plan, Sequence) = (plan, sequence);
-        TokenOfRow = tape.Upload(plan.TokenOfRow);
-        ChoiceOfRow = tape.Upload(plan.ChoiceOfRow);
+        TokenOfRow = tape.UploadPlan(plan.TokenOfRow);
+        ChoiceOfRow = tape.UploadPlan(plan.ChoiceOfRow);
         RowOfToken = new Indices[plan.Choices];
         var rows = new int[plan.Tokens];
         for (var j = 0; j < plan.Choices; j++)
         {
             for (var t = 0; t < rows.Length; t++) rows[t] = plan.RowOf[t * plan.Choices + j];
-            RowOfToken[j] = tape.Upload(rows);
+            RowOfToken[j] = tape.UploadPlan(rows);
         }
     }
 
@@ -36,23 +36,26 @@ public static partial class Op
     public static Tensor Dispatch(this Tape tape, Tensor x, PlanIndices indices)
     {
         var plan = indices.Plan;
-        var y = tape.Result(plan.Rows, x.Columns, 0, x);
-        if (plan.SharesSlots)
-        {
-            tape.Backend.Fill(y.Value, 0);
-            foreach (var rows in indices.RowOfToken) tape.Backend.ScatterAddRows(x.Value, rows, y.Value);
-        }
-        else tape.Backend.GatherRows(x.Value, indices.TokenOfRow, y.Value, false);
-        tape.Record(y, () =>
-        {
-            var target = x.GradientTarget(out var add);
-            foreach (var rows in indices.RowOfToken)
+        return tape.Apply(nameof(Dispatch), plan.Rows, x.Columns, (0, 1), [x],
+            y =>
             {
-                tape.Backend.GatherRows(y.Gradient, rows, target, add);
-                add = true;
-            }
-        });
-        return y;
+                if (!plan.SharesSlots)
+                {
+                    tape.Backend.GatherRows(x.Value, indices.TokenOfRow, y.Value, false);
+                    return;
+                }
+                tape.Backend.Fill(y.Value, 0);
+                foreach (var rows in indices.RowOfToken) tape.Backend.ScatterAddRows(x.Value, rows, y.Value);
+            },
+            y =>
+            {
+                var target = x.GradientTarget(out var add);
+                foreach (var rows in indices.RowOfToken)
+                {
+                    tape.Backend.GatherRows(y.Gradient, rows, target, add);
+                    add = true;
+                }
+            });
     }
 
     /// <summary>Rows back to tokens: y_t = Σ_j x_{row of (t, j)} in the order of the choices; a token without rows gets exactly 0.</summary>
@@ -60,10 +63,12 @@ public static partial class Op
     public static Tensor Collect(this Tape tape, Tensor x, PlanIndices indices)
     {
         var plan = indices.Plan;
-        var y = tape.Result(plan.Tokens, x.Columns, indices.Sequence, x);
-        for (var j = 0; j < plan.Choices; j++) tape.Backend.GatherRows(x.Value, indices.RowOfToken[j], y.Value, j > 0);
-        tape.Record(y, () => tape.Backend.GatherRows(y.Gradient, indices.TokenOfRow, x.GradientTarget(out var add), add));
-        return y;
+        return tape.Apply(nameof(Collect), plan.Tokens, x.Columns, (indices.Sequence, 1), [x],
+            y =>
+            {
+                for (var j = 0; j < plan.Choices; j++) tape.Backend.GatherRows(x.Value, indices.RowOfToken[j], y.Value, j > 0);
+            },
+            y => tape.Backend.GatherRows(y.Gradient, indices.TokenOfRow, x.GradientTarget(out var add), add));
     }
 
     /// <summary>Gates [T, K] of the plan's rows: a column [rows, 1]; empty slots get 0.</summary>
@@ -80,9 +85,7 @@ public static partial class Op
         Tensor? sum = null;
         for (var j = 0; j < plan.Choices; j++)
         {
-            var column = new int[plan.Tokens];
-            for (var t = 0; t < column.Length; t++) column[t] = t * plan.Choices + j;
-            var gate = tape.GatherElements(gates, column, plan.Tokens, 1);
+            var gate = tape.GatherElements(gates, tape.Constants.Run(j, plan.Choices, 1, plan.Tokens), plan.Tokens, 1);       // column j
             var term = tape.ScaleRows(tape.GatherRows(x, indices.RowOfToken[j]), gate);
             sum = sum is null ? term : tape.Add(sum, term);
         }

@@ -6,11 +6,9 @@ public static partial class Op
 {
     /// <summary>C = A / B.</summary>
     /// <remarks>dA = dC / B, dB = −(dC / B) ∘ C.</remarks>
-    public static Tensor Divide(this Tape tape, Tensor a, Tensor b)
-    {
-        var c = tape.Result(a.Rows, a.Columns, a, b);
-        tape.Backend.Divide(a.Value, b.Value, c.Value, false);
-        tape.Record(c, () =>
+    public static Tensor Divide(this Tape tape, Tensor a, Tensor b) => tape.Apply(nameof(Divide), a.Rows, a.Columns, [a, b],
+        c => tape.Backend.Divide(a.Value, b.Value, c.Value, false),
+        c =>
         {
             if (a.RequiresGradient) tape.Backend.Divide(c.Gradient, b.Value, a.GradientTarget(out var addA), addA);
             if (!b.RequiresGradient) return;
@@ -19,6 +17,4 @@ public static partial class Op
             tape.Backend.Scale(slope, -1, slope, false);
             tape.Backend.Multiply(slope, c.Value, b.GradientTarget(out var addB), addB);
         });
-        return c;
-    }
 }

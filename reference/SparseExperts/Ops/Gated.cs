@@ -6,11 +6,10 @@ public static partial class Op
 {
     /// <summary>Y = f(gate) ∘ linear: GEGLU with gelu, SwiGLU with silu (Shazeer 2020, "GLU Variants Improve Transformer", eq. 5).</summary>
     /// <remarks>dGate = dY ∘ linear ∘ f'(gate), dLinear = dY ∘ f(gate).</remarks>
-    public static Tensor Gated(this Tape tape, Activation kind, Tensor gate, Tensor linear)
-    {
-        var y = tape.Result(gate.Rows, gate.Columns, gate, linear);
-        tape.Backend.Gated(kind, gate.Value, linear.Value, y.Value);
-        tape.Record(y, () =>
+    public static Tensor Gated(this Tape tape, Activation kind, Tensor gate, Tensor linear) => tape.Apply(nameof(Gated),
+        gate.Rows, gate.Columns, [gate, linear],
+        y => tape.Backend.Gated(kind, gate.Value, linear.Value, y.Value),
+        y =>
         {
             // The op's destinations must not overlap: a tensor in both places gets its second gradient afterwards.
             var isOne = ReferenceEquals(gate, linear);
@@ -20,6 +19,4 @@ public static partial class Op
             tape.Backend.GatedBackward(kind, gate.Value, linear.Value, y.Gradient, dGate, addGate, dLinear, addLinear);
             if (isOne) tape.Pass(dLinear, linear);
         });
-        return y;
-    }
 }

@@ -10,17 +10,13 @@ public static partial class Op
     /// <paramref name="offsets"/> E + 1 entries.
     /// </summary>
     /// <remarks>dX_e = dY_e·W_eᵀ, dW_e = X_eᵀ·dY_e; an expert without rows has dW_e = 0.</remarks>
-    public static Tensor GroupedLinear(this Tape tape, Tensor x, Tensor w, int[] offsets)
-    {
-        var y = tape.Result(x.Rows, w.Columns, x, w);
-        tape.Backend.GemmGrouped(x.Value, w.Value, false, y.Value, offsets, false);
-        tape.Record(y, () =>
+    public static Tensor GroupedLinear(this Tape tape, Tensor x, Tensor w, int[] offsets) => tape.Apply(nameof(GroupedLinear), x.Rows, w.Columns, [x, w],
+        y => tape.Backend.GemmGrouped(x.Value, w.Value, false, y.Value, offsets, false),
+        y =>
         {
             if (x.RequiresGradient) tape.Backend.GemmGrouped(y.Gradient, w.Value, true, x.GradientTarget(out var more), offsets, more);
             if (!w.RequiresGradient) return;
             var (rows, slopes, all) = tape.OfAllShards(x.Value, y.Gradient, offsets);
             tape.Backend.GemmGroupedOuter(rows, slopes, w.GradientTarget(out var add), all, add);
         });
-        return y;
-    }
 }

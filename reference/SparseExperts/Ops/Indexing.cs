@@ -6,64 +6,51 @@ public static partial class Op
 {
     /// <summary>y_r = x_{ids r}. An id of −1 reads 0.</summary>
     /// <remarks>dx_{ids r} += dy_r in ascending r.</remarks>
-    public static Tensor GatherRows(this Tape tape, Tensor x, Indices ids)
-    {
-        var y = tape.Result(ids.Count, x.Columns, x);
-        tape.Backend.GatherRows(x.Value, ids, y.Value, false);
-        tape.Record(y, () => tape.Backend.ScatterAddRows(y.Gradient, ids, x.GradientSum()));
-        return y;
-    }
+    public static Tensor GatherRows(this Tape tape, Tensor x, Indices ids) => tape.Apply(nameof(GatherRows), ids.Count, x.Columns, [x],
+        y => tape.Backend.GatherRows(x.Value, ids, y.Value, false),
+        y => tape.Backend.ScatterAddRows(y.Gradient, ids, x.GradientSum()));
 
     /// <summary>Matrices of the same tokens one below the other.</summary>
     /// <remarks>Each takes its rows of dY.</remarks>
     public static Tensor StackRows(this Tape tape, IReadOnlyList<Tensor> parts)
     {
         int rows = parts[0].Rows, columns = parts[0].Columns;
-        var value = tape.Rent(rows * parts.Count, columns);
-        for (var p = 0; p < parts.Count; p++) tape.Backend.Copy(parts[p].Value, value.RowRange(p * rows, rows));
-        var y = tape.Result(value, parts);
-        tape.Record(y, () =>
-        {
-            for (var p = 0; p < parts.Count; p++)
-                if (parts[p].RequiresGradient) tape.Pass(y.Gradient.RowRange(p * rows, rows), parts[p]);
-        });
-        return y;
+        return tape.Apply(nameof(StackRows), rows * parts.Count, columns, (parts[0].Sequence, parts.Count), [.. parts],
+            y =>
+            {
+                for (var p = 0; p < parts.Count; p++) tape.Backend.Copy(parts[p].Value, y.Value.RowRange(p * rows, rows));
+            },
+            y =>
+            {
+                for (var p = 0; p < parts.Count; p++)
+                    if (parts[p].RequiresGradient) tape.Pass(y.Gradient.RowRange(p * rows, rows), parts[p]);
+            });
     }
 
     /// <summary>y_t = table_{ids t} for every token t: an embedding. An id of −1 reads 0.</summary>
     /// <param name="sequence">Tokens of a sequence.</param>
     /// <remarks>dtable_i = Σ dy_t over the tokens t with id i.</remarks>
-    public static Tensor LookUp(this Tape tape, Tensor table, Indices ids, int sequence)
-    {
-        var y = tape.Result(ids.Count, table.Columns, sequence, table);
-        tape.Backend.GatherRows(table.Value, ids, y.Value, false);
-        tape.Record(y, () => tape.SumOverTokens(table, sequence, (sum, add) =>
+    public static Tensor LookUp(this Tape tape, Tensor table, Indices ids, int sequence) => tape.Apply(nameof(LookUp),
+        ids.Count, table.Columns, (sequence, 1), [table],
+        y => tape.Backend.GatherRows(table.Value, ids, y.Value, false),
+        y => tape.SumOverTokens(table, sequence, (sum, add) =>
         {
             if (!add) tape.Backend.Fill(sum, 0);
             tape.Backend.ScatterAddTokens(y.Gradient, ids, sum, sequence);
         }));
-        return y;
-    }
 
     /// <summary>y_r = x_{ids r} where no row of X is read twice. An id of −1 reads 0.</summary>
     /// <param name="inverse">For every row of X the r that read it, or −1.</param>
     /// <param name="sequence">Rows of a sequence of Y, where they are tokens.</param>
     /// <remarks>dx_i = dy_{inverse i}: a gather too, so its rows are independent.</remarks>
-    public static Tensor Permute(this Tape tape, Tensor x, Indices ids, Indices inverse, int sequence)
-    {
-        var y = tape.Result(ids.Count, x.Columns, sequence, x);
-        tape.Backend.GatherRows(x.Value, ids, y.Value, false);
-        tape.Record(y, () => tape.Backend.GatherRows(y.Gradient, inverse, x.GradientTarget(out var add), add));
-        return y;
-    }
+    public static Tensor Permute(this Tape tape, Tensor x, Indices ids, Indices inverse, int sequence) => tape.Apply(nameof(Permute),
+        ids.Count, x.Columns, (sequence, 1), [x],
+        y => tape.Backend.GatherRows(x.Value, ids, y.Value, false),
+        y => tape.Backend.GatherRows(y.Gradient, inverse, x.GradientTarget(out var add), add));
 
     /// <summary>y_r = x_{r, ids r}; Y is [rows, 1].</summary>
     /// <remarks>dx_{r, ids r} += dy_r.</remarks>
-    public static Tensor GatherColumns(this Tape tape, Tensor x, Indices ids)
-    {
-        var y = tape.Result(x.Rows, 1, x);
-        tape.Backend.GatherColumns(x.Value, ids, y.Value);
-        tape.Record(y, () => tape.Backend.ScatterAddColumns(y.Gradient, ids, x.GradientSum()));
-        return y;
-    }
+    public static Tensor GatherColumns(this Tape tape, Tensor x, Indices ids) => tape.Apply(nameof(GatherColumns), x.Rows, 1, [x],
+        y => tape.Backend.GatherColumns(x.Value, ids, y.Value),
+        y => tape.Backend.ScatterAddColumns(y.Gradient, ids, x.GradientSum()));
 }

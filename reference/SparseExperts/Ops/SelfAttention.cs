@@ -31,27 +31,37 @@ public static partial class Op
     public static Tensor SelfAttention(this Tape tape, AttentionShape shape, Tensor qkv, RotaryTables? rotary, Tensor? bias)
     {
         var width = shape.Width;
-        var y = tape.Result(qkv.Rows, width, qkv, bias);
-        var probabilities = tape.Rent(shape.ScoreRows, shape.Length);
-        var qk = qkv.Value.ColumnRange(0, 2 * width);
-        if (rotary is { } tables)
+        return tape.Apply(nameof(SelfAttention), qkv.Rows, width, [qkv, bias],
+            y =>
+            {
+                var probabilities = y.Save(shape.ScoreRows, shape.Length);
+                if (rotary is { } tables)
+                {
+                    var turned = y.Save(qkv.Rows, 2 * width);
+                    tape.Backend.Rotary(qkv.Value.ColumnRange(0, 2 * width), tables.Cosines, tables.Sines, shape.HeadWidth, false, turned, false);
+                }
+                var (q, k, v) = Parts(y);
+                tape.Backend.Attention(shape, q, k, v, bias?.Value, null, probabilities, y.Value);
+            },
+            y =>
+            {
+                var d = qkv.GradientTarget(out var add);
+                var dv = d.ColumnRange(2 * width, width);
+                var dqk = rotary is null ? d.ColumnRange(0, 2 * width) : tape.Rent(qkv.Rows, 2 * width);
+                if (rotary is not null && add) tape.Backend.Fill(dqk, 0);
+                Matrix? dBias = bias is { RequiresGradient: true } ? tape.Zeros(bias.Rows, bias.Columns) : null;
+                var (q, k, v) = Parts(y);
+                Matrix dq = dqk.ColumnRange(0, width), dk = dqk.ColumnRange(width, width);
+                tape.Backend.AttentionBackward(shape, q, k, v, y.Saved[0], y.Gradient, dq, dk, dv, add, dBias);
+                if (rotary is { } t) tape.Backend.Rotary(dqk, t.Cosines, t.Sines, shape.HeadWidth, true, d.ColumnRange(0, 2 * width), add);
+                if (dBias is { } sum) tape.AddOverTokens(sum, bias!, shape.Length);        // last: the bias may be the same tensor
+            });
+
+        // Q and K come from what the rotation kept, where there is one.
+        (Matrix Q, Matrix K, Matrix V) Parts(Node y)
         {
-            qk = tape.Rent(qkv.Rows, 2 * width);
-            tape.Backend.Rotary(qkv.Value.ColumnRange(0, 2 * width), tables.Cosines, tables.Sines, shape.HeadWidth, false, qk, false);
+            var qk = rotary is null ? qkv.Value.ColumnRange(0, 2 * width) : y.Saved[1];
+            return (qk.ColumnRange(0, width), qk.ColumnRange(width, width), qkv.Value.ColumnRange(2 * width, width));
         }
-        Matrix q = qk.ColumnRange(0, width), k = qk.ColumnRange(width, width), v = qkv.Value.ColumnRange(2 * width, width);
-        tape.Backend.Attention(shape, q, k, v, bias?.Value, null, probabilities, y.Value);
-        tape.Record(y, () =>
-        {
-            var d = qkv.GradientTarget(out var add);
-            var dv = d.ColumnRange(2 * width, width);
-            var dqk = rotary is null ? d.ColumnRange(0, 2 * width) : tape.Rent(qkv.Rows, 2 * width);
-            if (rotary is not null && add) tape.Backend.Fill(dqk, 0);
-            Matrix? dBias = bias is { RequiresGradient: true } ? tape.Zeros(bias.Rows, bias.Columns) : null;
-            tape.Backend.AttentionBackward(shape, q, k, v, probabilities, y.Gradient, dqk.ColumnRange(0, width), dqk.ColumnRange(width, width), dv, add, dBias);
-            if (rotary is { } t) tape.Backend.Rotary(dqk, t.Cosines, t.Sines, shape.HeadWidth, true, d.ColumnRange(0, 2 * width), add);
-            if (dBias is { } sum) tape.AddOverTokens(sum, bias!, shape.Length);        // last: the bias may be the same tensor
-        });
-        return y;
     }
 }

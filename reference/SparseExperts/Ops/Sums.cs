@@ -6,35 +6,33 @@ public static partial class Op
 {
     /// <summary>y_j = factor·Σ_r x_rj down every column, over the tokens of all shards; Y is [1, columns].</summary>
     /// <remarks>dx_rj = factor·dy_j.</remarks>
-    public static Tensor SumColumns(this Tape tape, Tensor x, double factor)
-    {
-        var y = tape.Result(1, x.Columns, 0, x);
-        var sum = tape.SumOfParts(x, x.Columns, (part, to) => tape.Backend.SumColumns(part, to, x.Sequence, false));
-        tape.Backend.Scale(sum, factor, y.Value, false);
-        tape.Record(y, () =>
+    public static Tensor SumColumns(this Tape tape, Tensor x, double factor) => tape.Apply(nameof(SumColumns), 1, x.Columns, (0, 1), [x],
+        y =>
+        {
+            var sum = tape.SumOfParts(x, x.Columns, (part, to) => tape.Backend.SumColumns(part, to, x.Sequence, false));
+            tape.Backend.Scale(sum, factor, y.Value, false);
+        },
+        y =>
         {
             var scaled = tape.Rent(1, x.Columns);
             tape.Backend.Scale(y.Gradient, factor, scaled, false);
-            tape.Backend.Gemm(tape.Ones(x.Rows), false, scaled, false, x.GradientTarget(out var add), add);
+            tape.Backend.Gemm(tape.Constants.Ones(x.Rows), false, scaled, false, x.GradientTarget(out var add), add);
         });
-        return y;
-    }
 
     /// <summary>y = factor·Σ_r x_r² over a column X [rows, 1], over the tokens of all shards; Y is 1×1.</summary>
     /// <remarks>dx_r = 2·factor·dy·x_r.</remarks>
-    public static Tensor SumSquares(this Tape tape, Tensor x, double factor)
-    {
-        var y = tape.Result(1, 1, 0, x);
-        var sum = tape.SumOfParts(x, 1, (part, to) => tape.Backend.GemmOuter(part, part, to, x.Sequence, false));
-        tape.Backend.Scale(sum, factor, y.Value, false);
-        tape.Record(y, () =>
+    public static Tensor SumSquares(this Tape tape, Tensor x, double factor) => tape.Apply(nameof(SumSquares), 1, 1, (0, 1), [x],
+        y =>
+        {
+            var sum = tape.SumOfParts(x, 1, (part, to) => tape.Backend.GemmOuter(part, part, to, x.Sequence, false));
+            tape.Backend.Scale(sum, factor, y.Value, false);
+        },
+        y =>
         {
             var scaled = tape.Rent(1, 1);
             tape.Backend.Scale(y.Gradient, 2 * factor, scaled, false);
             tape.Backend.Gemm(x.Value, false, scaled, false, x.GradientTarget(out var add), add);
         });
-        return y;
-    }
 
     /// <summary>Sums over the tokens of each of G equal groups: y_g = Σ_{t in g} x_t; Y is [G, columns].</summary>
     /// <param name="spansShards">The one group has the tokens of all shards.</param>
@@ -47,23 +45,20 @@ public static partial class Op
         var isWhole = x.Sequence > 0 && size % x.Sequence == 0;
         var sequence = isWhole ? x.Sequence : x.Sequence > 0 ? size : 0;
         var perSequence = x.Sequence == 0 ? 0 : isWhole ? 1 : Math.Max(1, x.Sequence / size);
-        var y = tape.Result(groups, x.Columns, perSequence, x);
-        for (var g = 0; g < groups; g++) tape.Backend.SumColumns(x.Value.RowRange(g * size, size), y.Value.RowRange(g, 1), sequence, false);
-        tape.Record(y, () =>
-        {
-            var groupOf = new int[x.Rows];
-            for (var t = 0; t < groupOf.Length; t++) groupOf[t] = t / size;
-            tape.Backend.GatherRows(y.Gradient, tape.Upload(groupOf), x.GradientTarget(out var add), add);
-        });
-        return y;
+        return tape.Apply(nameof(SumGroups), groups, x.Columns, (perSequence, 1), [x],
+            y =>
+            {
+                for (var g = 0; g < groups; g++) tape.Backend.SumColumns(x.Value.RowRange(g * size, size), y.Value.RowRange(g, 1), sequence, false);
+            },
+            y =>
+            {
+                var groupOf = tape.Constants.Run(0, 1, size, x.Rows);
+                tape.Backend.GatherRows(y.Gradient, groupOf, x.GradientTarget(out var add), add);
+            });
     }
 
     /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>
     /// <remarks>dx_i = w_i·dy.</remarks>
-    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights)
-    {
-        var factors = tape.Rent(x.Rows, x.Columns);
-        tape.Backend.Write(factors, weights);
-        return tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Constant(factors))), 1);
-    }
+    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights) =>
+        tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Numbers(x.Rows, x.Columns, weights))), 1);
 }

@@ -35,9 +35,13 @@ public sealed class TrainingRun
     public Trainer Trainer { get; }
     public ByteText Text => _text;
 
+    /// <summary>Time spent in training steps since the run was opened; evaluations and checkpoints left out.</summary>
+    public TimeSpan StepTime { get; private set; }
+
     public static string ConfigPath(string folder) => Path.Combine(folder, "config.json");
     public static string MetricsPath(string folder) => Path.Combine(folder, "metrics.jsonl");
     public static string CheckpointFolder(string folder) => Path.Combine(folder, "checkpoints");
+    public static string ProfilePath(string folder) => Path.Combine(folder, "profile.json");
     public static string ReportPath(string folder) => Path.Combine(folder, "report.html");
 
     /// <summary>Starts a run in a folder that must not hold anything, unless <paramref name="force"/> lets an earlier run be replaced.</summary>
@@ -50,6 +54,7 @@ public sealed class TrainingRun
         if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
         File.Delete(MetricsPath(folder));
         File.Delete(ReportPath(folder));
+        File.Delete(ProfilePath(folder));
         AtomicFile.WriteText(ConfigPath(folder), JsonSerializer.Serialize(config, RunConfig.Json) + "\n");
         return new(folder, config, trainer, text, 0);
     }
@@ -111,7 +116,9 @@ public sealed class TrainingRun
         while (Progress(clock.Elapsed.TotalSeconds) is var progress && progress < 1 && !cancel.IsCancellationRequested)
         {
             var logging = (Trainer.Step + 1) % LogEvery == 0;
+            var began = clock.Elapsed;
             var result = Trainer.Train(_text, progress, logging);
+            StepTime += clock.Elapsed - began;
             if (!result.Skipped) bits += result.BitsPerByte;
             steps++;
             var seconds = clock.Elapsed.TotalSeconds;

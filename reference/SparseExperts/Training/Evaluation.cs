@@ -1,3 +1,4 @@
+using SparseExperts.Autograd;
 using SparseExperts.Data;
 using SparseExperts.Ops;
 
@@ -6,7 +7,11 @@ namespace SparseExperts.Training;
 /// <summary>Bits per byte over windows that follow each other without overlap; what is left at the end is not counted.</summary>
 public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
 {
-    const int Batch = 16;
+    /// <summary>Windows of a batch.</summary>
+    internal const int Batch = 16;
+
+    /// <summary>Batches that were run.</summary>
+    public int Batches { get; private init; }
 
     /// <summary>Held-out text follows the last part of the training text, and is routed like it.</summary>
     internal static int[] LastTask(Trainer trainer, int sequences) => [.. Enumerable.Repeat(trainer.Model.Config.Tasks - 1, sequences)];
@@ -25,13 +30,16 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             for (var b = 0; b < count; b++) ByteText.Window(text[((w + b) * length)..], length, inputs.AsSpan(b * length), labels.AsSpan(b * length));
             var (sum, drop) = trainer.Evaluate(inputs, count, (result, tape) =>
             {
-                var losses = trainer.Backend.ToArray(tape.CrossEntropy(result.Logits, tape.Upload(labels)).Value);
+                using var place = tape.In("loss");
+                var each = tape.CrossEntropy(result.Logits, tape.Upload(labels));
+                using var reporting = tape.During(Activity.Report);
+                var losses = trainer.Backend.ToArray(each.Value);
                 return (losses.Sum(l => (double)l), result.Sparse.Count == 0 ? 0 : result.Sparse.Average(s => s.Plan.DropRate));
             }, LastTask(trainer, count));
             nats += sum;
             dropped += drop;
         }
         var bytes = (long)windows * length;
-        return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / batches);
+        return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / batches) { Batches = batches };
     }
 }

@@ -14,6 +14,9 @@ public sealed record StepResult(long Step, double BitsPerByte, double GradientNo
 /// <summary>A model, its optimizer and its place in the data: everything that a checkpoint holds.</summary>
 public sealed class Trainer
 {
+    /// <summary>Where the calls of evaluations are counted.</summary>
+    public const string EvaluationPath = "evaluation";
+
     readonly Tape _tape;
     readonly GradientNorm _norm;
     readonly int[] _inputs, _labels, _tasks;
@@ -23,7 +26,7 @@ public sealed class Trainer
     {
         Validate(model, training);
         (Backend, Config) = (backend, training);
-        _tape = new Tape(backend);
+        _tape = new Tape(backend) { Recomputes = training.Recompute };
         Model = new LanguageModel(_tape, model, training.Seed);
         Optimizer = Optimizer.Create(backend, _tape.Parameters, training);
         _norm = new GradientNorm(backend, _tape.Parameters);
@@ -49,6 +52,14 @@ public sealed class Trainer
     }
 
     public IBackend Backend { get; }
+
+    /// <summary>Raised in a step when a parameter's gradient has its last contribution.</summary>
+    public event Action<Parameter> GradientReady
+    {
+        add => _tape.GradientReady += value;
+        remove => _tape.GradientReady -= value;
+    }
+
     public TrainingConfig Config { get; }
     public LanguageModel Model { get; }
     public Optimizer Optimizer { get; }
@@ -71,8 +82,7 @@ public sealed class Trainer
         var rate = Schedules.Rate(Config, Step, progress);
         var streams = new Streams(Config.Seed);
         var result = Model.Forward(inputs, Config.Batch, true, streams, Step + 1, _tasks);
-        var targets = _tape.Upload(labels);
-        var losses = _tape.CrossEntropy(result.Logits, targets);                                        // [T, 1]
+        var (losses, targets) = Losses(result, labels);                                                 // [T, 1]
         var entropy = _tape.SumColumns(losses, 1.0 / _tape.TotalRows(losses));
         var loss = result.AuxiliaryLoss is null ? entropy : _tape.Add(entropy, result.AuxiliaryLoss);
         loss = Model.Config.Experts == 0 ? loss : Model.Config.Dialect.TrainingExtra switch
@@ -85,22 +95,37 @@ public sealed class Trainer
         _tape.Backward(loss);
 
         // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
-        var norm = _norm.Compute();
-        var skip = !double.IsFinite(norm) || !float.IsFinite(Scalar(loss));
+        var (norm, total, nats) = Measured(loss, entropy);
+        var skip = !double.IsFinite(norm) || !float.IsFinite(total);
         if (skip) Skipped++;
         else
         {
-            Optimizer.Step(rate, Training.GradientNorm.Factor(norm, Config.Clip));
-            Model.AfterStep(result.Sparse, -Scalar(entropy));
+            using (_tape.During(Activity.Update)) Optimizer.Step(rate, Training.GradientNorm.Factor(norm, Config.Clip));
+            Model.AfterStep(result.Sparse, -nats);
         }
         Step++;
 
-        var report = new StepResult(Step, Scalar(entropy) / ReproducibleMath.Ln2, norm, rate, skip,
+        using var reporting = _tape.During(Activity.Report);
+        var report = new StepResult(Step, nats / ReproducibleMath.Ln2, norm, rate, skip,
             [.. result.Sparse.Select(s => s.Plan.DropRate)],
             details ? [.. result.Sparse.Select(s => s.Plan.Load())] : [],
             details ? [.. result.Sparse.Select(RouterEntropy)] : []);
         _tape.Reset();
         return report;
+    }
+
+    (Tensor Losses, Indices Targets) Losses(ModelResult result, int[] labels)
+    {
+        using var place = _tape.In("loss");
+        var targets = _tape.Upload(labels);
+        return (_tape.CrossEntropy(result.Logits, targets), targets);
+    }
+
+    /// <summary>What decides whether the step counts, and what it is reported with.</summary>
+    (double Norm, float Loss, float Entropy) Measured(Tensor loss, Tensor entropy)
+    {
+        using var reporting = _tape.During(Activity.Report);
+        return (_norm.Compute(), Scalar(loss), Scalar(entropy));
     }
 
     float Scalar(Tensor tensor)
@@ -123,6 +148,7 @@ public sealed class Trainer
     public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use, ReadOnlySpan<int> tasks = default)
     {
         _tape.Recording = false;
+        using var place = _tape.In(EvaluationPath);
         try
         {
             return use(Model.Forward(ids, sequences, false, tasks: tasks), _tape);

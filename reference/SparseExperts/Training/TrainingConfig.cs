@@ -28,6 +28,9 @@ public sealed record TrainingConfig
     public double Clip { get; init; } = 1;
     public ulong Seed { get; init; }
 
+    /// <summary>Whether a block's activations are computed again in the backward pass instead of kept: less memory, more time, the same bits.</summary>
+    public bool Recompute { get; init; }
+
     public void Validate()
     {
         Require(Batch is >= 1 and <= 65536, $"batch {Batch}: between 1 and 65536 sequences");

@@ -33,9 +33,9 @@ public static class Gates
         if (d.Padding == PaddingRule.ScoresZeroed)
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
-        if (kept.Contains(0)) gates = tape.Multiply(gates, tape.Constant(gates.Rows, gates.Columns, kept));
+        if (kept.Contains(0)) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, kept));
         if (d.NormalizeFor(call.Training) == Normalize.AfterDrop) gates = Divide(tape, call, gates);
-        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.Constant(gates.Rows, gates.Columns, PerExpertCount(plan)));
+        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, PerExpertCount(plan)));
         return d.ScalingFactor == 1 ? gates : tape.Round(tape.Scale(gates, d.ScalingFactor), call.ScoreFormat);
     }
 
@@ -83,7 +83,7 @@ public static class Gates
                 for (var e = 0; e < experts; e++) shared += share[t * experts + e] * first.Row(t)[e];
                 offset[t * k + j] = (float)(equals == 1 ? Math.Round(row[best] - shared) : row[best] - shared);
             }
-            var column = tape.SumRows(tape.Multiply(scores, tape.Constant(call.Tokens, experts, share)));
+            var column = tape.SumRows(tape.Multiply(scores, tape.PlanConstant(call.Tokens, experts, share)));
             int[] place = [.. Enumerable.Range(0, call.Tokens * k).Select(i => i % k == j ? i / k : -1)];
             var placed = tape.Shift(tape.GatherElements(column, place, call.Tokens, k), offset);
             gates = gates is null ? placed : tape.Add(gates, placed);
@@ -96,7 +96,7 @@ public static class Gates
     {
         var ids = new int[candidate.Length];
         for (var i = 0; i < ids.Length; i++) ids[i] = candidate[i] < 0 || skips?.Invoke(i) == true ? -1 : k == 1 ? candidate[i] : i / k * call.Experts + candidate[i];
-        return k == 1 ? tape.GatherColumns(from, tape.Upload(ids)) : tape.GatherElements(from, ids, call.Tokens, k);
+        return k == 1 ? tape.GatherColumns(from, tape.UploadPlan(ids)) : tape.GatherElements(from, ids, call.Tokens, k);
     }
 
     /// <summary>
@@ -141,7 +141,7 @@ public static class Gates
     static float[] OneWhereNotPositive(Tape tape, Tensor sum)
     {
         var values = new double[sum.Rows];
-        tape.Backend.Read(sum.Value, values);
+        tape.ReadForPlan(sum.Value, values);
         return [.. values.Select(v => v > 0 ? 0f : 1f)];
     }
 
@@ -150,7 +150,7 @@ public static class Gates
     {
         var mask = new float[first.Value.Count];
         for (var i = 0; i < mask.Length; i++) mask[i] = i % k == 0 ? 1 : 0;
-        return tape.Add(tape.Multiply(first, tape.Constant(first.Rows, k, mask)), tape.Multiply(rest, tape.Constant(first.Rows, k, [.. mask.Select(m => 1 - m)])));
+        return tape.Add(tape.Multiply(first, tape.PlanConstant(first.Rows, k, mask)), tape.Multiply(rest, tape.PlanConstant(first.Rows, k, [.. mask.Select(m => 1 - m)])));
     }
 
     static float[] PerExpertCount(RoutingPlan plan)
@@ -175,7 +175,7 @@ public static class Gates
     {
         var values = new float[call.Tokens * row.Length];
         for (var i = 0; i < values.Length; i++) values[i] = (float)(factor * row[i % row.Length]);
-        return tape.Constant(call.Tokens, row.Length, values);
+        return tape.PlanConstant(call.Tokens, row.Length, values);
     }
 
     /// <summary>Dense form [T, E]: the gate at each (token, expert), 0 elsewhere.</summary>

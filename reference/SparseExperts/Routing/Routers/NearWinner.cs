@@ -12,7 +12,7 @@ static class NearWinner
     public static Tensor Compute(Tape tape, RouterCall call, Tensor logits, Choices choices)
     {
         var values = new double[logits.Value.Count];
-        tape.Backend.Read(logits.Value, values);
+        tape.ReadForPlan(logits.Value, values);
         var k = choices.K;
         Tensor? gates = null;
         for (var j = 0; j < k; j++)
@@ -31,7 +31,7 @@ static class NearWinner
                 }
             }
             int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => Math.Max(0, choices.Candidate[t * k + j]))];
-            var gate = Place(tape, tape.GatherColumns(tape.Softmax(tape.Shift(logits, mask)), tape.Upload(column)), j, k);
+            var gate = Place(tape, tape.GatherColumns(tape.Softmax(tape.Shift(logits, mask)), tape.UploadPlan(column)), j, k);
             gates = gates is null ? gate : tape.Add(gates, gate);
         }
         return gates!;

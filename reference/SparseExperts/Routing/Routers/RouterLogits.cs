@@ -14,10 +14,10 @@ public static class RouterLogits
     {
         var d = call.Dialect;
         x = InRouterFormat(tape, call, x);
-        if (call.Jitters) return tape.Round(tape.Multiply(x, tape.Constant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
+        if (call.Jitters) return tape.Round(tape.Multiply(x, tape.PlanConstant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
         if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase) || d.JitterAlone) return x;
         var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
-        return tape.Multiply(x, tape.Constant(x.Rows, x.Columns, kept));
+        return tape.Multiply(x, tape.PlanConstant(x.Rows, x.Columns, kept));
     }
 
     /// <summary>Clean logits [T, E].</summary>
@@ -28,8 +28,8 @@ public static class RouterLogits
             RouterForm.Linear => Linear(tape, call, input, weights),
             RouterForm.Cosine => Cosine(tape, call, input, weights),
             RouterForm.LinearPerTask => PerTask(tape, call, input, weights),
-            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.LookUp(Needed(call, weights.Table, "router.table"), tape.Upload(call.TokenIds), input.Sequence)),
-            RouterForm.TaskEmbedding => tape.LookUp(Needed(call, weights.Table, "router.table"), tape.Upload(Tasks(call)), input.Sequence),
+            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.LookUp(Needed(call, weights.Table, "router.table"), tape.UploadPlan(call.TokenIds), input.Sequence)),
+            RouterForm.TaskEmbedding => tape.LookUp(Needed(call, weights.Table, "router.table"), tape.UploadPlan(Tasks(call)), input.Sequence),
             RouterForm.None => Zero(tape, call),
             var other => throw new RoutingException($"{call.Where}: a router of the form {other} has a layer of its own"),
         };
@@ -99,7 +99,7 @@ public static class RouterLogits
     {
         var values = new float[call.Tokens * call.Experts];
         for (var i = 0; i < values.Length; i++) values[i] = call.IsReal(i / call.Experts) ? 1 : 0;
-        return tape.Multiply(logits, tape.Constant(logits.Rows, logits.Columns, values));
+        return tape.Multiply(logits, tape.PlanConstant(logits.Rows, logits.Columns, values));
     }
 
     /// <summary>
@@ -112,7 +112,7 @@ public static class RouterLogits
         if (!call.Training || d.SecondPlaceProbability <= 0) return logits;
         var chance = Drawn(call, call.Draws.SecondPlace, "second_place", call.Tokens);
         var values = new double[logits.Value.Count];
-        tape.Backend.Read(logits.Value, values);
+        tape.ReadForPlan(logits.Value, values);
         var shift = new float[values.Length];
         var nobody = new bool[call.Experts];
         for (var t = 0; t < call.Tokens; t++)

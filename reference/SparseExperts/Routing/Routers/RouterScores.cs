@@ -21,7 +21,7 @@ public static class RouterScores
                 return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(n => n * (float)(d.NoiseStd / call.Experts))]);
             case LogitNoise.NormalSoftplus:
                 deviation = Deviation(tape, call, input, RouterLogits.Needed(call, weights.NoiseWeight, "router.noise_weight"));
-                return tape.Add(logits, tape.Multiply(deviation, tape.Constant(logits.Rows, logits.Columns, RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count))));
+                return tape.Add(logits, tape.Multiply(deviation, tape.PlanConstant(logits.Rows, logits.Columns, RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count))));
             case LogitNoise.UniformShift:
                 return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(u => u * 0.2f + 0.9f)]);
             case LogitNoise.Gumbel:

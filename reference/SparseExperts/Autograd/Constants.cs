@@ -1,0 +1,43 @@
+namespace SparseExperts.Autograd;
+
+/// <summary>What is the same in every step, made once and kept for ever: matrices that are products' other factor, and regular runs of indices.</summary>
+sealed class Constants(IBackend backend)
+{
+    readonly Dictionary<int, Matrix> _ones = [], _units = [];
+    readonly Dictionary<object, Indices> _indices = [];
+
+    /// <summary>A column of ones: products with it broadcast and sum exactly.</summary>
+    public Matrix Ones(int rows)
+    {
+        if (_ones.TryGetValue(rows, out var ones)) return ones;
+        ones = backend.Rent(rows, 1);
+        backend.Fill(ones, 1);
+        return _ones[rows] = ones;
+    }
+
+    /// <summary>The unit matrix [n, n].</summary>
+    public Matrix Unit(int n)
+    {
+        if (_units.TryGetValue(n, out var unit)) return unit;
+        unit = backend.Rent(n, n);
+        var values = new float[n * n];
+        for (var i = 0; i < n; i++) values[i * n + i] = 1;
+        backend.Write(unit, values);
+        return _units[n] = unit;
+    }
+
+    /// <summary><paramref name="first"/>, first + step, …, each <paramref name="repeats"/> times: <paramref name="count"/> indices in all.</summary>
+    public Indices Run(int first, int step, int repeats, int count)
+    {
+        return Indices((first, step, repeats, count), () =>
+        {
+            var values = new int[count];
+            for (var i = 0; i < count; i++) values[i] = first + i / repeats * step;
+            return values;
+        });
+    }
+
+    /// <summary>Indices that <paramref name="key"/> alone decides.</summary>
+    public Indices Indices(object key, Func<int[]> make) =>
+        _indices.TryGetValue(key, out var known) ? known : _indices[key] = backend.Upload(make());
+}

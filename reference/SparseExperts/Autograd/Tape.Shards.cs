@@ -1,0 +1,73 @@
+using SparseExperts.Sharding;
+
+namespace SparseExperts.Autograd;
+
+/// <summary>Sums over tokens, of this tape's shard or of all.</summary>
+public sealed partial class Tape
+{
+    public IShards? Shards { get; } = shards;
+
+    /// <summary>
+    /// Writes or adds a sum over tokens into <paramref name="target"/>'s gradient: <paramref name="sum"/> is given a destination and whether to add.
+    /// With shards it is the sum over their tokens too.
+    /// </summary>
+    /// <param name="sequence">Rows of a sequence; 0 where rows are no tokens, so that every shard has them all.</param>
+    internal void SumOverTokens(Tensor target, int sequence, Action<Matrix, bool> sum)
+    {
+        if (Shards is null || sequence == 0)
+        {
+            sum(target.GradientTarget(out var add), add);
+            return;
+        }
+        var partial = Rent(target.Rows, target.Columns);
+        sum(partial, false);
+        AddOverTokens(partial, target, sequence);
+    }
+
+    /// <summary>Adds a sum over this shard's tokens, joined with those of the others, to a gradient.</summary>
+    internal void AddOverTokens(Matrix partial, Tensor target, int sequence)
+    {
+        if (!target.RequiresGradient) return;
+        if (sequence > 0) Join(partial);
+        var gradient = target.GradientTarget(out var add);
+        if (add) Backend.Add(gradient, partial, gradient);
+        else Backend.Copy(partial, gradient);
+    }
+
+    /// <summary>A sum over this shard's tokens becomes the sum over those of all.</summary>
+    internal void Join(Matrix partial)
+    {
+        if (Shards is null) return;
+        var numbers = Backend.ToArray(partial);
+        Shards.Join(numbers);
+        Backend.Write(partial, (ReadOnlySpan<float>)numbers);
+    }
+
+    /// <summary>
+    /// A forward sum over tokens: of each part by itself and over all shards, then one after the other. <paramref name="sum"/> is given a part's rows and a
+    /// destination.
+    /// </summary>
+    internal Matrix SumOfParts(Tensor x, int columns, Action<Matrix, Matrix> sum)
+    {
+        Matrix parts = Rent(x.Parts, columns), whole = parts.RowRange(0, 1);
+        for (var p = 0; p < x.Parts; p++) sum(x.Value.RowRange(p * (x.Rows / x.Parts), x.Rows / x.Parts), parts.RowRange(p, 1));
+        if (x.Sequence > 0) Join(parts);
+        for (var p = 1; p < x.Parts; p++) Backend.Add(whole, parts.RowRange(p, 1), whole);
+        return whole;
+    }
+
+    /// <summary>The place of this shard's first token in the batch.</summary>
+    internal long FirstToken(int sequence) => (long)(Shards?.Sequences.First ?? 0) * sequence;
+
+    /// <summary>A count over the tokens of all shards.</summary>
+    internal int Total(int count) => Shards?.Total(count) ?? count;
+
+    /// <summary>Counts over the tokens of all shards.</summary>
+    internal double[] Total(double[] counts) => Shards?.Total(counts) ?? counts;
+
+    /// <summary>Numbers of all shards' tokens, in the order of the batch.</summary>
+    internal double[] Gather(double[] own) => Shards is null ? own : [.. Shards.Gather(own).SelectMany(part => part)];
+
+    /// <summary>Rows of all shards where rows are tokens, else the rows.</summary>
+    internal int TotalRows(Tensor x) => x.Sequence > 0 ? Total(x.Rows) : x.Rows;
+}

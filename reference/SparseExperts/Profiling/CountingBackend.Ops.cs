@@ -1,0 +1,265 @@
+namespace SparseExperts.Profiling;
+
+/// <summary>The ops of the contract, counted one by one: none may go past (ProfilingTests holds this file to the contract).</summary>
+public sealed partial class CountingBackend
+{
+    public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), c, accumulate);
+        inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
+    }
+
+    public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b) + (accumulate ? Bytes(c) : 0), Bytes(c), c.First);
+        inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
+    }
+
+    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), c, accumulate);
+        inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
+    }
+
+    public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), c, accumulate);
+        inner.GemmOuter(a, b, c, sequence, accumulate);
+    }
+
+    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(c), b, accumulate);
+        inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
+    }
+
+    public void Add(Matrix a, Matrix b, Matrix c)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), c);
+        inner.Add(a, b, c);
+    }
+
+    public void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), c, accumulate);
+        inner.Multiply(a, b, c, accumulate);
+    }
+
+    public void Scale(Matrix a, double factor, Matrix c, bool accumulate)
+    {
+        using var call = Begin(Bytes(a), c, accumulate);
+        inner.Scale(a, factor, c, accumulate);
+    }
+
+    public void Divide(Matrix a, Matrix b, Matrix c, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), c, accumulate);
+        inner.Divide(a, b, c, accumulate);
+    }
+
+    public void Clamp(Matrix x, double low, double high, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.Clamp(x, low, high, y);
+    }
+
+    public void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate)
+    {
+        using var call = Begin(Bytes(x) + Bytes(dy), dx, accumulate);
+        inner.ClampBackward(x, low, high, dy, dx, accumulate);
+    }
+
+    public void Round(NumberFormat format, Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.Round(format, x, y);
+    }
+
+    public void Activate(Activation kind, Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.Activate(kind, x, y);
+    }
+
+    public void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate)
+    {
+        using var call = Begin(Bytes(x) + Bytes(dy), dx, accumulate);
+        inner.ActivateBackward(kind, x, dy, dx, accumulate);
+    }
+
+    public void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
+    {
+        using var call = Begin(Bytes(gate) + Bytes(linear), y);
+        inner.Gated(kind, gate, linear, y);
+    }
+
+    public void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear,
+        bool accumulateLinear)
+    {
+        using var call = Begin(Bytes(gate) + Bytes(linear) + Bytes(dy) + (accumulateGate ? Bytes(dGate) : 0)
+            + (accumulateLinear ? Bytes(dLinear) : 0), Bytes(dGate) + Bytes(dLinear), dLinear);
+        inner.GatedBackward(kind, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear);
+    }
+
+    public void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate)
+    {
+        using var call = Begin(Bytes(x) + Bytes(rows), y, accumulate);
+        inner.Dropout(x, rate, words, rows, y, accumulate);
+    }
+
+    public void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate)
+    {
+        using var call = Begin(Bytes(x) + Bytes(cosines) + Bytes(sines), y, accumulate);
+        inner.Rotary(x, cosines, sines, headWidth, inverse, y, accumulate);
+    }
+
+    public void Softmax(Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.Softmax(x, y);
+    }
+
+    public void SoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate)
+    {
+        using var call = Begin(Bytes(y) + Bytes(dy), dx, accumulate);
+        inner.SoftmaxBackward(y, dy, dx, accumulate);
+    }
+
+    public void LogSoftmax(Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.LogSoftmax(x, y);
+    }
+
+    public void LogSoftmaxBackward(Matrix y, Matrix dy, Matrix dx, bool accumulate)
+    {
+        using var call = Begin(Bytes(y) + Bytes(dy), dx, accumulate);
+        inner.LogSoftmaxBackward(y, dy, dx, accumulate);
+    }
+
+    public void LogSumExp(Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.LogSumExp(x, y);
+    }
+
+    public void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate)
+    {
+        using var call = Begin(Bytes(x) + Bytes(y) + Bytes(dy), dx, accumulate);
+        inner.LogSumExpBackward(x, y, dy, dx, accumulate);
+    }
+
+    public void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale)
+    {
+        using var call = Begin(Bytes(x) + Bytes(weight), Bytes(y) + Bytes(scale), scale);
+        inner.RmsNorm(x, weight, epsilon, y, scale);
+    }
+
+    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, bool accumulateWeight)
+    {
+        using var call = Begin(Bytes(x) + Bytes(weight) + Bytes(scale) + Bytes(dy) + (accumulateX ? Bytes(dx) : 0)
+            + (accumulateWeight ? Bytes(dWeight) : 0), Bytes(dx) + Bytes(dWeight), dWeight);
+        inner.RmsNormBackward(x, weight, scale, dy, sequence, dx, accumulateX, dWeight, accumulateWeight);
+    }
+
+    public void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics)
+    {
+        using var call = Begin(Bytes(x) + Bytes(weight) + Bytes(bias), Bytes(y) + Bytes(statistics), statistics);
+        inner.LayerNorm(x, weight, bias, epsilon, y, statistics);
+    }
+
+    public void LayerNormBackward(Matrix x, Matrix weight, Matrix statistics, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, Matrix dBias, bool accumulateParameters)
+    {
+        using var call = Begin(Bytes(x) + Bytes(weight) + Bytes(statistics) + Bytes(dy) + (accumulateX ? Bytes(dx) : 0)
+            + (accumulateParameters ? 2 * Bytes(dWeight) : 0), Bytes(dx) + Bytes(dWeight) + Bytes(dBias), dBias);
+        inner.LayerNormBackward(x, weight, statistics, dy, sequence, dx, accumulateX, dWeight, dBias, accumulateParameters);
+    }
+
+    public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
+    {
+        using var call = Begin(Bytes(logits) + Bytes(labels), Bytes(losses) + Bytes(logSums), logSums);
+        inner.CrossEntropy(logits, labels, smoothing, losses, logSums);
+    }
+
+    public void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate)
+    {
+        using var call = Begin(Bytes(logits) + Bytes(labels) + Bytes(logSums) + Bytes(dLosses), dLogits, accumulate);
+        inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
+    }
+
+    public void SumRows(Matrix x, Matrix y, bool accumulate)
+    {
+        using var call = Begin(Bytes(x), y, accumulate);
+        inner.SumRows(x, y, accumulate);
+    }
+
+    public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)
+    {
+        using var call = Begin(Bytes(x), y, accumulate);
+        inner.SumColumns(x, y, sequence, accumulate);
+    }
+
+    public void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate)
+    {
+        using var call = Begin(Bytes(x) + Bytes(s), y, accumulate);
+        inner.ScaleRows(x, s, y, accumulate);
+    }
+
+    public void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b), y, accumulate);
+        inner.RowDots(a, b, y, accumulate);
+    }
+
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    {
+        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad), Bytes(probabilities) + Bytes(y), y);
+        inner.Attention(shape, q, k, v, bias, pad, probabilities, y);
+    }
+
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy, Matrix dq,
+        Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
+    {
+        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(probabilities) + Bytes(dy) + Bytes(dBias)
+            + (accumulate ? 3 * Bytes(dq) : 0), 3 * Bytes(dq) + Bytes(dBias), dv);
+        inner.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+    }
+
+    public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
+    {
+        using var call = Begin(Bytes(y) + Bytes(rows), y, accumulate);
+        inner.GatherRows(x, rows, y, accumulate);
+    }
+
+    public void ScatterAddRows(Matrix x, Indices rows, Matrix y)
+    {
+        using var call = Begin(2 * Bytes(x) + Bytes(rows), Bytes(x), y);
+        inner.ScatterAddRows(x, rows, y);
+    }
+
+    public void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence)
+    {
+        using var call = Begin(2 * Bytes(x) + Bytes(rows), Bytes(x), y);
+        inner.ScatterAddTokens(x, rows, y, sequence);
+    }
+
+    public void GatherColumns(Matrix x, Indices columns, Matrix y)
+    {
+        using var call = Begin(Bytes(y) + Bytes(columns), y);
+        inner.GatherColumns(x, columns, y);
+    }
+
+    public void ScatterAddColumns(Matrix x, Indices columns, Matrix y)
+    {
+        using var call = Begin(2 * Bytes(x) + Bytes(columns), Bytes(x), y);
+        inner.ScatterAddColumns(x, columns, y);
+    }
+
+    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    {
+        using var call = Begin(4 * Bytes(parameter), 3 * Bytes(parameter), second);
+        inner.AdamW(parameter, gradient, first, second, step);
+    }
+}
