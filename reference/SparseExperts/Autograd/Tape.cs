@@ -11,7 +11,6 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
 {
     readonly List<Action> _backward = [];
     readonly List<Storage> _rented = [];
-    readonly List<Parameter> _parameters = [];
     readonly Dictionary<int, Matrix> _ones = [];
     readonly Dictionary<int, Stack<double[]>> _hostFree = [];
     readonly List<double[]> _hostUsed = [];
@@ -19,20 +18,14 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
 
     public IBackend Backend { get; } = backend;
     public IShards? Shards { get; } = shards;
-    public IReadOnlyList<Parameter> Parameters => _parameters;
+    public ParameterStore Parameters { get; } = new(backend);
 
     /// <summary>False while evaluating: nothing is remembered, no gradient is possible.</summary>
     public bool Recording { get; set; } = true;
 
-    /// <summary>A new trained matrix with the given start values (row-major).</summary>
-    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1)
-    {
-        var value = Backend.Rent(rows, columns);
-        Backend.Write(value, values);
-        var parameter = new Parameter(this, name, value, stack);
-        _parameters.Add(parameter);
-        return parameter;
-    }
+    /// <summary>A new trained matrix with the given start values (row-major). All are declared before the first is used.</summary>
+    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1) =>
+        Parameters.Add(this, name, rows, columns, values, stack);
 
     /// <summary>A value that is not trained.</summary>
     public Tensor Constant(Matrix value) => new(this, value, false);
@@ -209,7 +202,7 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     public void Reset()
     {
         _backward.Clear();
-        foreach (var parameter in _parameters) parameter.ForgetGradient();
+        foreach (var parameter in Parameters) parameter.ForgetGradient();
         foreach (var storage in _rented) Backend.Return(storage);
         _rented.Clear();
         foreach (var array in _hostUsed)

@@ -15,10 +15,10 @@ public class Tensor
         RequiresGradient = requiresGradient;
     }
 
-    public Matrix Value { get; }
+    public virtual Matrix Value { get; }
     public bool RequiresGradient { get; }
-    public int Rows => Value.Rows;
-    public int Columns => Value.Columns;
+    public virtual int Rows => Value.Rows;
+    public virtual int Columns => Value.Columns;
 
     /// <summary>
     /// Rows of a sequence where rows are tokens (or groups of tokens), sequence by sequence; 0 where they are not. It decides in what order sums over
@@ -59,18 +59,25 @@ public class Tensor
     internal void ForgetGradient() => HasGradient = false;
 }
 
-/// <summary>A trained matrix. It outlives the tape's resets, and so does the memory of its gradient.</summary>
+/// <summary>A trained matrix. It outlives the tape's resets, and so does the memory of its gradient: both lie in a <see cref="ParameterStore"/>.</summary>
 public sealed class Parameter : Tensor
 {
-    readonly IBackend _backend;
-    Matrix? _memory;
+    readonly ParameterStore _store;
 
-    internal Parameter(Tape tape, string name, Matrix value, int stack) : base(tape, value, true) => (Name, Stack, _backend) = (name, stack, tape.Backend);
+    internal Parameter(Tape tape, ParameterStore store, string name, long place, int rows, int columns, int stack) : base(tape, default, true) =>
+        (_store, Name, Place, Rows, Columns, Stack) = (store, name, place, rows, columns, stack);
 
     public string Name { get; }
 
     /// <summary>How many equal matrices lie one below the other: E for expert weights, else 1.</summary>
     public int Stack { get; }
 
-    private protected override Matrix RentGradient(Tape tape) => _memory ??= _backend.Rent(Rows, Columns);
+    public override int Rows { get; }
+    public override int Columns { get; }
+    public override Matrix Value => ParameterStore.View(this, _store.Values);
+
+    /// <summary>Where it starts in every storage of its store.</summary>
+    internal long Place { get; }
+
+    private protected override Matrix RentGradient(Tape tape) => ParameterStore.View(this, _store.Gradients);
 }
