@@ -14,7 +14,7 @@ static class CaseShapes
         router.weight EM; router.bias E; router.correction_bias E; router.previous_count E; router.noise_weight EM
         router.primary.weight RM; router.primary.noise_weight RM; router.secondary.weight RIM; router.secondary.noise_weight RIM
         router.slots EPM; router.scale; router.table VJ
-        experts.wi XFM; experts.wi_gate XFM; experts.wo XMF; experts.bi XF; experts.bi_gate XF; experts.bo XM
+        experts.x GSM; experts.wi XFM; experts.wi_gate XFM; experts.wo XMF; experts.bi XF; experts.bi_gate XF; experts.bo XM
         shared.wi HM; shared.wi_gate HM; shared.wo MH; shared.gate M
         draws.jitter GSM; draws.input_dropout GSM; draws.noise GSE; draws.gumbel GSE; draws.uniform_gumbel GSE; draws.sample GSE
         draws.second GS; draws.policy GSJ; draws.second_place GS; draws.second_place_sample GSE; draws.rts GSE
