@@ -100,4 +100,11 @@ public sealed partial class CudaBackend
         Check.Shape("RowDots", "Y", y, a.Rows, 1);
         EachRow("row_dots", [a, b, y], a.Rows, a.Columns, accumulate);
     }
+
+    public void RunSquares(Matrix x, Indices offsets, Matrix y)
+    {
+        Check.RunSquares(this, x, offsets, y);
+        Check.Groups("RunSquares", Integers(offsets), x.Columns, "columns");
+        EachRow("run_squares", [y], y.Rows, 1, Pointer(x), Pointer(offsets));
+    }
 }

@@ -154,6 +154,20 @@ public sealed partial class ScalarBackend<T>
         for (var r = 0; r < u.Rows; r++) Put(ref d[r, 0], Dot(u, v, r), accumulate);
     }
 
+    public void RunSquares(Matrix x, Indices offsets, Matrix y)
+    {
+        Check.RunSquares(this, x, offsets, y);
+        var bounds = Integers(offsets);
+        Check.Groups("RunSquares", bounds, x.Columns, "columns");
+        View<T> a = new(x), b = new(y);
+        for (var r = 0; r < b.Rows; r++)
+        {
+            var lanes = new Lanes<T>();
+            for (var k = bounds[r]; k < bounds[r + 1]; k++) lanes.AddProduct(k - bounds[r], a[0, k], a[0, k]);
+            b[r, 0] = lanes.Join();
+        }
+    }
+
     /// <summary>Where the maximum lies (first wins, NaN never), max_j x_j and Σ_j e^{x_j − max}.</summary>
     static (int At, T Max, T Sum) ExpSum(View<T> x, int row)
     {

@@ -135,6 +135,7 @@ public sealed class CardTests
         public override void SumColumns(Matrix x, Matrix y, int sequence, bool add) { Note(); base.SumColumns(x, y, sequence, add); }
         public override void ScaleRows(Matrix x, Matrix s, Matrix y, bool add) { Note(); base.ScaleRows(x, s, y, add); }
         public override void RowDots(Matrix a, Matrix b, Matrix y, bool add) { Note(); base.RowDots(a, b, y, add); }
+        public override void RunSquares(Matrix x, Indices offsets, Matrix y) { Note(); base.RunSquares(x, offsets, y); }
 
         public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix p, Matrix y)
         {
@@ -160,5 +161,16 @@ public sealed class CardTests
             base.AdamW(p, gradient, first, second, step);
         }
 
+        public override void Adafactor(Matrix p, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step)
+        {
+            Note();
+            base.Adafactor(p, gradient, rows, columns, momentum, step);
+        }
+
+        public override void AdafactorUnfactored(Matrix p, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step)
+        {
+            Note();
+            base.AdafactorUnfactored(p, gradient, second, momentum, step);
+        }
     }
 }

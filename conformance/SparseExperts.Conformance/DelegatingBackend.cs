@@ -82,6 +82,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate) => inner.SumColumns(x, y, sequence, accumulate);
     public virtual void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate) => inner.ScaleRows(x, s, y, accumulate);
     public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);
+    public virtual void RunSquares(Matrix x, Indices offsets, Matrix y) => inner.RunSquares(x, offsets, y);
 
     public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y) =>
         inner.Attention(shape, q, k, v, bias, pad, probabilities, y);
@@ -97,6 +98,12 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void ScatterAddColumns(Matrix x, Indices columns, Matrix y) => inner.ScatterAddColumns(x, columns, y);
     public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) =>
         inner.AdamW(parameter, gradient, first, second, step);
+
+    public virtual void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
+        inner.Adafactor(parameter, gradient, rows, columns, momentum, step);
+
+    public virtual void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step) =>
+        inner.AdafactorUnfactored(parameter, gradient, second, momentum, step);
 
     public virtual void Dispose()
     {

@@ -7,9 +7,11 @@ namespace SparseExperts.Cpu;
 
 public sealed unsafe partial class CpuBackend
 {
-    void EachRow<TOp>(TOp op, Matrix shape) where TOp : unmanaged, IRowOp
+    void EachRow<TOp>(TOp op, Matrix shape) where TOp : unmanaged, IRowOp => EachRow(op, shape.Rows, shape.Columns);
+
+    void EachRow<TOp>(TOp op, int rows, int columns) where TOp : unmanaged, IRowOp
     {
-        var job = new RowJob<TOp>(op, shape.Rows, shape.Columns);
+        var job = new RowJob<TOp>(op, rows, columns);
         Workers.Run(job.Parts, job);
     }
 
@@ -256,6 +258,25 @@ public sealed unsafe partial class CpuBackend
         {
             var dot = Dot(A.Row(row), B.Row(row), A.Columns);
             *Y.Row(row) = Accumulate ? *Y.Row(row) + dot : dot;
+        }
+    }
+
+    public void RunSquares(Matrix x, Indices offsets, Matrix y)
+    {
+        Check.RunSquares(this, x, offsets, y);
+        Check.Groups("RunSquares", Integers(offsets), x.Columns, "columns");
+        EachRow(new RunSquaresOp { X = new(x), Offsets = PointerTo(offsets), Y = new(y) }, y.Rows, x.Columns / Math.Max(1, y.Rows));
+    }
+
+    struct RunSquaresOp : IRowOp
+    {
+        public Grid X, Y;
+        public int* Offsets;
+
+        public readonly void Row(int row)
+        {
+            var run = X.First + Offsets[row];
+            *Y.Row(row) = Dot(run, run, Offsets[row + 1] - Offsets[row]);
         }
     }
 

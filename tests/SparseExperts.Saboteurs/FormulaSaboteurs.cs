@@ -148,3 +148,24 @@ public sealed class DecayInsideTheGradient(IBackend inner) : Saboteur(inner)
         Inner.Return(coupled.Storage);
     }
 }
+
+/// <summary>Adafactor whose updates are not clipped by their root mean square.</summary>
+public sealed class UpdatesThatAreNotClipped(IBackend inner) : Saboteur(inner)
+{
+    public override void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
+        base.Adafactor(parameter, gradient, rows, columns, momentum, step with { ClipThreshold = float.MaxValue });
+}
+
+/// <summary>Adafactor that factors a stack of matrices as if it were one.</summary>
+public sealed class AStackIsOneMatrix(IBackend inner) : Saboteur(inner)
+{
+    public override void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
+        base.Adafactor(parameter, gradient, rows, columns.RowRange(0, 1), momentum, step);
+}
+
+/// <summary>Adafactor without factors that scales its rate by the norm of the parameter in place of its root mean square.</summary>
+public sealed class RateScaledByTheNorm(IBackend inner) : Saboteur(inner)
+{
+    public override void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step) =>
+        base.AdafactorUnfactored(parameter, gradient, second, momentum, step with { Rate = step.Rate * (step.LeastScale is null ? 1 : Math.Sqrt(parameter.Count)) });
+}

@@ -136,6 +136,16 @@ public sealed class SaboteurTests
     [Fact]
     public void Decay_inside_the_gradient_leaves_the_bound() => Caught(inner => new DecayInsideTheGradient(inner), DefinitionLaws.WithinTheBound, "AdamW");
 
+    [Fact]
+    public void Updates_that_are_not_clipped_leave_the_bound() => Caught(inner => new UpdatesThatAreNotClipped(inner), DefinitionLaws.WithinTheBound, "Adafactor");
+
+    [Fact]
+    public void A_stack_that_is_one_matrix_leaves_the_bound() => Caught(inner => new AStackIsOneMatrix(inner), DefinitionLaws.WithinTheBound, "Adafactor");
+
+    [Fact]
+    public void A_rate_scaled_by_the_norm_leaves_the_bound() =>
+        Caught(inner => new RateScaledByTheNorm(inner), DefinitionLaws.WithinTheBound, "AdafactorUnfactored");
+
     static void Caught(Func<IBackend, IBackend> sabotage, Law law, string card) => Caught((inner, _) => sabotage(inner), law, card);
     static void CaughtByDifferences(Func<IBackend, IBackend> sabotage, string card) =>
         Examine((inner, _) => sabotage(inner), () => new ScalarBackend<Float64>(), true, GradientLaw.Gradients, card);

@@ -1,10 +1,6 @@
 // Sums down a column over tokens (docs/numerics.md, N2): a thread has a column of a block, whose rows it adds in ascending order from 0.
 // Block l has rows starts[l] … starts[l + 1] − 1; its sums are row l of the parts, which join_blocks joins. The element of a part is (block, column).
-#include "elements.h"
-
-/// Eight rows are read before the first is added.
-#define EACH_ROW_OF_BLOCK(r) _Pragma("unroll 8") for (int r = starts[row], end = starts[row + 1]; r < end; r++)
-#define IN_ROW(view, r) (view)[(i64)(r) * view##_stride + column]
+#include "blocks.h"
 
 /// Σ_r x_r.
 KERNEL sum_columns(VIEW(parts), int rows, int columns, const int *starts, SOURCE(x))

@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Softmax and its relatives, the loss over it, and sums along rows and columns.</summary>
 static class RowCards
 {
-    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumRows, SumColumns, ScaleRows, RowDots];
+    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumRows, SumColumns, ScaleRows, RowDots, RunSquares];
 
     static OpCard Softmax => new()
     {
@@ -189,6 +189,35 @@ static class RowCards
             new("factors", (b, _) => b.ScaleRows(b.Rent(2, 3), b.Rent(1, 2), b.Rent(2, 3), false), "ScaleRows: S is 1×2, expected 2×1; reshape or rent it so"),
             new("destination", (b, _) => b.ScaleRows(b.Rent(2, 3), b.Rent(2, 1), b.Rent(3, 2), false), "ScaleRows: X is 2×3, Y is 3×2; make the shapes equal"),
         ],
+    };
+
+    static OpCard RunSquares => new()
+    {
+        Name = "RunSquares",
+        Family = "rows",
+        Formula = "y_r = Σ_k x_k², o_r ≤ k < o_{r+1}, in 16 lanes of each run",
+        Gradient = "none: it measures gradients",
+        Source = "rows of many lengths in one storage",
+        SpecialValues = "A NaN makes its own run NaN; an empty run is 0; elements before the first run and behind the last are not read.",
+        Exactness = new Reduction("elements of a run"),
+        Case = (draw, e) => Runs(draw, e.Rows * e.Columns, e.Rows == 0 ? [0] : draw.Offsets(e.Rows, e.Rows * e.Columns)),
+        MoreEdges = draw => [Runs(draw, 40, [3, 3, 20, 37]), Runs(draw, 7, [0])],
+        Forward = (b, c) => b.RunSquares(c["x"], c.Indices("offsets"), c["y"]),
+        Errors =
+        [
+            new("one row", (b, _) => b.RunSquares(b.Rent(2, 3), b.Upload([0, 3]), b.Rent(1, 1)), "RunSquares: X is 2×3, expected 1×3; reshape or rent it so"),
+            new("destination", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(1, 2)), "RunSquares: Y is 1×2, expected 1×1; reshape or rent it so"),
+            new("offsets", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(2, 1)), "RunSquares: 2 indices for 3 rows; give one index a row"),
+            new("range", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 4]), b.Rent(1, 1)),
+                "RunSquares: offset 4 after 0 with 3 columns; offsets ascend within 0…columns"),
+        ],
+    };
+
+    static OpCase Runs(Draw draw, int elements, int[] offsets) => new("RunSquares")
+    {
+        Inputs = [draw.Constant("x", 1, elements)],
+        Integers = [new("offsets", offsets)],
+        Outputs = [new("y", offsets.Length - 1, 1)],
     };
 
     static OpCard RowDots => new()

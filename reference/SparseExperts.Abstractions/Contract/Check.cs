@@ -75,13 +75,13 @@ public static class Check
         Gemm(backend, op, a[a.Count - 1], ta, b[b.Count - 1], tb, c[c.Count - 1]);
     }
 
-    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows)
+    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows, string what = "rows")
     {
         if (offsets.Length < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");
         var before = 0;
         foreach (var offset in offsets)
         {
-            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} rows; offsets ascend within 0…rows");
+            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} {what}; offsets ascend within 0…{what}");
             before = offset;
         }
         return offsets.Length - 1;
@@ -150,6 +150,36 @@ public static class Check
         Same("AdamW", "parameter", parameter, "gradient", gradient);
         Same("AdamW", "parameter", parameter, "first moment", first);
         Same("AdamW", "parameter", parameter, "second moment", second);
+    }
+
+    public static void Adafactor(IBackend backend, Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum)
+    {
+        const string op = "Adafactor";
+        Owned(backend, op, parameter, gradient, rows, columns);
+        Same(op, "parameter", parameter, "gradient", gradient);
+        Shape(op, "rows", rows, parameter.Rows, 1);
+        if (columns.Rows < 1 || parameter.Rows % columns.Rows != 0)
+            throw new ShapeException($"{op}: columns are {columns.Shape} for {parameter.Rows} rows; give one row of them a matrix, and equal matrices");
+        Shape(op, "columns", columns, columns.Rows, parameter.Columns);
+        if (momentum is { } m) { Owned(backend, op, m); Same(op, "parameter", parameter, "momentum", m); }
+    }
+
+    public static void AdafactorUnfactored(IBackend backend, Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum)
+    {
+        const string op = "AdafactorUnfactored";
+        Owned(backend, op, parameter, gradient, second);
+        Same(op, "parameter", parameter, "gradient", gradient);
+        Same(op, "parameter", parameter, "second moment", second);
+        if (momentum is { } m) { Owned(backend, op, m); Same(op, "parameter", parameter, "momentum", m); }
+    }
+
+    public static void RunSquares(IBackend backend, Matrix x, Indices offsets, Matrix y)
+    {
+        const string op = "RunSquares";
+        Owned(backend, op, x, y);
+        Owned(backend, op, offsets, y.Rows + 1);
+        Shape(op, "X", x, 1, x.Columns);
+        Shape(op, "Y", y, y.Rows, 1);
     }
 
     public static void CrossEntropy(IBackend backend, string op, Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)

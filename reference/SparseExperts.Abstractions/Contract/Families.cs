@@ -161,6 +161,12 @@ public interface IRows
 
     /// <summary>y_r (+)= Σ_j a_rj b_rj; Y is [rows, 1].</summary>
     void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate);
+
+    /// <summary>
+    /// y_r = Σ x_k² over the elements o_r … o_{r+1} − 1 of X, which is one row: rows of many lengths that lie one behind the other. Each has its own 16 lanes,
+    /// as in <see cref="RowDots"/>. Y is [runs, 1]; <paramref name="offsets"/> has runs + 1 ascending entries, the last is at most X.Columns.
+    /// </summary>
+    void RunSquares(Matrix x, Indices offsets, Matrix y);
 }
 
 /// <summary>Shapes of an attention call: rows of Q, K, V are (sequence, position), columns hold the heads side by side.</summary>
@@ -222,6 +228,13 @@ public readonly record struct AdamWStep(double Rate, double Beta1, double Beta2,
     public double RootCorrection2 => Math.Sqrt(Correction2);
 }
 
+/// <summary>
+/// Numbers of one Adafactor step. <paramref name="Factor"/> scales the gradient first (clipping); <paramref name="Decay"/> is β₂ of this step. With
+/// <paramref name="LeastScale"/> the rate is multiplied by the parameter's root mean square, or by that number where it is smaller; null leaves the rate as it
+/// is. <paramref name="Beta1"/> counts only with momentum.
+/// </summary>
+public readonly record struct AdafactorStep(double Rate, double Decay, double Epsilon, double? LeastScale, double ClipThreshold, double Beta1, double WeightDecay, double Factor);
+
 /// <summary>Parameter updates.</summary>
 public interface IOptimizers
 {
@@ -230,4 +243,24 @@ public interface IOptimizers
     /// m ← m + (1−β₁)(g − m); v ← β₂v + (1−β₂)g²; p ← p − (rate/c₁)·m / (√v/√c₂ + ε).
     /// </summary>
     void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step);
+
+    /// <summary>
+    /// Adafactor (Shazeer &amp; Stern 2018, algorithms 4 and 5) for S matrices of m×n numbers one below the other. With g = factor·gradient and q = g² + ε:
+    /// <code>
+    /// R_i  ← β₂R_i + (1−β₂)/n · Σ_j q_ij                    rows [S·m, 1], 16 lanes
+    /// C_sj ← β₂C_sj + (1−β₂)/m · Σ_i q_ij                   columns [S, n], the rows of a matrix as one sequence of a SumTree
+    /// u_ij = g_ij · √(mean_s R / R_i) · 1/√C_sj
+    /// size = rate · max(least scale, rms p) / max(1, rms u / clip threshold)
+    /// x    = size · u, or with momentum M ← β₁M + (1−β₁)·size·u and x = M
+    /// p    ← (1 − decay·rate·max(least scale, rms p)) · p − x
+    /// </code>
+    /// mean_s R adds the rows of a matrix in 16 lanes. rms = √(Σ²/(S·m·n)): squares of a row in 16 lanes, the rows of a matrix in 16 lanes, the matrices in
+    /// 16 lanes. Nothing depends on threads or on the batch.
+    /// </summary>
+    void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step);
+
+    /// <summary>
+    /// The same for what is not factored, as vectors are: V ← β₂V + (1−β₂)·q of every element, u = g/√V. The parameter counts as one matrix.
+    /// </summary>
+    void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step);
 }

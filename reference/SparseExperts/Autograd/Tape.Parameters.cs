@@ -3,9 +3,7 @@ namespace SparseExperts.Autograd;
 /// <summary>What is trained.</summary>
 public sealed partial class Tape
 {
-    readonly List<Parameter> _parameters = [];
-
-    public IReadOnlyList<Parameter> Parameters => _parameters;
+    public ParameterStore Parameters { get; } = new(backend);
 
     /// <summary>
     /// Raised in a backward pass when a parameter has received its last contribution: from then on its gradient does not change. A parameter that no
@@ -13,15 +11,9 @@ public sealed partial class Tape
     /// </summary>
     public event Action<Parameter>? GradientReady;
 
-    /// <summary>A new trained matrix with the given start values (row-major).</summary>
-    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1)
-    {
-        var value = Backend.Rent(rows, columns);
-        Backend.Write(value, values);
-        var parameter = new Parameter(this, name, value, stack);
-        _parameters.Add(parameter);
-        return parameter;
-    }
+    /// <summary>A new trained matrix with the given start values (row-major). All are declared before the first is used.</summary>
+    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1) =>
+        Parameters.Add(this, name, rows, columns, values, stack);
 
     static void Use(Node node)
     {

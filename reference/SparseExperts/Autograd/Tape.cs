@@ -147,7 +147,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Backward from given cotangents: gradients of Σ⟨cotangent, output⟩.</summary>
     public void Backward(params ReadOnlySpan<(Tensor Output, Matrix Cotangent)> seeds)
     {
-        foreach (var (output, cotangent) in seeds) Ops.Op.Pass(this, cotangent, output);
+        foreach (var (output, cotangent) in seeds) Pass(cotangent, output);
         Flow();
     }
 
@@ -170,6 +170,14 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         _nodes.Clear();
     }
 
+    /// <summary>A gradient that goes through unchanged.</summary>
+    internal void Pass(Matrix gradient, Tensor to)
+    {
+        var target = to.GradientTarget(out var add);
+        if (add) Backend.Add(gradient, target, target);
+        else Backend.Copy(gradient, target);
+    }
+
     /// <summary>Forgets the step: gradients become unset, rented memory returns to the pool.</summary>
     public void Reset()
     {
@@ -177,7 +185,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         _segment?.Discard();
         _nodes.Clear();
         (_ofNode, _segment) = (null, null);
-        foreach (var parameter in _parameters) parameter.ForgetGradient();
+        foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
         _host.Reset();
     }

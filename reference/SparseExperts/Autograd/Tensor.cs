@@ -16,7 +16,7 @@ public class Tensor
         (_tape, Rows, Columns, RequiresGradient) = (tape, rows, columns, requiresGradient);
 
     /// <exception cref="InvalidOperationException">Its memory was given up (<see cref="Segment"/>) and the backward pass has not come to it.</exception>
-    public Matrix Value => _value
+    public virtual Matrix Value => _value
         ?? throw new InvalidOperationException($"the {Rows}×{Columns} result of {Node?.Op} was given up, to be computed again; keep it in its segment");
 
     public bool RequiresGradient { get; }
@@ -75,13 +75,13 @@ public class Tensor
     private protected void ForgetHasGradient() => HasGradient = false;
 }
 
-/// <summary>A trained matrix. It outlives the tape's resets, and so does the memory of its gradient.</summary>
+/// <summary>A trained matrix. It outlives the tape's resets, and so does the memory of its gradient: both lie in a <see cref="ParameterStore"/>.</summary>
 public sealed class Parameter : Tensor
 {
-    readonly IBackend _backend;
-    Matrix? _memory;
+    readonly ParameterStore _store;
 
-    internal Parameter(Tape tape, string name, Matrix value, int stack) : base(tape, value, true) => (Name, Stack, _backend) = (name, stack, tape.Backend);
+    internal Parameter(Tape tape, ParameterStore store, string name, long place, int rows, int columns, int stack) : base(tape, rows, columns, true) =>
+        (_store, Name, Place, Stack) = (store, name, place, stack);
 
     public string Name { get; }
 
@@ -91,11 +91,16 @@ public sealed class Parameter : Tensor
     /// <summary>Recorded nodes that have it for input and have not contributed to its gradient yet.</summary>
     internal int Uses { get; set; }
 
+    public override Matrix Value => ParameterStore.View(this, _store.Values);
+
+    /// <summary>Where it starts in every storage of its store.</summary>
+    internal long Place { get; }
+
     internal void ForgetGradient()
     {
         ForgetHasGradient();
         Uses = 0;
     }
 
-    private protected override Matrix RentGradient(Tape tape) => _memory ??= _backend.Rent(Rows, Columns);
+    private protected override Matrix RentGradient(Tape tape) => ParameterStore.View(this, _store.Gradients);
 }

@@ -213,6 +213,12 @@ public sealed partial class CountingBackend
         inner.RowDots(a, b, y, accumulate);
     }
 
+    public void RunSquares(Matrix x, Indices offsets, Matrix y)
+    {
+        using var call = Begin(Bytes(x) + Bytes(offsets), y, false);
+        inner.RunSquares(x, offsets, y);
+    }
+
     public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
     {
         using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad), Bytes(probabilities) + Bytes(y), y);
@@ -261,5 +267,19 @@ public sealed partial class CountingBackend
     {
         using var call = Begin(4 * Bytes(parameter), 3 * Bytes(parameter), second);
         inner.AdamW(parameter, gradient, first, second, step);
+    }
+
+    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step)
+    {
+        var state = Bytes(rows) + Bytes(columns) + Bytes(momentum);
+        using var call = Begin(2 * Bytes(parameter) + state, Bytes(parameter) + state, parameter);
+        inner.Adafactor(parameter, gradient, rows, columns, momentum, step);
+    }
+
+    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step)
+    {
+        var state = Bytes(second) + Bytes(momentum);
+        using var call = Begin(2 * Bytes(parameter) + state, Bytes(parameter) + state, parameter);
+        inner.AdafactorUnfactored(parameter, gradient, second, momentum, step);
     }
 }

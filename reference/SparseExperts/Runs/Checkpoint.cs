@@ -22,8 +22,9 @@ public static class Checkpoint
         string final = Path.Combine(folder, $"{Prefix}{trainer.Step:D8}"), temporary = Path.Combine(folder, $"{Unfinished}{trainer.Step:D8}");
         if (Directory.Exists(temporary)) Directory.Delete(temporary, true);
         Directory.CreateDirectory(temporary);
+        var host = new HostCopies(trainer.Backend);
         SafetensorsWriter.Write(Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["format"] = "sparse-experts/1" }, Tensors(trainer)
-            .Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, (ReadOnlyMemory<float>)trainer.Backend.ToArray(t.Value))));
+            .Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
         var state = new State(1, trainer.Step, trainer.Skipped, trainer.Optimizer.Steps);
         AtomicFile.WriteText(Path.Combine(temporary, StateFile), JsonSerializer.Serialize(state, RunConfig.Json) + "\n");
         if (Directory.Exists(final)) Directory.Delete(final, true);
@@ -65,6 +66,23 @@ public static class Checkpoint
             throw new RunException($"{modelPath}: tensor '{extra.Name}' is none of this model's; take the run's own checkpoint");
         foreach (var (name, value) in wanted) trainer.Backend.Write(value, file.ReadFloats(name));
         (trainer.Step, trainer.Skipped, trainer.Optimizer.Steps) = (state.Step, state.Skipped, state.OptimizerSteps);
+    }
+
+    /// <summary>Matrices on the host. A storage is read once, however many matrices lie in it.</summary>
+    sealed class HostCopies(IBackend backend)
+    {
+        readonly Dictionary<Storage, float[]> _storages = [];
+
+        public ReadOnlyMemory<float> this[Matrix matrix]
+        {
+            get
+            {
+                if (!matrix.IsContiguous || matrix.Storage.Length > Array.MaxLength) return backend.ToArray(matrix);
+                if (!_storages.TryGetValue(matrix.Storage, out var all))
+                    backend.Read(matrix.Storage, 0, _storages[matrix.Storage] = all = new float[matrix.Storage.Length]);
+                return all.AsMemory((int)matrix.Offset, (int)matrix.Count);
+            }
+        }
     }
 
     static State ReadState(string path)

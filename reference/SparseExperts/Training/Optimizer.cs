@@ -22,17 +22,10 @@ public abstract class Optimizer(IBackend backend)
 
     protected abstract void Update(double rate, double factor);
 
-    public static Optimizer Create(IBackend backend, IReadOnlyList<Parameter> parameters, TrainingConfig config) => config.Optimizer switch
+    public static Optimizer Create(IBackend backend, ParameterStore parameters, TrainingConfig config) => config.Optimizer switch
     {
         OptimizerKind.AdamW => new AdamW(backend, parameters, config.Beta1, config.Beta2, config.Epsilon, config.WeightDecay),
         OptimizerKind.Adafactor => new Adafactor(backend, parameters, new AdafactorSettings { WeightDecay = config.WeightDecay }),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config.Optimizer, "unknown optimizer"),
     };
-
-    private protected static Matrix Zeros(IBackend backend, int rows, int columns)
-    {
-        var matrix = backend.Rent(rows, columns);
-        backend.Fill(matrix, 0);
-        return matrix;
-    }
 }

@@ -30,7 +30,7 @@ static class OptimizerFixtures
         WeightDecay = fixture.Number("weight_decay"),
     }));
 
-    static void Steps(Fixture fixture, double missingRate, Func<IBackend, IReadOnlyList<Parameter>, Optimizer> create)
+    static void Steps(Fixture fixture, double missingRate, Func<IBackend, ParameterStore, Optimizer> create)
     {
         using var backend = new CpuBackend(1);
         var tape = new Tape(backend);

@@ -1,0 +1,98 @@
+using System.Collections;
+
+namespace SparseExperts.Autograd;
+
+/// <summary>Numbers that lie one behind the other in a storage.</summary>
+public readonly record struct StorageRun(long Start, int Length)
+{
+    /// <summary>These numbers of a storage as one row.</summary>
+    public Matrix Of(Storage storage) => new(storage, Start, 1, Length, Length);
+}
+
+/// <summary>
+/// Trained matrices, one behind the other in one storage, and their gradients in another with the same places, so that what treats them all alike is one
+/// op and one read. Places are fixed when the first value is asked for: all parameters are declared before. What lies between two of them is 0 in every
+/// storage of this layout, and nobody writes there.
+/// </summary>
+public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
+{
+    /// <summary>Every matrix starts at a multiple of so many numbers, a cache line.</summary>
+    const int Alignment = 16;
+
+    /// <summary>A run is one row of a matrix, and counts of elements are 32-bit integers.</summary>
+    internal const int LongestRun = 1 << 30;
+
+    readonly List<Parameter> _parameters = [];
+    readonly List<float[]> _start = [];
+    Storage? _values, _gradients;
+    long _length;
+
+    public int Count => _parameters.Count;
+    public Parameter this[int index] => _parameters[index];
+    public IEnumerator<Parameter> GetEnumerator() => _parameters.GetEnumerator();
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>All values.</summary>
+    public Storage Values => _values ??= Place();
+
+    /// <summary>All gradients; those of a step are where <see cref="Tensor.HasGradient"/> says so, the others are what earlier steps left.</summary>
+    public Storage Gradients => _gradients ??= Zeros();
+
+    /// <exception cref="InvalidOperationException">Values were used already.</exception>
+    internal Parameter Add(Tape tape, string name, int rows, int columns, ReadOnlySpan<float> values, int stack)
+    {
+        if (_values is not null) throw new InvalidOperationException($"parameter '{name}' is declared after others were used; declare all parameters first");
+        var parameter = new Parameter(tape, this, name, _length, rows, columns, stack);
+        _parameters.Add(parameter);
+        _start.Add(values[..(rows * columns)].ToArray());
+        _length += ((long)rows * columns + Alignment - 1) / Alignment * Alignment;
+        return parameter;
+    }
+
+    /// <summary>Zeros in the places of all parameters: moments.</summary>
+    public Storage Zeros()
+    {
+        _ = Values;
+        return Rented();
+    }
+
+    /// <summary>A parameter's place in a storage of this layout.</summary>
+    public static Matrix View(Parameter parameter, Storage storage) => new(storage, parameter.Place, parameter.Rows, parameter.Columns, parameter.Columns);
+
+    /// <summary>The places of those parameters for which <paramref name="which"/> holds, in order; neighbours are one run as long as it has at most <paramref name="longest"/> numbers.</summary>
+    public IEnumerable<StorageRun> Runs(Func<Parameter, bool> which, int longest = LongestRun)
+    {
+        StorageRun? open = null;
+        for (var i = 0; i < Count; i++)
+        {
+            if (!which(this[i])) continue;
+            long start = this[i].Place, end = i + 1 < Count ? this[i + 1].Place : _length;
+            if (open is { } run)
+            {
+                if (run.Start + run.Length == start && end - run.Start <= longest)
+                {
+                    open = run with { Length = (int)(end - run.Start) };
+                    continue;
+                }
+                yield return run;
+            }
+            open = new(start, checked((int)(end - start)));
+        }
+        if (open is { } last) yield return last;
+    }
+
+    Storage Place()
+    {
+        var values = Rented();
+        for (var i = 0; i < Count; i++) backend.Write(View(this[i], values), (ReadOnlySpan<float>)_start[i]);
+        _start.Clear();
+        return values;
+    }
+
+    Storage Rented()
+    {
+        var storage = backend.Rent(ElementType.Real, Math.Max(1, _length));
+        foreach (var run in Runs(_ => true)) backend.Fill(run.Of(storage), 0);
+        return storage;
+    }
+}
