@@ -140,7 +140,7 @@ public sealed class LanguageModel
         {
             var (tape, config) = (_model._tape, _model.Config);
             var scale = config.Positions == Positions.T5Relative ? 1 : 1 / Math.Sqrt(config.HeadWidth);
-            var shape = new AttentionShape(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
+            var shape = AttentionShape.OfSelf(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, causal: true);
             var mixed = tape.SelfAttention(shape, tape.Linear(_model.Normalise(x, _norm1), _qkv), rotary, bias);
             return Residual(x, mixed, _out, inputs, RandomUse.AttentionDropout);
         }
