@@ -23,12 +23,12 @@ static class EvaluateCommand
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
             var result = other is null
-                ? Evaluation.Run(opened.Trainer, opened.Text.HeldOut)
-                : Evaluation.Run(opened.Trainer, [.. other.Train, .. other.HeldOut]);
+                ? Evaluation.Run(opened.Predictor, opened.Text.HeldOut)
+                : Evaluation.Run(opened.Predictor, [.. other.Train, .. other.HeldOut]);
             Console.WriteLine(parsed.GetValue(json)
-                ? JsonSerializer.Serialize(new { step = opened.Trainer.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
+                ? JsonSerializer.Serialize(new { step = opened.Predictor.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
                 : $"{result.BitsPerByte.ToString("F4", CultureInfo.InvariantCulture)} bits/byte on {result.Bytes.ToString("N0", CultureInfo.InvariantCulture)} bytes of "
-                    + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Trainer.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
+                    + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Predictor.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
             return ExitCode.Ok;
         });
         return command;

@@ -52,14 +52,16 @@ public static class RelativePositions
         return starts;
     }
 
-    /// <summary>Score bias [H·S, S] from a table [buckets, H]: entry (h, i, j) is table[bucket(j − i), h].</summary>
-    public static Tensor Bias(Tape tape, Tensor table, int length, bool bidirectional)
+    /// <summary>
+    /// Score bias [H·Q, K] from a table [buckets, H], the queries at the end of the keys: entry (h, i, j) is table[bucket(j − i − (K − Q)), h].
+    /// </summary>
+    public static Tensor Bias(Tape tape, Tensor table, int queries, int keys, bool bidirectional)
     {
-        var buckets = new int[length * length];
-        int[] byDistance = [.. Enumerable.Range(1 - length, 2 * length - 1).Select(relative => Bucket(relative, bidirectional, table.Rows))];
-        for (var i = 0; i < length; i++)
-            for (var j = 0; j < length; j++) buckets[i * length + j] = byDistance[j - i + length - 1];
-        var byPair = tape.GatherRows(table, tape.Upload(buckets));                   // [S·S, H]
-        return tape.Reshape(tape.Transpose(byPair), table.Columns * length, length);
+        var buckets = new int[queries * keys];
+        int[] byDistance = [.. Enumerable.Range(1 - keys, queries + keys - 1).Select(relative => Bucket(relative, bidirectional, table.Rows))];
+        for (var i = 0; i < queries; i++)
+            for (var j = 0; j < keys; j++) buckets[i * keys + j] = byDistance[j - i + queries - 1];
+        var byPair = tape.GatherRows(table, tape.Upload(buckets));                   // [Q·K, H]
+        return tape.Reshape(tape.Transpose(byPair), table.Columns * queries, keys);
     }
 }

@@ -3,6 +3,11 @@ namespace SparseExperts.Ops;
 /// <summary>cos and sin of position·base^(−2i/d), [positions, d/2], for rotary embeddings.</summary>
 public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
 {
+    public int Positions => Cosines.Rows;
+
+    /// <summary>Positions <paramref name="first"/> … <paramref name="first"/> + <paramref name="count"/> − 1.</summary>
+    public RotaryTables Range(int first, int count) => new(Cosines.RowRange(first, count), Sines.RowRange(first, count));
+
     /// <summary>Computed in double, rounded once.</summary>
     public static RotaryTables Create(IBackend backend, int positions, int headWidth, double frequencyBase = 10000)
     {
