@@ -12,7 +12,7 @@ sealed class RecomputingAttention(IBackend inner) : DelegatingBackend(inner)
 
     public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
     {
-        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, saved, y);
+        RequireSize(shape, saved);
         var probabilities = Inner.Rent(shape.ScoreRows, shape.Keys);
         base.Attention(shape, q, k, v, bias, pad, probabilities, y);
         Inner.Return(probabilities.Storage);
@@ -22,13 +22,15 @@ sealed class RecomputingAttention(IBackend inner) : DelegatingBackend(inner)
     public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
         Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias)
     {
-        Check.AttentionBackward(this, shape, q, k, v, bias, pad, saved, y, dy, dq, dk, dv, dBias);
+        RequireSize(shape, saved);
         Assert.All(Inner.ToDoubles(saved), number => Assert.Equal(Mark, number));
         Matrix probabilities = Inner.Rent(shape.ScoreRows, shape.Keys), again = Inner.Rent(y.Rows, y.Columns);
         base.Attention(shape, q, k, v, bias, pad, probabilities, again);
         base.AttentionBackward(shape, q, k, v, bias, pad, probabilities, again, dy, dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias);
         foreach (var matrix in (Matrix[])[probabilities, again]) Inner.Return(matrix.Storage);
     }
+
+    static void RequireSize(in AttentionShape shape, Matrix saved) => Assert.Equal((shape.ScoreRows, 1), (saved.Rows, saved.Columns));
 }
 
 /// <summary>What attention saves has a size and content of the backend's own, and nobody else looks into it.</summary>
