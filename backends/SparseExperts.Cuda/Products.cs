@@ -25,18 +25,21 @@ enum ProductEnd
     PlusZero = 4,
 }
 
-/// <summary>Which part of a causal product is needed; the rest is zeros or is not read.</summary>
+/// <summary>
+/// Which part of a causal product is needed; the rest is zeros or is not read. Row i of scores has an offset more columns than i + 1: the keys before
+/// the first query.
+/// </summary>
 enum Triangle
 {
     None,
 
-    /// <summary>Columns up to the row: scores.</summary>
+    /// <summary>Columns up to row + offset: scores.</summary>
     Columns,
 
-    /// <summary>k up to the row: probabilities times values.</summary>
+    /// <summary>k up to row + offset: probabilities times values.</summary>
     DepthTo,
 
-    /// <summary>k from the row on: transposed probabilities times values.</summary>
+    /// <summary>k from row − offset on: transposed probabilities times values.</summary>
     DepthFrom,
 }
 
@@ -52,7 +55,8 @@ readonly record struct Slice(long A, long B, long C, int Rows, int Columns, int 
 
 /// <summary>Products of equal shape: all that their slices depend on.</summary>
 readonly record struct ProductShape(
-    int Rows, int Columns, int Depth, Steps A, Steps B, Steps C, SumTree Tree, ProductEnd End, int Outer = 1, int Inner = 1, Triangle Triangle = Triangle.None)
+    int Rows, int Columns, int Depth, Steps A, Steps B, Steps C, SumTree Tree, ProductEnd End, int Outer = 1, int Inner = 1, Triangle Triangle = Triangle.None,
+    int Offset = 0)
 {
     public int Count => Outer * Inner;
 
@@ -81,9 +85,9 @@ readonly record struct ProductShape(
                 {
                     var (rows, columns, start, depth) = (Math.Min(side, member.Rows - row), Columns, 0, member.Depth);
                     if (part is not null) (start, depth, _) = Tree[leaf];
-                    if (Triangle == Triangle.Columns) columns = Math.Min(columns, row + rows);
-                    if (Triangle == Triangle.DepthTo) depth = Math.Min(depth, row + rows);
-                    if (Triangle == Triangle.DepthFrom) (start, depth) = (row, depth - row);
+                    if (Triangle == Triangle.Columns) columns = Math.Min(columns, row + rows + Offset);
+                    if (Triangle == Triangle.DepthTo) depth = Math.Min(depth, row + rows + Offset);
+                    if (Triangle == Triangle.DepthFrom) (start, depth) = (Math.Max(0, row - Offset), depth - Math.Max(0, row - Offset));
                     if (depth == 0 && End == ProductEnd.StartsAtC) continue;      // C stays what it is
                     long a = member.A + row * A.Line + start * A.Along, b = member.B + start * B.Along, c = member.C + row * C.Line + leaf * (part ?? 0);
                     slices.Add(new(a, b, c, rows, columns, depth, end));

@@ -2,24 +2,27 @@ namespace SparseExperts.Scalar;
 
 public sealed partial class ScalarBackend<T>
 {
-    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    /// <summary>Probabilities, row (sequence·heads + head)·queries + query.</summary>
+    public (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => (shape.ScoreRows, shape.Keys);
+
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
     {
-        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, probabilities, y);
-        View<T> queries = new(q), keys = new(k), values = new(v), p = new(probabilities), output = new(y);
+        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, saved, y);
+        View<T> queries = new(q), keys = new(k), values = new(v), p = new(saved), output = new(y);
         var scale = T.Of(shape.Scale);
         for (var b = 0; b < shape.Sequences; b++)
             for (var h = 0; h < shape.Heads; h++)
-                for (var i = 0; i < shape.Length; i++)
+                for (var i = 0; i < shape.Queries; i++)
                 {
-                    int row = (b * shape.Heads + h) * shape.Length + i, token = b * shape.Length + i, first = h * shape.HeadWidth;
-                    var visible = shape.Causal ? i + 1 : shape.Length;
+                    int row = (b * shape.Heads + h) * shape.Queries + i, query = b * shape.Queries + i, key = b * shape.Keys, first = h * shape.HeadWidth;
+                    var visible = shape.Visible(i);
                     var (at, max) = (-1, NegativeInfinity);
                     for (var j = 0; j < visible; j++)
                     {
                         var dot = Zero;
-                        for (var d = 0; d < shape.HeadWidth; d++) dot = T.Fma(queries[token, first + d], keys[b * shape.Length + j, first + d], dot);
+                        for (var d = first; d < first + shape.HeadWidth; d++) dot = T.Fma(queries[query, d], keys[key + j, d], dot);
                         var score = dot * scale;
-                        if (bias is { } extra) score += new View<T>(extra)[h * shape.Length + i, j];
+                        if (bias is { } extra) score += new View<T>(extra)[h * shape.Queries + i, j];
                         if (pad is { } mask) score += new View<T>(mask)[b, j];
                         p[row, j] = score;
                         if (score.Value > max.Value) (at, max) = (j, score);
@@ -27,64 +30,71 @@ public sealed partial class ScalarBackend<T>
                     var lanes = new Lanes<T>();
                     for (var j = 0; j < visible; j++) lanes.Add(j, p[row, j] = T.Exp(Below(p[row, j], max, j == at)));
                     var sum = lanes.Join();
-                    for (var j = 0; j < shape.Length; j++) p[row, j] = j < visible ? p[row, j] / sum : Zero;
+                    for (var j = 0; j < shape.Keys; j++) p[row, j] = j < visible ? p[row, j] / sum : Zero;
                     for (var d = first; d < first + shape.HeadWidth; d++)
                     {
                         var mixed = Zero;
-                        for (var j = 0; j < visible; j++) mixed = T.Fma(p[row, j], values[b * shape.Length + j, d], mixed);
-                        output[token, d] = mixed + Zero;
+                        for (var j = 0; j < visible; j++) mixed = T.Fma(p[row, j], values[key + j, d], mixed);
+                        output[query, d] = mixed + Zero;
                     }
                 }
     }
 
-    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
-        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias)
     {
-        Check.Attention(this, "AttentionBackward", shape, q, k, v, dBias, null, probabilities, dy);
-        Check.Attention(this, "AttentionBackward", shape, dq, dk, dv, null, null, probabilities, dy);
-        View<T> queries = new(q), keys = new(k), values = new(v), p = new(probabilities), g = new(dy), gq = new(dq), gk = new(dk), gv = new(dv);
+        Check.AttentionBackward(this, shape, q, k, v, bias, pad, saved, y, dy, dq, dk, dv, dBias);
+        View<T> queries = new(q), keys = new(k), values = new(v), p = new(saved), g = new(dy), gq = new(dq), gk = new(dk), gv = new(dv);
         var scale = T.Of(shape.Scale);
-        var scores = new T[shape.Length, shape.Length];
+        var (count, length) = (shape.Queries, shape.Keys);
+        var scores = new T[count, length];
         var sequences = new SumTree(shape.Sequences, 1);
         for (var h = 0; h < shape.Heads; h++)
         {
-            var biases = new Partials<T>[dBias is null ? 0 : shape.Length * shape.Length];
+            var biases = new Partials<T>[dBias is null ? 0 : count * length];
             for (var i = 0; i < biases.Length; i++) biases[i] = new(sequences);
             for (var b = 0; b < shape.Sequences; b++)
             {
-                int rows = (b * shape.Heads + h) * shape.Length, tokens = b * shape.Length, first = h * shape.HeadWidth;
-                for (var i = 0; i < shape.Length; i++)
+                int rows = (b * shape.Heads + h) * count, query = b * count, key = b * length, first = h * shape.HeadWidth;
+                for (var i = 0; i < count; i++)
                 {
                     var lanes = new Lanes<T>();
-                    for (var j = 0; j < shape.Length; j++)
+                    for (var j = 0; j < length; j++)
                     {
                         var dot = Zero;
-                        for (var d = first; d < first + shape.HeadWidth; d++) dot = T.Fma(g[tokens + i, d], values[tokens + j, d], dot);
+                        for (var d = first; d < first + shape.HeadWidth; d++) dot = T.Fma(g[query + i, d], values[key + j, d], dot);
                         scores[i, j] = dot;
                         lanes.AddProduct(j, p[rows + i, j], dot);
                     }
                     var mean = lanes.Join();
-                    for (var j = 0; j < shape.Length; j++)
+                    for (var j = 0; j < length; j++)
                     {
                         var slope = p[rows + i, j] * (scores[i, j] - mean);
-                        if (dBias is not null) biases[i * shape.Length + j].Push(slope, sequences[b].Joins);
+                        if (dBias is not null) biases[i * length + j].Push(slope, sequences[b].Joins);
                         scores[i, j] = slope * scale;
                     }
                 }
                 for (var d = first; d < first + shape.HeadWidth; d++)
-                    for (var i = 0; i < shape.Length; i++)
+                {
+                    for (var i = 0; i < count; i++)
                     {
-                        T sumQ = accumulate ? gq[tokens + i, d] : Zero, sumK = accumulate ? gk[tokens + i, d] : Zero, sumV = accumulate ? gv[tokens + i, d] : Zero;
-                        for (var j = 0; j < shape.Length; j++)
-                        {
-                            sumQ = T.Fma(scores[i, j], keys[tokens + j, d], sumQ);
-                            sumK = T.Fma(scores[j, i], queries[tokens + j, d], sumK);
-                            sumV = T.Fma(p[rows + j, i], g[tokens + j, d], sumV);
-                        }
-                        (gq[tokens + i, d], gk[tokens + i, d], gv[tokens + i, d]) = (sumQ + Zero, sumK + Zero, sumV + Zero);
+                        var sum = accumulateQ ? gq[query + i, d] : Zero;
+                        for (var j = 0; j < length; j++) sum = T.Fma(scores[i, j], keys[key + j, d], sum);
+                        gq[query + i, d] = sum + Zero;
                     }
+                    for (var j = 0; j < length; j++)
+                    {
+                        T sumK = accumulateK ? gk[key + j, d] : Zero, sumV = accumulateV ? gv[key + j, d] : Zero;
+                        for (var i = 0; i < count; i++)
+                        {
+                            sumK = T.Fma(scores[i, j], queries[query + i, d], sumK);
+                            sumV = T.Fma(p[rows + i, j], g[query + i, d], sumV);
+                        }
+                        (gk[key + j, d], gv[key + j, d]) = (sumK + Zero, sumV + Zero);
+                    }
+                }
             }
-            for (var i = 0; i < biases.Length; i++) new View<T>(dBias!.Value)[h * shape.Length + i / shape.Length, i % shape.Length] += biases[i].Total;
+            for (var i = 0; i < biases.Length; i++) new View<T>(dBias!.Value)[h * count + i / length, i % length] += biases[i].Total;
         }
     }
 }

@@ -24,7 +24,11 @@ public class CardBenchmarks
         var drawn = _card.At(new Draw(new Random(1)), new(256, 256, 64));
         _call = new OpCall(_backend, drawn);
         foreach (var input in drawn.Inputs) (_call[input.Name], _call["d" + input.Name]) = (Hold(input.Rows, input.Columns, input.Values), Hold(input.Rows, input.Columns, []));
-        foreach (var output in drawn.Outputs) (_call[output.Name], _call["d" + output.Name]) = (Hold(output.Rows, output.Columns, output.Initial), Hold(output.Rows, output.Columns, output.Cotangent));
+        foreach (var output in drawn.Outputs)
+        {
+            var (rows, columns) = output.Opaque?.Invoke(_backend, drawn) ?? (output.Rows, output.Columns);
+            (_call[output.Name], _call["d" + output.Name]) = (Hold(rows, columns, output.Initial), Hold(rows, columns, output.Cotangent));
+        }
         foreach (var integers in drawn.Integers) _call.Bind(integers.Name, _backend.Upload(integers.Values));
     }
 

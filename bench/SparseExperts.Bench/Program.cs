@@ -46,8 +46,15 @@ var passed = new Option<string?>("--passed") { Description = "File for the calls
 var planted = new Command("planted", "How many one-axis changes moe check sees in the probes.") { dialects, probes, passed };
 planted.SetAction(parsed => Planted.Run(parsed.GetValue(dialects)!, parsed.GetValue(probes)!, parsed.GetValue(passed)));
 
+var generateSteps = new Option<int>("--steps") { DefaultValueFactory = _ => 300, Description = "Steps of training before." };
+var contexts = new Option<int[]>("--contexts") { DefaultValueFactory = _ => [128, 512], AllowMultipleArgumentsPerToken = true, Description = "Contexts." };
+var written = new Option<int>("--bytes") { DefaultValueFactory = _ => 0, Description = "Bytes to write; 0 fills the context." };
+var generateThreads = new Option<int>("--threads") { DefaultValueFactory = _ => 2, Description = "Threads." };
+var generate = new Command("generate", "How fast models write, with and without kept keys and values.") { generateSteps, contexts, written, generateThreads };
+generate.SetAction(parsed => Generate.Run(parsed.GetValue(generateSteps), parsed.GetValue(contexts)!, parsed.GetValue(written), parsed.GetValue(generateThreads)));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, generate, micro }.Parse(args).Invoke();

@@ -137,17 +137,19 @@ public sealed class CardTests
         public override void RowDots(Matrix a, Matrix b, Matrix y, bool add) { Note(); base.RowDots(a, b, y, add); }
         public override void RunSquares(Matrix x, Indices offsets, Matrix y) { Note(); base.RunSquares(x, offsets, y); }
 
-        public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix p, Matrix y)
+        public override (int Rows, int Columns) AttentionSaved(in AttentionShape shape) { Note(); return base.AttentionSaved(shape); }
+
+        public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
         {
             Note();
-            base.Attention(shape, q, k, v, bias, pad, p, y);
+            base.Attention(shape, q, k, v, bias, pad, saved, y);
         }
 
-        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix p, Matrix dy,
-            Matrix dq, Matrix dk, Matrix dv, bool add, Matrix? dBias)
+        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y,
+            Matrix dy, Matrix dq, bool addQ, Matrix dk, bool addK, Matrix dv, bool addV, Matrix? dBias)
         {
             Note();
-            base.AttentionBackward(shape, q, k, v, p, dy, dq, dk, dv, add, dBias);
+            base.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, addQ, dk, addK, dv, addV, dBias);
         }
 
         public override void GatherRows(Matrix x, Indices rows, Matrix y, bool add) { Note(); base.GatherRows(x, rows, y, add); }

@@ -84,12 +84,14 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);
     public virtual void RunSquares(Matrix x, Indices offsets, Matrix y) => inner.RunSquares(x, offsets, y);
 
-    public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y) =>
-        inner.Attention(shape, q, k, v, bias, pad, probabilities, y);
+    public virtual (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => inner.AttentionSaved(shape);
 
-    public virtual void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
-        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias) =>
-        inner.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+    public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y) =>
+        inner.Attention(shape, q, k, v, bias, pad, saved, y);
+
+    public virtual void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
+        inner.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias);
 
     public virtual void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate) => inner.GatherRows(x, rows, y, accumulate);
     public virtual void ScatterAddRows(Matrix x, Indices rows, Matrix y) => inner.ScatterAddRows(x, rows, y);

@@ -27,11 +27,11 @@ static class EvaluateCommand
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
             var bytes = other is null ? opened.Text.HeldOut : [.. other.Train, .. other.HeldOut];
-            var (result, profiled) = counter is null ? (Evaluation.Run(opened.Trainer, bytes), null) : EvaluationProfiler.Run(counter, opened, bytes);
+            var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, bytes), null) : EvaluationProfiler.Run(counter, opened, bytes);
             Console.WriteLine(parsed.GetValue(json)
-                ? JsonSerializer.Serialize(new { step = opened.Trainer.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
+                ? JsonSerializer.Serialize(new { step = opened.Predictor.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
                 : $"{result.BitsPerByte.ToString("F4", CultureInfo.InvariantCulture)} bits/byte on {result.Bytes.ToString("N0", CultureInfo.InvariantCulture)} bytes of "
-                    + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Trainer.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
+                    + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Predictor.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
             if (profiled is null) return ExitCode.Ok;
             // Standard output is one object with json: the tables go beside it.
             var tables = $"{Environment.NewLine}{ProfileTable.Of(profiled)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(opened.Folder)}";

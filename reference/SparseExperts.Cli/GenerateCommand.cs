@@ -30,7 +30,7 @@ static class GenerateCommand
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);
-            output.Write(Generation.Continue(opened.Trainer, start, count, heat, top, parsed.GetValue(seed)));
+            output.Write(Generation.Continue(opened.Predictor, start, count, heat, top, parsed.GetValue(seed)));
             output.Write("\n"u8);
             return ExitCode.Ok;
         });

@@ -202,7 +202,7 @@ static class TrainCommand
             screen.Say($"interrupted at step {run.Trainer.Step} and saved; go on with: moe train --resume {run.Folder}");
             return 128 + signal;
         }
-        var report = RunReportBuilder.Write(run);
+        var report = RunReportBuilder.Write(run.Trained);
         var last = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder)).Last();
         screen.Done(last, report);
         return ExitCode.Ok;

@@ -6,39 +6,43 @@ namespace SparseExperts.Cpu;
 
 public sealed unsafe partial class CpuBackend
 {
-    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    /// <summary>Probabilities, row (sequence·heads + head)·queries + query.</summary>
+    public (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => (shape.ScoreRows, shape.Keys);
+
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
     {
-        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, probabilities, y);
+        Check.Attention(this, "Attention", shape, q, k, v, bias, pad, saved, y);
         Workers.Run(shape.Sequences * shape.Heads, new AttentionJob
         {
             Shape = shape,
             Q = new(q),
             K = new(k),
             V = new(v),
-            P = new(probabilities),
+            P = new(saved),
             Y = new(y),
             Bias = bias is { } b ? new(b) : default,
             Pad = pad is { } p ? new(p) : default,
         });
     }
 
-    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
-        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias)
     {
-        Check.Attention(this, "AttentionBackward", shape, q, k, v, dBias, null, probabilities, dy);
-        Check.Attention(this, "AttentionBackward", shape, dq, dk, dv, null, null, probabilities, dy);
+        Check.AttentionBackward(this, shape, q, k, v, bias, pad, saved, y, dy, dq, dk, dv, dBias);
         var job = new AttentionBackwardJob
         {
             Shape = shape,
             Q = new(q),
             K = new(k),
             V = new(v),
-            P = new(probabilities),
+            P = new(saved),
             Dy = new(dy),
             Dq = new(dq),
             Dk = new(dk),
             Dv = new(dv),
-            Accumulate = accumulate,
+            AccumulateQ = accumulateQ,
+            AccumulateK = accumulateK,
+            AccumulateV = accumulateV,
             DBias = dBias is { } b ? new(b) : default,
         };
         Workers.Run(dBias is null ? shape.Sequences * shape.Heads : shape.Heads, job);     // a head's bias gradient is one sum over sequences
@@ -78,11 +82,12 @@ public sealed unsafe partial class CpuBackend
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int part)
         {
-            int length = Shape.Length, width = Shape.HeadWidth, sequence = part / Shape.Heads, head = part % Shape.Heads, token = sequence * length, first = head * width;
-            float* q = Q.Row(token) + first, k = K.Row(token) + first, v = V.Row(token) + first, p = P.Row(part * length), y = Y.Row(token) + first;
-            for (var i = 0; i < length; i += QueryBlock)
+            int queries = Shape.Queries, width = Shape.HeadWidth, sequence = part / Shape.Heads, head = part % Shape.Heads, first = head * width;
+            float* q = Q.Row(sequence * queries) + first, y = Y.Row(sequence * queries) + first, p = P.Row(part * queries);
+            float* k = K.Row(sequence * Shape.Keys) + first, v = V.Row(sequence * Shape.Keys) + first;
+            for (var i = 0; i < queries; i += QueryBlock)
             {
-                int rows = Math.Min(QueryBlock, length - i), keys = Shape.Causal ? i + rows : length;
+                int rows = Math.Min(QueryBlock, queries - i), keys = Shape.Visible(i + rows - 1);
                 Tile(q + i * Q.Stride, Q.Stride, false, k, K.Stride, true, p + i * P.Stride, P.Stride, rows, keys, width, false).Run();
                 for (var r = i; r < i + rows; r++) Normalise(p + r * P.Stride, head, sequence, r);
                 Tile(p + i * P.Stride, P.Stride, false, v, V.Stride, false, y + i * Y.Stride, Y.Stride, rows, width, keys, false).Run();
@@ -94,13 +99,13 @@ public sealed unsafe partial class CpuBackend
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         readonly void Normalise(float* row, int head, int sequence, int query)
         {
-            int length = Shape.Length, n = Shape.Causal ? query + 1 : length;
+            var n = Shape.Visible(query);
             var scale = Set((float)Shape.Scale);
             var max = Set(float.NegativeInfinity);
             for (var j = 0; j < n; j += 16)
             {
                 var score = RowMath.Load(row, j, n, float.NegativeInfinity) * scale;
-                if (Bias.First != null) score += RowMath.Load(Bias.Row(head * length + query), j, n);
+                if (Bias.First != null) score += RowMath.Load(Bias.Row(head * Shape.Queries + query), j, n);
                 if (Pad.First != null) score += RowMath.Load(Pad.Row(sequence), j, n);
                 RowMath.Store(score, row, j, n);
                 score = n - j >= 16 ? score : RowMath.Load(row, j, n, float.NegativeInfinity);
@@ -116,7 +121,7 @@ public sealed unsafe partial class CpuBackend
             }
             var total = Set(Join(sum));
             for (var j = 0; j < n; j += 16) RowMath.Store(RowMath.Load(row, j, n) / total, row, j, n);
-            new Span<float>(row + n, length - n).Clear();
+            new Span<float>(row + n, Shape.Keys - n).Clear();
         }
     }
 
@@ -124,13 +129,13 @@ public sealed unsafe partial class CpuBackend
     {
         public AttentionShape Shape;
         public Grid Q, K, V, P, Dy, Dq, Dk, Dv, DBias;
-        public bool Accumulate;
+        public bool AccumulateQ, AccumulateK, AccumulateV;
 
         public readonly void Run(int part)
         {
             if (DBias.First == null) { One(part / Shape.Heads, part % Shape.Heads, null); return; }
             var sequences = new SumTree(Shape.Sequences, 1);
-            var size = (long)Shape.Length * Shape.Length;
+            var size = (long)Shape.Queries * Shape.Keys;
             var levels = Scratch<SumTree>.Of(size * Math.Max(1, sequences.Height));
             var count = 0;
             for (var sequence = 0; sequence < Shape.Sequences; sequence++)
@@ -141,33 +146,37 @@ public sealed unsafe partial class CpuBackend
                 for (var joins = sequences[sequence].Joins; joins > 0; joins--)
                 {
                     count--;
-                    AddTo(levels + (count - 1) * size, Shape.Length, levels + count * size, Shape.Length, Shape.Length, Shape.Length);
+                    AddTo(levels + (count - 1) * size, Shape.Keys, levels + count * size, Shape.Keys, Shape.Queries, Shape.Keys);
                 }
             }
-            if (count > 0) AddTo(DBias.Row(part * Shape.Length), DBias.Stride, levels, Shape.Length, Shape.Length, Shape.Length);
+            if (count > 0) AddTo(DBias.Row(part * Shape.Queries), DBias.Stride, levels, Shape.Keys, Shape.Queries, Shape.Keys);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         readonly void One(int sequence, int head, float* bias)
         {
-            int length = Shape.Length, width = Shape.HeadWidth, token = sequence * length, first = head * width;
-            float* q = Q.Row(token) + first, k = K.Row(token) + first, v = V.Row(token) + first, dy = Dy.Row(token) + first;
-            float* p = P.Row((sequence * Shape.Heads + head) * length), scores = Scratch<AttentionShape>.Of((long)length * length);
-            for (var i = 0; i < length; i += QueryBlock)
+            int queries = Shape.Queries, length = Shape.Keys, width = Shape.HeadWidth, first = head * width, query = sequence * queries, key = sequence * length;
+            float* q = Q.Row(query) + first, dy = Dy.Row(query) + first, dq = Dq.Row(query) + first, p = P.Row((sequence * Shape.Heads + head) * queries);
+            float* k = K.Row(key) + first, v = V.Row(key) + first, scores = Scratch<AttentionShape>.Of((long)queries * length);
+            for (var i = 0; i < queries; i += QueryBlock)
             {
-                int rows = Math.Min(QueryBlock, length - i), keys = Shape.Causal ? i + rows : length;
-                Tile(dy + i * Dy.Stride, Dy.Stride, false, v, V.Stride, true, scores + (long)i * length, length, rows, keys, width, false).Run();
+                int rows = Math.Min(QueryBlock, queries - i), keys = Shape.Visible(i + rows - 1);
+                var block = scores + (long)i * length;
+                Tile(dy + i * Dy.Stride, Dy.Stride, false, v, V.Stride, true, block, length, rows, keys, width, false).Run();
                 for (var r = i; r < i + rows; r++) Slopes(p + r * P.Stride, scores + (long)r * length, bias == null ? null : bias + (long)r * length, keys);
-                Tile(scores + (long)i * length, length, false, k, K.Stride, false, Dq.Row(token + i) + first, Dq.Stride, rows, width, keys, Accumulate).Run();
-                NoNegativeZero(Dq.Row(token + i) + first, Dq.Stride, rows, width);
+                Tile(block, length, false, k, K.Stride, false, dq + i * Dq.Stride, Dq.Stride, rows, width, keys, AccumulateQ).Run();
+                NoNegativeZero(dq + i * Dq.Stride, Dq.Stride, rows, width);
             }
-            for (var j = 0; j < length; j += QueryBlock)
+            // Keys are cut where the first query stands, so that their blocks lie on those of the queries.
+            for (int j = 0, columns, before = Shape.Causal ? Shape.Offset : 0; j < length; j += columns)
             {
-                int columns = Math.Min(QueryBlock, length - j), from = Shape.Causal ? j : 0;
-                Tile(scores + (long)from * length + j, length, true, q + from * Q.Stride, Q.Stride, false, Dk.Row(token + j) + first, Dk.Stride, columns, width, length - from, Accumulate).Run();
-                Tile(p + from * P.Stride + j, P.Stride, true, dy + from * Dy.Stride, Dy.Stride, false, Dv.Row(token + j) + first, Dv.Stride, columns, width, length - from, Accumulate).Run();
-                NoNegativeZero(Dk.Row(token + j) + first, Dk.Stride, columns, width);
-                NoNegativeZero(Dv.Row(token + j) + first, Dv.Stride, columns, width);
+                columns = Math.Min(QueryBlock, (j < before ? before : length) - j);
+                int from = Shape.Causal ? Math.Max(0, j - before) : 0, depth = queries - from;
+                float* dk = Dk.Row(key + j) + first, dv = Dv.Row(key + j) + first;
+                Tile(scores + (long)from * length + j, length, true, q + from * Q.Stride, Q.Stride, false, dk, Dk.Stride, columns, width, depth, AccumulateK).Run();
+                Tile(p + from * P.Stride + j, P.Stride, true, dy + from * Dy.Stride, Dy.Stride, false, dv, Dv.Stride, columns, width, depth, AccumulateV).Run();
+                NoNegativeZero(dk, Dk.Stride, columns, width);
+                NoNegativeZero(dv, Dv.Stride, columns, width);
             }
         }
 

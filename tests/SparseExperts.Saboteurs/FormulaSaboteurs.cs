@@ -83,15 +83,15 @@ public sealed class SmoothingOverTheOtherClasses(IBackend inner) : Saboteur(inne
 /// <summary>Each query sees the next key too.</summary>
 public sealed class CausalMaskOffByOne(IBackend inner) : Saboteur(inner)
 {
-    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
     {
-        if (!shape.Causal) { base.Attention(shape, q, k, v, bias, pad, probabilities, y); return; }
-        var mask = Inner.Rent(shape.Heads * shape.Length, shape.Length);
+        if (!shape.Causal) { base.Attention(shape, q, k, v, bias, pad, saved, y); return; }
+        var mask = Inner.Rent(shape.Heads * shape.Queries, shape.Keys);
         var values = bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
         for (var row = 0; row < values.Rows; row++)
-            for (var key = row % shape.Length + 2; key < shape.Length; key++) values[row, key] = double.NegativeInfinity;
+            for (var key = shape.Visible(row % shape.Queries) + 1; key < shape.Keys; key++) values[row, key] = double.NegativeInfinity;
         Put(mask, values);
-        base.Attention(shape with { Causal = false }, q, k, v, mask, pad, probabilities, y);
+        base.Attention(shape with { Causal = false }, q, k, v, mask, pad, saved, y);
         Inner.Return(mask.Storage);
     }
 }
@@ -99,9 +99,34 @@ public sealed class CausalMaskOffByOne(IBackend inner) : Saboteur(inner)
 /// <summary>The scale multiplies dS and then the products again.</summary>
 public sealed class ScaleAppliedTwiceInTheBackward(IBackend inner) : Saboteur(inner)
 {
-    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy,
-        Matrix dq, Matrix dk, Matrix dv, bool accumulate, Matrix? dBias) =>
-        base.AttentionBackward(shape with { Scale = shape.Scale * shape.Scale }, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
+        base.AttentionBackward(shape with { Scale = shape.Scale * shape.Scale }, q, k, v, bias, pad, saved, y, dy,
+            dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias);
+}
+
+/// <summary>Causal queries stand at the start of the keys instead of at their end.</summary>
+public sealed class CausalWithoutOffset(IBackend inner) : Saboteur(inner)
+{
+    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
+    {
+        if (!shape.Causal) { base.Attention(shape, q, k, v, bias, pad, saved, y); return; }
+        var mask = Inner.Rent(shape.Heads * shape.Queries, shape.Keys);
+        var values = bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
+        for (var row = 0; row < values.Rows; row++)
+            for (var key = row % shape.Queries + 1; key < shape.Keys; key++) values[row, key] = double.NegativeInfinity;
+        Put(mask, values);
+        base.Attention(shape with { Causal = false }, q, k, v, mask, pad, saved, y);
+        Inner.Return(mask.Storage);
+    }
+}
+
+/// <summary>One flag for dQ, dK and dV: that of dQ.</summary>
+public sealed class OneFlagForThreeGradients(IBackend inner) : Saboteur(inner)
+{
+    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
+        base.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, accumulateQ, dk, accumulateQ, dv, accumulateQ, dBias);
 }
 
 /// <summary>Drops, but does not make up for what it dropped.</summary>

@@ -125,6 +125,14 @@ public sealed class SaboteurTests
         Caught(inner => new CausalMaskOffByOne(inner), DefinitionLaws.WithinTheBound, "Attention causal");
 
     [Fact]
+    public void Causal_queries_at_the_start_of_the_keys_leave_the_bound() =>
+        Caught(inner => new CausalWithoutOffset(inner), DefinitionLaws.WithinTheBound, "Attention cached");
+
+    [Fact]
+    public void One_flag_for_three_gradients_leaves_the_bound() =>
+        Caught(inner => new OneFlagForThreeGradients(inner), DefinitionLaws.WithinTheBound, "Attention full");
+
+    [Fact]
     public void A_scale_applied_twice_is_not_the_derivative() => CaughtByDifferences(inner => new ScaleAppliedTwiceInTheBackward(inner), "Attention full");
 
     [Fact]

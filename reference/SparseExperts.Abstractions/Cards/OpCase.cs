@@ -41,6 +41,12 @@ public sealed record OpOutput(string Name, int Rows, int Columns)
     public double[] Initial { get; init; } = [];
     public double[] Cotangent { get; init; } = [];
     public int Count => Rows * Columns;
+
+    /// <summary>The shape that a backend states, for memory whose size and content are its own; laws look at what comes of it alone.</summary>
+    public Func<IBackend, OpCase, (int Rows, int Columns)>? Opaque { get; init; }
+
+    /// <summary>What a backend saves for the backward op in a form of its own.</summary>
+    public static OpOutput Kept(string name, Func<IBackend, OpCase, (int Rows, int Columns)> shape) => new(name, 0, 0) { Opaque = shape, Saved = true };
 }
 
 /// <summary>One call of an op as plain numbers, on no backend yet.</summary>
@@ -94,7 +100,7 @@ public sealed record OpCase(string Op)
     public override string ToString()
     {
         var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
-        var outputs = Outputs.Select(o => $"{o.Name} {o.Rows}×{o.Columns}");
+        var outputs = Outputs.Where(o => o.Opaque is null).Select(o => $"{o.Name} {o.Rows}×{o.Columns}");
         var sequence = Sequence > 0 ? new[] { $"sequence={Sequence}" } : [];
         var rest = Parameters.Select(p => $"{p.Key}={Text(p.Value)}").Concat(sequence).Append($"accumulate={Text(Accumulate)}").Append($"padding={Padding}");
         return $"{Op}({string.Join(", ", inputs)} → {string.Join(", ", outputs)}; {string.Join(", ", rest)})";

@@ -33,14 +33,17 @@ public sealed class OpRunner
         var aliased = _run.InPlace ? _card.InPlace!.Value : default;
         foreach (var input in _case.Inputs) call[input.Name] = Hold(input.Name, input.Rows, input.Columns, input.Values);
         foreach (var output in _case.Outputs)
+        {
+            var (rows, columns) = output.Opaque?.Invoke(_backend, _case) ?? (output.Rows, output.Columns);
             call[output.Name] = output.Name == aliased.Output
                 ? call[aliased.Input]
-                : Hold(output.Name, output.Rows, output.Columns, Before(output.Mode, output.Count, output.Initial));
+                : Hold(output.Name, rows, columns, Before(output.Mode, rows * columns, output.Initial));
+        }
         foreach (var integers in _case.Integers) call.Bind(integers.Name, Integers(integers.Values));
         List<string> modified = [];
 
         _card.Forward(_backend, call);
-        var values = _case.Outputs.ToDictionary(o => o.Name, o => read(call[o.Name]));
+        var values = _case.Outputs.Where(o => o.Opaque is null).ToDictionary(o => o.Name, o => read(call[o.Name]));
         var written = _case.Outputs.Select(o => (o.Name, Values: _backend.ToDoubles(call[o.Name]))).ToArray();
         modified.AddRange(Changed(_case.Inputs.Where(i => i.Name != aliased.Input).Select(i => (i.Name, i.Values)), call));
 

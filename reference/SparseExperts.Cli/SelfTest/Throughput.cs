@@ -16,7 +16,7 @@ static class Throughput
     {
         foreach (var size in new[] { 512, 1024, 2048, 4096 }.Where(s => s <= maxSize)) yield return Product(backend, size);
         if (maxSize >= 512) yield return Grouped(backend, 8192, 16, 512, 2048);
-        if (maxSize >= 512) yield return Attention(backend, new(8, 512, 8, 64, 0.125, true));
+        if (maxSize >= 512) yield return Attention(backend, AttentionShape.OfSelf(8, 512, 8, 64, 0.125, true));
         foreach (var (name, model, batch) in Models().Where(m => m.Model.Width <= maxSize)) yield return Step(backend, name, model, batch);
     }
 
@@ -46,12 +46,13 @@ static class Throughput
 
     static string Attention(IBackend backend, AttentionShape shape)
     {
-        var rows = shape.Sequences * shape.Length;
-        Matrix q = Filled(backend, rows, shape.Width), k = Filled(backend, rows, shape.Width), v = Filled(backend, rows, shape.Width);
-        Matrix p = backend.Rent(shape.ScoreRows, shape.Length), y = backend.Rent(rows, shape.Width);
-        var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, null, null, p, y));
-        foreach (var m in new[] { q, k, v, p, y }) backend.Return(m.Storage);
-        return Line($"causal attention {shape.Sequences} × {shape.Length}, {shape.Heads} heads of {shape.HeadWidth}", 2.0 * shape.ScoreRows * shape.Length * shape.HeadWidth, seconds);
+        Matrix q = Filled(backend, shape.QueryRows, shape.Width), k = Filled(backend, shape.KeyRows, shape.Width), v = Filled(backend, shape.KeyRows, shape.Width);
+        var (rows, columns) = backend.AttentionSaved(shape);
+        Matrix saved = backend.Rent(rows, columns), y = backend.Rent(shape.QueryRows, shape.Width);
+        var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, null, null, saved, y));
+        foreach (var m in new[] { q, k, v, saved, y }) backend.Return(m.Storage);
+        return Line($"causal attention {shape.Sequences} × {shape.Queries}, {shape.Heads} heads of {shape.HeadWidth}",
+            2.0 * shape.ScoreRows * shape.Keys * shape.HeadWidth, seconds);
     }
 
     static string Step(IBackend backend, string name, ModelConfig model, int batch)

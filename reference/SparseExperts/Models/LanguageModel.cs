@@ -20,7 +20,7 @@ public sealed class LanguageModel
     readonly Block[] _blocks;
     readonly Parameter[] _finalNorm;
     readonly Parameter? _relativeBias;
-    readonly Dictionary<int, RotaryTables> _rotary = [];
+    RotaryTables? _rotary;
 
     public LanguageModel(Tape tape, ModelConfig config, ulong seed)
     {
@@ -51,23 +51,32 @@ public sealed class LanguageModel
     /// <param name="step">Number of the training step, from 1.</param>
     /// <param name="tasks">Task of every sequence; empty means that all have task 0.</param>
     /// <param name="plans">For every sparse layer the part of this shard of a plan that was made for the whole batch; null where each makes its own.</param>
+    /// <param name="cache">
+    /// What was computed of the text that <paramref name="ids"/> continue, one sequence in evaluation; they are added to it. The logits are those of the
+    /// whole text if the cache still <see cref="KeyValueCache.Holds"/> afterwards.
+    /// </param>
     public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, Streams streams = default, long step = 0, ReadOnlySpan<int> tasks = default,
-        IReadOnlyList<RoutingPlan>? plans = null)
+        IReadOnlyList<RoutingPlan>? plans = null, KeyValueCache? cache = null)
     {
-        int length = ids.Length / sequences;
+        if (cache is not null && (training || sequences != 1)) throw new ArgumentException("a cache serves one sequence in evaluation", nameof(cache));
+        int length = ids.Length / sequences, first = cache?.Length ?? 0;
         var taskOf = new int[ids.Length];
         for (var t = 0; t < taskOf.Length && tasks.Length > 0; t++) taskOf[t] = tasks[t / length];
         var idsOf = ids.ToArray();
         var x = Embed(ids, length);                                                    // [B·S, D]
-        var bias = _relativeBias is null ? null : RelativePositions.Bias(_tape, _relativeBias, length, bidirectional: false);
+        var bias = _relativeBias is null ? null : RelativePositions.Bias(_tape, _relativeBias, length, first + length, bidirectional: false);
         var sparse = new List<SparseResult>();
         for (var i = 0; i < _blocks.Length; i++)
         {
-            var inputs = new BlockInputs(idsOf, taskOf, sequences, training, new(streams, step, i + 1), _blocks[i].Sparse is null ? null : plans?[sparse.Count]);
+            var inputs = new BlockInputs(idsOf, taskOf, sequences, training, new(streams, step, i + 1), _blocks[i].Sparse is null ? null : plans?[sparse.Count])
+            {
+                Before = cache?.Routes(i),
+            };
             using var place = _tape.In(_blocks[i].Name);
-            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(length), bias), b => [b.Output, .. b.Sparse?.Kept ?? []]);
+            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache), b => [b.Output, .. b.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
+        cache?.Advance(ids);
         var logits = Head(x);
         using var losses = _tape.In("losses");
         return new(logits, LayerLosses.Join(_tape, Config, training, sparse), sparse);
@@ -96,11 +105,13 @@ public sealed class LanguageModel
     /// <summary>The running mean reward of the first router that keeps one.</summary>
     public double Baseline => _blocks.Select(b => b.Sparse).FirstOrDefault(s => s is not null)?.Baseline ?? 0;
 
-    RotaryTables? Rotary(int length)
+    /// <summary>The rows of so many positions.</summary>
+    RotaryTables? Rotary(int first, int length)
     {
         if (Config.Positions != Positions.Rotary) return null;
-        if (!_rotary.TryGetValue(length, out var tables)) _rotary[length] = tables = RotaryTables.Create(_tape.Backend, length, Config.HeadWidth);
-        return tables;
+        if (_rotary is not { } tables || tables.Positions < first + length)
+            _rotary = tables = RotaryTables.Create(_tape.Backend, Math.Max(Config.Context, first + length), Config.HeadWidth);
+        return tables.Range(first, length);
     }
 
     Tensor Normalise(Tensor x, Parameter[] norm) =>
@@ -126,6 +137,7 @@ public sealed class LanguageModel
     sealed class Block
     {
         readonly LanguageModel _model;
+        readonly int _index;
         readonly Parameter[] _norm1, _norm2;
         readonly Parameter _qkv, _out, _wi, _wo;
 
@@ -135,7 +147,7 @@ public sealed class LanguageModel
         public Block(LanguageModel model, Initialiser start, int index)
         {
             var config = model.Config;
-            _model = model;
+            (_model, _index) = (model, index);
             var name = Name = $"blocks.{index}";
             _norm1 = model.Norm($"{name}.norm1");
             _qkv = model.Weight(start, $"{name}.attention.qkv", 1, config.Width, 3 * config.Width, 0.58);
@@ -150,16 +162,17 @@ public sealed class LanguageModel
                     (n, rows, columns, values) => model._tape.Parameter(n, rows, columns, values), _wi, _wo);
         }
 
-        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias) =>
-            Feed(Attend(x, inputs, length, rotary, bias), inputs);
+        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache) =>
+            Feed(Attend(x, inputs, length, rotary, bias, cache), inputs);
 
-        Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias)
+        Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache)
         {
             var (tape, config) = (_model._tape, _model.Config);
             var scale = config.Positions == Positions.T5Relative ? 1 : 1 / Math.Sqrt(config.HeadWidth);
             using var place = tape.In("attention");
-            var shape = new AttentionShape(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, Causal: true);
-            var mixed = tape.SelfAttention(shape, tape.Linear(_model.Normalise(x, _norm1), _qkv), rotary, bias);
+            var shape = AttentionShape.OfSelf(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, causal: true);
+            var qkv = tape.Linear(_model.Normalise(x, _norm1), _qkv);
+            var mixed = cache is null ? tape.SelfAttention(shape, qkv, rotary, bias) : cache.Attend(tape, _index, shape, qkv, rotary, bias);
             return Residual(x, mixed, _out, inputs, RandomUse.AttentionDropout);
         }
 

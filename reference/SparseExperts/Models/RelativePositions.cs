@@ -52,21 +52,23 @@ public static class RelativePositions
         return starts;
     }
 
-    /// <summary>Score bias [H·S, S] from a table [buckets, H]: entry (h, i, j) is table[bucket(j − i), h].</summary>
-    public static Tensor Bias(Tape tape, Tensor table, int length, bool bidirectional)
+    /// <summary>
+    /// Score bias [H·Q, K] from a table [buckets, H], the queries at the end of the keys: entry (h, i, j) is table[bucket(j − i − (K − Q)), h].
+    /// </summary>
+    public static Tensor Bias(Tape tape, Tensor table, int queries, int keys, bool bidirectional)
     {
-        var buckets = tape.Constants.Indices(("relative positions", length, table.Rows, bidirectional), () => BucketOfPairs(length, table.Rows, bidirectional));
-        var byPair = tape.GatherRows(table, buckets);                                // [S·S, H]
-        return tape.Reshape(tape.Transpose(byPair), table.Columns * length, length);
+        var buckets = tape.Constants.Indices(("relative positions", queries, keys, table.Rows, bidirectional), () => BucketOfPairs(queries, keys, table.Rows, bidirectional));
+        var byPair = tape.GatherRows(table, buckets);                                // [Q·K, H]
+        return tape.Reshape(tape.Transpose(byPair), table.Columns * queries, keys);
     }
 
     /// <summary>The bucket of every pair of positions, row by row.</summary>
-    static int[] BucketOfPairs(int length, int rows, bool bidirectional)
+    static int[] BucketOfPairs(int queries, int keys, int rows, bool bidirectional)
     {
-        var buckets = new int[length * length];
-        int[] byDistance = [.. Enumerable.Range(1 - length, 2 * length - 1).Select(relative => Bucket(relative, bidirectional, rows))];
-        for (var i = 0; i < length; i++)
-            for (var j = 0; j < length; j++) buckets[i * length + j] = byDistance[j - i + length - 1];
+        var buckets = new int[queries * keys];
+        int[] byDistance = [.. Enumerable.Range(1 - keys, queries + keys - 1).Select(relative => Bucket(relative, bidirectional, rows))];
+        for (var i = 0; i < queries; i++)
+            for (var j = 0; j < keys; j++) buckets[i * keys + j] = byDistance[j - i + queries - 1];
         return buckets;
     }
 }

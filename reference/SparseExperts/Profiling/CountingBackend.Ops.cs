@@ -219,18 +219,21 @@ public sealed partial class CountingBackend
         inner.RunSquares(x, offsets, y);
     }
 
-    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix probabilities, Matrix y)
+    public (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => inner.AttentionSaved(shape);
+
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
     {
-        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad), Bytes(probabilities) + Bytes(y), y);
-        inner.Attention(shape, q, k, v, bias, pad, probabilities, y);
+        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad), Bytes(saved) + Bytes(y), y);
+        inner.Attention(shape, q, k, v, bias, pad, saved, y);
     }
 
-    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix probabilities, Matrix dy, Matrix dq,
-        Matrix dk, Matrix dv, bool accumulate, Matrix? dBias)
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool addQ, Matrix dk, bool addK, Matrix dv, bool addV, Matrix? dBias)
     {
-        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(probabilities) + Bytes(dy) + Bytes(dBias)
-            + (accumulate ? 3 * Bytes(dq) : 0), 3 * Bytes(dq) + Bytes(dBias), dv);
-        inner.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, accumulate, dBias);
+        var written = Bytes(dq) + Bytes(dk) + Bytes(dv) + Bytes(dBias);
+        var added = (addQ ? Bytes(dq) : 0) + (addK ? Bytes(dk) : 0) + (addV ? Bytes(dv) : 0) + Bytes(dBias);
+        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad) + Bytes(saved) + Bytes(y) + Bytes(dy) + added, written, dv);
+        inner.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, addQ, dk, addK, dv, addV, dBias);
     }
 
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)

@@ -172,6 +172,24 @@ public sealed record Dialect
             || (CapacityFormula != CapacityFormula.None && (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
         ? Causality.LooksAhead : Causality.Causal;
 
+    /// <summary>
+    /// Whether, in evaluation, experts and gates of a token come from its own row alone as long as nobody is dropped, and nobody is dropped as long as no
+    /// expert is asked more often than its capacity: then what tokens got stays when others follow, and a text can be continued from a cache.
+    /// </summary>
+    public bool RoutesAlone => ChoosesAlone && Score != Score.SoftmaxOverTokens && !IsRandom(training: false) && Combination != Combination.MaskReadAsIndices
+        && DroppedOutput is DroppedOutput.Zero or DroppedOutput.GateTimesInput && !LoadAtLastToken
+        && (CapacityFormula == CapacityFormula.None || DropPolicy is DropPolicy.Position or DropPolicy.None);
+
+    bool ChoosesAlone => Selection switch
+    {
+        Selection.TopK or Selection.OnePerPrototype or Selection.BestPartThenTopK or Selection.Sinkhorn or Selection.Quantile or Selection.PositiveScores
+            or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.PolicySample or Selection.All => true,
+        Selection.ExpertChoice or Selection.Cascade or Selection.ExhaustionAware or Selection.TwoLevel or Selection.Auction or Selection.OptimalAssignment
+            or Selection.OptimalTransport or Selection.Batchwise or Selection.DynamicTopK or Selection.BinaryCode or Selection.Random or Selection.SlotMixture
+            or Selection.TwoLevelCapacity => false,
+        _ => throw new InvalidOperationException($"unknown selection {Selection}"),
+    };
+
     /// <summary>Whether two calls with the same tokens can route them differently.</summary>
     public bool IsRandom(bool training)
     {

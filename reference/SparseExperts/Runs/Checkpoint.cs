@@ -5,13 +5,16 @@ using SparseExperts.Training;
 namespace SparseExperts.Runs;
 
 /// <summary>
-/// A checkpoint is a folder <c>step-00000100</c> with <c>model.safetensors</c> (parameters, optimizer state) and <c>state.json</c> (counters).
+/// A checkpoint is a folder <c>step-00000100</c> with <c>model.safetensors</c> (parameters, what routers carry), <c>optimizer.safetensors</c> (what only
+/// training on needs) and <c>state.json</c> (counters).
 /// It is written under another name and renamed when complete, so a folder with the right name is whole. Nothing in it depends on time,
 /// machine or threads: equal training gives equal bytes.
 /// </summary>
 public static class Checkpoint
 {
-    const string Prefix = "step-", Unfinished = ".unfinished-", ModelFile = "model.safetensors", StateFile = "state.json";
+    const string Prefix = "step-", Unfinished = ".unfinished-", ModelFile = "model.safetensors", OptimizerFile = "optimizer.safetensors", StateFile = "state.json";
+
+    const int Format = 2;
 
     sealed record State(int Format, long Step, long Skipped, long OptimizerSteps);
 
@@ -22,10 +25,9 @@ public static class Checkpoint
         string final = Path.Combine(folder, $"{Prefix}{trainer.Step:D8}"), temporary = Path.Combine(folder, $"{Unfinished}{trainer.Step:D8}");
         if (Directory.Exists(temporary)) Directory.Delete(temporary, true);
         Directory.CreateDirectory(temporary);
-        var host = new HostCopies(trainer.Backend);
-        SafetensorsWriter.Write(Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["format"] = "sparse-experts/1" }, Tensors(trainer)
-            .Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
-        var state = new State(1, trainer.Step, trainer.Skipped, trainer.Optimizer.Steps);
+        Write(trainer.Backend, Path.Combine(temporary, ModelFile), ModelTensors(trainer));
+        Write(trainer.Backend, Path.Combine(temporary, OptimizerFile), trainer.Optimizer.State);
+        var state = new State(Format, trainer.Step, trainer.Skipped, trainer.Optimizer.Steps);
         AtomicFile.WriteText(Path.Combine(temporary, StateFile), JsonSerializer.Serialize(state, RunConfig.Json) + "\n");
         if (Directory.Exists(final)) Directory.Delete(final, true);
         Directory.Move(temporary, final);
@@ -51,20 +53,14 @@ public static class Checkpoint
     /// <summary>Puts a checkpoint's numbers into a trainer of the same configuration. On error the trainer is left as it was.</summary>
     public static void Load(Trainer trainer, string path)
     {
-        string modelPath = Path.Combine(path, ModelFile), statePath = Path.Combine(path, StateFile);
-        var state = ReadState(statePath);
-        using var file = SafetensorsFile.Open(modelPath);
-        var wanted = Tensors(trainer).ToArray();
-        foreach (var (name, value) in wanted)
-        {
-            var entry = file.Tensors.FirstOrDefault(t => t.Name == name)
-                ?? throw new RunException($"{modelPath}: no tensor '{name}'; the checkpoint belongs to another model or optimizer");
-            if (entry.DType != "F32" || !entry.Shape.SequenceEqual([value.Rows, value.Columns]))
-                throw new RunException($"{modelPath}: tensor '{name}' is {entry.DType} [{string.Join(", ", entry.Shape)}], the model needs F32 [{value.Rows}, {value.Columns}]; take the run's own checkpoint");
-        }
-        if (file.Tensors.FirstOrDefault(t => wanted.All(w => w.Name != t.Name)) is { } extra)
-            throw new RunException($"{modelPath}: tensor '{extra.Name}' is none of this model's; take the run's own checkpoint");
-        foreach (var (name, value) in wanted) trainer.Backend.Write(value, file.ReadFloats(name));
+        var state = ReadState(path);
+        var optimizerPath = Path.Combine(path, OptimizerFile);
+        if (!File.Exists(optimizerPath))
+            throw new RunException($"{optimizerPath}: is missing, and training cannot go on without the optimizer's state; put it back, or evaluate and generate with the model alone");
+        using var model = Opened(Path.Combine(path, ModelFile), ModelTensors(trainer));
+        using var optimizer = Opened(optimizerPath, trainer.Optimizer.State);
+        Read(trainer.Backend, model, ModelTensors(trainer));
+        Read(trainer.Backend, optimizer, trainer.Optimizer.State);
         (trainer.Step, trainer.Skipped, trainer.Optimizer.Steps) = (state.Step, state.Skipped, state.OptimizerSteps);
     }
 
@@ -85,12 +81,60 @@ public static class Checkpoint
         }
     }
 
-    static State ReadState(string path)
+    /// <summary>Puts a checkpoint's model, without optimizer state, into a predictor of the same configuration. On error it is left as it was.</summary>
+    public static void LoadModel(Predictor predictor, string path)
     {
+        var state = ReadState(path);
+        using var model = Opened(Path.Combine(path, ModelFile), ModelTensors(predictor));
+        Read(predictor.Backend, model, ModelTensors(predictor));
+        predictor.Step = state.Step;
+    }
+
+    static void Write(IBackend backend, string path, IEnumerable<(string Name, Matrix Value)> tensors)
+    {
+        var host = new HostCopies(backend);
+        SafetensorsWriter.Write(path, new Dictionary<string, string> { ["format"] = $"sparse-experts/{Format}" },
+            tensors.Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
+    }
+
+    /// <summary>A file that has exactly these tensors.</summary>
+    static SafetensorsFile Opened(string path, IEnumerable<(string Name, Matrix Value)> tensors)
+    {
+        var file = SafetensorsFile.Open(path);
+        try
+        {
+            var wanted = tensors.ToDictionary(t => t.Name, t => t.Value);
+            foreach (var (name, value) in wanted)
+            {
+                var entry = file.Tensors.FirstOrDefault(t => t.Name == name)
+                    ?? throw new RunException($"{path}: no tensor '{name}'; the checkpoint belongs to another model or optimizer");
+                if (entry.DType != "F32" || !entry.Shape.SequenceEqual([value.Rows, value.Columns]))
+                    throw new RunException($"{path}: tensor '{name}' is {entry.DType} [{string.Join(", ", entry.Shape)}], the model needs F32 [{value.Rows}, {value.Columns}]; take the run's own checkpoint");
+            }
+            if (file.Tensors.FirstOrDefault(t => !wanted.ContainsKey(t.Name)) is { } extra)
+                throw new RunException($"{path}: tensor '{extra.Name}' is none of this model's; take the run's own checkpoint");
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    static void Read(IBackend backend, SafetensorsFile file, IEnumerable<(string Name, Matrix Value)> tensors)
+    {
+        foreach (var (name, value) in tensors) backend.Write(value, file.ReadFloats(name));
+    }
+
+    static State ReadState(string checkpoint)
+    {
+        var path = Path.Combine(checkpoint, StateFile);
         try
         {
             var state = JsonSerializer.Deserialize<State>(File.ReadAllText(path), RunConfig.Json);
-            return state is { Format: 1, Step: >= 0, Skipped: >= 0, OptimizerSteps: >= 0 } ? state : throw new JsonException("its numbers make no sense");
+            if (state is { Format: not Format }) throw new JsonException($"format {state.Format}, this program reads format {Format}");
+            return state is { Step: >= 0, Skipped: >= 0, OptimizerSteps: >= 0 } ? state : throw new JsonException("its numbers make no sense");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
@@ -98,6 +142,6 @@ public static class Checkpoint
         }
     }
 
-    static IEnumerable<(string Name, Matrix Value)> Tensors(Trainer trainer) =>
-        trainer.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(trainer.Model.State).Concat(trainer.Optimizer.State);
+    static IEnumerable<(string Name, Matrix Value)> ModelTensors(Predictor predictor) =>
+        predictor.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(predictor.Model.State);
 }

@@ -13,31 +13,31 @@ public static class RunReportBuilder
     const int SampleBytes = 600, Windows = 64, TopTokens = 8, Examples = 3;
 
     /// <summary>Writes <c>report.html</c> and returns its path.</summary>
-    public static string Write(TrainingRun run)
+    public static string Write(TrainedRun run)
     {
         var path = TrainingRun.ReportPath(run.Folder);
         AtomicFile.WriteText(path, RunReport.Html(Build(run)));
         return path;
     }
 
-    static RunReportData Build(TrainingRun run)
+    static RunReportData Build(TrainedRun run)
     {
         var metrics = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder));
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var sample = Generation.Continue(run.Trainer, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var sample = Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
         return new(
-            $"{Path.GetFileName(run.Config.Text)}: {(run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts")}, {run.Trainer.Step} steps",
+            $"{Path.GetFileName(run.Config.Text)}: {(run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts")}, {run.Predictor.Step} steps",
             Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample), Experts(run), Notes(run, metrics));
     }
 
-    static List<(string, string)> Configuration(TrainingRun run)
+    static List<(string, string)> Configuration(TrainedRun run)
     {
         var (model, training) = (run.Config.Model, run.Config.Training);
         return
         [
             ("preset", run.Config.Preset),
             ("text", $"{Path.GetFileName(run.Config.Text)}, {Number(run.Config.TextBytes)} bytes, last 5 % held out"),
-            ("parameters", $"{Number(run.Trainer.Model.ParameterCount)}, of which a token meets {Number(run.Trainer.Model.ActiveParameterCount)}"),
+            ("parameters", $"{Number(run.Predictor.Model.ParameterCount)}, of which a token meets {Number(run.Predictor.Model.ActiveParameterCount)}"),
             ("model", $"width {model.Width}, {model.Layers} layers, {model.Heads} heads, hidden {model.Hidden}, context {model.Context}, {model.Positions}, {model.Normalisation}, {model.Activation}"),
             ("experts", model.Experts == 0 ? "none: the dense twin" : $"{model.Experts} in every {(model.SparseEvery == 1 ? "" : model.SparseEvery + ". ")}block"),
             ("dialect", model.Experts == 0 ? "none" : $"{model.Dialect.Name}: {model.Dialect.Summary}"),
@@ -52,7 +52,7 @@ public static class RunReportBuilder
     static ReportPoint Point(MetricsLine line) => new(line.Step, line.Seconds, line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.TokensPerSecond,
         line.DropRate, line.RouterEntropy?.Average(), line.LearningRate, line.GradientNorm, line.Load, line.LayerDropRate, line.RouterEntropy);
 
-    static List<string> Notes(TrainingRun run, List<MetricsLine> metrics)
+    static List<string> Notes(TrainedRun run, List<MetricsLine> metrics)
     {
         var notes = new List<string> { "Held-out loss: windows of one context each, without overlap; during training the first of them, at the end all of them." };
         if (metrics.LastOrDefault()?.Skipped is > 0 and var skipped) notes.Add($"{skipped} steps were skipped because their loss or gradient was not finite.");
@@ -61,14 +61,14 @@ public static class RunReportBuilder
     }
 
     /// <summary>Routes held-out windows and counts which bytes every expert was asked to take (Fedus et al. 2022; Cai et al. 2024, tables 2 and 3).</summary>
-    static List<ExpertSummary> Experts(TrainingRun run)
+    static List<ExpertSummary> Experts(TrainedRun run)
     {
         var (model, text) = (run.Config.Model, run.Text.HeldOut.ToArray());
         if (model.Experts == 0) return [];
         int length = Math.Min(model.Context, text.Length - 1), windows = Math.Min(Windows, (text.Length - 1) / length);
         int[] ids = new int[windows * length], labels = new int[ids.Length];
         for (var w = 0; w < windows; w++) ByteText.Window(text.AsSpan(w * length), length, ids.AsSpan(w * length), labels.AsSpan(w * length));
-        var choices = run.Trainer.Evaluate(ids, windows, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
+        var choices = run.Predictor.Evaluate(ids, windows, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
         var summaries = new List<ExpertSummary>();
         for (var layer = 0; layer < choices.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)

@@ -12,6 +12,9 @@ public enum RunOutcome { Finished, Interrupted }
 /// <summary>A moment of a run, for whoever watches: the last step, its throughput, and the share of the budget that is spent.</summary>
 public sealed record RunProgress(StepResult Last, double BitsPerByte, double TokensPerSecond, double Progress, double SecondsLeft, double? HeldOut);
 
+/// <summary>A run's folder with its model: enough to evaluate it, to let it write, and to report on it.</summary>
+public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, ByteText Text);
+
 /// <summary>
 /// A run and its folder: <c>config.json</c>, <c>metrics.jsonl</c>, <c>checkpoints/</c>, <c>report.html</c>. What is measured never changes what is
 /// trained: a run that was killed and resumed ends with the same bytes as one that was not.
@@ -37,6 +40,9 @@ public sealed class TrainingRun
 
     /// <summary>Time spent in training steps since the run was opened; evaluations and checkpoints left out.</summary>
     public TimeSpan StepTime { get; private set; }
+
+    /// <summary>The model as it is now.</summary>
+    public TrainedRun Trained => new(Folder, Config, Trainer, _text);
 
     public static string ConfigPath(string folder) => Path.Combine(folder, "config.json");
     public static string MetricsPath(string folder) => Path.Combine(folder, "metrics.jsonl");
@@ -82,14 +88,15 @@ public sealed class TrainingRun
         return new(folder, config, trainer, text, metrics.LastOrDefault()?.Seconds ?? 0);
     }
 
-    /// <summary>A run's trained model for evaluation, generation or a report.</summary>
-    public static TrainingRun Open(string folder, Func<RunConfig, IBackend> backend)
+    /// <summary>A run's trained model for evaluation, generation or a report; no optimizer state is made or read.</summary>
+    public static TrainedRun Open(string folder, Func<RunConfig, IBackend> backend)
     {
         var (config, text) = Read(folder);
         var latest = Checkpoint.Latest(CheckpointFolder(folder)) ?? throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
-        var trainer = new Trainer(backend(config), config.Model, config.Training);
-        Checkpoint.Load(trainer, latest);
-        return new(folder, config, trainer, text, 0);
+        Trainer.Validate(config.Model, config.Training);
+        var predictor = new Predictor(backend(config), config.Model, config.Training.Seed);
+        Checkpoint.LoadModel(predictor, latest);
+        return new(folder, config, predictor, text);
     }
 
     static (RunConfig, ByteText) Read(string folder)

@@ -14,11 +14,11 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
     public int Batches { get; private init; }
 
     /// <summary>Held-out text follows the last part of the training text, and is routed like it.</summary>
-    internal static int[] LastTask(Trainer trainer, int sequences) => [.. Enumerable.Repeat(trainer.Model.Config.Tasks - 1, sequences)];
+    internal static int[] LastTask(Predictor predictor, int sequences) => [.. Enumerable.Repeat(predictor.Model.Config.Tasks - 1, sequences)];
 
-    public static Evaluation Run(Trainer trainer, ReadOnlySpan<byte> text, int maxWindows = int.MaxValue)
+    public static Evaluation Run(Predictor predictor, ReadOnlySpan<byte> text, int maxWindows = int.MaxValue)
     {
-        var length = Math.Min(trainer.Model.Config.Context, text.Length - 1);
+        var length = Math.Min(predictor.Model.Config.Context, text.Length - 1);
         if (length < 1) throw new DataException("evaluation needs at least two bytes; name a longer text");
         var windows = Math.Min((text.Length - 1) / length, maxWindows);
         double nats = 0, dropped = 0;
@@ -28,14 +28,14 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             var count = Math.Min(Batch, windows - w);
             int[] inputs = new int[count * length], labels = new int[count * length];
             for (var b = 0; b < count; b++) ByteText.Window(text[((w + b) * length)..], length, inputs.AsSpan(b * length), labels.AsSpan(b * length));
-            var (sum, drop) = trainer.Evaluate(inputs, count, (result, tape) =>
+            var (sum, drop) = predictor.Evaluate(inputs, count, (result, tape) =>
             {
                 using var place = tape.In("loss");
                 var each = tape.CrossEntropy(result.Logits, tape.Upload(labels));
                 using var reporting = tape.During(Activity.Report);
-                var losses = trainer.Backend.ToArray(each.Value);
+                var losses = predictor.Backend.ToArray(each.Value);
                 return (losses.Sum(l => (double)l), result.Sparse.Count == 0 ? 0 : result.Sparse.Average(s => s.Plan.DropRate));
-            }, LastTask(trainer, count));
+            }, LastTask(predictor, count));
             nats += sum;
             dropped += drop;
         }

@@ -5,9 +5,15 @@ public static class Generation
 {
     /// <param name="temperature">0 takes the likeliest byte, 1 samples from the model's distribution.</param>
     /// <param name="topK">Samples only among the k likeliest bytes; 0 among all.</param>
-    public static byte[] Continue(Trainer trainer, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed)
+    /// <param name="caches">False computes every window anew; the bytes are the same (<see cref="NextByte"/>).</param>
+    public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches = true) =>
+        Continue(predictor, prompt, count, temperature, topK, seed, caches, out _);
+
+    /// <param name="fromCache">How many bytes came of a cache.</param>
+    public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches, out long fromCache)
     {
-        var context = trainer.Model.Config.Context;
+        var context = predictor.Model.Config.Context;
+        using var next = new NextByte(predictor, caches);
         var text = new List<byte>(prompt.ToArray());
         if (text.Count == 0) text.Add((byte)'\n');
         var start = text.Count;
@@ -15,9 +21,9 @@ public static class Generation
         for (var i = 0; i < count; i++)
         {
             var window = text.Skip(Math.Max(0, text.Count - context)).Select(b => (int)b).ToArray();
-            var logits = trainer.Evaluate(window, 1, (result, _) => trainer.Backend.ToArray(result.Logits.Value.RowRange(window.Length - 1, 1)), Evaluation.LastTask(trainer, 1));
-            text.Add((byte)Choose(logits, temperature, topK, Philox.UniformDouble(stream, (ulong)i)));
+            text.Add((byte)Choose(next.Logits(window), temperature, topK, Philox.UniformDouble(stream, (ulong)i)));
         }
+        fromCache = next.FromCache;
         return [.. text.Skip(start)];
     }
 

@@ -12,27 +12,26 @@ namespace SparseExperts.Training;
 public sealed record StepResult(long Step, double BitsPerByte, double GradientNorm, double Rate, bool Skipped, double[] DropRates, double[][] Loads, double[] Entropies);
 
 /// <summary>A model, its optimizer and its place in the data: everything that a checkpoint holds.</summary>
-public sealed class Trainer
+public sealed class Trainer : Predictor
 {
-    /// <summary>Where the calls of evaluations are counted.</summary>
-    public const string EvaluationPath = "evaluation";
-
-    readonly Tape _tape;
     readonly GradientNorm _norm;
     readonly int[] _inputs, _labels, _tasks;
     readonly float[] _scalar = new float[1];
 
-    public Trainer(IBackend backend, ModelConfig model, TrainingConfig training)
+    public Trainer(IBackend backend, ModelConfig model, TrainingConfig training) : base(backend, Valid(model, training), training.Seed, training.Recompute)
     {
-        Validate(model, training);
-        (Backend, Config) = (backend, training);
-        _tape = new Tape(backend) { Recomputes = training.Recompute };
-        Model = new LanguageModel(_tape, model, training.Seed);
+        Config = training;
         Optimizer = Optimizer.Create(backend, _tape.Parameters, training);
         _norm = new GradientNorm(backend, _tape.Parameters);
         _inputs = new int[training.Batch * model.Context];
         _labels = new int[_inputs.Length];
         _tasks = new int[training.Batch];
+    }
+
+    static ModelConfig Valid(ModelConfig model, TrainingConfig training)
+    {
+        Validate(model, training);
+        return model;
     }
 
     /// <summary>What each configuration demands, and what both together must not exceed: one matrix and one batch fit in memory.</summary>
@@ -51,8 +50,6 @@ public sealed class Trainer
         }
     }
 
-    public IBackend Backend { get; }
-
     /// <summary>Raised in a step when a parameter's gradient has its last contribution.</summary>
     public event Action<Parameter> GradientReady
     {
@@ -61,11 +58,7 @@ public sealed class Trainer
     }
 
     public TrainingConfig Config { get; }
-    public LanguageModel Model { get; }
     public Optimizer Optimizer { get; }
-
-    /// <summary>Steps done, skipped ones included.</summary>
-    public long Step { get; set; }
 
     /// <summary>Steps whose loss or gradient was not finite.</summary>
     public long Skipped { get; set; }
@@ -142,21 +135,5 @@ public sealed class Trainer
         foreach (var x in p)
             if (x > 0) sum -= x * (ReproducibleMath.Log(x) / ReproducibleMath.Ln2);
         return sum / sparse.Probabilities.Rows;
-    }
-
-    /// <summary>Runs the model without recording and hands out the result before its memory is taken back.</summary>
-    public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use, ReadOnlySpan<int> tasks = default)
-    {
-        _tape.Recording = false;
-        using var place = _tape.In(EvaluationPath);
-        try
-        {
-            return use(Model.Forward(ids, sequences, false, tasks: tasks), _tape);
-        }
-        finally
-        {
-            _tape.Reset();
-            _tape.Recording = true;
-        }
     }
 }

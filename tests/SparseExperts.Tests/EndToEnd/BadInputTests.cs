@@ -103,6 +103,7 @@ public sealed class BadInputTests
     [InlineData("renamed", "no tensor 'embedding'")]
     [InlineData("reshaped", "the model needs F32 [256, 32]")]
     [InlineData("state", "state.json: not a usable checkpoint state")]
+    [InlineData("old", "state.json: not a usable checkpoint state (format 1, this program reads format 2)")]
     [InlineData("config", "config.json: not a usable run configuration")]
     [InlineData("text", "is not the text that the run")]
     public void A_damaged_run_is_refused_with_one_line(string damage, string expected)
@@ -119,6 +120,7 @@ public sealed class BadInputTests
             case "renamed": Replace("\"embedding\"", "\"embeddinh\""); break;
             case "reshaped": Replace("[256,32]", "[32,256]"); break;
             case "state": File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{\"format\": 1"); break;
+            case "old": File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{\"format\": 1, \"step\": 2, \"skipped\": 0, \"optimizer_steps\": 2}"); break;
             case "config": File.WriteAllText(workspace.At("run/config.json"), "[]"); break;
             case "text": File.AppendAllText(workspace.TextPath, "more"); break;
         }

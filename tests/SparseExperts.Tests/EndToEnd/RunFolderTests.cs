@@ -38,6 +38,24 @@ public sealed class RunFolderTests
     }
 
     [Fact]
+    public void A_model_without_its_optimizer_is_evaluated_and_writes_but_is_not_trained_on()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "2")).ExitCode);
+        string[] evaluate = ["evaluate", workspace.At("run")], generate = ["generate", workspace.At("run"), "--bytes", "20"];
+        string[] before = [MoeCommand.Run(evaluate).Output, MoeCommand.Run(generate).Output];
+        File.Delete(Path.Combine(Directory.GetDirectories(workspace.At("run/checkpoints")).Single(), "optimizer.safetensors"));
+        foreach (var (arguments, expected) in ((string[], string)[])[(evaluate, before[0]), (generate, before[1])])
+        {
+            var result = MoeCommand.Run(arguments);
+            Assert.Equal((0, expected), (result.ExitCode, result.Output));
+        }
+        var resumed = MoeCommand.Run(["train", "--resume", workspace.At("run")]);
+        Assert.Equal(2, resumed.ExitCode);
+        Assert.Contains("optimizer.safetensors: is missing, and training cannot go on without", Assert.Single(resumed.Error.TrimEnd('\n').Split('\n')));
+    }
+
+    [Fact]
     public void Json_lines_are_the_metrics()
     {
         using var workspace = new Workspace();

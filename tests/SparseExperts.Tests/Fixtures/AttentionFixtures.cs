@@ -16,16 +16,16 @@ static class AttentionFixtures
         using var backend = new ScalarBackend<T>();
         var layout = new HeadLayout<T>(backend, fixture, "in.q");
         var (b, h, s, d) = layout.Dims;
-        var shape = new AttentionShape(b, s, h, d, fixture.Number("scale"), fixture.Flag("causal"));
+        var shape = AttentionShape.OfSelf(b, s, h, d, fixture.Number("scale"), fixture.Flag("causal"));
         Matrix q = layout.Upload("in.q"), k = layout.Upload("in.k"), v = layout.Upload("in.v"), dy = layout.Upload("cot.y");
-        Matrix y = backend.Rent(b * s, h * d), probabilities = backend.Rent(shape.ScoreRows, s);
+        Matrix y = backend.Rent(b * s, h * d), saved = backend.Rent(shape.ScoreRows, s);
         Matrix dq = backend.Rent(b * s, h * d), dk = backend.Rent(b * s, h * d), dv = backend.Rent(b * s, h * d);
         Matrix? bias = fixture.Has("in.bias") ? layout.Plain("in.bias", h * s, s) : null, pad = fixture.Has("in.pad") ? layout.Plain("in.pad", b, s) : null;
         Matrix? dBias = bias is null ? null : backend.Rent(h * s, s);
         if (dBias is { } empty) backend.Fill(empty, 0);
 
-        backend.Attention(shape, q, k, v, bias, pad, probabilities, y);
-        backend.AttentionBackward(shape, q, k, v, probabilities, dy, dq, dk, dv, false, dBias);
+        backend.Attention(shape, q, k, v, bias, pad, saved, y);
+        backend.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, false, dk, false, dv, false, dBias);
 
         var results = new Dictionary<string, T[]>
         {

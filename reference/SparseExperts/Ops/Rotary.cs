@@ -1,0 +1,25 @@
+namespace SparseExperts.Ops;
+
+/// <summary>cos and sin of position·base^(−2i/d), [positions, d/2], for rotary embeddings.</summary>
+public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
+{
+    public int Positions => Cosines.Rows;
+
+    /// <summary>Positions <paramref name="first"/> … <paramref name="first"/> + <paramref name="count"/> − 1.</summary>
+    public RotaryTables Range(int first, int count) => new(Cosines.RowRange(first, count), Sines.RowRange(first, count));
+
+    /// <summary>Computed in double, rounded once.</summary>
+    public static RotaryTables Create(IBackend backend, int positions, int headWidth, double frequencyBase = 10000)
+    {
+        var half = headWidth / 2;
+        double[] cos = new double[positions * half], sin = new double[positions * half];
+        double[] frequency = [.. Enumerable.Range(0, half).Select(i => ReproducibleMath.Pow(frequencyBase, -(double)i / half))];
+        for (var p = 0; p < positions; p++)
+            for (var i = 0; i < half; i++)
+                (sin[p * half + i], cos[p * half + i]) = ReproducibleMath.SinCos(p * frequency[i]);
+        Matrix cosines = backend.Rent(positions, half), sines = backend.Rent(positions, half);
+        backend.Write(cosines, cos);
+        backend.Write(sines, sin);
+        return new(cosines, sines);
+    }
+}

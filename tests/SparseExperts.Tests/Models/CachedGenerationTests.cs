@@ -1,0 +1,130 @@
+using SparseExperts.Cpu;
+using SparseExperts.Models;
+using SparseExperts.Routing;
+using SparseExperts.Training;
+using Xunit;
+
+namespace SparseExperts.Tests.Models;
+
+/// <summary>A text that is continued from a cache has the bits of one whose every window is computed anew.</summary>
+public sealed class CachedGenerationTests
+{
+    const int Context = 16;
+
+    static readonly ModelConfig Small = new() { Width = 16, Layers = 3, Hidden = 24, HeadWidth = 8, Experts = 4, Context = Context };
+
+    static readonly int[] Bytes = [.. Enumerable.Range(0, 3 * Context).Select(i => (int)(Philox.UniformDouble(new(3, 0), (ulong)i) * 256))];
+
+    /// <summary>Compares all windows of a growing text and returns how many came from the cache.</summary>
+    static long FromCache(ModelConfig config, int bytes, int prompt = 1)
+    {
+        using var backend = new CpuBackend(1);
+        var predictor = new Predictor(backend, config, seed: 5);
+        // Routers that start near 0 think all experts alike; these decide.
+        foreach (var router in predictor.Model.Parameters.Where(p => p.Name.Contains(".router", StringComparison.Ordinal)))
+            backend.Write(router.Value, backend.ToDoubles(router.Value).Select(w => 8 * w).ToArray());
+        using NextByte kept = new(predictor), anew = new(predictor, caches: false);
+        for (var n = prompt; n <= bytes; n++)
+        {
+            var window = Bytes.AsSpan(Math.Max(0, n - Context), Math.Min(n, Context)).ToArray();
+            var (expected, failure) = Logits(anew, window);
+            var (seen, sameFailure) = Logits(kept, window);
+            Assert.Equal(failure, sameFailure);
+            Assert.Equal(expected, seen);
+        }
+        Assert.Equal(0, anew.FromCache);
+        return kept.FromCache;
+    }
+
+    /// <summary>Bits, or why there are none: some routers refuse some lengths.</summary>
+    static (int[] Bits, string? Failure) Logits(NextByte next, int[] window)
+    {
+        try
+        {
+            return (Array.ConvertAll(next.Logits(window), BitConverter.SingleToInt32Bits), null);
+        }
+        catch (RoutingException e)
+        {
+            return ([], e.Message);
+        }
+    }
+
+    public static TheoryData<string> Names() => [.. BuiltIn.All.Select(d => d.Name)];
+
+    [Theory, MemberData(nameof(Names))]
+    public void No_dialect_gives_other_bits_with_a_cache(string name)
+    {
+        var dialect = BuiltIn.Named(name);
+        var fromCache = FromCache(Small with { Dialect = dialect }, Context + 4);
+        if (!dialect.RoutesAlone) Assert.Equal(0, fromCache);
+        if (dialect.RoutesAlone && dialect.CapacityFormula == CapacityFormula.None) Assert.Equal(Context - 1, fromCache);
+    }
+
+    [Theory]
+    [InlineData(Positions.Rotary, Normalisation.LayerNorm)]
+    [InlineData(Positions.T5Relative, Normalisation.RmsNorm)]
+    public void A_dense_model_computes_one_position_a_step_until_its_context_is_full(Positions positions, Normalisation normalisation) =>
+        Assert.Equal(Context - 1, FromCache(Small with { Experts = 0, Positions = positions, Normalisation = normalisation }, 2 * Context));
+
+    [Theory]
+    [InlineData(Positions.Rotary)]
+    [InlineData(Positions.T5Relative)]
+    public void So_does_one_whose_routers_drop_nobody(Positions positions) =>
+        Assert.Equal(Context - 4, FromCache(Small with { Dialect = BuiltIn.Named("hf.mixtral"), SparseEvery = 2, Positions = positions }, Context + 3, prompt: 4));
+
+    [Fact]
+    public void Where_a_token_would_be_dropped_the_window_is_computed_anew()
+    {
+        ModelConfig With(double factor) => Small with { Dialect = ModelConfig.DefaultDialect with { EvalCapacityFactor = factor, MinCapacity = 0 } };
+        Assert.Equal(Context - 1, FromCache(With(4), 2 * Context));         // as many slots as there are tokens
+        Assert.InRange(FromCache(With(2.4), 2 * Context), 1, Context - 2);
+        Assert.Equal(0, FromCache(With(0.1), Context));
+    }
+
+    [Fact]
+    public void Experts_that_choose_their_tokens_have_no_cache()
+    {
+        var config = Small with { Dialect = BuiltIn.Named("zhou.expert_choice") };
+        Assert.Equal(0, FromCache(config, Context + 2));
+        using var backend = new CpuBackend(1);
+        Assert.StartsWith("zhou.expert_choice routes a token by what others get", Assert.Throws<ArgumentException>(() => new KeyValueCache(backend, config)).Message);
+    }
+
+    [Fact]
+    public void A_cache_that_starts_otherwise_is_not_used()
+    {
+        using var backend = new CpuBackend(1);
+        var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
+        using NextByte kept = new(predictor), anew = new(predictor, caches: false);
+        foreach (var window in (int[][])[[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4], [9, 2, 3, 4, 5], [9, 2, 3, 4, 5, 6, 7], [9]]) Assert.Equal(anew.Logits(window), kept.Logits(window));
+        Assert.Equal(2, kept.FromCache);
+    }
+
+    [Theory]
+    [InlineData("mesh.switch")]
+    [InlineData("hf.mixtral")]
+    [InlineData("zhou.expert_choice")]
+    public void Generated_bytes_are_the_same(string dialect)
+    {
+        using var backend = new CpuBackend(1);
+        var predictor = new Predictor(backend, Small with { Dialect = BuiltIn.Named(dialect) }, seed: 5);
+        byte[] Text(bool caches) => Generation.Continue(predictor, "ab"u8, 2 * Context, 1, 0, 1, caches);
+        Assert.Equal(Text(false), Text(true));
+    }
+
+    /// <summary>Several positions at once continue a text as well as one by one, and gradients are refused.</summary>
+    [Fact]
+    public void A_cache_serves_one_sequence_in_evaluation()
+    {
+        using var backend = new CpuBackend(1);
+        var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
+        using var cache = new KeyValueCache(backend, predictor.Model.Config);
+        float[] Last(int[] ids, KeyValueCache? kept) =>
+            predictor.Evaluate(ids, 1, (result, _) => backend.ToArray(result.Logits.Value.RowRange(ids.Length - 1, 1)), cache: kept);
+        Last(Bytes[..3], cache);
+        Assert.Equal(Last(Bytes[..11], null), Last(Bytes[3..11], cache));
+        Assert.Equal(11, cache.Length);
+        Assert.Throws<ArgumentException>(() => predictor.Evaluate(Bytes[..4], 2, (_, _) => 0, cache: cache));
+        Assert.Throws<ArgumentException>(() => predictor.Model.Forward(Bytes[..4], 1, training: true, cache: cache));
+    }
+}
