@@ -46,8 +46,15 @@ var passed = new Option<string?>("--passed") { Description = "File for the calls
 var planted = new Command("planted", "How many one-axis changes moe check sees in the probes.") { dialects, probes, passed };
 planted.SetAction(parsed => Planted.Run(parsed.GetValue(dialects)!, parsed.GetValue(probes)!, parsed.GetValue(passed)));
 
+var kernels = new Option<string[]>("--kernels") { DefaultValueFactory = _ => [], AllowMultipleArgumentsPerToken = true, Description = "Kernels to change; all where none is named." };
+var perKernel = new Option<int>("--per-kernel") { DefaultValueFactory = _ => 40, Description = "Changes of each." };
+var mutantSeed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of the draw." };
+var mutantEdges = new Option<int>("--every") { DefaultValueFactory = _ => 1, Description = "One edge of a card in so many." };
+var mutants = new Command("mutants", "One instruction of the GPU's kernels changed at a time, on the emulator: how many changes the cards' cases see.") { kernels, perKernel, mutantSeed, mutantEdges };
+mutants.SetAction(parsed => MutantTable.Run(parsed.GetValue(kernels)!, parsed.GetValue(perKernel), parsed.GetValue(mutantSeed), parsed.GetValue(mutantEdges)));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, mutants, micro }.Parse(args).Invoke();

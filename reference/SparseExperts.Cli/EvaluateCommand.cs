@@ -15,11 +15,11 @@ static class EvaluateCommand
         var run = CommonOptions.Run();
         var text = new Option<string?>("--text") { Description = "Evaluate all of this text instead of the run's held-out part." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var (threads, backend, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Plugins());
-        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, plugins, json };
+        var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
+        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, precision, plugins, json };
         command.SetAction(parsed =>
         {
-            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins));
+            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins), parsed.GetValue(precision));
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
             var result = other is null

@@ -48,7 +48,7 @@ static class OpSelfTest
             var at = OpRunner.FirstDifference(wrong.Value, actual.Values[name]);
             return (false, 0, $"{name}[{at}] is {actual.Values[name][at]:R}, expected {wrong.Value[at]:R}");
         }
-        var deviation = Deviation.Of(actual, card, @case);
+        var deviation = Deviation.Of(actual, card, @case, backend.Info.ProductOperandError);
         return (false, deviation.WorstShare, deviation.Fault);
     }
 

@@ -16,6 +16,7 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     readonly Dictionary<int, Stack<double[]>> _hostFree = [];
     readonly List<double[]> _hostUsed = [];
     readonly Dictionary<int, double[]> _hostZeros = [];
+    int _exactly;
 
     public IBackend Backend { get; } = backend;
     public IShards? Shards { get; } = shards;
@@ -137,7 +138,30 @@ public sealed class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Remembers how <paramref name="result"/>'s gradient flows to its inputs. Nothing flows if no gradient reached the result.</summary>
     internal void Record(Tensor result, Action backward)
     {
-        if (result.RequiresGradient) _backward.Add(() => { if (result.HasGradient) backward(); });
+        if (!result.RequiresGradient) return;
+        var exact = _exactly > 0;
+        _backward.Add(() =>
+        {
+            if (!result.HasGradient) return;
+            using var scope = exact ? Backend.Exactly() : null;
+            backward();
+        });
+    }
+
+    /// <summary>Until the scope is disposed of, products that are recorded have the definition's bits, forward and backward (<see cref="IBackend.Exactly"/>).</summary>
+    internal IDisposable Exactly()
+    {
+        _exactly++;
+        return new ExactScope(this, Backend.Exactly());
+    }
+
+    sealed class ExactScope(Tape tape, IDisposable products) : IDisposable
+    {
+        public void Dispose()
+        {
+            products.Dispose();
+            tape._exactly--;
+        }
     }
 
     /// <summary>Memory until the next reset.</summary>

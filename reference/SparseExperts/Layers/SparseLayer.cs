@@ -46,8 +46,10 @@ public static class SparseLayer
 
     internal sealed record Routed(Tensor Logits, Tensor Scores, Tensor Gates, RoutingPlan Plan, LossInputs? Inputs, IReadOnlyList<LossTerm>? Losses = null);
 
+    /// <summary>From a router's input to its plan and gates, with exact products whatever the experts' are (Fedus et al. 2022, section 2.4).</summary>
     internal static Routed Route(Tape tape, RouterCall call, Tensor input, RouterWeights router)
     {
+        using var exact = tape.Exactly();
         if (call.Dialect.Selection == Selection.TwoLevel)
         {
             var two = TwoLevelRouter.Route(tape, call, input, router);
