@@ -61,7 +61,7 @@ public sealed class KernelCases
             using var driver = new EmulatedDriver(Options(multiprocessors));
             using var backend = new CudaBackend(driver);
             foreach (var card in OpCards.All)
-                foreach (var @case in card.Edges.Where((_, i) => (i / 2 + multiprocessors) % every == 0).Concat(card.Large))      // edges come in pairs
+                foreach (var @case in card.Edges.Where((_, i) => (i / 2 + multiprocessors) % every == 0).Concat(card.Large).Concat(Products(card)))      // edges come in pairs
                 {
                     var watched = new KernelCase(card, @case, multiprocessors);
                     watched.Watch(backend, driver);
@@ -70,6 +70,17 @@ public sealed class KernelCases
                 }
         }
         foreach (var cases in _byKernel.Values) cases.Sort((a, b) => a.Time.CompareTo(b.Time));
+    }
+
+    /// <summary>Products that fill tiles of every size and hang over their edges, with chains that are cut.</summary>
+    static IEnumerable<OpCase> Products(OpCard card)
+    {
+        if (card.Family != "linear algebra") yield break;
+        var draw = new Draw(new Random(3));
+        yield return draw.Complete(card.Case(draw, new(130, 140, 33)), true, 0);
+        yield return draw.Complete(card.Case(draw, new(150, 270, 20)), false, 3);
+        yield return draw.Complete(card.Case(draw, new(70, 80, 530)), true, 1);
+        yield return draw.Complete(card.Case(draw, new(33, 9, 600)), false, 0);
     }
 
     /// <summary>Cases that launch the kernel, quick ones first.</summary>
