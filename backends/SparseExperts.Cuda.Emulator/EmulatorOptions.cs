@@ -33,6 +33,9 @@ public sealed record EmulatorOptions
     /// <summary>Multiprocessors that the device pretends to have: how work is cut depends on them, and no bit does.</summary>
     public int Multiprocessors { get; init; } = 1;
 
+    /// <summary>Blocks along y that the device pretends to take: with few of them a kernel's threads go over several rows.</summary>
+    public int MaxBlocksY { get; init; } = 65535;
+
     /// <summary>Memory that the device pretends to have.</summary>
     public long MemoryBytes { get; init; } = 8L << 30;
 

@@ -7,5 +7,6 @@ public sealed class EmulatorProvider : IBackendProvider
     public string Purpose => "the GPU's kernels, executed and checked on the CPU: for tests, thousands of times slower";
     public int ContractVersion => BackendContract.Version;
     public BackendProbe Probe() => BackendProbe.Available("PTX on the CPU");
-    public IBackend Create(BackendOptions options) => new CudaBackend(new EmulatedDriver(new() { Multiprocessors = 132 }), Name);
+    public IReadOnlyList<Precision> Precisions => CudaBackend.Precisions;
+    public IBackend Create(BackendOptions options) => new CudaBackend(new EmulatedDriver(new() { Multiprocessors = 132 }), Name, options.Precision);
 }

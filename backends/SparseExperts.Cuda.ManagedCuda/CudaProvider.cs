@@ -7,5 +7,6 @@ public sealed class CudaProvider : IBackendProvider
     public string Purpose => "kernels on an NVIDIA GPU: the CPU's bits, faster";
     public int ContractVersion => BackendContract.Version;
     public BackendProbe Probe() => ManagedCudaDriver.Probe();
-    public IBackend Create(BackendOptions options) => new CudaBackend(new ManagedCudaDriver());
+    public IReadOnlyList<Precision> Precisions => CudaBackend.Precisions;
+    public IBackend Create(BackendOptions options) => new CudaBackend(new ManagedCudaDriver(), Name, options.Precision);
 }

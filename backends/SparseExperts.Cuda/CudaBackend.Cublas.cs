@@ -1,17 +1,38 @@
 namespace SparseExperts.Cuda;
 
 /// <summary>
-/// Who multiplies matrices: the kernels in the order that docs/numerics.md defines, or cuBLAS, faster and in an order of its own. Attention's
+/// Products by cuBLAS, faster and in an order of its own, where another precision than exact was asked for and nobody wants exact ones. Attention's
 /// products are the kernels' always.
 /// </summary>
-public enum CudaProducts { Canonical, Cublas }
-
 public sealed partial class CudaBackend
 {
+    int _exactly;
+
+    bool ByCublas => _precision != Precision.Exact && _exactly == 0;
+
+    public IDisposable Exactly()
+    {
+        _exactly++;
+        return new ExactScope(this);
+    }
+
+    sealed class ExactScope(CudaBackend backend) : IDisposable
+    {
+        public void Dispose() => backend._exactly--;
+    }
+
+    static ProductPrecision Factors(Precision precision) => precision switch
+    {
+        Precision.F32 => ProductPrecision.Float32,
+        Precision.Tf32 => ProductPrecision.Tf32,
+        Precision.Bf16 => ProductPrecision.BFloat16,
+        _ => throw new ArgumentOutOfRangeException(nameof(precision), precision, "cuBLAS has no such products"),
+    };
+
     /// <summary>cuBLAS stores columns, so it is asked for Cᵀ = op(B)ᵀ·op(A)ᵀ, whose columns are the rows of C.</summary>
     GemmCall Call(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) => new(
         transposeB, transposeA, c.Columns, c.Rows, transposeA ? a.Rows : a.Columns, 1,
-        Pointer(b), Leading(b), Pointer(a), Leading(a), accumulate ? 1 : 0, Pointer(c), Leading(c), _precision);
+        Pointer(b), Leading(b), Pointer(a), Leading(a), accumulate ? 1 : 0, Pointer(c), Leading(c), Factors(_precision));
 
     static int Leading(Matrix matrix) => Math.Max(1, Math.Max(matrix.Stride, matrix.Columns));
 

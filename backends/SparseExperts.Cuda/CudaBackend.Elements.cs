@@ -8,9 +8,6 @@ public sealed partial class CudaBackend
     /// <summary>Lanes of a row, and rows of a block, as rows.h has them.</summary>
     const int Lanes = 16, RowsOfBlock = 8;
 
-    /// <summary>Blocks that a launch may have along y.</summary>
-    const int MostBlocksY = 65535;
-
     /// <summary>
     /// A kernel with a thread for every element of views of equal shape. Its parameters are the views, rows, columns and <paramref name="rest"/>. Views
     /// without gaps are one long row to it, so it must not care which row an element is in.
@@ -29,7 +26,7 @@ public sealed partial class CudaBackend
     {
         var width = (int)Math.Min(ElementThreads, BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, columns)));
         var height = ElementThreads / width;
-        Launch(kernel, new(Blocks(columns, width), Math.Min(MostBlocksY, Blocks(rows, height)), 1, width, height), Arguments(views, rows, columns, rest));
+        Launch(kernel, new(Blocks(columns, width), Math.Min(_driver.Device.MaxBlocksY, Blocks(rows, height)), 1, width, height), Arguments(views, rows, columns, rest));
     }
 
     /// <summary>A kernel with a half-warp for every row. Its parameters are the views, rows, columns and <paramref name="rest"/>.</summary>

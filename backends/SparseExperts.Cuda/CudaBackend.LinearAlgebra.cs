@@ -5,7 +5,7 @@ public sealed partial class CudaBackend
     public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
         Check.Gemm(this, "Gemm", a, transposeA, b, transposeB, c);
-        if (_products == CudaProducts.Cublas)
+        if (ByCublas)
         {
             CublasGemm(a, transposeA, b, transposeB, c, accumulate);
             return;
@@ -19,7 +19,7 @@ public sealed partial class CudaBackend
     {
         Check.Batches(this, "GemmBatched", a, transposeA, b, transposeB, c);
         if (c.Count == 0) return;
-        if (_products == CudaProducts.Cublas)
+        if (ByCublas)
         {
             CublasBatched(a, transposeA, b, transposeB, c, accumulate);
             return;
@@ -38,7 +38,7 @@ public sealed partial class CudaBackend
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);
-        if (_products == CudaProducts.Cublas)
+        if (ByCublas)
         {
             CublasGrouped(a, b, transposeB, c, offsets, accumulate);
             return;
@@ -74,7 +74,7 @@ public sealed partial class CudaBackend
     public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
     {
         Check.GemmOuter(this, a, b, c, sequence);
-        if (_products == CudaProducts.Cublas)
+        if (ByCublas)
         {
             CublasGemm(a, true, b, false, c, accumulate);
             return;
@@ -87,7 +87,7 @@ public sealed partial class CudaBackend
     public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);
-        if (_products == CudaProducts.Cublas)
+        if (ByCublas)
         {
             CublasGroupedOuter(a, c, b, offsets, accumulate);
             return;

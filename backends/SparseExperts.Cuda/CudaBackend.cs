@@ -15,29 +15,30 @@ public sealed partial class CudaBackend : IBackend
     readonly CudaPool _pool;
     readonly CudaKernels _kernels;
     readonly CudaStream _stream;
-    readonly CudaProducts _products;
-    readonly ProductPrecision _precision;
+    readonly Precision _precision;
 
     /// <param name="driver">The device; it is disposed of with the backend.</param>
     /// <param name="name">The backend's name in messages and records.</param>
-    /// <param name="products">Who multiplies matrices.</param>
-    /// <param name="precision">How cuBLAS may read the factors.</param>
-    public CudaBackend(ICudaDriver driver, string name = "cuda", CudaProducts products = CudaProducts.Canonical, ProductPrecision precision = ProductPrecision.Float32)
+    /// <param name="precision">Exact products are the kernels', the others cuBLAS's.</param>
+    public CudaBackend(ICudaDriver driver, string name = "cuda", Precision precision = Precision.Exact)
     {
-        _products = products;
         _precision = precision;
         _driver = driver;
         _pool = new(driver);
         _kernels = new(driver);
         _stream = driver.CreateStream();
         Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}",
-            products == CudaProducts.Canonical ? "float32, fused multiply-add chains" : $"float32, products of {precision} factors by cuBLAS", 1)
+            precision == Precision.Exact ? "float32, fused multiply-add chains" : $"float32, products of {precision.Text()} factors by cuBLAS", 1)
         {
-            PromisesBits = products == CudaProducts.Canonical,
+            PromisesBits = precision == Precision.Exact,
+            ProductOperandError = precision.OperandError(),
         };
     }
 
     public BackendInfo Info { get; }
+
+    /// <summary>The products that this backend has.</summary>
+    public static IReadOnlyList<Precision> Precisions { get; } = Enum.GetValues<Precision>();
 
     public Storage Rent(ElementType type, long length) => _pool.Rent(this, type, length);
     public void Return(Storage storage) => _pool.Return((CudaStorage)storage);

@@ -10,9 +10,10 @@ public sealed record Deviation(string? Fault, double WorstShare)
     /// Holds every element to its card: some units in the last place, or what sums in any order explain. Where the bound is infinite, float32 may
     /// overflow on the way, and nothing is demanded; ∞ or NaN that no order avoids must be there.
     /// </summary>
-    public static Deviation Of(OpResult actual, OpCard card, OpCase @case)
+    /// <param name="operandError">What the backend may round a product's factors by (<see cref="BackendInfo.ProductOperandError"/>).</param>
+    public static Deviation Of(OpResult actual, OpCard card, OpCase @case, double operandError = 0)
     {
-        var tracked = new ScalarBackend<Tracked>();
+        var tracked = new ScalarBackend<Tracked> { OperandError = operandError };
         var arbiter = OpRunner.Run(new ScalarBackend<Float64>(), card, @case);
         var bounds = OpRunner.Run(tracked, card, @case, read: view => [.. tracked.Elements(view).Select(element => element.Error)]);
         var worst = 0.0;

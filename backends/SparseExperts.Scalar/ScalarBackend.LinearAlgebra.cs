@@ -30,7 +30,7 @@ public sealed partial class ScalarBackend<T>
         Check.GemmOuter(this, a, b, c, sequence);
         if (typeof(T) == typeof(Tracked))
         {
-            TrackedProduct.Multiply(a, true, b, false, c, accumulate);      // its bound holds in any order
+            TrackedProduct.Multiply(a, true, b, false, c, accumulate, OperandError);      // its bound holds in any order
             return;
         }
         View<T> x = new(a), y = new(b), z = new(c);
@@ -60,15 +60,15 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
-    static void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
+    void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
         Product(a, transposeA, b, transposeB, c, accumulate, SumTree.OfProduct(transposeA ? a.Rows : a.Columns));
 
     /// <summary>Blocks of k are ascending chains of fused multiply-adds, of which the first starts from C when accumulating; halves are added.</summary>
-    static void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate, SumTree tree)
+    void Product(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate, SumTree tree)
     {
         if (typeof(T) == typeof(Tracked))
         {
-            TrackedProduct.Multiply(a, transposeA, b, transposeB, c, accumulate);      // its bound holds in any order
+            TrackedProduct.Multiply(a, transposeA, b, transposeB, c, accumulate, OperandError);      // its bound holds in any order
             return;
         }
         View<T> x = new(a), y = new(b), z = new(c);

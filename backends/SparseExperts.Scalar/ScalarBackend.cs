@@ -10,6 +10,9 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
 
     public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1) { PromisesBits = typeof(T) == typeof(Float32) };
 
+    /// <summary>By how much of itself a factor of a product may be rounded before it is multiplied; bounds count it.</summary>
+    public double OperandError { get; init; }
+
     public bool CarriesBounds => typeof(T) == typeof(Tracked);
 
     public Storage Rent(ElementType type, long length) => new ScalarStorage<T>(this, type, length);

@@ -69,6 +69,15 @@ public readonly record struct Tracked : IReal<Tracked>
         return (error, UnitOf(Value, error));
     }
 
+    /// <summary>The same of a factor that is rounded by up to a share of itself first: by its size, near 0 by that of the smallest normal number.</summary>
+    internal (double Error, short Unit) AsFactor(double rounded)
+    {
+        var (error, unit) = AsFactor();
+        if (rounded == 0 || (Value == 0 && error == 0) || !double.IsFinite(Value)) return (error, unit);
+        error += rounded * Math.Max(Math.Abs(Value) + error, Normal);
+        return (Math.Abs(Value) + error < Overflow ? error : double.PositiveInfinity, NoUnit);
+    }
+
     /// <summary>The exponent of the largest power of two that a number is a multiple of.</summary>
     internal static short UnitOf(double value, double error)
     {

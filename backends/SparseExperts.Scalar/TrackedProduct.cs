@@ -16,16 +16,17 @@ static class TrackedProduct
     const int Lanes = 8, Strip = 4 * Lanes;
 
     /// <summary>C = op(A)·op(B), or C + op(A)·op(B).</summary>
-    public static void Multiply(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
+    /// <param name="operandError">By how much of itself a factor may be rounded first.</param>
+    public static void Multiply(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate, double operandError)
     {
-        if (Moves(a) || Moves(b))
+        if (operandError == 0 && (Moves(a) || Moves(b)))
         {
             Move(a, transposeA, b, transposeB, c, accumulate);
             return;
         }
-        using var left = new Left(a, transposeA);
+        using var left = new Left(a, transposeA, operandError);
         var strips = (c.Columns + Strip - 1) / Strip;
-        void Of(int s) => OneStrip(left, b, transposeB, c, accumulate, s * Strip);
+        void Of(int s) => OneStrip(left, b, transposeB, c, accumulate, s * Strip, operandError);
         if (strips > 1 && (long)c.Count * left.Depth > WorthThreads) Parallelism.For(strips, Of);
         else for (var s = 0; s < strips; s++) Of(s);
     }
@@ -61,7 +62,7 @@ static class TrackedProduct
         readonly short[] _units;
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public Left(Matrix a, bool transpose)
+        public Left(Matrix a, bool transpose, double operandError)
         {
             View<Tracked> x = new(a);
             int rows = transpose ? x.Columns : x.Rows;
@@ -72,7 +73,7 @@ static class TrackedProduct
                 for (var k = 0; k < Depth; k++)
                 {
                     ref var factor = ref transpose ? ref x[k, i] : ref x[i, k];
-                    var (error, unit) = factor.AsFactor();
+                    var (error, unit) = factor.AsFactor(operandError);
                     _factors[i * Depth + k] = (factor.Value, error);
                     if (factor.Value != 0 || error != 0) _terms[i]++;
                     _units[i] = Math.Min(_units[i], unit);
@@ -87,7 +88,7 @@ static class TrackedProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void OneStrip(Left left, Matrix b, bool transposeB, Matrix c, bool accumulate, int first)
+    static void OneStrip(Left left, Matrix b, bool transposeB, Matrix c, bool accumulate, int first, double operandError)
     {
         View<Tracked> y = new(b), z = new(c);
         int depth = left.Depth, width = Math.Min(Strip, z.Columns - first);
@@ -107,7 +108,7 @@ static class TrackedProduct
             {
                 ref var factor = ref transposeB ? ref y[first + j, k] : ref y[k, first + j];
                 var value = factor.Value;
-                var (error, unit) = factor.AsFactor();
+                var (error, unit) = factor.AsFactor(operandError);
                 (row[j], row[Strip + j], row[2 * Strip + j]) = (value, error, Math.Abs(value) + error);
                 if (value != 0 || error != 0) terms[j]++;
                 units[j] = Math.Min(units[j], unit);
@@ -125,7 +126,7 @@ static class TrackedProduct
                 if (!double.IsFinite(sums[j]))
                 {
                     var column = transposeB ? b.RowRange(first + j, 1) : b.ColumnRange(first + j, 1);
-                    z[i, first + j] = Special(left.Row(i), column, accumulate ? z[i, first + j] : default);
+                    z[i, first + j] = Special(left.Row(i), column, accumulate ? z[i, first + j] : default, operandError);
                     continue;
                 }
                 var sum = Tracked.Products(sums[j], sums[Strip + j], sums[2 * Strip + j], Math.Min(left.Terms(i), terms[j]),
@@ -137,10 +138,15 @@ static class TrackedProduct
     }
 
     /// <summary>A sum that is ∞ or NaN, term by term: whether it must be.</summary>
-    static Tracked Special(ReadOnlySpan<(double Value, double Error)> row, Matrix column, Tracked sum)
+    static Tracked Special(ReadOnlySpan<(double Value, double Error)> row, Matrix column, Tracked sum, double operandError)
     {
         View<Tracked> y = new(column);
-        for (var k = 0; k < row.Length; k++) sum = Tracked.Fma(new(row[k].Value, row[k].Error), y.Rows == 1 ? y[0, k] : y[k, 0], sum);
+        for (var k = 0; k < row.Length; k++)
+        {
+            var factor = y.Rows == 1 ? y[0, k] : y[k, 0];
+            if (operandError > 0) factor = new(factor.Value, factor.AsFactor(operandError).Error);
+            sum = Tracked.Fma(new(row[k].Value, row[k].Error), factor, sum);
+        }
         return sum;
     }
 

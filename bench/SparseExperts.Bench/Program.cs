@@ -53,8 +53,15 @@ var generateThreads = new Option<int>("--threads") { DefaultValueFactory = _ => 
 var generate = new Command("generate", "How fast models write, with and without kept keys and values.") { generateSteps, contexts, written, generateThreads };
 generate.SetAction(parsed => Generate.Run(parsed.GetValue(generateSteps), parsed.GetValue(contexts)!, parsed.GetValue(written), parsed.GetValue(generateThreads)));
 
+var kernels = new Option<string[]>("--kernels") { DefaultValueFactory = _ => [], AllowMultipleArgumentsPerToken = true, Description = "Kernels to change; all where none is named." };
+var perKernel = new Option<int>("--per-kernel") { DefaultValueFactory = _ => 40, Description = "Changes of each." };
+var mutantSeed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of the draw." };
+var mutantEdges = new Option<int>("--every") { DefaultValueFactory = _ => 1, Description = "One edge of a card in so many." };
+var mutants = new Command("mutants", "One instruction of the GPU's kernels changed at a time, on the emulator: how many changes the cards' cases see.") { kernels, perKernel, mutantSeed, mutantEdges };
+mutants.SetAction(parsed => MutantTable.Run(parsed.GetValue(kernels)!, parsed.GetValue(perKernel), parsed.GetValue(mutantSeed), parsed.GetValue(mutantEdges)));
+
 var arguments = new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Description = "Passed on to BenchmarkDotNet, for example --filter '*Step*' --job short." };
 var micro = new Command("micro", "BenchmarkDotNet over the op cards and the training step.") { arguments };
 micro.SetAction(parsed => BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(parsed.GetValue(arguments)!.Length > 0 ? parsed.GetValue(arguments)! : ["--filter", "*"]));
 
-return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, generate, micro }.Parse(args).Invoke();
+return new RootCommand("Benchmarks of SparseExperts.") { headline, peer, search, families, check, planted, step, generate, mutants, micro }.Parse(args).Invoke();

@@ -7,6 +7,9 @@ public interface IBackendFixture
 
     /// <summary>True: the canonical bits. False: bit for bit only where the card says so, otherwise within the derived bound.</summary>
     bool Canonical { get; }
+
+    /// <summary>Of the edges of a card, laws other than the definition take two in so many, each law others: more than 1 for a backend that is slow.</summary>
+    int EveryEdge => 1;
 }
 
 /// <summary>The backend under test, one instance a thread count.</summary>

@@ -43,12 +43,15 @@ static class BackendCatalog
         [.. BuiltIn.Select(p => new NamedBackend(p.Name, p, "")), .. PluginFolders(plugins).Select(BackendPlugin.Load)];
 
     /// <summary>A backend by name; a <see cref="DeviceFaultException"/> where it is known but cannot work here.</summary>
-    public static IBackend Create(string name, int threads, string? plugins = null)
+    /// <exception cref="ConfigurationException">Its name is unknown, or it has no products of that precision.</exception>
+    public static IBackend Create(string name, int threads, string? plugins = null, Precision precision = Precision.Exact)
     {
         if (threads is < 0 or > 1024) throw new ConfigurationException($"--threads {threads}: between 1 and 1024, or 0 for one a processor");
         var named = Find(name, plugins);
+        if (named.Provider is { } provider && !provider.Precisions.Contains(precision))
+            throw new ConfigurationException($"--precision {precision.Text()}: backend {name} has {string.Join(", ", provider.Precisions.Select(p => p.Text()))}; choose among these or another backend");
         if (named.Probe() is { IsAvailable: false } probe) throw new DeviceFaultException($"backend {name}: {probe.Why}");
-        return named.Provider!.Create(new(threads));
+        return named.Provider!.Create(new(threads) { Precision = precision });
     }
 
     static NamedBackend Find(string name, string? plugins)

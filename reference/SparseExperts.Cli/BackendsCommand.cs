@@ -21,6 +21,7 @@ static class BackendsCommand
                 {
                     name = b.Backend.Name,
                     version = b.Backend.Version,
+                    precisions = b.Backend.Provider?.Precisions.Select(p => p.Text()) ?? [],
                     available = b.Probe.IsAvailable,
                     why = CommandRunner.OneLine(b.Probe.Why),
                 })));
@@ -29,7 +30,9 @@ static class BackendsCommand
             foreach (var (backend, probe) in all)
             {
                 Console.WriteLine($"{backend.Name,-14} {(probe.IsAvailable ? "" : "not here: ")}{CommandRunner.OneLine(probe.Why)}");
-                if (backend.Provider is { } provider) Console.WriteLine($"{"",-14} {provider.Purpose}");
+                if (backend.Provider is not { } provider) continue;
+                Console.WriteLine($"{"",-14} {provider.Purpose}");
+                Console.WriteLine($"{"",-14} precisions: {string.Join(", ", provider.Precisions.Select(p => p.Text()))}");
             }
             Console.WriteLine($"SIMD level: {CpuBackend.SimdLevel}");
             return ExitCode.Ok;

@@ -13,6 +13,16 @@ static class CommonOptions
         DefaultValueFactory = _ => "cpu",
     };
 
+    public static Option<Precision> Precision()
+    {
+        var option = new Option<Precision>("--precision")
+        {
+            Description = "Products: exact (the CPU's bits), or by a vendor's library in float32 (f32) or with factors rounded to tf32 or bf16. Routers stay exact.",
+            DefaultValueFactory = _ => SparseExperts.Precision.Exact,
+        };
+        return option.AcceptOnlyFromAmong([.. Enum.GetValues<Precision>().Select(p => p.Text())]);
+    }
+
     public static Option<string?> Plugins() => new("--plugins")
     {
         Description = "Folder with more backends, a folder each, besides those in plugins/ beside the program.",

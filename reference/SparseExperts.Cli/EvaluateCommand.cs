@@ -16,12 +16,12 @@ static class EvaluateCommand
         var run = CommonOptions.Run();
         var text = new Option<string?>("--text") { Description = "Evaluate all of this text instead of the run's held-out part." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var (threads, backend, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Plugins());
+        var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var profile = CommonOptions.Profile();
-        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, plugins, profile, json };
+        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, precision, plugins, profile, json };
         command.SetAction(parsed =>
         {
-            var plain = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins));
+            var plain = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins), parsed.GetValue(precision));
             var counter = parsed.GetValue(profile) ? new CountingBackend(plain, waits: true) : null;
             using var machine = counter ?? plain;
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);

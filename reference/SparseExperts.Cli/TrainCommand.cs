@@ -30,6 +30,7 @@ static class TrainCommand
     static readonly Option<OptimizerKind?> OptimizerOption = new("--optimizer") { Description = "adamw or adafactor." };
     static readonly Option<int> ThreadsOption = CommonOptions.Threads();
     static readonly Option<string> BackendOption = CommonOptions.Backend();
+    static readonly Option<Precision> PrecisionOption = CommonOptions.Precision();
     static readonly Option<string?> PluginsOption = CommonOptions.Plugins();
     static readonly Option<string?> OutOption = new("--out") { Description = "Run folder. Default: a new one below runs/." };
     static readonly Option<long> CheckpointOption = new("--checkpoint-every") { Description = "Save every so many steps.", DefaultValueFactory = _ => 500 };
@@ -39,12 +40,15 @@ static class TrainCommand
     static readonly Option<bool> ForceOption = new("--force") { Description = "Replace the run that the folder holds." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line instead of progress for people." };
 
+    /// <summary>What may differ from the run's own configuration when it goes on.</summary>
+    static readonly Option[] OfTheMachine = [ResumeOption, JsonOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, ProfileOption];
+
     public static Command Create()
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
             TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
-            LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
+            LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
             RecomputeOption, ProfileOption, ForceOption, JsonOption,
         };
         command.SetAction(Run);
@@ -68,14 +72,14 @@ static class TrainCommand
     static TrainingRun Resume(ParseResult parsed, string folder, ref IBackend? backend)
     {
         var given = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.OptionResult>()
-            .FirstOrDefault(r => !r.Implicit && r.Option != ResumeOption && r.Option != JsonOption && r.Option != ThreadsOption && r.Option != BackendOption && r.Option != PluginsOption
-                && r.Option != ProfileOption);
+            .FirstOrDefault(r => !r.Implicit && !OfTheMachine.Contains(r.Option));
         if (given is not null) throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
         IBackend? made = null;
         var run = TrainingRun.Resume(folder, config => made = Create(
             parsed,
             parsed.GetResult(BackendOption) is { Implicit: false } ? parsed.GetValue(BackendOption)! : config.Backend,
-            parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads));
+            parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads,
+            parsed.GetResult(PrecisionOption) is { Implicit: false } ? parsed.GetValue(PrecisionOption) : config.Precision));
         backend = made;
         if (run.Config.Numerics != NumericsVersion.Current)
         {
@@ -97,7 +101,7 @@ static class TrainCommand
         var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
-        backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption));
+        backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PrecisionOption));
         var config = new RunConfig
         {
             Preset = preset.Name,
@@ -107,15 +111,16 @@ static class TrainCommand
             TextBytes = text.Length,
             TextHash = text.Hash,
             Backend = parsed.GetValue(BackendOption)!,
+            Precision = parsed.GetValue(PrecisionOption),
             Threads = parsed.GetValue(ThreadsOption),
             CheckpointEvery = every,
         };
         return TrainingRun.Create(folder, config, backend, text, parsed.GetValue(ForceOption));
     }
 
-    static IBackend Create(ParseResult parsed, string name, int threads)
+    static IBackend Create(ParseResult parsed, string name, int threads, Precision precision)
     {
-        var backend = BackendCatalog.Create(name, threads, parsed.GetValue(PluginsOption));
+        var backend = BackendCatalog.Create(name, threads, parsed.GetValue(PluginsOption), precision);
         return parsed.GetValue(ProfileOption) ? new CountingBackend(backend, waits: true) : backend;
     }
 

@@ -31,7 +31,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
         _memory = new(_options);
         _launcher = new(_memory, _options);
         _cublas = new(_memory);
-        Device = new("PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated");
+        Device = new("PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated") { MaxBlocksY = _options.MaxBlocksY };
     }
 
     public CudaDeviceInfo Device { get; }
@@ -101,7 +101,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
     public void Launch(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, CudaStream stream)
     {
         var (kernel, queue, blocks) = (_functions[function.Handle], Queue(stream), shape);
-        var parameters = Launcher.Parameters(kernel, blocks, arguments);
+        var parameters = _launcher.Parameters(kernel, blocks, arguments);
         Give(queue, () =>
         {
             _launches[kernel.Name] = _launches.GetValueOrDefault(kernel.Name) + 1;

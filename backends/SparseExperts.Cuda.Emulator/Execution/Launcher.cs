@@ -6,7 +6,7 @@ namespace SparseExperts.Cuda.Emulator.Execution;
 /// <summary>Launches: what they may ask for, and their blocks one after the other or, where nobody watches for races, on several workers.</summary>
 sealed class Launcher(DeviceMemory memory, EmulatorOptions options)
 {
-    public const int MaxThreads = 1024, MaxSharedBytes = 48 << 10, MaxBlocksYZ = 65535;
+    public const int MaxThreads = 1024, MaxSharedBytes = 48 << 10, MaxBlocksZ = 65535;
 
     readonly ITurns _turns = ITurns.From(options.Order, options.Seed);
     uint _nextBlock = 1;
@@ -15,13 +15,13 @@ sealed class Launcher(DeviceMemory memory, EmulatorOptions options)
     public long Instructions { get; private set; }
 
     /// <summary>The parameters' bytes, once shape and arguments were found right.</summary>
-    public static byte[] Parameters(PtxKernel kernel, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
+    public byte[] Parameters(PtxKernel kernel, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
     {
         CudaFault Wrong(string message) => new($"launch of {kernel.Name}: {message}");
         if (shape.BlocksX < 1 || shape.BlocksY < 1 || shape.BlocksZ < 1)
             throw Wrong($"{shape.BlocksX}×{shape.BlocksY}×{shape.BlocksZ} blocks; every dimension needs one at least");
-        if (shape.BlocksY > MaxBlocksYZ || shape.BlocksZ > MaxBlocksYZ)
-            throw Wrong($"{shape.BlocksY}×{shape.BlocksZ} blocks in y and z; a device takes {MaxBlocksYZ} in each");
+        if (shape.BlocksY > options.MaxBlocksY || shape.BlocksZ > MaxBlocksZ)
+            throw Wrong($"{shape.BlocksY}×{shape.BlocksZ} blocks in y and z; this device takes {options.MaxBlocksY} and {MaxBlocksZ}");
         if (shape.ThreadsX < 1 || shape.ThreadsY < 1 || (long)shape.ThreadsX * shape.ThreadsY > MaxThreads)
             throw Wrong($"{shape.ThreadsX}×{shape.ThreadsY} threads a block; a device takes 1 to {MaxThreads}");
         if (shape.Threads > kernel.MaxThreads) throw Wrong($"{shape.Threads} threads a block; the kernel was compiled for {kernel.MaxThreads}");

@@ -92,6 +92,9 @@ public readonly record struct LaunchShape(int BlocksX, int BlocksY, int BlocksZ,
 public sealed record CudaDeviceInfo(
     string Name, int Major, int Minor, int Multiprocessors, int MaxThreadsPerBlock, int SharedBytesPerBlock, long TotalBytes, string Driver, string Cublas)
 {
+    /// <summary>Blocks that a launch may have along y.</summary>
+    public int MaxBlocksY { get; init; } = 65535;
+
     public string ComputeCapability => $"{Major}.{Minor}";
 }
 

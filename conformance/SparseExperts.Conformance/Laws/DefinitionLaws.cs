@@ -15,7 +15,7 @@ public static class DefinitionLaws
 
     /// <summary>As close to the double arbiter as the card says.</summary>
     public static Law WithinTheBound { get; } = new("Lies_within_the_derived_bound_of_the_double_arbiter", (subject, card, @case) =>
-        Deviation.Of(OpRunner.Run(subject.Backend, card, @case), card, @case).Fault);
+        Deviation.Of(OpRunner.Run(subject.Backend, card, @case), card, @case, subject.Backend.Info.ProductOperandError).Fault);
 
     public static Law AtAKink { get; } = new("Gives_the_documented_slope_at_a_kink", (subject, card, _) =>
     {

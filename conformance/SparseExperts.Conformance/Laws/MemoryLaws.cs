@@ -29,7 +29,7 @@ public static class MemoryLaws
         if (card.Backward is not null)
             foreach (var input in @case.Inputs.Where(i => i is { Differentiable: true, GradientAdds: false })) old["d" + input.Name] = input.OldGradient;
         if (old.Count == 0) return null;
-        OpResult errorOfSum = Errors(card, adding), errorOfPart = Errors(card, overwriting);
+        OpResult errorOfSum = Errors(subject, card, adding), errorOfPart = Errors(subject, card, overwriting);
         foreach (var (name, before) in old)
             for (var i = 0; i < before.Length; i++)
             {
@@ -51,9 +51,9 @@ public static class MemoryLaws
         Concerns = card => card.InPlace is not null,
     };
 
-    static OpResult Errors(OpCard card, OpCase @case)
+    static OpResult Errors(Subject subject, OpCard card, OpCase @case)
     {
-        var tracked = new ScalarBackend<Tracked>();
+        var tracked = new ScalarBackend<Tracked> { OperandError = subject.Backend.Info.ProductOperandError };
         return OpRunner.Run(tracked, card, @case, read: view => [.. tracked.Elements(view).Select(element => element.Error)]);
     }
 }

@@ -4,8 +4,7 @@ namespace SparseExperts;
 static class ActivationCards
 {
     public static IEnumerable<OpCard> All =>
-        Enum.GetValues<Activation>().Select(Activate)
-            .Concat(new[] { Activation.Relu, Activation.GeluErf, Activation.GeluTanh, Activation.Silu, Activation.Sigmoid }.Select(Gated));
+        Enum.GetValues<Activation>().Select(Activate).Concat(Enum.GetValues<Activation>().Select(Gated));
 
     static OpCard Activate(Activation kind) => new()
     {
@@ -18,7 +17,7 @@ static class ActivationCards
         Exactness = ExactnessOf(kind),
         Case = (draw, e) => new("Activate")
         {
-            Inputs = [kind is Activation.Sqrt or Activation.Log ? Magnitudes(draw.Input("x", e.Rows, e.Columns, 1)) : draw.Input("x", e.Rows, e.Columns, 1)],
+            Inputs = [Arguments(kind, draw.Input("x", e.Rows, e.Columns, 1))],
             Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }],
             Parameters = new Dictionary<string, object> { ["kind"] = kind },
         },
@@ -51,7 +50,7 @@ static class ActivationCards
     };
 
     /// <summary>Where the function has a real value.</summary>
-    static OpInput Magnitudes(OpInput drawn) => drawn with { Values = [.. drawn.Values.Select(Math.Abs)] };
+    static OpInput Arguments(Activation kind, OpInput drawn) => kind is Activation.Sqrt or Activation.Log ? drawn with { Values = [.. drawn.Values.Select(Math.Abs)] } : drawn;
 
     static OpCard Gated(Activation kind) => new()
     {
@@ -61,13 +60,22 @@ static class ActivationCards
         Gradient = $"dgate (+)= dy · linear · f'(gate), dlinear (+)= dy · f(gate), f'(x) = {Text(kind).Slope}",
         Source = "Shazeer 2020, eq. 5–6",
         SpecialValues = "0·∞ is NaN, also behind a closed gate.",
-        Exactness = kind == Activation.Relu ? new Bitwise() : ExactnessOf(kind) as Reduction ?? new Reduction("1 + e⁻ˣ"),
+        Exactness = kind is Activation.Relu or Activation.Identity ? new Bitwise() : ExactnessOf(kind) as Reduction ?? new Reduction("f(gate), then one product"),
         Case = (draw, e) => new("Gated")
         {
-            Inputs = [draw.Input("gate", e.Rows, e.Columns, 1), draw.Input("linear", e.Rows, e.Columns, 1)],
+            Inputs = [Arguments(kind, draw.Input("gate", e.Rows, e.Columns, 1)), draw.Input("linear", e.Rows, e.Columns, 1)],
             Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }],
             Parameters = new Dictionary<string, object> { ["kind"] = kind },
         },
+        MoreEdges = draw =>
+        [
+            new("Gated")
+            {
+                Inputs = [new("gate", 1, Breakpoints.Length, Breakpoints) { Differentiable = true, Batch = 1 }, draw.Input("linear", 1, Breakpoints.Length, 1)],
+                Outputs = [new("y", 1, Breakpoints.Length) { Batch = 1 }],
+                Parameters = new Dictionary<string, object> { ["kind"] = kind },
+            },
+        ],
         Forward = (b, c) => b.Gated(kind, c["gate"], c["linear"], c["y"]),
         Backward = (b, c) => b.GatedBackward(kind, c["gate"], c["linear"], c["dy"], c["dgate"], c.Accumulate, c["dlinear"], c.Accumulate),
         Kinks = kind != Activation.Relu ? [] :

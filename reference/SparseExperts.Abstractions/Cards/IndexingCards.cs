@@ -102,12 +102,8 @@ static class IndexingCards
         Source = "the chosen expert's probability",
         SpecialValues = "Values are copied bit for bit.",
         Exactness = new Bitwise(),
-        Case = (draw, e) => new("GatherColumns")
-        {
-            Inputs = [draw.Input("x", e.Rows, e.Columns, 1) with { GradientAdds = true }],
-            Integers = [new("index", draw.Indices(e.Rows, e.Columns, -1)) { Batch = 1 }],
-            Outputs = [new("y", e.Rows, 1) { Batch = 1 }],
-        },
+        Case = (draw, e) => ChosenOf(draw, e.Rows, e.Columns),
+        MoreEdges = draw => [ChosenOf(draw, ManyRows, 3)],
         Forward = (b, c) => b.GatherColumns(c["x"], c.Indices("index"), c["y"]),
         Backward = (b, c) => b.ScatterAddColumns(c["dy"], c.Indices("index"), c["dx"]),
         Errors =
@@ -117,6 +113,16 @@ static class IndexingCards
             new("destination", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(1, 2)),
                 "GatherColumns: Y is 1×2, expected 2×1; reshape or rent it so"),
         ],
+    };
+
+    /// <summary>More rows than a block of a GPU's threads has.</summary>
+    const int ManyRows = 700;
+
+    static OpCase ChosenOf(Draw draw, int rows, int columns) => new("GatherColumns")
+    {
+        Inputs = [draw.Input("x", rows, columns, 1) with { GradientAdds = true }],
+        Integers = [new("index", draw.Indices(rows, columns, -1)) { Batch = 1 }],
+        Outputs = [new("y", rows, 1) { Batch = 1 }],
     };
 
     static OpCard ScatterAddColumns => new()

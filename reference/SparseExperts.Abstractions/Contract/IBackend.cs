@@ -5,6 +5,12 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
 {
     /// <summary>Whether every op has the bits of the definition (docs/numerics.md).</summary>
     public bool PromisesBits { get; init; }
+
+    /// <summary>
+    /// By how much of itself a factor of a product may be rounded before it is multiplied, 0 where factors are taken as they are: a sum of products
+    /// then departs by (2ε + ε²)·Σ|terms| more than float32 explains.
+    /// </summary>
+    public double ProductOperandError { get; init; }
 }
 
 /// <summary>
@@ -29,6 +35,12 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
     void Read(Storage from, long offset, Span<float> values);
     void Read(Storage from, long offset, Span<double> values);
     void Read(Storage from, long offset, Span<int> values);
+
+    /// <summary>
+    /// Until the scope is disposed of, products have the definition's bits, whatever <see cref="Precision"/> the backend was asked for. Scopes nest.
+    /// A router's numbers are computed in one; a backend that has nothing but exact products does nothing.
+    /// </summary>
+    IDisposable Exactly() => AlwaysExact.Scope;
 
     /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
     void Fill(Matrix matrix, double value);

@@ -15,6 +15,9 @@ public interface IBackendProvider
     /// <summary>The contract that the provider was compiled against: <c>=&gt; BackendContract.Version</c>.</summary>
     int ContractVersion { get; }
 
+    /// <summary>Which products it has; the first is the default.</summary>
+    IReadOnlyList<Precision> Precisions => [Precision.Exact];
+
     /// <summary>Can it work on this machine? Never throws.</summary>
     BackendProbe Probe();
 
@@ -37,7 +40,11 @@ public readonly record struct BackendProbe(bool IsAvailable, string Why)
 }
 
 /// <summary>What a user decides about a backend. <paramref name="Threads"/> 0 takes one a processor; the numbers do not depend on it.</summary>
-public sealed record BackendOptions(int Threads = 0);
+public sealed record BackendOptions(int Threads = 0)
+{
+    /// <summary>How products are computed: one of the provider's <see cref="IBackendProvider.Precisions"/>.</summary>
+    public Precision Precision { get; init; }
+}
 
 /// <summary>A device or its driver is missing or has failed: one line that says what and what to do. The command ends with exit code 3.</summary>
 public class DeviceFaultException(string message, Exception? inner = null) : Exception(message, inner);

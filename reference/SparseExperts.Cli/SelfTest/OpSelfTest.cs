@@ -46,8 +46,9 @@ static class OpSelfTest
         var isFloat32 = actual.Values.All(v => v.Value.All(x => double.IsNaN(x) || x == (float)x));       // a wider arithmetic has bounds alone
         if (isFloat32 && card.Exactness is Bitwise)
             foreach (var (name, expected) in defined.Values.Where(v => Deviation.IsAsTheCardSays(@case, v.Key)))
-                if (OpRunner.FirstDifference(expected, actual.Values[name]) is >= 0 and var at) return (false, 0, $"{name}[{at}] is {actual.Values[name][at]:R}, expected {expected[at]:R}");
-        var deviation = Deviation.Of(actual, card, @case);
+                if (OpRunner.FirstDifference(expected, actual.Values[name]) is >= 0 and var at)
+                    return (false, 0, $"{name}[{at}] is {actual.Values[name][at]:R}, expected {expected[at]:R}");
+        var deviation = Deviation.Of(actual, card, @case, backend.Info.ProductOperandError);
         return (false, deviation.WorstShare, deviation.Fault);
     }
 

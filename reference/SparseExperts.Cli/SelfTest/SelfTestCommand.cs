@@ -9,6 +9,7 @@ static class SelfTestCommand
     public static Command Create()
     {
         var backend = CommonOptions.Backend();
+        var precision = CommonOptions.Precision();
         var threads = CommonOptions.Threads();
         var seed = new Option<int>("--seed") { Description = "Seed of the drawn cases and of training.", DefaultValueFactory = _ => 1 };
         var maxSize = new Option<int>("--max-size") { Description = "Largest number of rows or columns in a case.", DefaultValueFactory = _ => 4096 };
@@ -22,11 +23,11 @@ static class SelfTestCommand
         };
         parts.AcceptOnlyFromAmong("ops", "training", "speed");
         var json = new Option<bool>("--json") { Description = "Print one JSON object a test." };
-        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.") { backend, threads, seed, maxSize, dialects, parts, json };
+        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.") { backend, precision, threads, seed, maxSize, dialects, parts, json };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(maxSize) < 1) throw new Models.ConfigurationException($"--max-size {parsed.GetValue(maxSize)}: at least 1");
-            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads));
+            using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), precision: parsed.GetValue(precision));
             var asJson = parsed.GetValue(json);
             if (!asJson) Console.WriteLine($"{machine.Info.Name}: {machine.Info.Device}; {machine.Info.Precision}");
             var failed = 0;

@@ -35,6 +35,9 @@ public sealed class Node
     /// <summary>What the forward kept for the backward besides inputs and output, in the order of <see cref="Save"/>.</summary>
     public IReadOnlyList<Matrix> Saved => _saved;
 
+    /// <summary>Whether its products have the definition's bits, forward and backward, whatever the backend's precision.</summary>
+    internal bool IsExact { get; init; }
+
     /// <summary>The run of nodes whose memory is given up and filled again with this one's; null where it stays until the tape's reset.</summary>
     internal Segment? Segment { get; init; }
 

@@ -14,6 +14,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     readonly HostScratch _host = new();
     Arena? _ofNode;
     Segment? _segment;
+    int _exactly;
 
     public IBackend Backend { get; } = backend;
 
@@ -71,7 +72,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         var requires = false;
         foreach (var input in inputs) requires |= input is { RequiresGradient: true };
         var output = new Tensor(this, rows, columns, requires && Recording) { Sequence = tokens.Sequence, Parts = tokens.Parts };
-        var node = new Node(this, op, inputs, output, forward, backward) { Segment = _segment, Memory = _segment is null ? null : new Arena(Backend) };
+        var node = new Node(this, op, inputs, output, forward, backward) { IsExact = _exactly > 0, Segment = _segment, Memory = _segment is null ? null : new Arena(Backend) };
         output.Node = node;
         if (Recording)
         {
@@ -86,6 +87,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     void Compute(Node node, Activity activity)
     {
         using var site = Site.At(node, activity);
+        using var exact = node.IsExact ? Backend.Exactly() : null;
         _ofNode = node.Memory;
         node.Output.Fill();
         node.Forward();
@@ -118,6 +120,18 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
 
     /// <summary>Memory that lives as long as what <paramref name="node"/> computes.</summary>
     internal Matrix RentWith(Node? node, int rows, int columns) => (node?.Memory ?? _step).Rent(rows, columns);
+
+    /// <summary>Until the scope is disposed of, products that are recorded have the definition's bits, forward and backward (<see cref="IBackend.Exactly"/>).</summary>
+    internal IDisposable Exactly()
+    {
+        _exactly++;
+        return new ExactScope(this);
+    }
+
+    sealed class ExactScope(Tape tape) : IDisposable
+    {
+        public void Dispose() => tape._exactly--;
+    }
 
     /// <summary>Zeros until the next reset.</summary>
     internal Matrix Zeros(int rows, int columns)
@@ -160,6 +174,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
             if (node.Output.HasGradient)
             {
                 using var site = Site.At(node, Activity.Backward);
+                using var exact = node.IsExact ? Backend.Exactly() : null;
                 _ofNode = node.Memory;
                 node.Backward();
                 _ofNode = null;

@@ -24,6 +24,7 @@ public static class SoftLayer
     /// <summary>Scaled cosines of tokens and slots [T, E·P], with N(0, 1)·noise_std while training where the dialect has noise.</summary>
     public static Tensor Logits(Tape tape, RouterCall call, Tensor x, RouterWeights router)
     {
+        using var exact = tape.Exactly();
         var slots = RouterLogits.UnitRows(tape, tape.Transpose(RouterLogits.Needed(call, router.Slots, "router.slots")));                         // [E·P, M]
         var cosines = tape.Linear(RouterLogits.UnitRows(tape, x), slots, transpose: true);
         var scale = tape.RepeatColumn(RouterLogits.Needed(call, router.Scale, "router.scale"), cosines.Columns);

@@ -34,6 +34,7 @@ public static class AuxiliaryLosses
     /// <summary>Every loss that the dialect has in this mode; those with coefficient 0 as well, for they are reported.</summary>
     public static List<LossTerm> Compute(Tape tape, RouterCall call, LossInputs inputs)
     {
+        using var exact = tape.Exactly();
         var d = call.Dialect;
         List<LossTerm> terms = [];
         if (call.Is(d.LossPhase))

@@ -8,13 +8,13 @@ namespace SparseExperts.Profiling;
 public static class EvaluationProfiler
 {
     /// <summary>The evaluation, and its profile, which is written to the run's folder.</summary>
-    public static (Evaluation Result, Profile Profile) Run(CountingBackend counter, TrainingRun run, ReadOnlySpan<byte> text)
+    public static (Evaluation Result, Profile Profile) Run(CountingBackend counter, TrainedRun run, ReadOnlySpan<byte> text)
     {
-        Evaluation.Run(run.Trainer, text, Evaluation.Batch);
+        Evaluation.Run(run.Predictor, text, Evaluation.Batch);
         var lasting = counter.LiveBytes;
         counter.Clear();
         var clock = Stopwatch.StartNew();
-        var result = Evaluation.Run(run.Trainer, text);
+        var result = Evaluation.Run(run.Predictor, text);
         var profile = Profile.Of(counter, "evaluate", Trainer.EvaluationPath, result.Batches, clock.Elapsed, recompute: false, lasting);
         profile.Write(TrainingRun.ProfilePath(run.Folder));
         return (result, profile);

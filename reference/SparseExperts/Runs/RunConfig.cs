@@ -24,6 +24,8 @@ public sealed record RunConfig
     public required long TextBytes { get; init; }
     public required string TextHash { get; init; }
     public required string Backend { get; init; }
+    /// <summary>How the backend computes products; exact where the file does not say.</summary>
+    public Precision Precision { get; init; }
     public required int Threads { get; init; }
     public required long CheckpointEvery { get; init; }
 

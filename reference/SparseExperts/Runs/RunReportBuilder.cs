@@ -46,6 +46,7 @@ public static class RunReportBuilder
             ("batch", $"{training.Batch} × {model.Context} bytes"),
             ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
             ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
+            ("precision", run.Config.Precision == Precision.Exact ? "exact products" : $"{run.Config.Precision.Text()} products, exact in routers"),
         ];
     }
 

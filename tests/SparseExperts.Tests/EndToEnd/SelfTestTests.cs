@@ -28,6 +28,28 @@ public sealed class SelfTestTests
         Assert.Contains(tests, test => test.GetProperty("kind").GetString() == "training" && test.GetProperty("worst_share").ValueKind == JsonValueKind.Null);
     }
 
+    [Fact]
+    public void A_precision_is_held_to_its_own_bound()
+    {
+        var result = MoeCommand.Run(["selftest", "--max-size", "20", "--parts", "ops", "--backend", "cuda-emulated", "--precision", "bf16", "--json"]);
+        Assert.True(result.ExitCode == 0, result.Output);
+        var tests = result.Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToDictionary(test => test.GetProperty("name").GetString()!);
+        Assert.True(tests["Gemm A·B"].GetProperty("same_bits").GetInt32() < tests["Gemm A·B"].GetProperty("cases").GetInt32());
+        Assert.Equal(tests["Softmax"].GetProperty("cases").GetInt32(), tests["Softmax"].GetProperty("same_bits").GetInt32());
+    }
+
+    [Fact]
+    public void Parts_are_tested_by_themselves_and_speed_is_measured()
+    {
+        var speed = MoeCommand.Run(["selftest", "--parts", "speed", "--max-size", "16"]);
+        Assert.Equal(0, speed.ExitCode);
+        Assert.DoesNotContain("ok ", speed.Output);
+        var training = MoeCommand.Run(["selftest", "--parts", "training", "--dialect", "mesh.switch"]).Output;
+        Assert.Contains("ok    training mesh.switch", training);
+        Assert.DoesNotContain(" op ", training);
+        Assert.Equal(2, MoeCommand.Run(["selftest", "--parts", "luck"]).ExitCode);
+    }
+
     [Theory]
     [InlineData("--max-size 0", "--max-size 0: at least 1")]
     [InlineData("--max-size 1 --dialect nobody", "nobody")]
