@@ -57,7 +57,7 @@ public sealed class ShardedModelTests
         Assert.Equal(config.Experts > 0, whole.Plans.Count > 0);
         foreach (var level in (int[])[1, 2, 3])
         {
-            var shards = ThreadShards.Run(Sequences, level, shard => Step(config, ids, shard, config.Dialect.GroupSize == 0 ? whole.Plans : null));
+            var shards = ThreadShards.Run(Sequences, level, shard => Step(config, ids, shard, config.Dialect.GroupSize == 0 ? whole.Plans : null, recomputes: level == 2));
             Assert.Equal(1 << level, shards.Length);
             foreach (var shard in shards)
             {
@@ -113,10 +113,10 @@ public sealed class ShardedModelTests
 
     sealed record Result(float Loss, Dictionary<string, float[]> Gradients, float[] State, IReadOnlyList<RoutingPlan> Plans);
 
-    static Result Step(ModelConfig config, int[] all, IShards? shards, IReadOnlyList<RoutingPlan>? plans)
+    static Result Step(ModelConfig config, int[] all, IShards? shards, IReadOnlyList<RoutingPlan>? plans, bool recomputes = false)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend, shards);
+        var tape = new Tape(backend, shards) { Recomputes = recomputes };
         var model = new LanguageModel(tape, config, 3);
         var (first, count, _) = shards?.Sequences ?? (0, Sequences, Sequences);
         int[] ids = all[(first * Length)..((first + count) * Length)], labels = [.. ids.Select(i => (i * 5 + 1) % config.Vocabulary)];
