@@ -23,8 +23,8 @@ static class Generate
     public static void Run(int steps, int[] contexts, int bytes, int threads)
     {
         Console.WriteLine($"Bytes a second after {steps} training steps, {threads} threads.\n");
-        Console.WriteLine("| model | context | bytes written | from the cache | anew, bytes/s | kept, bytes/s | times |");
-        Console.WriteLine("|---|---|---|---|---|---|---|");
+        Console.WriteLine("| model | context | bytes written | positions a byte, anew | kept | bytes/s, anew | kept | times |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|");
         foreach (var (name, small) in Models)
             foreach (var context in contexts)
             {
@@ -36,19 +36,19 @@ static class Generate
 
                 var prompt = text.HeldOut[..8].ToArray();
                 var count = bytes > 0 ? bytes : context - prompt.Length;
-                var (anew, slow, _) = Written(trainer, prompt, count, caches: false);
-                var (kept, fast, fromCache) = Written(trainer, prompt, count, caches: true);
+                var (anew, slow, all) = Written(trainer, prompt, count, caches: false);
+                var (kept, fast, some) = Written(trainer, prompt, count, caches: true);
                 if (!anew.AsSpan().SequenceEqual(kept)) throw new InvalidOperationException($"{name}: the cache changes the text");
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"| {name} | {context} | {count} | {(double)fromCache / count:P0} | {count / slow:N0} | {count / fast:N0} | {slow / fast:F1} |"));
+                    $"| {name} | {context} | {count} | {(double)all / count:F0} | {(double)some / count:F1} | {count / slow:N0} | {count / fast:N0} | {slow / fast:F1} |"));
             }
     }
 
-    static (byte[] Text, double Seconds, long FromCache) Written(Predictor predictor, byte[] prompt, int count, bool caches)
+    static (byte[] Text, double Seconds, long Computed) Written(Predictor predictor, byte[] prompt, int count, bool caches)
     {
         Generation.Continue(predictor, prompt, Math.Min(count, 20), 0.8, 0, 1, caches, out _);
         var clock = Stopwatch.StartNew();
-        var text = Generation.Continue(predictor, prompt, count, 0.8, 0, 1, caches, out var fromCache);
-        return (text, clock.Elapsed.TotalSeconds, fromCache);
+        var text = Generation.Continue(predictor, prompt, count, 0.8, 0, 1, caches, out var computed);
+        return (text, clock.Elapsed.TotalSeconds, computed);
     }
 }

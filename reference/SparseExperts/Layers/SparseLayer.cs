@@ -27,13 +27,15 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
 public static class SparseLayer
 {
     /// <param name="dropout">Dropout of the experts' hidden layer while training.</param>
+    /// <param name="instead">What takes the place of stages of a routed layer; layers of other kinds have none.</param>
     /// <param name="streams">Streams of the dropouts; words are addressed, never consumed.</param>
-    public static SparseResult Forward(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout = 0, LayerStreams streams = default)
+    public static SparseResult Forward(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout = 0, LayerStreams streams = default,
+        Substitution? instead = null)
     {
         call = call with { Dialect = call.Dialect.Settled };
         return call.Dialect.LayerKind() switch
         {
-            LayerKind.Routed => Routed(tape, call, inputs, router, experts, dropout, streams),
+            LayerKind.Routed => Routed(tape, call, inputs, router, experts, dropout, streams, instead),
             LayerKind.TwoLevelRouter => TwoLevels(tape, call, inputs, router, experts, dropout, streams),
             LayerKind.BinaryCode => Coded(tape, call, inputs, router, experts, dropout, streams),
             LayerKind.Soft => SoftLayer.Forward(tape, call, inputs.X, router, experts),
@@ -42,9 +44,10 @@ public static class SparseLayer
         };
     }
 
-    static SparseResult Routed(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)
+    static SparseResult Routed(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams,
+        Substitution? instead)
     {
-        var routed = RoutedLayer.Route(tape, call, inputs.X, router);
+        var routed = RoutedLayer.Route(tape, call, inputs.X, router, instead);
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);

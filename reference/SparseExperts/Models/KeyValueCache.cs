@@ -1,11 +1,13 @@
 using SparseExperts.Autograd;
 using SparseExperts.Ops;
+using SparseExperts.Routing;
 
 namespace SparseExperts.Models;
 
 /// <summary>
 /// What a language model need not compute again while one text grows: keys (rotated) and values of every layer, and what its routers were asked.
-/// Positions are counted from the start of the text, so that a text that loses its first byte has to be computed anew.
+/// Positions are counted from the start of the text, so that a text that loses its first byte has to be computed anew. Use: <see cref="Prepare"/>, then
+/// <see cref="LanguageModel.Forward"/> with the ids from <see cref="Length"/> on, again while the cache holds less than the text.
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {
@@ -20,7 +22,8 @@ public sealed class KeyValueCache : IDisposable
         if (!Serves(config)) throw new ArgumentException($"{config.Dialect.Name} routes a token by what others get; compute the whole text again", nameof(config));
         _backend = backend;
         _layers = [.. Enumerable.Range(0, config.Layers).Select(_ => (backend.Rent(config.Context, config.Width), backend.Rent(config.Context, config.Width)))];
-        _routes = [.. Enumerable.Range(0, config.Layers).Select(i => config.IsSparse(i) ? new RoutesSoFar(config.Experts) : null)];
+        var drops = config.Experts > 0 && config.Dialect.CapacityFormula != CapacityFormula.None;
+        _routes = [.. Enumerable.Range(0, config.Layers).Select(i => drops && config.IsSparse(i) ? new RoutesSoFar(config.Dialect.Settled, config.Experts, $"blocks.{i}") : null)];
         _ids = new int[config.Context];
     }
 
@@ -30,17 +33,21 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Positions that are kept.</summary>
     public int Length { get; private set; }
 
-    /// <summary>False as soon as the text as a whole would drop a token somewhere: what was computed with the cache is then not what it gives.</summary>
-    public bool Holds => _routes.All(r => r?.Holds != false);
-
-    /// <summary>Whether the cache holds a proper start of <paramref name="ids"/>.</summary>
-    public bool Starts(ReadOnlySpan<int> ids) => Holds && Length > 0 && Length < ids.Length && ids.StartsWith(_ids.AsSpan(0, Length));
-
-    /// <summary>Forgets the text.</summary>
-    public void Clear()
+    /// <summary>Keeps what a text of <paramref name="ids"/> has in common with the last one; at least its last position is to be computed.</summary>
+    public void Prepare(ReadOnlySpan<int> ids)
     {
-        Length = 0;
-        foreach (var routes in _routes) routes?.Clear();
+        var same = ids.CommonPrefixLength(_ids.AsSpan(0, Length));
+        Cut(Math.Min(same, ids.Length - 1));
+        foreach (var routes in _routes) routes?.Begin(ids.Length);
+        Cut(Unchanged());
+    }
+
+    int Unchanged() => _routes.Aggregate(Length, (least, routes) => Math.Min(least, routes?.Unchanged ?? least));
+
+    void Cut(int length)
+    {
+        Length = length;
+        foreach (var routes in _routes) routes?.Cut(length);
     }
 
     internal RoutesSoFar? Routes(int layer) => _routes[layer];
@@ -62,9 +69,17 @@ public sealed class KeyValueCache : IDisposable
         return tape.Attention(all, tape.Constant(qk.ColumnRange(0, width)), Kept(keys), Kept(values), bias);
     }
 
-    /// <summary>All layers have seen these ids.</summary>
+    /// <summary>
+    /// All layers have seen these ids. Where they changed what an earlier token gets, nothing from there on is kept, and it has to be computed again.
+    /// </summary>
     internal void Advance(ReadOnlySpan<int> ids)
     {
+        var unchanged = Unchanged();
+        if (unchanged < Length)
+        {
+            Cut(unchanged);
+            return;
+        }
         ids.CopyTo(_ids.AsSpan(Length));
         Length += ids.Length;
     }

@@ -52,8 +52,8 @@ public sealed class LanguageModel
     /// <param name="tasks">Task of every sequence; empty means that all have task 0.</param>
     /// <param name="plans">For every sparse layer the part of this shard of a plan that was made for the whole batch; null where each makes its own.</param>
     /// <param name="cache">
-    /// What was computed of the text that <paramref name="ids"/> continue, one sequence in evaluation; they are added to it. The logits are those of the
-    /// whole text if the cache still <see cref="KeyValueCache.Holds"/> afterwards.
+    /// What was computed of the text that <paramref name="ids"/> continue, one sequence in evaluation; they are added to it. If the cache is shorter than the
+    /// text afterwards, the ids changed what earlier ones get, and the logits are not those of the text.
     /// </param>
     public ModelResult Forward(ReadOnlySpan<int> ids, int sequences, bool training, Streams streams = default, long step = 0, ReadOnlySpan<int> tasks = default,
         IReadOnlyList<RoutingPlan>? plans = null, KeyValueCache? cache = null)

@@ -119,23 +119,9 @@ sealed class SparseBlock
             Plan = inputs.Plan,
         };
         call = Fitting(call);
-        // Tokens that continue a text are all served; whether the whole text serves them too is seen afterwards.
-        if (inputs.Before is { Tokens: > 0 }) call = call with { Dialect = call.Dialect with { CapacityFormula = CapacityFormula.None } };
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
         var router = state.Length > 0 && d.CorrectionBias ? _router with { CorrectionBias = [.. state.Take(_config.Experts).Select(b => (double)b)] } : _router;
-        var result = batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams));
-        if (inputs.Before is { } before) Remember(before, result.Plan);
-        return result;
-    }
-
-    /// <summary>Counts what new tokens asked for, and whether the whole text, one group, has room for all that was asked.</summary>
-    void Remember(RoutesSoFar before, RoutingPlan plan)
-    {
-        var (d, experts) = (_config.Dialect, _config.Experts);
-        before.Add(plan);
-        var text = new RouterCall { Dialect = d.Settled, Groups = 1, Size = before.Tokens, Experts = experts, Training = false, Where = _name };
-        var isOneGroup = Grouping.Padding(d, 1, before.Tokens, experts) == (1, before.Tokens) && Grouping.Count(d, before.Tokens, 1, experts) == 1;
-        before.Holds &= isOneGroup && before.Requests.Max() <= CapacityRule.Capacity(text, before.Requests);
+        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams, inputs.Before));
     }
 
     /// <summary>What the host's part of the router carries; empty where it carries nothing.</summary>

@@ -173,12 +173,12 @@ public sealed record Dialect
         ? Causality.LooksAhead : Causality.Causal;
 
     /// <summary>
-    /// Whether, in evaluation, experts and gates of a token come from its own row alone as long as nobody is dropped, and nobody is dropped as long as no
-    /// expert is asked more often than its capacity: then what tokens got stays when others follow, and a text can be continued from a cache.
+    /// Whether, in evaluation, what a token asks for and its gates come from its own row alone, and who is dropped from the requests and their order: then
+    /// a text can be continued from a cache, for integers say whom its growth changes.
     /// </summary>
     public bool RoutesAlone => ChoosesAlone && Score != Score.SoftmaxOverTokens && !IsRandom(training: false) && Combination != Combination.MaskReadAsIndices
         && DroppedOutput is DroppedOutput.Zero or DroppedOutput.GateTimesInput && !LoadAtLastToken
-        && (CapacityFormula == CapacityFormula.None || DropPolicy is DropPolicy.Position or DropPolicy.None);
+        && (CapacityFormula == CapacityFormula.None || !BatchPrioritized && DropPolicy is DropPolicy.Position or DropPolicy.None);
 
     bool ChoosesAlone => Selection switch
     {

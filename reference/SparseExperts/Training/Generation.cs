@@ -9,8 +9,8 @@ public static class Generation
     public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches = true) =>
         Continue(predictor, prompt, count, temperature, topK, seed, caches, out _);
 
-    /// <param name="fromCache">How many bytes came of a cache.</param>
-    public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches, out long fromCache)
+    /// <param name="computed">Positions that were computed for it.</param>
+    public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches, out long computed)
     {
         var context = predictor.Model.Config.Context;
         using var next = new NextByte(predictor, caches);
@@ -23,7 +23,7 @@ public static class Generation
             var window = text.Skip(Math.Max(0, text.Count - context)).Select(b => (int)b).ToArray();
             text.Add((byte)Choose(next.Logits(window), temperature, topK, Philox.UniformDouble(stream, (ulong)i)));
         }
-        fromCache = next.FromCache;
+        computed = next.Computed;
         return [.. text.Skip(start)];
     }
 

@@ -3,40 +3,36 @@ using SparseExperts.Models;
 namespace SparseExperts.Training;
 
 /// <summary>
-/// Logits of the byte after a text that grows: always those of the whole window, computed anew from the last bytes that the context holds. As long as
-/// the window only grows, and its routers look at tokens one by one and drop nobody, its start gives the same keys and values again, and they are kept
-/// (<see cref="KeyValueCache"/>): the bits are the same. A window that is full slides, and with it every position.
+/// Logits of the byte after a text that grows: always those of the whole window, the last bytes that the context holds, each at its place in the window
+/// and routed with the others. Keys and values of its start are kept as long as they are the same, so that mostly one position is computed
+/// (<see cref="KeyValueCache"/>); the bits are those of the window computed anew. They are not kept when the window is full and slides, because every position
+/// changes; from a token on that gets or loses a slot because the text is longer; and not at all by routers for which <see cref="KeyValueCache.Serves"/> is false.
 /// </summary>
 /// <param name="caches">False computes every window anew.</param>
 public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposable
 {
     readonly KeyValueCache? _cache = caches && KeyValueCache.Serves(predictor.Model.Config) ? new(predictor.Backend, predictor.Model.Config) : null;
 
-    /// <summary>Windows that were computed from the cache.</summary>
-    public long FromCache { get; private set; }
+    /// <summary>Positions that were computed so far.</summary>
+    public long Computed { get; private set; }
 
     /// <param name="window">At most as many bytes as the context holds.</param>
     public float[] Logits(ReadOnlySpan<int> window)
     {
-        if (_cache is null || window.Length == predictor.Model.Config.Context && !_cache.Starts(window)) return Run(window, null);
-        if (_cache.Starts(window))
-        {
-            var logits = Run(window[_cache.Length..], _cache);
-            if (_cache.Holds)
-            {
-                FromCache++;
-                return logits;
-            }
-        }
-        _cache.Clear();
-        return Run(window, _cache);
+        if (_cache is null) return Run(window);
+        _cache.Prepare(window);
+        float[] logits;
+        do logits = Run(window[_cache.Length..]);
+        while (_cache.Length < window.Length);
+        return logits;
     }
 
     /// <summary>Logits after the last of the ids. Generated text is routed like held-out text.</summary>
-    float[] Run(ReadOnlySpan<int> ids, KeyValueCache? cache)
+    float[] Run(ReadOnlySpan<int> ids)
     {
         var last = ids.Length - 1;
-        return predictor.Evaluate(ids, 1, (result, _) => predictor.Backend.ToArray(result.Logits.Value.RowRange(last, 1)), Evaluation.LastTask(predictor, 1), cache);
+        Computed += ids.Length;
+        return predictor.Evaluate(ids, 1, (result, _) => predictor.Backend.ToArray(result.Logits.Value.RowRange(last, 1)), Evaluation.LastTask(predictor, 1), _cache);
     }
 
     public void Dispose() => _cache?.Dispose();

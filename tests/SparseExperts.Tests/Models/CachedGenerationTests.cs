@@ -15,8 +15,14 @@ public sealed class CachedGenerationTests
 
     static readonly int[] Bytes = [.. Enumerable.Range(0, 3 * Context).Select(i => (int)(Philox.UniformDouble(new(3, 0), (ulong)i) * 256))];
 
-    /// <summary>Compares all windows of a growing text and returns how many came from the cache.</summary>
-    static long FromCache(ModelConfig config, int bytes, int prompt = 1)
+    /// <summary>Positions of windows that grow from <paramref name="prompt"/> bytes until the context is full and slide then.</summary>
+    static long Anew(int bytes, int prompt = 1) => Enumerable.Range(prompt, bytes - prompt + 1).Sum(n => Math.Min(n, Context));
+
+    /// <summary>The least: every position once while the window grows.</summary>
+    static long Least(int bytes) => Context + (bytes - Context) * Context;
+
+    /// <summary>Compares all windows of a growing text and returns how many positions were computed with a cache.</summary>
+    static long Computed(ModelConfig config, int bytes, int prompt = 1)
     {
         using var backend = new CpuBackend(1);
         var predictor = new Predictor(backend, config, seed: 5);
@@ -32,8 +38,8 @@ public sealed class CachedGenerationTests
             Assert.Equal(failure, sameFailure);
             Assert.Equal(expected, seen);
         }
-        Assert.Equal(0, anew.FromCache);
-        return kept.FromCache;
+        Assert.Equal(Anew(bytes, prompt), anew.Computed);
+        return kept.Computed;
     }
 
     /// <summary>Bits, or why there are none: some routers refuse some lengths.</summary>
@@ -55,49 +61,60 @@ public sealed class CachedGenerationTests
     public void No_dialect_gives_other_bits_with_a_cache(string name)
     {
         var dialect = BuiltIn.Named(name);
-        var fromCache = FromCache(Small with { Dialect = dialect }, Context + 4);
-        if (!dialect.RoutesAlone) Assert.Equal(0, fromCache);
-        if (dialect.RoutesAlone && dialect.CapacityFormula == CapacityFormula.None) Assert.Equal(Context - 1, fromCache);
+        var computed = Computed(Small with { Dialect = dialect }, Context + 4);
+        if (!dialect.RoutesAlone) Assert.Equal(Anew(Context + 4), computed);
+        else if (dialect.CapacityFormula == CapacityFormula.None) Assert.Equal(Least(Context + 4), computed);
     }
 
     [Theory]
     [InlineData(Positions.Rotary, Normalisation.LayerNorm)]
     [InlineData(Positions.T5Relative, Normalisation.RmsNorm)]
     public void A_dense_model_computes_one_position_a_step_until_its_context_is_full(Positions positions, Normalisation normalisation) =>
-        Assert.Equal(Context - 1, FromCache(Small with { Experts = 0, Positions = positions, Normalisation = normalisation }, 2 * Context));
+        Assert.Equal(Least(2 * Context), Computed(Small with { Experts = 0, Positions = positions, Normalisation = normalisation }, 2 * Context));
 
     [Theory]
     [InlineData(Positions.Rotary)]
     [InlineData(Positions.T5Relative)]
     public void So_does_one_whose_routers_drop_nobody(Positions positions) =>
-        Assert.Equal(Context - 4, FromCache(Small with { Dialect = BuiltIn.Named("hf.mixtral"), SparseEvery = 2, Positions = positions }, Context + 3, prompt: 4));
+        Assert.Equal(Least(Context + 3), Computed(Small with { Dialect = BuiltIn.Named("hf.mixtral"), SparseEvery = 2, Positions = positions }, Context + 3, prompt: 4));
 
     [Fact]
-    public void Where_a_token_would_be_dropped_the_window_is_computed_anew()
+    public void Where_a_longer_text_serves_a_token_otherwise_all_from_there_on_is_computed_again()
     {
         ModelConfig With(double factor) => Small with { Dialect = ModelConfig.DefaultDialect with { EvalCapacityFactor = factor, MinCapacity = 0 } };
-        Assert.Equal(Context - 1, FromCache(With(4), 2 * Context));         // as many slots as there are tokens
-        Assert.InRange(FromCache(With(2.4), 2 * Context), 1, Context - 2);
-        Assert.Equal(0, FromCache(With(0.1), Context));
+        Assert.Equal(Context, Computed(With(4), Context));             // as many slots as there are tokens
+        Assert.Equal(Context, Computed(With(0.1), Context));           // none at all
+        foreach (var factor in (double[])[0.6, 1, 1.5, 2.4]) Assert.InRange(Computed(With(factor), Context), Context + 1, Anew(Context) / 2);
+    }
+
+    /// <summary>All first choices are served before any second one, so that a later token can take an earlier one's slot.</summary>
+    [Theory]
+    [InlineData("mesh.top_2")]
+    [InlineData("lingvo.top2")]
+    public void Second_choices_can_lose_their_slots_to_later_tokens(string name)
+    {
+        var dialect = BuiltIn.Named(name) with { CapacityFactor = 0.8, EvalCapacityFactor = 0.8, MinCapacity = 0, Policy = Policy.All, EvalPolicy = Policy.All };
+        Assert.True(dialect.RoutesAlone);
+        Assert.InRange(Computed(Small with { Dialect = dialect }, Context), Context + 1, Anew(Context) - 1);
     }
 
     [Fact]
     public void Experts_that_choose_their_tokens_have_no_cache()
     {
         var config = Small with { Dialect = BuiltIn.Named("zhou.expert_choice") };
-        Assert.Equal(0, FromCache(config, Context + 2));
+        Assert.Equal(Anew(Context + 2), Computed(config, Context + 2));
         using var backend = new CpuBackend(1);
         Assert.StartsWith("zhou.expert_choice routes a token by what others get", Assert.Throws<ArgumentException>(() => new KeyValueCache(backend, config)).Message);
     }
 
     [Fact]
-    public void A_cache_that_starts_otherwise_is_not_used()
+    public void A_cache_serves_what_two_texts_have_in_common()
     {
         using var backend = new CpuBackend(1);
         var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
         using NextByte kept = new(predictor), anew = new(predictor, caches: false);
         foreach (var window in (int[][])[[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4], [9, 2, 3, 4, 5], [9, 2, 3, 4, 5, 6, 7], [9]]) Assert.Equal(anew.Logits(window), kept.Logits(window));
-        Assert.Equal(2, kept.FromCache);
+        Assert.Equal(3 + 1 + 1 + 5 + 2 + 1, kept.Computed);
     }
 
     [Theory]
@@ -121,7 +138,9 @@ public sealed class CachedGenerationTests
         using var cache = new KeyValueCache(backend, predictor.Model.Config);
         float[] Last(int[] ids, KeyValueCache? kept) =>
             predictor.Evaluate(ids, 1, (result, _) => backend.ToArray(result.Logits.Value.RowRange(ids.Length - 1, 1)), cache: kept);
+        cache.Prepare(Bytes[..3]);
         Last(Bytes[..3], cache);
+        cache.Prepare(Bytes[..11]);
         Assert.Equal(Last(Bytes[..11], null), Last(Bytes[3..11], cache));
         Assert.Equal(11, cache.Length);
         Assert.Throws<ArgumentException>(() => predictor.Evaluate(Bytes[..4], 2, (_, _) => 0, cache: cache));
