@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Conformance;

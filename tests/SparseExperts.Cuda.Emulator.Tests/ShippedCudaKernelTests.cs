@@ -39,16 +39,16 @@ public class ShippedCudaKernelTests
         using var device = new Device();
         float[] parts = [1, 2, 10, 20, 100, 200, 1e8f, 4];
         var (y, joins) = (device.Put(5f, 6f), device.Put(0, 1, 0, 2));
-        device.Run(device.Shipped("sums.ptx", "join_blocks"), new(1, 1, 1, 256), device.Put(parts), 2L, joins, 4, y, 2, 2, true);
+        device.Run(device.Shipped("sums.ptx", "join_blocks"), new(1, 1, 1, 256), y, 2, 1, 2, device.Put(parts), 2L, joins, 4, true);
         Assert.Equal([1 + 10 + (100 + 1e8f) + 5, 2 + 20 + (200 + 4f) + 6], device.Get<float>(y, 2));
     }
 
     [Fact]
     public void A_fault_that_is_planted_in_a_kernel_that_ships_is_found()
     {
-        using var device = new Device(new() { Rewrite = (_, text) => text.Replace("setp.ge.s64", "setp.gt.s64") });
+        using var device = new Device(new() { Rewrite = (_, text) => text.Replace("setp.ge.s32", "setp.gt.s32") });
         var kernel = device.Shipped("memory.ptx", "fill");
-        var message = Assert.Throws<CudaFault>(() => device.Run(kernel, new(1, 1, 1, 64), device.Put(new float[60]), 20, 3, 20, 1f)).Message;
+        var message = Assert.Throws<CudaFault>(() => device.Run(kernel, new(1, 1, 1, 64), device.Put(new float[60]), 60, 1, 60, 1f)).Message;
         Assert.Contains("kernel fill, block (0, 0, 0), thread (60, 0), memory.ptx line ", message);
         Assert.Contains("out of bounds: 4 bytes at 240", message);
     }

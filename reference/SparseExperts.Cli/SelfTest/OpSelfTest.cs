@@ -43,11 +43,10 @@ static class OpSelfTest
         if (actual.Modified.Count > 0) return (false, 0, $"changes its input {actual.Modified[0]}");
         var defined = OpRunner.Run(new ScalarBackend<Float32>(), card, @case);
         if (defined.Values.All(v => OpRunner.SameBits(v.Value, actual.Values[v.Key]))) return (true, 0, null);
-        if (card.Exactness is Bitwise && defined.Values.FirstOrDefault(v => Deviation.IsAsTheCardSays(@case, v.Key) && !OpRunner.SameBits(v.Value, actual.Values[v.Key])) is { Key: { } name } wrong)
-        {
-            var at = OpRunner.FirstDifference(wrong.Value, actual.Values[name]);
-            return (false, 0, $"{name}[{at}] is {actual.Values[name][at]:R}, expected {wrong.Value[at]:R}");
-        }
+        var isFloat32 = actual.Values.All(v => v.Value.All(x => double.IsNaN(x) || x == (float)x));       // a wider arithmetic has bounds alone
+        if (isFloat32 && card.Exactness is Bitwise)
+            foreach (var (name, expected) in defined.Values.Where(v => Deviation.IsAsTheCardSays(@case, v.Key)))
+                if (OpRunner.FirstDifference(expected, actual.Values[name]) is >= 0 and var at) return (false, 0, $"{name}[{at}] is {actual.Values[name][at]:R}, expected {expected[at]:R}");
         var deviation = Deviation.Of(actual, card, @case, backend.Info.ProductOperandError);
         return (false, deviation.WorstShare, deviation.Fault);
     }

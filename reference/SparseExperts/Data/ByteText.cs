@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using SparseExperts.Models;
 
 namespace SparseExperts.Data;
 

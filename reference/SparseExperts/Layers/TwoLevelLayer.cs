@@ -22,13 +22,13 @@ static class TwoLevelLayer
         var d = call.Dialect;
         int outerCount = d.Groups, innerCount = call.Experts / d.Groups, width = x.Columns;
         var flat = d with { Selection = Selection.TopK, Groups = 1, GroupsKept = 1 };
-        var outer = SparseLayer.Route(tape, call with { Dialect = flat, Experts = outerCount }, x, new() { Weight = router.PrimaryWeight });
+        var outer = RoutedLayer.Route(tape, call with { Dialect = flat, Experts = outerCount }, x, new() { Weight = router.PrimaryWeight });
         var capacity = outer.Plan.Capacity;
         int slots = call.Groups * capacity;
-        var gateValues = SparseLayer.Numbers(tape, outer.Gates).Values;
+        var gateValues = HostNumbers.Of(tape, outer.Gates).Values;
 
         Tensor? outputs = null;
-        List<LossTerm> losses = [.. AuxiliaryLosses.Compute(tape, call with { Dialect = flat, Experts = outerCount }, outer.Inputs!)];
+        List<LossTerm> losses = [.. AuxiliaryLosses.Compute(tape, call with { Dialect = flat, Experts = outerCount }, outer.Losses)];
         int[] expert = new int[call.Tokens * outer.Plan.Choices * 2], slot = new int[expert.Length];
         Array.Fill(expert, -1);
         Array.Fill(slot, RoutingPlan.Dropped);
@@ -50,7 +50,7 @@ static class TwoLevelLayer
                 Where = $"{call.Where}, group {g}",
             };
             var weight = Columns(tape, router.SecondaryWeight!, g * innerCount, innerCount);
-            var routed = SparseLayer.Route(tape, inner, inputs, new() { Weight = weight });
+            var routed = RoutedLayer.Route(tape, inner, inputs, new() { Weight = weight });
             var own = new ExpertWeights
             {
                 Wi = tape.RowRange(experts.Wi, g * innerCount * width, innerCount * width),
@@ -60,7 +60,7 @@ static class TwoLevelLayer
             int[] place = [.. Enumerable.Range(0, outerCount * slots).Select(i => i / slots == g ? i % slots : -1)];
             var placed = tape.GatherRows(y, tape.Upload(place));
             outputs = outputs is null ? placed : tape.Add(outputs, placed);
-            losses.AddRange(AuxiliaryLosses.Compute(tape, inner, routed.Inputs!).Select(l => l with { Name = $"{l.Name}.{g}", Coefficient = l.Coefficient / outerCount }));
+            losses.AddRange(AuxiliaryLosses.Compute(tape, inner, routed.Losses).Select(l => l with { Name = $"{l.Name}.{g}", Coefficient = l.Coefficient / outerCount }));
             Note(routed.Plan, choiceOfSlot, g * innerCount, expert, slot, served);
         }
 
@@ -79,7 +79,7 @@ static class TwoLevelLayer
             sum = sum is null ? term : tape.Add(sum, term);
         }
         var plan = new RoutingPlan(call.Experts, 1, outer.Plan.Choices * 2, RoutingPlan.Unlimited, expert, slot);
-        return new(sum!, AuxiliaryLosses.Total(tape, call, losses), losses, outer.Logits, outer.Scores, plan, null);
+        return new(sum!, AuxiliaryLosses.Total(tape, call, losses), losses, outer.Scored.Logits, outer.Scored.Scores, plan, null);
     }
 
     /// <summary>For every slot of a group of experts the first-level choice in it, or −1.</summary>

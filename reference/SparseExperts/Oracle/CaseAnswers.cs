@@ -54,7 +54,7 @@ public static class CaseAnswers
 
         void Real(string name, Tensor? values, params long[] shape)
         {
-            if (values is not null) claims.Add(new($"claim.{name}", "F32", shape, SparseLayer.Numbers(tape, values).Values.ToArray()));
+            if (values is not null) claims.Add(new($"claim.{name}", "F32", shape, HostNumbers.Of(tape, values).Values.ToArray()));
         }
         void Whole(string name, int[] values, params long[] shape) => claims.Add(new($"claim.{name}", "I32", shape, Array.ConvertAll(values, v => (double)v)));
         void Losses(IReadOnlyList<LossTerm> losses)
@@ -64,7 +64,7 @@ public static class CaseAnswers
         }
 
         Tensor? y = null, total = null;
-        if (call.Dialect.Selection == Selection.SlotMixture)
+        if (call.Dialect.LayerKind() == LayerKind.Soft)
         {
             var slots = RouterLogits.Needed(call, tensors.Router.Slots, "router.slots").Columns / e;
             var logits = SoftLayer.Logits(tape, call, tensors.X, tensors.Router);
@@ -72,7 +72,7 @@ public static class CaseAnswers
             Real("slot_combine", Ops.Op.Softmax(tape, logits), g, s, e, slots);
             if (tensors.Experts is not null) y = SoftLayer.Forward(tape, call, tensors.X, tensors.Router, tensors.Experts).Output;
         }
-        else if (call.Dialect.Selection == Selection.TwoLevel)
+        else if (call.Dialect.LayerKind() == LayerKind.TwoLevelRouter)
         {
             var routed = TwoLevelRouter.Route(tape, call, tensors.X, tensors.Router);
             Real("combine", Gates.Dense(tape, routed.Gates, routed.Plan.Expert, call.Experts), g, s, e);
@@ -82,26 +82,28 @@ public static class CaseAnswers
         }
         else
         {
-            var pass = LayerPass.Run(tape, call, tensors, asked.Has("router.weight") ? null : asked.Find("claim.logits"), isForced ? new ClaimedPlan(asked, call) : null);
-            var (choices, plan, inputs) = (pass.Inputs.Choices, pass.Inputs.Plan, pass.Inputs);
-            if (!asked.Has("claim.logits")) Real("logits", pass.Inputs.Logits, g, s, e);
-            if (call.Dialect.Score != Score.None) Real("scores", pass.Inputs.Scores, g, s, e);
+            var given = asked.Has("router.weight") ? null : asked.Find("claim.logits");
+            var routed = RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, isForced ? new ClaimedPlan(asked, call) : null));
+            var (choices, plan, inputs) = (routed.Choices, routed.Plan, routed.Losses);
+            if (!asked.Has("claim.logits")) Real("logits", inputs.Logits, g, s, e);
+            if (call.Dialect.Score != Score.None) Real("scores", inputs.Scores, g, s, e);
             if (call.Dialect.CapacityFormula != CapacityFormula.None && CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers)) is not RoutingPlan.Unlimited and var capacity) Whole("capacity", [capacity]);
             if (choices.ByExperts) Whole("token", choices.Token, g, e, choices.Token.Length / (g * e));
             else
             {
                 Whole("expert", choices.Expert, g, s, choices.K);
                 if (plan.Capacity != RoutingPlan.Unlimited || asked.Has("claim.slot")) Whole("slot", plan.Slot, g, s, choices.K);
-                Real("gate", pass.Inputs.Gates, g, s, choices.K);
+                Real("gate", routed.Gates, g, s, choices.K);
             }
-            Real("combine", Gates.Dense(tape, pass.Gates, pass.Plan.Expert, call.Experts), g, s, e);
+            Real("combine", Gates.Dense(tape, routed.Effective.Gates, routed.Effective.Plan.Expert, call.Experts), g, s, e);
             var claimed = new ClaimedPlan(asked, call);
-            Whole("count", claimed.Counts(pass.Plan, choices, plan.Capacity), g, e);
+            Whole("count", claimed.Counts(routed.Effective.Plan, choices, plan.Capacity), g, e);
             if (call.Training && BiasUpdate.Moves(call.Dialect) && asked.Find("router.correction_bias") is { } bias)
                 claims.Add(new("claim.correction_bias", "F32", bias.Shape, BiasUpdate.After(asked, call, plan, inputs.Numbers.Logits).Values));
             var losses = AuxiliaryLosses.Compute(tape, call, inputs);
             Losses(losses);
-            (y, total) = (pass.Output, AuxiliaryLosses.Total(tape, call, losses));
+            total = AuxiliaryLosses.Total(tape, call, losses);
+            if (tensors.Experts is { } experts) y = RoutedLayer.Output(tape, call, routed, tensors.X, tensors.ExpertsX, experts);
         }
         Real("y", y, g, s, tensors.X.Columns);
 

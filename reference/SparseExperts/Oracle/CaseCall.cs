@@ -21,7 +21,6 @@ public static class CaseCall
         if (d.Selection == Selection.HashTable && c.Find("router.table") is { } table && table.Size(-1) != d.K)
             throw new CaseException($"{c.Path}: router.table has {table.Size(-1)} columns, {d.Name} makes {d.K} choices a token; set k or correct the table");
         Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
-        float[]? Draws(string name) => c.Find($"draws.{name}")?.Floats;
         return new()
         {
             Dialect = d,
@@ -38,22 +37,7 @@ public static class CaseCall
             LogitsFormat = LogitsFormat(c, d),
             Effort = new(CheckEffort.Solvers(c)),
             Where = Path.GetFileName(c.Path),
-            Draws = new()
-            {
-                Jitter = Draws("jitter"),
-                InputDropout = Draws("input_dropout"),
-                Sample = Draws("sample"),
-                Noise = Draws("noise"),
-                Gumbel = Draws("gumbel"),
-                UniformGumbel = Draws("uniform_gumbel"),
-                Second = Draws("second"),
-                Policy = Draws("policy"),
-                SecondPlace = Draws("second_place"),
-                SecondPlaceSample = Draws("second_place_sample"),
-                Rts = Draws("rts"),
-                PrimaryNoise = Draws("primary_noise"),
-                SecondaryNoise = Draws("secondary_noise"),
-            },
+            Draws = DrawKinds.All.Aggregate(new RouterDraws(), (draws, kind) => c.Find($"draws.{kind.Name}") is { } given ? kind.With(draws, given.Floats) : draws),
         };
     }
 

@@ -11,7 +11,7 @@ namespace SparseExperts.Oracle;
 /// Integers must be equal; floats must lie within what any right float32 computation may lose, in whatever order it adds, plus what is lost in
 /// writing claims down.
 /// </summary>
-public sealed class CaseCheck
+public sealed partial class CaseCheck
 {
     readonly Case _case;
     readonly IBackend _backend;
@@ -40,10 +40,13 @@ public sealed class CaseCheck
     {
         var tape = new Tape(_backend);
         var tensors = new CaseTensors(_case, tape, _call);
-        var d = _call.Dialect;
-        if (d.Selection == Selection.SlotMixture) SoftStages(tape, tensors);
-        else if (d.Selection == Selection.TwoLevel) TwoLevelStages(tape, tensors);
-        else Stages(tape, tensors);
+        switch (_call.Dialect.LayerKind())
+        {
+            case LayerKind.Soft: SoftStages(tape, tensors); break;
+            case LayerKind.TwoLevelRouter: TwoLevelStages(tape, tensors); break;
+            case LayerKind.Routed: RoutedStages(tape, tensors); break;
+            case var other: throw new CaseException($"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
+        }
         RefuseUnread();
         return new([.. _stages.Select(Located)]);
     }
@@ -79,86 +82,6 @@ public sealed class CaseCheck
     }
 
     int? ExpertAt(int index, string stage) => stage == "expert" ? null : _case.Find("claim.expert") is { } expert && index < expert.Values.Length && expert.Values[index] >= 0 ? (int)expert.Values[index] : null;
-
-    void Stages(Tape tape, CaseTensors tensors)
-    {
-        // Logits and scores.
-        var hasRouter = tensors.Router.Weight is not null || _call.Dialect.Router == RouterForm.None;
-        var input = RouterLogits.Input(tape, _call, tensors.X);
-        Tensor logits;
-        if (hasRouter)
-        {
-            logits = RouterLogits.Compute(tape, _call, input, tensors.Router);
-            Compare("logits", tape, logits, used: i => _call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.IsReal(i / _call.Experts));
-        }
-        else logits = Claimed(tape, "claim.logits", _call.Experts) ?? throw new CaseException($"{_case.Path}: neither router.weight nor claim.logits; give one of them");
-        logits = ClaimedLogits(tape, logits);
-        var noisy = RouterScores.Noisy(tape, _call, logits, input, tensors.Router, out var deviation);
-        var scores = RouterScores.Compute(tape, _call, noisy);
-        Compare("scores", tape, scores);
-        if (_call.Dialect.Score is not (Score.SoftmaxPost or Score.None)) scores = Claimed(tape, "claim.scores", _call.Experts) ?? scores;
-        var numbers = SparseLayer.Read(tape, _call, logits, noisy, scores, tensors.Router);
-
-        // Selection, capacity, slots: integers.
-        var expected = Selector.Select(_call, numbers, () => _claimed.Capacity() ?? CapacityRule.Capacity(_call, default));
-        var choices = _claimed.ChoicesOr(expected);
-        var loads = CapacityRule.Loads(_call, choices, numbers);
-        if (_case.Find("claim.capacity") is { } capacityClaim)
-            Whole("capacity", [(int)capacityClaim.Values[0]], [CapacityRule.Reported(_call, loads)]);
-        if (_case.Has("claim.expert") && expected.ByExperts) throw new CaseException($"{_case.Path}: claim.expert says what tokens chose, but in {_call.Dialect.Name} experts choose; claim token and combine instead");
-        if (_case.Find("claim.expert") is { } expertClaim)
-            _stages.Add(SelectionCheck.Experts(_call, numbers, expected, expertClaim.Integers, expertClaim.Size(-1)));
-        var capacity = _claimed.Capacity() ?? CapacityRule.Capacity(_call, loads);
-        var gates = Gates.BeforeDrop(tape, _call, noisy, scores, choices, tensors.Router.CorrectionBias);
-        var priority = SparseLayer.Numbers(tape, gates);
-        var plan = Slots.Assign(_call, choices, capacity, numbers, priority.Values);
-        if (_case.Find("claim.token") is { } tokenSlots && !expected.ByExperts)
-        {
-            if (_claimed.SharesSlots) Whole("token", tokenSlots.Integers, _claimed.TokensInSlots(plan, tokenSlots.Size(-1)));
-            else _stages.Add(TokenCheck.Run(_call, numbers, expected, choices, _case.Has("claim.expert"), priority, plan, _claimed, tokenSlots));
-            plan = _claimed.PlanOf(choices, _claimed.SlotsOfTokens(choices, tokenSlots), capacity);
-        }
-        if (_case.Find("claim.slot") is { } slotClaim)
-        {
-            _stages.Add(SlotCheck.Run(_call, choices, numbers, priority, plan, slotClaim.Integers, capacity));
-            plan = _claimed.PlanOf(choices, slotClaim.Integers, capacity);
-        }
-
-        if (DropsAreOpen(priority, choices, capacity) && _case.Find("claim.combine") is { } kept) plan = _claimed.PlanOfKept(choices, plan, kept.Values, priority, capacity);
-
-        // Gates.
-        gates = Gates.AfterDrop(tape, _call, gates, plan);
-        Compare("gate", tape, gates, used: i => choices.Expert[i] >= 0);
-        if (_case.Find("claim.token") is { } tokenClaim && expected.ByExperts)
-            _stages.Add(SelectionCheck.Tokens(_call, numbers, expected, tokenClaim.Integers));
-        var routed = plan;
-        (gates, plan) = Experts.Effective(tape, _call, gates, plan);
-        var dense = Gates.Dense(tape, gates, plan.Expert, _call.Experts);
-        Compare("combine", tape, dense, open: DropsAreOpen(priority, choices, capacity));
-        if (_case.Find("claim.count") is { } countClaim) Whole("count", countClaim.Integers, _claimed.Counts(plan, choices, capacity));
-        gates = ClaimedGates(tape, gates, plan) ?? gates;
-
-        // Output and losses.
-        if (tensors.Experts is { } experts && _case.Has("claim.y")) Compare("y", Output(tape, SparseLayer.ExpertInput(_call, tensors.X, input), experts, gates, plan));
-        var inputs = new LossInputs { Logits = logits, Noisy = noisy, Scores = scores, Deviation = deviation, Numbers = numbers, Choices = choices, Plan = routed, Gates = gates, Weights = tensors.Router };
-        CompareLosses(tape, inputs);
-        if (_case.Has("claim.correction_bias") && _case.Has("router.correction_bias"))
-            Compare("correction_bias", BiasUpdate.After(_case, _call, routed, numbers.Logits));
-        if (Gradients.Any()) Again(choices, routed, numbers);
-    }
-
-    Numbers Output(Tape tape, Tensor x, ExpertWeights experts, Tensor gates, RoutingPlan plan) => OutputInBlocks.Suits(_call, plan, x.Columns)
-        ? OutputInBlocks.Compute(_backend, _call, x, experts, gates, plan)
-        : SparseLayer.Numbers(tape, Experts.Apply(tape, _call, x, experts, gates, plan));
-
-    /// <summary>The whole layer from x with the claimed integers held fixed, forward and back.</summary>
-    void Again(Choices choices, RoutingPlan plan, RouterNumbers numbers)
-    {
-        var tape = new Tape(_backend);
-        var tensors = new CaseTensors(_case, tape, _call);
-        var pass = LayerPass.Run(tape, _call, tensors, held: (numbers, choices, plan));
-        Backward(tape, tensors, pass.Output, AuxiliaryLosses.Total(tape, _call, AuxiliaryLosses.Compute(tape, _call, pass.Inputs)), SelectionCheck.HasOpenTopK(_call, numbers));
-    }
 
     void SoftStages(Tape tape, CaseTensors tensors)
     {
@@ -207,46 +130,17 @@ public sealed class CaseCheck
         }
     }
 
-    // Claims as inputs of the stages after them; those that make a plan are in ClaimedPlan.
-
-    /// <summary>
-    /// The claimed logits; where padding's become 0 for the z-loss alone, a producer may have kept them before or after, and the recomputed ones
-    /// stand there.
-    /// </summary>
-    Tensor ClaimedLogits(Tape tape, Tensor recomputed)
-    {
-        if (Claimed(tape, "claim.logits", _call.Experts) is not { } claimed) return recomputed;
-        if (_call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.Importance.Length == 0) return claimed;
-        var (values, errors) = (SparseLayer.Numbers(tape, claimed).Values.ToArray(), new double[claimed.Value.Count]);
-        var own = SparseLayer.Numbers(tape, recomputed);
-        for (var i = 0; i < values.Length; i++)
-            if (!_call.IsReal(i / _call.Experts)) (values[i], errors[i]) = (own.Values[i], own.Errors[i]);
-        var matrix = tape.Rent(_call.Tokens, _call.Experts);
-        ((IErrorBounds)tape.Backend).WriteErrors(matrix, values, errors);
-        return tape.Constant(matrix);
-    }
-
-    Tensor? ClaimedGates(Tape tape, Tensor gates, RoutingPlan plan)
-    {
-        if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return tape.Constant(tape.Written(gates.Rows, gates.Columns, claim.Values));
-        return Claimed(tape, "claim.combine", _call.Experts) is { } dense ? Gates.Gather(tape, _call, dense, plan.Expert, plan.Choices) : null;
-    }
-
     Tensor? Claimed(Tape tape, string name, int columns)
     {
         if (_case.Find(name) is not { } claim) return null;
         return tape.Constant(tape.Written(_call.Tokens, columns, claim.Values));
     }
 
-    /// <summary>Whether equals compete for the last slot of an expert.</summary>
-    bool DropsAreOpen(Numbers priority, Choices choices, int capacity) =>
-        _call.Dialect.OpenDropTies && !_case.Has("claim.slot") && capacity != RoutingPlan.Unlimited && SlotCheck.HasOpenDrops(_call, choices, priority, capacity);
-
     // Comparisons.
 
     void Compare(string stage, Tape tape, Tensor ours, Func<int, bool>? used = null, bool open = false)
     {
-        if (_case.Has($"claim.{stage}")) Compare(stage, SparseLayer.Numbers(tape, ours), used, open);
+        if (_case.Has($"claim.{stage}")) Compare(stage, HostNumbers.Of(tape, ours), used, open);
     }
 
     void Compare(string stage, Numbers ours, Func<int, bool>? used = null, bool open = false)
@@ -276,7 +170,7 @@ public sealed class CaseCheck
         foreach (var claim in LossClaims)
         {
             var name = claim.Name["claim.loss.".Length..];
-            Numbers[] each = [.. settled.Select(terms => SparseLayer.Numbers(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
+            Numbers[] each = [.. settled.Select(terms => HostNumbers.Of(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
                 : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms)))];
             var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Bound(claim, n.Values[0], n.Errors[0])) && claim.Values[0] <= each.Max(n => n.Values[0] + Bound(claim, n.Values[0], n.Errors[0]));
             Compare($"loss.{name}", each[0], open: each.Length > 1 && isBetween);

@@ -14,18 +14,17 @@ static class CaseShapes
         router.weight EM; router.bias E; router.correction_bias E; router.previous_count E; router.noise_weight EM
         router.primary.weight RM; router.primary.noise_weight RM; router.secondary.weight RIM; router.secondary.noise_weight RIM
         router.slots EPM; router.scale; router.table VJ
-        experts.wi XFM; experts.wi_gate XFM; experts.wo XMF; experts.bi XF; experts.bi_gate XF; experts.bo XM
+        experts.x GSM; experts.wi XFM; experts.wi_gate XFM; experts.wo XMF; experts.bi XF; experts.bi_gate XF; experts.bo XM
         shared.wi HM; shared.wi_gate HM; shared.wo MH; shared.gate M
-        draws.jitter GSM; draws.input_dropout GSM; draws.noise GSE; draws.gumbel GSE; draws.uniform_gumbel GSE; draws.sample GSE
-        draws.second GS; draws.policy GSJ; draws.second_place GS; draws.second_place_sample GSE; draws.rts GSE
-        draws.primary_noise GSR; draws.secondary_noise GSRI; cotangent.y GSM; cotangent.losses
+        cotangent.y GSM; cotangent.losses
         claim.logits GSE; claim.scores GSE; claim.capacity; claim.expert GSk; claim.slot GSk; claim.gate GSk
         claim.token GEC; claim.combine GSE; claim.slot_dispatch GSEP; claim.slot_combine GSEP; claim.count GE; claim.y GSM
         claim.correction_bias E
         """;
 
     static readonly Dictionary<string, string> Shapes = Table.Split([';', '\n'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-        .Select(entry => entry.Split(' ')).ToDictionary(parts => parts[0], parts => parts.Length > 1 ? parts[1] : "");
+        .Select(entry => entry.Split(' ')).Select(parts => (Name: parts[0], Shape: parts.Length > 1 ? parts[1] : ""))
+        .Concat(DrawKinds.All.Select(kind => (Name: $"draws.{kind.Name}", kind.Shape))).ToDictionary(entry => entry.Name, entry => entry.Shape);
 
     const string Gradient = "claim.grad.", Loss = "claim.loss.";
 

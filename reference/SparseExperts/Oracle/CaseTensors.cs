@@ -19,6 +19,7 @@ sealed class CaseTensors
         (_case, _tape) = (@case, tape);
         var m = @case.Get("x").Size(-1);
         X = Plain("x", call.Tokens, m, sequence: call.Size);
+        ExpertsX = @case.Has("experts.x") ? Plain("experts.x", call.Tokens, m, sequence: call.Size) : null;
         int experts = call.Experts, held = experts - call.Dialect.IdentityExperts;
         Router = new()
         {
@@ -46,12 +47,15 @@ sealed class CaseTensors
             Bo = Optional("experts.bo", held, m),
             SharedWi = shared is { } width ? Turned("shared.wi", 1, width, m) : null,
             SharedWiGate = shared is { } gateWidth ? Turned("shared.wi_gate", 1, gateWidth, m) : null,
-            SharedWo = shared is { } outWidth ? Turned("shared.wo", 1, m, outWidth) : null,
+            SharedWo = shared is { } outWidth ? Turned("shared.wo", 1, m, outWidth) ?? throw new CaseException($"{@case.Path}: shared.wi without shared.wo; give both") : null,
             SharedGate = Optional("shared.gate", m, 1),
         };
     }
 
     public Tensor X { get; }
+
+    /// <summary>What the experts read where it is not <see cref="X"/>, or null.</summary>
+    public Tensor? ExpertsX { get; }
     public RouterWeights Router { get; }
     public ExpertWeights? Experts { get; }
 

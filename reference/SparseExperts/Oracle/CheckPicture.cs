@@ -38,20 +38,20 @@ public sealed record CheckPicture(int Groups, int Size, int Experts, double[] Sc
     public static CheckPicture? Of(Case @case, IBackend backend)
     {
         var call = CaseCall.Of(@case);
-        if (call.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel) return null;
+        if (call.Dialect.LayerKind() != LayerKind.Routed) return null;
         var tape = new Tape(backend);
         var tensors = new CaseTensors(@case, tape, call);
-        var inputs = LayerPass.Run(tape, call, tensors, @case.Find("claim.logits")).Inputs;
-        var claimed = new ClaimedPlan(@case, call);
-        var choices = claimed.ChoicesOr(inputs.Choices);
-        if (@case.Find("claim.combine") is { } combine && !@case.Has("claim.expert") && !@case.Has("claim.token")) return OfWeights(call, inputs, SparseLayer.Numbers(tape, inputs.Scores).Values.ToArray(), combine.Values);
-        var capacity = claimed.Capacity() ?? inputs.Plan.Capacity;
-        var priority = SparseLayer.Numbers(tape, Gates.BeforeDrop(tape, call, inputs.Noisy, inputs.Scores, choices, tensors.Router.CorrectionBias));
-        var plan = claimed.SlotsOrNull(choices, capacity) ?? (@case.Find("claim.token") is { } tokens && !choices.ByExperts ? claimed.PlanOf(choices, claimed.SlotsOfTokens(choices, tokens), capacity) : null) ?? Slots.Assign(call, choices, capacity, inputs.Numbers, priority.Values);
+        Routed With(ClaimedPlan? claims) => RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, @case.Find("claim.logits"), claims));
+        var own = With(null);
+        var inputs = own.Losses;
+        var scores = HostNumbers.Of(tape, inputs.Scores).Values.ToArray();
+        if (@case.Find("claim.combine") is { } combine && !@case.Has("claim.expert") && !@case.Has("claim.token")) return OfWeights(call, inputs, scores, combine.Values);
+        var claimed = With(new(@case, call));
+        var (choices, capacity, plan) = (claimed.Choices, claimed.Capacity, claimed.Plan);
         int[] requested = choices.Loads(call.Groups, call.Experts), taken = new int[requested.Length];
         for (var i = 0; i < plan.RowOf.Length; i++)
             if (plan.RowOf[i] >= 0) taken[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
-        return new(call.Groups, call.Size, call.Experts, SparseLayer.Numbers(tape, inputs.Scores).Values.ToArray(), Meetings(call, plan), Meetings(call, inputs.Plan), requested, taken,
+        return new(call.Groups, call.Size, call.Experts, scores, Meetings(call, plan), Meetings(call, inputs.Plan), requested, taken,
             capacity == RoutingPlan.Unlimited ? null : capacity, [.. MarginsOf(call, inputs.Choices)], [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)]);
     }
 

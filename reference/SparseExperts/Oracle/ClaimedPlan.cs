@@ -50,7 +50,10 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
     }
 
     /// <summary>The plan of choices in their claimed slots; null where none are claimed.</summary>
-    public RoutingPlan? SlotsOrNull(Choices choices, int capacity) => @case.Find("claim.slot") is { } slot ? PlanOf(choices, slot.Integers, capacity) : null;
+    public RoutingPlan? SlotsOrNull(Choices choices, int capacity) =>
+        @case.Find("claim.slot") is { } slot ? PlanOf(choices, slot.Integers, capacity)
+        : @case.Find("claim.token") is { } tokens && !choices.ByExperts ? PlanOf(choices, SlotsOfTokens(choices, tokens), capacity)
+        : null;
 
     /// <summary>The plan of choices with slots.</summary>
     public RoutingPlan PlanOf(Choices choices, int[] slot, int capacity)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -14,7 +15,7 @@ public static class Probes
 {
     /// <summary>Whether case files have tensors for a dialect at all: not for binary codes, two levels of capacity, thresholds of a batch, free numbers.</summary>
     public static bool Has(Dialect d) =>
-        d.Selection is not (Selection.BinaryCode or Selection.TwoLevelCapacity or Selection.Batchwise) && d.Router != RouterForm.Constant;
+        d.LayerKind() is LayerKind.Routed or LayerKind.Soft or LayerKind.TwoLevelRouter && d.Selection != Selection.Batchwise && d.Router != RouterForm.Constant;
 
     const int Hidden = 3, Vocabulary = 16, MostChoices = 64;
 
@@ -151,14 +152,8 @@ public static class Probes
     {
         var call = CaseCall.Of(asked);
         var draws = RouterDraws.From(call, new(new(17), 1, 0), width);
-        long g = call.Groups, s = call.Size, e = call.Experts, parts = Math.Max(1, call.Dialect.Groups);
-        (string Name, float[]? Values, long[] Shape)[] all =
-        [
-            ("jitter", draws.Jitter, [g, s, width]), ("input_dropout", draws.InputDropout, [g, s, width]), ("sample", draws.Sample, [g, s, e]), ("noise", draws.Noise, [g, s, e]),
-            ("uniform_gumbel", draws.UniformGumbel, [g, s, e]), ("policy", draws.Policy, [g, s, call.K]), ("second_place", draws.SecondPlace, [g, s]), ("second_place_sample", draws.SecondPlaceSample, [g, s, e]),
-            ("rts", draws.Rts, [g, s, e]), ("primary_noise", draws.PrimaryNoise, [g, s, parts]), ("secondary_noise", draws.SecondaryNoise, [g, s, parts, e / parts]),
-        ];
-        return all.Where(d => d.Values is not null).Select(d => new CaseTensor($"draws.{d.Name}", "F32", d.Shape, Array.ConvertAll(d.Values!, v => (double)v)));
+        return DrawKinds.All.Where(kind => kind.Of(draws) is not null)
+            .Select(kind => new CaseTensor($"draws.{kind.Name}", "F32", kind.Sizes(call, width), Array.ConvertAll(kind.Of(draws)!, v => (double)v)));
     }
 
     /// <summary>Numbers that are the same on every machine.</summary>

@@ -175,19 +175,29 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         {
             var claim = _case.Find("claim.logits");
             var hasRouter = _case.Has("router.weight") && _case.Has("x");
-            if (claim is null && !hasRouter || _call.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel) return null;
+            if (claim is null && !hasRouter || _call.Dialect.LayerKind() is LayerKind.Soft or LayerKind.TwoLevelRouter) return null;
             var tape = new Tape(_backend);
             var tensors = new CaseTensors(_case, tape, _call);
-            var input = RouterLogits.Input(tape, _call, tensors.X);
-            var computed = hasRouter ? SparseLayer.Numbers(tape, RouterLogits.Compute(tape, _call, input, tensors.Router)) : null;
-            double[] values = [.. claim?.Values ?? computed!.Values], errors = new double[values.Length];
-            for (var i = 0; i < values.Length; i++) errors[i] = (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(claim?.Format ?? NumberFormat.Float32, Math.Abs(values[i]));
-            var matrix = tape.Rent(_call.Tokens, _call.Experts);
-            ((IErrorBounds)_backend).WriteErrors(matrix, values, errors);
-            var logits = tape.Constant(matrix);
-            var noisy = RouterScores.Noisy(tape, _call, logits, input, tensors.Router, out _);
-            var numbers = SparseLayer.Read(tape, _call, logits, noisy, RouterScores.Compute(tape, _call, noisy), tensors.Router);
-            return (numbers, Selector.Select(_call, numbers, () => CapacityRule.Capacity(_call, default)), values, errors);
+            var known = new KnownLogits(tape, _call, claim, hasRouter);
+            var numbers = RoutedLayer.Score(tape, _call, tensors.X, tensors.Router, known).Numbers;
+            return (numbers, RoutedLayer.Choose(_call, numbers, known).Choices, known.Values, known.Errors);
+        }
+    }
+
+    /// <summary>Claimed or recomputed logits with what they may be off by.</summary>
+    sealed class KnownLogits(Tape tape, RouterCall call, CaseTensor? claim, bool hasRouter) : Substitution
+    {
+        public double[] Values { get; private set; } = [];
+        public double[] Errors { get; private set; } = [];
+
+        public override Tensor Logits(Func<Tensor> compute)
+        {
+            var computed = hasRouter ? HostNumbers.Of(tape, compute()) : null;
+            Values = [.. claim?.Values ?? computed!.Values];
+            Errors = [.. Values.Select((value, i) => (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(claim?.Format ?? NumberFormat.Float32, Math.Abs(value)))];
+            var matrix = tape.Rent(call.Tokens, call.Experts);
+            ((IErrorBounds)tape.Backend).WriteErrors(matrix, Values, Errors);
+            return tape.Constant(matrix);
         }
     }
 

@@ -173,19 +173,11 @@ public sealed record Dialect
         ? Causality.LooksAhead : Causality.Causal;
 
     /// <summary>Whether two calls with the same tokens can route them differently.</summary>
-    public bool IsRandom(bool training) =>
-        PolicyFor(training) is Policy.Random or Policy.Sample || DropPolicy == DropPolicy.Random && CapacityFormula != CapacityFormula.None
-        || Selection == Selection.Random || Selection == Selection.PolicySample && training || RouterPolicy == RouterPolicy.Sample && Temperature > 0
-        || In(RouterPolicyPhase, training) && RouterPolicy is RouterPolicy.InputJitter && Jitter > 0 || In(RouterPolicyPhase, training) && RouterPolicy is RouterPolicy.InputDropout or RouterPolicy.GumbelLogits
-        || In(NoisePhase, training) && Noise switch
-        {
-            LogitNoise.None => false,
-            LogitNoise.NormalPerExperts => NoiseStd > 0,
-            LogitNoise.Gumbel => NoiseMultiplier > 0,
-            LogitNoise.NormalSoftplus or LogitNoise.UniformShift => true,
-            _ => throw new InvalidOperationException($"unknown noise {Noise}"),
-        }
-        || SecondPlaceProbability > 0 && training;
+    public bool IsRandom(bool training)
+    {
+        var call = new RouterCall { Dialect = this, Groups = 1, Size = 1, Experts = 1, Training = training };
+        return DrawKinds.All.Any(kind => kind.IsUsed(call));
+    }
 
     /// <summary>Something happens in this phase.</summary>
     public static bool In(Phase phase, bool training) => phase == Phase.Always || phase == (training ? Phase.Training : Phase.Evaluation);

@@ -33,7 +33,7 @@ public static class DialectFile
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 8, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            node = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 8, AllowDuplicateProperties = false, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
         }
         catch (JsonException e)
         {
@@ -131,8 +131,11 @@ public static class DialectFile
 /// <summary>Dialects inside other JSON: a run's configuration.</summary>
 public sealed class DialectConverter : JsonConverter<Dialect>
 {
+    /// <summary>A name that comes twice is an error and not the last one's value.</summary>
+    static readonly JsonSerializerOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
+
     public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        JsonNode.Parse(ref reader) is JsonObject json
+        JsonSerializer.Deserialize<JsonNode>(ref reader, Strict) is JsonObject json
             ? Wrap(() => DialectFile.FromJson(json, "dialect"))
             : throw new JsonException("a dialect is a JSON object");
 

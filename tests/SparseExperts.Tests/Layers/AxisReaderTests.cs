@@ -1,4 +1,5 @@
 using System.Reflection;
+using SparseExperts.Describing;
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Layers;

@@ -1,3 +1,4 @@
+using SparseExperts.Layers;
 using SparseExperts.Oracle;
 using SparseExperts.Routing;
 using SparseExperts.Scalar;

@@ -50,6 +50,25 @@ public sealed class HostileCaseTests : IDisposable
         Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"name\": \"\"}", "{}"));
     }
 
+    [Fact]
+    public void A_name_that_comes_twice_in_a_dialect_is_refused() =>
+        Assert.Contains("not JSON", Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"k\": 1, \"k\": 2}", "{}")).Message);
+
+    [Fact]
+    public void Slots_of_another_number_of_choices_are_refused() =>
+        Assert.Contains("claim.slot has 3 numbers, 6 are needed", Refused(Written("lingvo.top2", "{}", ("claim.slot", "I32", [1, 3, 1], 0))));
+
+    [Fact]
+    public void Half_a_shared_expert_is_refused() =>
+        Assert.Contains("shared.wi without shared.wo; give both", Refused(Written("hf.deepseek_v3", "{\"groups\": 1, \"groups_kept\": 1, \"k\": 2}",
+            ("experts.wi", "F32", [4, 3, 2], 0), ("experts.wi_gate", "F32", [4, 3, 2], 0), ("experts.wo", "F32", [4, 2, 3], 0), ("shared.wi", "F32", [3, 2], 0))));
+
+    static string Refused(Case file)
+    {
+        using var backend = new ScalarBackend<Tracked>();
+        return Assert.Throws<CaseException>(() => CaseCheck.Run(file, backend)).Message;
+    }
+
     /// <summary>0.25 as an expert: the bits of a float where a whole number belongs.</summary>
     [Fact]
     public void Ids_are_whole_numbers() =>

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using SparseExperts.Describing;
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using System.Reflection;
+using SparseExperts.Layers;
 using SparseExperts.Conformance;
 using SparseExperts.Routing;
 using Xunit;

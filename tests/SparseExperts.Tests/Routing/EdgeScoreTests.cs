@@ -1,3 +1,4 @@
+using SparseExperts.Layers;
 using SparseExperts.Conformance;
 using SparseExperts.Routing;
 using Xunit;

@@ -18,6 +18,13 @@ public sealed record RouterNumbers
     /// <summary>Thresholds of the experts [E], for batchwise selection in evaluation.</summary>
     public double[] Thresholds { get; init; } = [];
 
+    /// <summary>For choices that look at no number.</summary>
+    public static RouterNumbers Nothing(RouterCall call)
+    {
+        var zeros = new Numbers(new double[call.Tokens * call.Experts]);
+        return new() { Logits = zeros, Noisy = zeros, Scores = zeros };
+    }
+
     /// <summary>NaN cannot be ranked: an error that names layer, token and expert.</summary>
     public void RefuseNaN(RouterCall call)
     {

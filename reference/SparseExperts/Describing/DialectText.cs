@@ -1,6 +1,8 @@
 using System.Globalization;
+using SparseExperts.Layers;
+using SparseExperts.Routing;
 
-namespace SparseExperts.Routing;
+namespace SparseExperts.Describing;
 
 /// <summary>A dialect in words: the cells of the comparison table, and a worked example.</summary>
 public static class DialectText

@@ -1,4 +1,6 @@
-namespace SparseExperts.Routing;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Layers;
 
 /// <summary>A plan from given scores alone, without a tape: for laws, worked examples and replays.</summary>
 public static class RouterFromScores
@@ -14,11 +16,10 @@ public static class RouterFromScores
         call = call with { Dialect = call.Dialect.Settled };
         var clean = new Numbers(Doubles(logits));
         var numbers = new RouterNumbers { Logits = clean, Noisy = clean, Scores = new(Doubles(scores)) };
-        choices = Selector.Select(call, numbers, () => CapacityRule.Capacity(call, default));
-        var capacity = CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers));
+        (choices, var capacity) = RoutedLayer.Choose(call, numbers, Substitution.None);
         var gates = new double[choices.Candidate.Length];
         for (var i = 0; i < gates.Length; i++) gates[i] = choices.Candidate[i] < 0 ? 0 : numbers.Scores[i / choices.K, choices.Candidate[i], call.Experts];
-        return Slots.Assign(call, choices, capacity, numbers, gates);
+        return RoutedLayer.Assign(call, new(numbers, choices, capacity, new(gates)));
     }
 
     static double[] Doubles(ReadOnlySpan<float> values)

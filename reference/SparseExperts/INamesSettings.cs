@@ -1,4 +1,4 @@
-namespace SparseExperts.Models;
+namespace SparseExperts;
 
 /// <summary>An error that a setting would cure: a command adds the names of its options.</summary>
 public interface INamesSettings

@@ -1,8 +1,9 @@
+using SparseExperts.Routing;
 using SparseExperts.Autograd;
 using SparseExperts.Losses;
 using SparseExperts.Ops;
 
-namespace SparseExperts.Routing;
+namespace SparseExperts.Layers;
 
 /// <summary>
 /// Two levels of noisy top-k (Shazeer et al. 2017, appendix B; Tensor2Tensor 3d9c62f2, DistributedMixtureOfExperts): a token enters
@@ -18,6 +19,7 @@ static class TwoLevelRouter
     /// </remarks>
     public static Result Route(Tape tape, RouterCall call, Tensor input, RouterWeights w)
     {
+        using var exact = tape.Exactly();
         var d = call.Dialect;
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;
         var primary = Level(tape, call, input, RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight"), w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);
@@ -26,7 +28,7 @@ static class TwoLevelRouter
         // Secondary logits as one row for every (token, group).
         Tensor Split(Tensor x) => tape.Reshape(x, tokens * groups, inside);
         var (clean, noisy, deviation) = (Split(secondary.Clean), Split(secondary.Noisy), secondary.Deviation is { } s ? Split(s) : null);
-        Numbers primaryNoisy = Layers.SparseLayer.Numbers(tape, primary.Noisy), secondaryNoisy = Layers.SparseLayer.Numbers(tape, noisy);
+        Numbers primaryNoisy = HostNumbers.Of(tape, primary.Noisy), secondaryNoisy = HostNumbers.Of(tape, noisy);
         int keep = d.GroupsKept, k = d.K, choices = keep * k;
         int[] group = Top(primaryNoisy, groups, keep), expert = Top(secondaryNoisy, inside, k);
 
@@ -54,7 +56,7 @@ static class TwoLevelRouter
             entered[group[i]]++;
             member[i / keep * groups + group[i]] = 1;
         }
-        RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) => new() { Logits = Layers.SparseLayer.Numbers(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
+        RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) => new() { Logits = HostNumbers.Of(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
         var smooth = tape.SumColumns(keep < groups
             ? LoadLosses.Smooth(tape, call, primary.Clean, primary.Noisy, primary.Deviation, Of(primary.Clean, primaryNoisy), keep)
             : tape.Constant(tokens, groups, member), 1);                                                // [1, groups]

@@ -1,0 +1,80 @@
+using SparseExperts.Autograd;
+using SparseExperts.Losses;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Layers;
+
+/// <summary>What the stages up to the scores made. All tensors but the input are [T, E].</summary>
+/// <param name="Input">Tokens as the router sees them [T, M].</param>
+/// <param name="Deviation">σ of input-dependent noise, or null.</param>
+/// <param name="Numbers">What the host sees of them, fetched when somebody looks.</param>
+public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? Deviation, Tensor Scores, RouterNumbers Numbers);
+
+/// <summary>What a router did.</summary>
+/// <param name="Gates">As they are applied [T, K].</param>
+/// <param name="Effective">Gates and plan as they take effect: another pair where a library reads one thing as another.</param>
+public sealed record Routed(Scored Scored, Choices Choices, int Capacity, RoutingPlan Plan, Tensor Gates, (Tensor Gates, RoutingPlan Plan) Effective, RouterWeights Weights)
+{
+    public LossInputs Losses => new()
+    {
+        Logits = Scored.Logits, Noisy = Scored.Noisy, Scores = Scored.Scores, Deviation = Scored.Deviation, Numbers = Scored.Numbers,
+        Choices = Choices, Plan = Plan, Gates = Gates, Weights = Weights,
+    };
+}
+
+/// <summary>
+/// The routed layer, stage by stage: router input → logits → scores → choices → capacity → slots → gates → experts. Training, the checker, replays and
+/// comparisons all go through these lines; they differ in what they put in the place of a stage (<see cref="Substitution"/>).
+/// </summary>
+public static class RoutedLayer
+{
+    /// <summary>From tokens to plan and gates, with exact products whatever the experts' are (Fedus et al. 2022, section 2.4).</summary>
+    public static Routed Route(Tape tape, RouterCall call, Tensor x, RouterWeights router, Substitution? instead = null)
+    {
+        using var exact = tape.Exactly();
+        instead ??= Substitution.None;
+        var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
+        var (choices, capacity) = Choose(call, scored.Numbers, instead);                                                                // [T, K]
+        var candidates = Gates.BeforeDrop(tape, call, scored.Noisy, scored.Scores, choices, router.CorrectionBias);                     // [T, K]
+        var decided = new Decisions(scored.Numbers, choices, capacity, HostNumbers.Of(tape, candidates));
+        var plan = instead.Plan(decided, () => call.Plan ?? Assign(call, decided));                                                     // slot of [T, K]
+        var gates = instead.Gates(Gates.AfterDrop(tape, call, candidates, plan));                                                       // [T, K]
+        return new(scored, choices, capacity, plan, gates, instead.Effective(Experts.Effective(tape, call, gates, plan)), router);
+    }
+
+    /// <summary>Router input, logits and scores.</summary>
+    public static Scored Score(Tape tape, RouterCall call, Tensor x, RouterWeights router, Substitution instead)
+    {
+        var input = RouterLogits.Input(tape, call, x);                                                                                  // [T, M]
+        var logits = instead.Logits(() => RouterLogits.Compute(tape, call, input, router));                                             // [T, E]
+        var noisy = RouterScores.Noisy(tape, call, logits, input, router, out var deviation);                                           // [T, E]
+        var scores = instead.Scores(RouterScores.Compute(tape, call, noisy));                                                           // [T, E]
+        return new(input, logits, noisy, deviation, scores, instead.Numbers(() => HostNumbers.Of(tape, call, logits, noisy, scores, router)));
+    }
+
+    /// <summary>Choices and capacity, integers on the host.</summary>
+    public static (Choices Choices, int Capacity) Choose(RouterCall call, RouterNumbers numbers, Substitution instead)
+    {
+        var choices = instead.Choices(numbers, () => Selector.Select(call, numbers, () => instead.CapacityOfChoosing(() => CapacityRule.Capacity(call, default))));
+        return (choices, instead.Capacity(numbers, choices, () => CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers))));
+    }
+
+    /// <summary>Slots for what was decided; gates are looked at only where they rank.</summary>
+    public static RoutingPlan Assign(RouterCall call, Decisions decided) =>
+        Slots.Assign(call, decided.Choices, decided.Capacity, decided.Numbers, call.Dialect.DropPolicy == DropPolicy.Score ? decided.Priority.Values : []);
+
+    /// <summary>Dispatch, experts and combine [T, M].</summary>
+    /// <param name="x">The tokens.</param>
+    /// <param name="own">What the experts read where it is not the tokens, or null.</param>
+    public static Tensor Output(Tape tape, RouterCall call, Routed routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0, LayerStreams streams = default) =>
+        Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, routed.Effective.Gates, routed.Effective.Plan, dropout, streams);
+
+    /// <summary>What the experts get: the tokens, or the disturbed ones where a library disturbs its tokens in place.</summary>
+    public static Tensor ExpertInput(RouterCall call, Tensor x, Tensor input) => call.Jitters && call.Dialect.JitterReach switch
+    {
+        JitterReach.RouterAndExperts => true,
+        JitterReach.InPlaceUnlessCast => (call.Dialect.RouterDtype ?? call.Format) == call.Format,
+        JitterReach.Router => false,
+        var other => throw new RoutingException($"{call.Where}: unknown reach of the jitter {other}"),
+    } ? input : x;
+}

@@ -1,0 +1,145 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Losses;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Oracle;
+
+public sealed partial class CaseCheck
+{
+    void RoutedStages(Tape tape, CaseTensors tensors)
+    {
+        var claims = new Claims(this, tape, tensors);
+        var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, claims);
+        if (tensors.Experts is { } experts && _case.Has("claim.y")) Compare("y", Output(tape, tensors, routed, experts));
+        CompareLosses(tape, routed.Losses with { Gates = routed.Effective.Gates });
+        var numbers = routed.Scored.Numbers;
+        if (_case.Has("claim.correction_bias") && _case.Has("router.correction_bias"))
+            Compare("correction_bias", BiasUpdate.After(_case, _call, routed.Plan, numbers.Logits));
+        if (Gradients.Any()) Again(routed.Choices, routed.Plan, numbers);
+    }
+
+    Numbers Output(Tape tape, CaseTensors tensors, Routed routed, ExpertWeights experts)
+    {
+        var x = tensors.ExpertsX ?? RoutedLayer.ExpertInput(_call, tensors.X, routed.Scored.Input);
+        var (gates, plan) = routed.Effective;
+        return OutputInBlocks.Suits(_call, plan, x.Columns)
+            ? OutputInBlocks.Compute(_backend, _call, x, experts, gates, plan)
+            : HostNumbers.Of(tape, Experts.Apply(tape, _call, x, experts, gates, plan));
+    }
+
+    /// <summary>The whole layer from x with the claimed integers held fixed, forward and back.</summary>
+    void Again(Choices choices, RoutingPlan plan, RouterNumbers numbers)
+    {
+        var tape = new Tape(_backend);
+        var tensors = new CaseTensors(_case, tape, _call);
+        var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, new HeldDecisions(numbers, choices, plan));
+        var y = tensors.Experts is { } experts ? RoutedLayer.Output(tape, _call, routed, tensors.X, tensors.ExpertsX, experts) : null;
+        Backward(tape, tensors, y, AuxiliaryLosses.Total(tape, _call, AuxiliaryLosses.Compute(tape, _call, routed.Losses)), SelectionCheck.HasOpenTopK(_call, numbers));
+    }
+
+    /// <summary>Compares every stage with the file's claim and puts the claim in its place.</summary>
+    sealed class Claims(CaseCheck check, Tape tape, CaseTensors tensors) : Substitution
+    {
+        readonly Case _case = check._case;
+        readonly RouterCall _call = check._call;
+        readonly ClaimedPlan _claimed = check._claimed;
+        Choices? _expected;
+        Decisions? _decided;
+
+        Choices Expected => _expected ?? throw new InvalidOperationException("experts have not been chosen yet");
+        Decisions Decided => _decided ?? throw new InvalidOperationException("slots have not been assigned yet");
+
+        public override Tensor Logits(Func<Tensor> compute)
+        {
+            if (tensors.Router.Weight is null && _call.Dialect.Router != RouterForm.None)
+                return ClaimedLogits(check.Claimed(tape, "claim.logits", _call.Experts) ?? throw new CaseException($"{_case.Path}: neither router.weight nor claim.logits; give one of them"));
+            var logits = compute();
+            check.Compare("logits", tape, logits, used: i => _call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.IsReal(i / _call.Experts));
+            return ClaimedLogits(logits);
+        }
+
+        /// <summary>
+        /// The claimed logits; where padding's become 0 for the z-loss alone, a producer may have kept them before or after, and the recomputed ones
+        /// stand there.
+        /// </summary>
+        Tensor ClaimedLogits(Tensor recomputed)
+        {
+            if (check.Claimed(tape, "claim.logits", _call.Experts) is not { } claimed) return recomputed;
+            if (_call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.Importance.Length == 0) return claimed;
+            var (values, errors) = (HostNumbers.Of(tape, claimed).Values.ToArray(), new double[claimed.Value.Count]);
+            var own = HostNumbers.Of(tape, recomputed);
+            for (var i = 0; i < values.Length; i++)
+                if (!_call.IsReal(i / _call.Experts)) (values[i], errors[i]) = (own.Values[i], own.Errors[i]);
+            var matrix = tape.Rent(_call.Tokens, _call.Experts);
+            ((IErrorBounds)tape.Backend).WriteErrors(matrix, values, errors);
+            return tape.Constant(matrix);
+        }
+
+        public override Tensor Scores(Tensor computed)
+        {
+            check.Compare("scores", tape, computed);
+            return _call.Dialect.Score is Score.SoftmaxPost or Score.None ? computed : check.Claimed(tape, "claim.scores", _call.Experts) ?? computed;
+        }
+
+        public override int CapacityOfChoosing(Func<int> compute) => _claimed.Capacity() ?? compute();
+
+        public override Choices Choices(RouterNumbers numbers, Func<Choices> select) => _claimed.ChoicesOr(_expected = select());
+
+        public override int Capacity(RouterNumbers numbers, Choices choices, Func<int> compute)
+        {
+            if (_case.Find("claim.capacity") is { } capacity)
+                check.Whole("capacity", [(int)capacity.Values[0]], [CapacityRule.Reported(_call, CapacityRule.Loads(_call, choices, numbers))]);
+            if (_case.Find("claim.expert") is { } experts)
+                check._stages.Add(Expected.ByExperts
+                    ? throw new CaseException($"{_case.Path}: claim.expert says what tokens chose, but in {_call.Dialect.Name} experts choose; claim token and combine instead")
+                    : SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1)));
+            return _claimed.Capacity() ?? compute();
+        }
+
+        public override RoutingPlan Plan(Decisions decided, Func<RoutingPlan> assign)
+        {
+            _decided = decided;
+            var (numbers, choices, capacity, priority) = decided;
+            var plan = assign();
+            if (_case.Find("claim.token") is { } tokens && !Expected.ByExperts)
+            {
+                if (_claimed.SharesSlots) check.Whole("token", tokens.Integers, _claimed.TokensInSlots(plan, tokens.Size(-1)));
+                else check._stages.Add(TokenCheck.Run(_call, numbers, Expected, choices, _case.Has("claim.expert"), priority, plan, _claimed, tokens));
+                plan = _claimed.PlanOf(choices, _claimed.SlotsOfTokens(choices, tokens), capacity);
+            }
+            if (_case.Find("claim.slot") is { } slots)
+            {
+                var claimed = _claimed.PlanOf(choices, slots.Integers, capacity);
+                check._stages.Add(SlotCheck.Run(_call, choices, numbers, priority, plan, slots.Integers, capacity));
+                plan = claimed;
+            }
+            return DropsAreOpen && _case.Find("claim.combine") is { } kept ? _claimed.PlanOfKept(choices, plan, kept.Values, priority, capacity) : plan;
+        }
+
+        public override Tensor Gates(Tensor computed)
+        {
+            check.Compare("gate", tape, computed, used: i => Decided.Choices.Expert[i] >= 0);
+            if (_case.Find("claim.token") is { } tokens && Expected.ByExperts) check._stages.Add(SelectionCheck.Tokens(_call, Decided.Numbers, Expected, tokens.Integers));
+            return computed;
+        }
+
+        public override (Tensor Gates, RoutingPlan Plan) Effective((Tensor Gates, RoutingPlan Plan) computed)
+        {
+            var (gates, plan) = computed;
+            check.Compare("combine", tape, Routing.Gates.Dense(tape, gates, plan.Expert, _call.Experts), open: DropsAreOpen);
+            if (_case.Find("claim.count") is { } count) check.Whole("count", count.Integers, _claimed.Counts(plan, Decided.Choices, Decided.Capacity));
+            return (ClaimedGates(gates, plan) ?? gates, plan);
+        }
+
+        Tensor? ClaimedGates(Tensor gates, RoutingPlan plan)
+        {
+            if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return tape.Constant(tape.Written(gates.Rows, gates.Columns, claim.Values));
+            return check.Claimed(tape, "claim.combine", _call.Experts) is { } dense ? Routing.Gates.Gather(tape, _call, dense, plan.Expert, plan.Choices) : null;
+        }
+
+        /// <summary>Whether equals compete for the last slot of an expert.</summary>
+        bool DropsAreOpen => _call.Dialect.OpenDropTies && !_case.Has("claim.slot") && Decided.Capacity != RoutingPlan.Unlimited
+            && SlotCheck.HasOpenDrops(_call, Decided.Choices, Decided.Priority, Decided.Capacity);
+    }
+}

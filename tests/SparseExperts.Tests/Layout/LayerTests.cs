@@ -1,0 +1,77 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace SparseExperts.Tests.Layout;
+
+/// <summary>Who may know whom: folders of the library from the bottom to the top, and projects.</summary>
+public sealed partial class LayerTests
+{
+    /// <summary>A folder may use those above it in this list, and no other. Autograd and Sharding are one layer: a tape sums over its shards.</summary>
+    static readonly string[][] Layers =
+    [
+        ["Formats", "Data"],
+        ["Autograd", "Sharding"],
+        ["Ops"],
+        ["Routing"],
+        ["Losses"],
+        ["Layers"],
+        ["Describing", "Oracle", "Models"],
+        ["Training"],
+        ["Analysis"],
+        ["Runs"],
+    ];
+
+    /// <summary>What each project may reference; a folder in the list stands for itself.</summary>
+    static readonly Dictionary<string, string[]> Projects = new()
+    {
+        ["SparseExperts.Abstractions"] = [],
+        ["SparseExperts.Cpu"] = ["SparseExperts.Abstractions"],
+        ["SparseExperts.Scalar"] = ["SparseExperts.Abstractions"],
+        ["SparseExperts.Cuda"] = ["SparseExperts.Abstractions"],
+        ["SparseExperts.Cuda.Emulator"] = ["SparseExperts.Abstractions", "SparseExperts.Cuda"],
+        ["SparseExperts.Cuda.ManagedCuda"] = ["SparseExperts.Abstractions", "SparseExperts.Cuda", "CudaBlas.Declarations", "ManagedCuda.Declarations"],
+        ["SparseExperts.Conformance.Mutants"] = ["SparseExperts.Cuda.Emulator", "SparseExperts.Scalar"],
+        ["SparseExperts"] = ["SparseExperts.Abstractions"],
+        ["SparseExperts.Conformance"] = ["SparseExperts", "SparseExperts.Abstractions", "SparseExperts.Scalar"],
+    };
+
+    [GeneratedRegex(@"^using SparseExperts\.(\w+)|(?<![\w.])(Formats|Data|Autograd|Sharding|Ops|Routing|Losses|Layers|Describing|Oracle|Models|Training|Analysis|Runs)\.[A-Z]\w+[.(]", RegexOptions.Multiline)]
+    private static partial Regex Use();
+
+    [GeneratedRegex(@"ProjectReference Include=""[^""]*?([\w.]+)\.csproj""(?![^>]*Plugin)")]
+    private static partial Regex Reference();
+
+    static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../.."));
+
+    public static TheoryData<string> Folders => [.. Layers.SelectMany(layer => layer)];
+
+    [Fact]
+    public void Every_folder_of_the_library_has_its_layer() =>
+        Assert.Equal(Layers.SelectMany(l => l).Order(),
+            Directory.GetDirectories(Path.Combine(Root(), "reference/SparseExperts")).Select(d => Path.GetFileName(d)).Where(d => d is not ("bin" or "obj")).Order());
+
+    [Theory, MemberData(nameof(Folders))]
+    public void A_folder_uses_what_lies_below_it(string folder)
+    {
+        var allowed = Layers.TakeWhile(layer => !layer.Contains(folder)).SelectMany(layer => layer).Concat(folder is "Autograd" or "Sharding" ? Layers[1] : [folder]).ToHashSet();
+        var known = Layers.SelectMany(l => l).ToHashSet();
+        foreach (var file in Directory.GetFiles(Path.Combine(Root(), "reference/SparseExperts", folder), "*.cs", SearchOption.AllDirectories))
+            foreach (Match use in Use().Matches(File.ReadAllText(file)))
+            {
+                var used = use.Groups[1].Success ? use.Groups[1].Value : use.Groups[2].Value;
+                Assert.True(!known.Contains(used) || allowed.Contains(used), $"{folder}/{Path.GetFileName(file)} uses {used}, which lies above it");
+            }
+    }
+
+    [Fact]
+    public void A_project_references_what_lies_below_it()
+    {
+        foreach (var (project, allowed) in Projects)
+        {
+            var file = Directory.GetFiles(Root(), $"{project}.csproj", SearchOption.AllDirectories).Single();
+            var referenced = Reference().Matches(File.ReadAllText(file)).Select(m => m.Groups[1].Value).ToArray();
+            Assert.True(referenced.All(allowed.Contains), $"{project} references {string.Join(", ", referenced.Except(allowed))}");
+        }
+    }
+}
