@@ -28,9 +28,11 @@ public sealed record Routed(Scored Scored, Choices Choices, int Capacity, Routin
 /// </summary>
 public static class RoutedLayer
 {
+    /// <summary>From tokens to plan and gates, with exact products whatever the experts' are (Fedus et al. 2022, section 2.4).</summary>
     public static Routed Route(Tape tape, RouterCall call, Tensor x, RouterWeights router, Substitution? instead = null)
     {
         using var place = tape.In("router");
+        using var exact = tape.Exactly();
         instead ??= Substitution.None;
         var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
         var (choices, capacity) = Choose(call, scored.Numbers, instead);                                                                // [T, K]

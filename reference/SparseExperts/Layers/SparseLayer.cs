@@ -57,7 +57,7 @@ public static class SparseLayer
     static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)
     {
         var input = RouterLogits.Input(tape, call, inputs.X);
-        var routed = Exactly(tape, () => TwoLevelRouter.Route(tape, call, input, router));
+        var routed = TwoLevelRouter.Route(tape, call, input, router);
         var y = Experts.Apply(tape, call, inputs.Experts ?? RoutedLayer.ExpertInput(call, inputs.X, input), experts, routed.Gates, routed.Plan, dropout, streams);
         return new(y, AuxiliaryLosses.Total(tape, call, routed.Losses), routed.Losses, routed.Gates, routed.Gates, routed.Plan, null);
     }
@@ -65,17 +65,10 @@ public static class SparseLayer
     static SparseResult Coded(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)
     {
         var input = RouterLogits.Input(tape, call, inputs.X);
-        var (code, regulariser) = Exactly(tape, () => (BinaryCodeRouter.Weights(tape, call, input, router, out var entropy), entropy)); // [T, E]
+        var code = BinaryCodeRouter.Weights(tape, call, input, router, out var regulariser); // [T, E]
         var plan = Slots.Assign(call, Given.Everything(call), RoutingPlan.Unlimited, RouterNumbers.Nothing(call), default);
         var y = Experts.Apply(tape, call, inputs.Experts ?? RoutedLayer.ExpertInput(call, inputs.X, input), experts, code, plan, dropout, streams);
         LossTerm[] losses = [new("entropy", regulariser, call.Training ? call.Dialect.EntropyCoefficient : 0)];
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, code, code, plan, null);
-    }
-
-    /// <summary>Routers compute with exact products whatever the experts' are (Fedus et al. 2022, section 2.4).</summary>
-    static T Exactly<T>(Tape tape, Func<T> router)
-    {
-        using var exact = tape.Exactly();
-        return router();
     }
 }

@@ -20,6 +20,7 @@ static class TwoLevelRouter
     public static Result Route(Tape tape, RouterCall call, Tensor input, RouterWeights w)
     {
         using var place = tape.In("router");
+        using var exact = tape.Exactly();
         var d = call.Dialect;
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;
         var primary = Level(tape, call, input, RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight"), w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);

@@ -31,6 +31,7 @@ public sealed partial class LayerTests
         ["SparseExperts.Cuda"] = ["SparseExperts.Abstractions"],
         ["SparseExperts.Cuda.Emulator"] = ["SparseExperts.Abstractions", "SparseExperts.Cuda"],
         ["SparseExperts.Cuda.ManagedCuda"] = ["SparseExperts.Abstractions", "SparseExperts.Cuda", "CudaBlas.Declarations", "ManagedCuda.Declarations"],
+        ["SparseExperts.Conformance.Mutants"] = ["SparseExperts.Cuda.Emulator", "SparseExperts.Scalar"],
         ["SparseExperts"] = ["SparseExperts.Abstractions"],
         ["SparseExperts.Conformance"] = ["SparseExperts", "SparseExperts.Abstractions", "SparseExperts.Scalar"],
     };

@@ -19,6 +19,7 @@ public static class BinaryCodeRouter
     public static Tensor Weights(Tape tape, RouterCall call, Tensor input, RouterWeights router, out Tensor entropy)
     {
         using var place = tape.In("router");
+        using var exact = tape.Exactly();
         int k = call.K, bits = Bits(call.Experts), all = 1 << bits, tokens = call.Tokens;
         var perExample = router.Codes!.Rows > 1;
         var codes = perExample ? tape.Linear(input, router.Codes) : tape.RepeatRow(router.Codes, input);          // [T, k·bits]
