@@ -147,8 +147,16 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Backward from given cotangents: gradients of Σ⟨cotangent, output⟩.</summary>
     public void Backward(params ReadOnlySpan<(Tensor Output, Matrix Cotangent)> seeds)
     {
-        foreach (var (output, cotangent) in seeds) Ops.Op.Pass(this, cotangent, output);
+        foreach (var (output, cotangent) in seeds) Pass(cotangent, output);
         Flow();
+    }
+
+    /// <summary>A gradient goes through unchanged.</summary>
+    internal void Pass(Matrix gradient, Tensor to)
+    {
+        var target = to.GradientTarget(out var add);
+        if (add) Backend.Add(gradient, target, target);
+        else Backend.Copy(gradient, target);
     }
 
     void Flow()

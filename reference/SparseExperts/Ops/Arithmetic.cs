@@ -39,12 +39,4 @@ public static partial class Op
             if (x.RequiresGradient) tape.Backend.ScaleRows(y.Gradient, s.Value, x.GradientTarget(out var addX), addX);
             if (s.RequiresGradient) tape.Backend.RowDots(y.Gradient, x.Value, s.GradientTarget(out var addS), addS);
         });
-
-    /// <summary>The gradient goes through unchanged.</summary>
-    internal static void Pass(this Tape tape, Matrix gradient, Tensor to)
-    {
-        var target = to.GradientTarget(out var add);
-        if (add) tape.Backend.Add(gradient, target, target);
-        else tape.Backend.Copy(gradient, target);
-    }
 }
