@@ -20,7 +20,7 @@ public sealed class Node
         Inputs = count == given.Length ? given : given[..count];
     }
 
-    /// <summary>Name of the op: its method in <see cref="Ops.Op"/>.</summary>
+    /// <summary>Name of the op: its method in the folder Ops.</summary>
     public string Op { get; }
 
     /// <summary>Part of the model that asked: <c>blocks.1.experts</c>.</summary>

@@ -165,6 +165,14 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         Flow();
     }
 
+    /// <summary>A gradient goes through unchanged.</summary>
+    internal void Pass(Matrix gradient, Tensor to)
+    {
+        var target = to.GradientTarget(out var add);
+        if (add) Backend.Add(gradient, target, target);
+        else Backend.Copy(gradient, target);
+    }
+
     void Flow()
     {
         for (var i = _nodes.Count - 1; i >= 0; i--)

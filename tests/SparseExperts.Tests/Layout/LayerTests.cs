@@ -20,6 +20,7 @@ public sealed partial class LayerTests
         ["Training"],
         ["Analysis"],
         ["Runs"],
+        ["Profiling"],
     ];
 
     /// <summary>What each project may reference; a folder in the list stands for itself.</summary>
@@ -36,7 +37,7 @@ public sealed partial class LayerTests
         ["SparseExperts.Conformance"] = ["SparseExperts", "SparseExperts.Abstractions", "SparseExperts.Scalar"],
     };
 
-    [GeneratedRegex(@"^using SparseExperts\.(\w+)|(?<![\w.])(Formats|Data|Autograd|Sharding|Ops|Routing|Losses|Layers|Describing|Oracle|Models|Training|Analysis|Runs)\.[A-Z]\w+[.(]", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^using SparseExperts\.(\w+)|(?<![\w.])(Formats|Data|Autograd|Sharding|Ops|Routing|Losses|Layers|Describing|Oracle|Models|Training|Analysis|Runs|Profiling)\.[A-Z]\w+[.(]", RegexOptions.Multiline)]
     private static partial Regex Use();
 
     [GeneratedRegex(@"ProjectReference Include=""[^""]*?([\w.]+)\.csproj""(?![^>]*Plugin)")]
