@@ -39,15 +39,16 @@ public sealed partial class CudaBackend
         Check.AdafactorUnfactored(this, parameter, gradient, second, momentum);
         if (parameter.Count == 0) return;
         var scratch = new StepScratch(this.Rent(parameter.Rows, 1), this.Rent(parameter.Rows, 1), this.Rent(2, 1), this.Rent(1, 2));
-        EachRow("adafactor_second", [parameter, gradient, second], parameter.Rows, parameter.Columns, (float)step.Factor, (float)step.Epsilon, (float)step.Decay,
-            (float)(1 - step.Decay), Pointer(scratch.Updates), step.LeastScale is null ? default : Pointer(scratch.Squares));
+        EachRow("adafactor_second", [parameter, gradient, second], parameter.Rows, parameter.Columns,
+            (float)step.Factor, (float)step.Epsilon, (float)step.Decay, (float)(1 - step.Decay), Pointer(scratch.Updates), step.LeastScale is null ? default : Pointer(scratch.Squares));
         Move("adafactor_step_unfactored", parameter, gradient, 1, scratch, momentum, step, Pointer(second), second.Stride);
     }
 
     /// <summary>Squares of the rows of an update and of its parameter, their sums over matrices, and what the step multiplies by.</summary>
     readonly record struct StepScratch(Matrix Updates, Matrix Squares, Matrix Sums, Matrix Size);
 
-    /// <summary>Clips the update by its root mean square and takes it from the parameter; <paramref name="rest"/> is what the kernel knows the update by.</summary>
+    /// <summary>Clips the update by its root mean square and takes it from the parameter.</summary>
+    /// <param name="rest">What the kernel knows the update by.</param>
     void Move(string kernel, Matrix parameter, Matrix gradient, int matrices, StepScratch scratch, Matrix? momentum, in AdafactorStep step,
         params ReadOnlySpan<KernelArgument> rest)
     {
@@ -59,7 +60,8 @@ public sealed partial class CudaBackend
         ]);
         Elements(kernel, [parameter, gradient], parameter.Rows, parameter.Columns,
         [
-            momentum is { } m ? Pointer(m) : default, momentum?.Stride ?? 0, (float)step.Beta1, (float)(1 - step.Beta1), Pointer(scratch.Size), (float)step.Factor,
+            momentum is { } m ? Pointer(m) : default, momentum?.Stride ?? 0, (float)step.Beta1, (float)(1 - step.Beta1),
+            Pointer(scratch.Size), (float)step.Factor,
             .. rest,
         ]);
         foreach (var used in (ReadOnlySpan<Matrix>)[scratch.Updates, scratch.Squares, scratch.Sums, scratch.Size]) Return(used.Storage);

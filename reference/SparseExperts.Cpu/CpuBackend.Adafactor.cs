@@ -12,7 +12,8 @@ public sealed unsafe partial class CpuBackend
         Check.Adafactor(this, parameter, gradient, rows, columns, momentum);
         if (parameter.Count == 0) return;
         int matrices = columns.Rows, height = parameter.Rows / matrices, width = parameter.Columns;
-        Matrix scales = this.Rent(matrices, width), means = this.Rent(matrices, 1), updates = this.Rent(parameter.Rows, 1), squares = this.Rent(parameter.Rows, 1);
+        Matrix scales = this.Rent(matrices, width), means = this.Rent(matrices, 1);
+        Matrix updates = this.Rent(parameter.Rows, 1), squares = this.Rent(parameter.Rows, 1);
         var moment = new Moment((float)step.Factor, (float)step.Epsilon, (float)step.Decay);
 
         EachRow(new RowMomentOp
@@ -37,7 +38,15 @@ public sealed unsafe partial class CpuBackend
         });
         for (var s = 0; s < matrices; s++) Pointer(means)[s] = SumApart(Pointer(rows) + (long)s * height * rows.Stride, rows.Stride, height) / height;
 
-        var update = new FactoredUpdate { G = new(gradient), R = new(rows), Scales = new(scales), Means = Pointer(means), Height = height, Factor = moment.Factor };
+        var update = new FactoredUpdate
+        {
+            G = new(gradient),
+            R = new(rows),
+            Scales = new(scales),
+            Means = Pointer(means),
+            Height = height,
+            Factor = moment.Factor,
+        };
         EachRow(new UpdateSquaresOp<FactoredUpdate> { Update = update, Columns = width, Squares = Pointer(updates) }, parameter);
         Move(parameter, update, updates, squares, matrices, momentum, step);
         foreach (var scratch in (ReadOnlySpan<Matrix>)[scales, means, updates, squares]) Return(scratch.Storage);

@@ -54,20 +54,19 @@ public sealed unsafe partial class CpuBackend
         readonly void Row(float* p, float* g, float* m, float* v, int columns)
         {
             Vector512<float> decay = VectorMath.Set((float)Step.Decay), factor = VectorMath.Set((float)Step.Factor), keep2 = VectorMath.Set((float)Step.Beta2);
-            Vector512<float> new1 = VectorMath.Set((float)(1 - Step.Beta1)), new2 = VectorMath.Set((float)(1 - Step.Beta2)), size = VectorMath.Set((float)-Step.StepSize);
-            Vector512<float> root = VectorMath.Set((float)Step.RootCorrection2), epsilon = VectorMath.Set((float)Step.Epsilon);
+            Vector512<float> new1 = VectorMath.Set((float)(1 - Step.Beta1)), new2 = VectorMath.Set((float)(1 - Step.Beta2));
+            Vector512<float> size = VectorMath.Set((float)-Step.StepSize), root = VectorMath.Set((float)Step.RootCorrection2), epsilon = VectorMath.Set((float)Step.Epsilon);
             for (var j = 0; j < columns; j += 16)
             {
-                var rest = columns - j;
-                Vector512<float> grad, first, second, value;
-                if (rest >= 16) (grad, first, second, value) = (Vector512.Load(g + j), Vector512.Load(m + j), Vector512.Load(v + j), Vector512.Load(p + j));
-                else (grad, first, second, value) = (VectorMath.Load(g + j, rest), VectorMath.Load(m + j, rest), VectorMath.Load(v + j, rest), VectorMath.Load(p + j, rest));
+                Vector512<float> grad = RowMath.Load(g, j, columns), first = RowMath.Load(m, j, columns);
+                Vector512<float> second = RowMath.Load(v, j, columns), value = RowMath.Load(p, j, columns);
                 grad = factor * grad;
                 first = VectorMath.Fma(new1, grad - first, first);
                 second = VectorMath.Fma(new2 * grad, grad, keep2 * second);
                 value = VectorMath.Fma(size, first / (Vector512.Sqrt(second) / root + epsilon), decay * value);
-                if (rest >= 16) { first.Store(m + j); second.Store(v + j); value.Store(p + j); }
-                else { VectorMath.Store(first, m + j, rest); VectorMath.Store(second, v + j, rest); VectorMath.Store(value, p + j, rest); }
+                RowMath.Store(first, m, j, columns);
+                RowMath.Store(second, v, j, columns);
+                RowMath.Store(value, p, j, columns);
             }
         }
     }

@@ -192,5 +192,6 @@ public sealed class AStackIsOneMatrix(IBackend inner) : Saboteur(inner)
 public sealed class RateScaledByTheNorm(IBackend inner) : Saboteur(inner)
 {
     public override void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step) =>
-        base.AdafactorUnfactored(parameter, gradient, second, momentum, step with { Rate = step.Rate * (step.LeastScale is null ? 1 : Math.Sqrt(parameter.Count)) });
+        base.AdafactorUnfactored(parameter, gradient, second, momentum,
+            step.LeastScale is null ? step : step with { Rate = step.Rate * Math.Sqrt(parameter.Count) });
 }

@@ -145,7 +145,8 @@ public sealed class SaboteurTests
     public void Decay_inside_the_gradient_leaves_the_bound() => Caught(inner => new DecayInsideTheGradient(inner), DefinitionLaws.WithinTheBound, "AdamW");
 
     [Fact]
-    public void Updates_that_are_not_clipped_leave_the_bound() => Caught(inner => new UpdatesThatAreNotClipped(inner), DefinitionLaws.WithinTheBound, "Adafactor");
+    public void Updates_that_are_not_clipped_leave_the_bound() =>
+        Caught(inner => new UpdatesThatAreNotClipped(inner), DefinitionLaws.WithinTheBound, "Adafactor");
 
     [Fact]
     public void A_stack_that_is_one_matrix_leaves_the_bound() => Caught(inner => new AStackIsOneMatrix(inner), DefinitionLaws.WithinTheBound, "Adafactor");

@@ -84,7 +84,8 @@ static class OptimizerCards
         Source = "Shazeer & Stern 2018, algorithm 4 without factors; transformers optimization.py, Adafactor",
         SpecialValues = "A NaN makes the whole parameter NaN, since all of it shares the root mean squares. Without elements nothing happens.",
         Exactness = new Reduction("elements"),
-        Case = (draw, e) => Updated("AdafactorUnfactored", draw, e.Rows, e.Columns, draw.Updated("second", e.Rows, e.Columns, draw.Positive(e.Rows * e.Columns))),
+        Case = (draw, e) => Updated("AdafactorUnfactored", draw, e.Rows, e.Columns,
+            draw.Updated("second", e.Rows, e.Columns, draw.Positive(e.Rows * e.Columns))),
         Forward = (b, c) => b.AdafactorUnfactored(c["parameter"], c["gradient"], c["second"], c.Optional("momentum"), c.Get<AdafactorStep>("step")),
         Errors =
         [
@@ -108,8 +109,8 @@ static class OptimizerCards
             Outputs = [draw.Updated("parameter", rows, columns, finite.Reals(rows * columns)), .. moments, .. momentum],
             Parameters = new Dictionary<string, object>
             {
-                ["step"] = new AdafactorStep(1e-2, 1 - ReproducibleMath.Pow(draw.Between(1, 50), -0.8), 1e-30, draw.One<double?>(null, 1e-3, 4), draw.One(1, 0.125),
-                    0.9, draw.One(0, 0.1), draw.One(1.0, 0.25)),
+                ["step"] = new AdafactorStep(1e-2, 1 - ReproducibleMath.Pow(draw.Between(1, 50), -0.8), 1e-30,
+                    draw.One<double?>(null, 1e-3, 4), draw.One(1, 0.125), 0.9, draw.One(0, 0.1), draw.One(1.0, 0.25)),
             },
         };
     }

@@ -206,7 +206,8 @@ static class RowCards
         Errors =
         [
             new("one row", (b, _) => b.RunSquares(b.Rent(2, 3), b.Upload([0, 3]), b.Rent(1, 1)), "RunSquares: X is 2×3, expected 1×3; reshape or rent it so"),
-            new("destination", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(1, 2)), "RunSquares: Y is 1×2, expected 1×1; reshape or rent it so"),
+            new("destination", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(1, 2)),
+                "RunSquares: Y is 1×2, expected 1×1; reshape or rent it so"),
             new("offsets", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(2, 1)), "RunSquares: 2 indices for 3 rows; give one index a row"),
             new("range", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 4]), b.Rent(1, 1)),
                 "RunSquares: offset 4 after 0 with 3 columns; offsets ascend within 0…columns"),

@@ -161,7 +161,14 @@ public static class Check
         if (columns.Rows < 1 || parameter.Rows % columns.Rows != 0)
             throw new ShapeException($"{op}: columns are {columns.Shape} for {parameter.Rows} rows; give one row of them a matrix, and equal matrices");
         Shape(op, "columns", columns, columns.Rows, parameter.Columns);
-        if (momentum is { } m) { Owned(backend, op, m); Same(op, "parameter", parameter, "momentum", m); }
+        Momentum(backend, op, parameter, momentum);
+    }
+
+    static void Momentum(IBackend backend, string op, Matrix parameter, Matrix? momentum)
+    {
+        if (momentum is not { } m) return;
+        Owned(backend, op, m);
+        Same(op, "parameter", parameter, "momentum", m);
     }
 
     public static void AdafactorUnfactored(IBackend backend, Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum)
@@ -170,7 +177,7 @@ public static class Check
         Owned(backend, op, parameter, gradient, second);
         Same(op, "parameter", parameter, "gradient", gradient);
         Same(op, "parameter", parameter, "second moment", second);
-        if (momentum is { } m) { Owned(backend, op, m); Same(op, "parameter", parameter, "momentum", m); }
+        Momentum(backend, op, parameter, momentum);
     }
 
     public static void RunSquares(IBackend backend, Matrix x, Indices offsets, Matrix y)

@@ -260,7 +260,8 @@ public readonly record struct AdamWStep(double Rate, double Beta1, double Beta2,
 /// <paramref name="LeastScale"/> the rate is multiplied by the parameter's root mean square, or by that number where it is smaller; null leaves the rate as it
 /// is. <paramref name="Beta1"/> counts only with momentum.
 /// </summary>
-public readonly record struct AdafactorStep(double Rate, double Decay, double Epsilon, double? LeastScale, double ClipThreshold, double Beta1, double WeightDecay, double Factor);
+public readonly record struct AdafactorStep(
+    double Rate, double Decay, double Epsilon, double? LeastScale, double ClipThreshold, double Beta1, double WeightDecay, double Factor);
 
 /// <summary>Parameter updates.</summary>
 public interface IOptimizers

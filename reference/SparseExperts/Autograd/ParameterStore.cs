@@ -59,7 +59,10 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
     /// <summary>A parameter's place in a storage of this layout.</summary>
     public static Matrix View(Parameter parameter, Storage storage) => new(storage, parameter.Place, parameter.Rows, parameter.Columns, parameter.Columns);
 
-    /// <summary>The places of those parameters for which <paramref name="which"/> holds, in order; neighbours are one run as long as it has at most <paramref name="longest"/> numbers.</summary>
+    /// <summary>
+    /// The places of those parameters for which <paramref name="which"/> holds, in order; neighbours are one run as long as it has at most
+    /// <paramref name="longest"/> numbers.
+    /// </summary>
     public IEnumerable<StorageRun> Runs(Func<Parameter, bool> which, int longest = LongestRun)
     {
         StorageRun? open = null;
