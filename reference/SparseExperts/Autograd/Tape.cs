@@ -193,14 +193,6 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         _nodes.Clear();
     }
 
-    /// <summary>A gradient that goes through unchanged.</summary>
-    internal void Pass(Matrix gradient, Tensor to)
-    {
-        var target = to.GradientTarget(out var add);
-        if (add) Backend.Add(gradient, target, target);
-        else Backend.Copy(gradient, target);
-    }
-
     /// <summary>Forgets the step: gradients become unset, rented memory returns to the pool.</summary>
     public void Reset()
     {
