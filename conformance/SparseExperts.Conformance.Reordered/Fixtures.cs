@@ -8,6 +8,7 @@ public sealed class ReorderedFixture : IBackendFixture
 {
     public IBackend Create(int threads) => new ScalarBackend<Reordered<ByTurns>>();
     public bool Canonical => false;
+    public int EveryEdge => 6;
 }
 
 public sealed class ReorderedOpLaws : OpLaws<ReorderedFixture>;

@@ -44,7 +44,7 @@ public sealed class ReproducibilityTests
     public void A_killed_run_resumes_to_the_bytes_of_an_uninterrupted_one()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "1200", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.Start(workspace.Tiny("killed", options)))
         {
@@ -63,7 +63,7 @@ public sealed class ReproducibilityTests
     public void An_interrupt_saves_exits_with_130_and_can_be_resumed()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "1200", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.Start(workspace.Tiny("stopped", options)))
         {
