@@ -89,6 +89,10 @@ public sealed class KernelCases
     /// <summary>The small device takes few blocks along y. A thread of a right kernel executes far less than is allowed; one that runs for ever is stopped early.</summary>
     internal static EmulatorOptions Options(int multiprocessors) => new()
     {
-        Multiprocessors = multiprocessors, MaxBlocksY = multiprocessors == 1 ? 2 : 65535, InstructionsPerThread = 1_000_000, MemoryBytes = 1L << 30, Workers = 1,
+        Multiprocessors = multiprocessors,
+        MaxBlocksY = multiprocessors == 1 ? 2 : 65535,
+        InstructionsPerThread = 1_000_000,
+        MemoryBytes = 1L << 30,
+        Workers = 1,
     };
 }

@@ -54,8 +54,11 @@ public class CudaInstructionTests
 
     static void Same(string instruction, string type, string resultType, ulong[] values, Func<ulong, ulong, ulong, ulong?> expected, bool third = false)
     {
-        var triples = (from x in values from y in values from z in third ? values : values[3..4]
-            where expected(x, y, z) is not null select (x, y, z)).ToArray();
+        var triples = (from x in values
+                       from y in values
+                       from z in third ? values : values[3..4]
+                       where expected(x, y, z) is not null
+                       select (x, y, z)).ToArray();
         var got = Run(instruction, type, resultType, [.. triples.Select(t => t.x)], [.. triples.Select(t => t.y)], [.. triples.Select(t => t.z)]);
         for (var i = 0; i < got.Length; i++)
         {

@@ -15,11 +15,14 @@ static class SelfTestCommand
         var maxSize = new Option<int>("--max-size") { Description = "Largest number of rows or columns in a case.", DefaultValueFactory = _ => 4096 };
         var dialects = new Option<string[]>("--dialect")
         {
-            Description = $"Dialects to train; {string.Join(", ", TrainingSelfTest.Usual)} where none is named.", DefaultValueFactory = _ => TrainingSelfTest.Usual,
+            Description = $"Dialects to train; {string.Join(", ", TrainingSelfTest.Usual)} where none is named.",
+            DefaultValueFactory = _ => TrainingSelfTest.Usual,
         };
         var parts = new Option<string[]>("--parts")
         {
-            Description = "What to test: ops, training, speed (which is measured and not judged).", DefaultValueFactory = _ => ["ops", "training"], AllowMultipleArgumentsPerToken = true,
+            Description = "What to test: ops, training, speed (which is measured and not judged).",
+            DefaultValueFactory = _ => ["ops", "training"],
+            AllowMultipleArgumentsPerToken = true,
         };
         parts.AcceptOnlyFromAmong("ops", "training", "speed");
         var json = new Option<bool>("--json") { Description = "Print one JSON object a test." };
@@ -49,7 +52,13 @@ static class SelfTestCommand
 
     static string Json(SelfTestResult test) => JsonSerializer.Serialize(new
     {
-        kind = test.Kind, name = test.Name, passed = test.Passed, cases = test.Cases, same_bits = test.SameBits,
-        worst_share = double.IsNaN(test.WorstShare) ? (double?)null : test.WorstShare, @case = test.Case, fault = test.Fault,
+        kind = test.Kind,
+        name = test.Name,
+        passed = test.Passed,
+        cases = test.Cases,
+        same_bits = test.SameBits,
+        worst_share = double.IsNaN(test.WorstShare) ? (double?)null : test.WorstShare,
+        @case = test.Case,
+        fault = test.Fault,
     });
 }

@@ -17,8 +17,15 @@ public sealed record Routed(Scored Scored, Choices Choices, int Capacity, Routin
 {
     public LossInputs Losses => new()
     {
-        Logits = Scored.Logits, Noisy = Scored.Noisy, Scores = Scored.Scores, Deviation = Scored.Deviation, Numbers = Scored.Numbers,
-        Choices = Choices, Plan = Plan, Gates = Gates, Weights = Weights,
+        Logits = Scored.Logits,
+        Noisy = Scored.Noisy,
+        Scores = Scored.Scores,
+        Deviation = Scored.Deviation,
+        Numbers = Scored.Numbers,
+        Choices = Choices,
+        Plan = Plan,
+        Gates = Gates,
+        Weights = Weights,
     };
 }
 

@@ -1,7 +1,7 @@
-using SparseExperts.Routing;
 using SparseExperts.Autograd;
 using SparseExperts.Losses;
 using SparseExperts.Ops;
+using SparseExperts.Routing;
 
 namespace SparseExperts.Layers;
 

@@ -1,7 +1,7 @@
 using System.Reflection;
-using SparseExperts.Describing;
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
+using SparseExperts.Describing;
 using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Ops;

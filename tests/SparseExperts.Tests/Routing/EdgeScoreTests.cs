@@ -1,5 +1,5 @@
-using SparseExperts.Layers;
 using SparseExperts.Conformance;
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 using Xunit;
 

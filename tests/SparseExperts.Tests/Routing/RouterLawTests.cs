@@ -1,6 +1,6 @@
 using System.Reflection;
-using SparseExperts.Layers;
 using SparseExperts.Conformance;
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 using Xunit;
 
