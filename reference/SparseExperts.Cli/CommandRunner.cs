@@ -8,13 +8,16 @@ using SparseExperts.Runs;
 
 namespace SparseExperts.Cli;
 
-/// <summary>Exit codes of the command; a run that a signal stopped gives 128 plus the signal's number, so 130 for Ctrl-C.</summary>
+/// <summary>Exit codes of the command (README); a run that a signal stopped gives 128 plus the signal's number, so 130 for Ctrl-C.</summary>
 static class ExitCode
 {
-    public const int Ok = 0, Differs = 1, BadInput = 2, NoDevice = 3;
+    public const int Ok = 0, Differs = 1, BadInput = 2, NoDevice = 3, OwnFault = 70;
 }
 
-/// <summary>Bad input is one line on standard error and exit code 2, a device that is missing or failed one line and exit code 3; what nobody foresaw ends the process with its trace.</summary>
+/// <summary>
+/// Bad input is one line on standard error and exit code 2, a device that is missing or failed one line and exit code 3; what nobody foresaw is a fault
+/// of this program, told with its trace and exit code 70.
+/// </summary>
 static class CommandRunner
 {
     public static int Run(RootCommand root, string[] args)
@@ -37,6 +40,11 @@ static class CommandRunner
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Refuse($"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space");
+        }
+        catch (Exception e)
+        {
+            Console.Error.WriteLine($"moe: a fault of this program; please report it with the command and its input\n{e}");
+            return ExitCode.OwnFault;
         }
     }
 

@@ -188,11 +188,12 @@ static class TrainCommand
         void Stop(PosixSignalContext context)
         {
             context.Cancel = true;
-            signal = context.Signal == PosixSignal.SIGTERM ? 15 : 2;
+            signal = context.Signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGTERM => 15, _ => 2 };
             cancel.Cancel();
         }
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
 
         var screen = TrainingScreen.Choose(run, json);
         var profiler = run.Trainer.Backend is CountingBackend counter ? new TrainingProfiler(counter, run) : null;

@@ -28,7 +28,9 @@ static partial class MoeCommand
     }
 
     /// <summary>SIGINT, as Ctrl-C sends it.</summary>
-    public static void Interrupt(Process process) => Kill(process.Id, 2);
+    public static void Interrupt(Process process) => Signal(process, 2);
+
+    public static void Signal(Process process, int signal) => Kill(process.Id, signal);
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);

@@ -76,6 +76,21 @@ public sealed class ReproducibilityTests
         Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("stopped"));
     }
 
+    /// <summary>SIGHUP and SIGTERM, as a terminal that closes and a service manager send them.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(15)]
+    public void A_signal_saves_and_exits_with_128_and_its_number(int signal)
+    {
+        using var workspace = new Workspace();
+        using var process = MoeCommand.Start(workspace.Tiny("stopped", "--steps", "1200", "--checkpoint-every", "20"));
+        WaitForCheckpoint(workspace, "stopped", process);
+        MoeCommand.Signal(process, signal);
+        process.WaitForExit();
+        Assert.Equal(128 + signal, process.ExitCode);
+        Assert.Equal(0, MoeCommand.Run(["evaluate", workspace.At("stopped")]).ExitCode);
+    }
+
     /// <summary>Returns as soon as a first checkpoint stands; the folder watcher wakes at every rename.</summary>
     static void WaitForCheckpoint(Workspace workspace, string run, System.Diagnostics.Process process)
     {
