@@ -14,7 +14,6 @@ public sealed partial class CudaBackend
     const int RememberedTables = 512;
 
     readonly Dictionary<(ProductShape Shape, int Side, long? Part), Indices> _slices = [];
-    readonly Dictionary<SumTree, Indices> _counts = [];
 
     /// <summary>C (+)= op(A)·op(B) in the order of the shape's tree.</summary>
     void Multiply(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape)
@@ -110,13 +109,4 @@ public sealed partial class CudaBackend
     }
 
     Indices Table(Slice[] slices) => this.Upload(MemoryMarshal.Cast<Slice, int>(slices));
-
-    /// <summary>Terms of the blocks of a tree, on the device; written once a tree.</summary>
-    Indices Counts(SumTree tree)
-    {
-        if (_counts.TryGetValue(tree, out var known)) return known;
-        var counts = new int[tree.Leaves];
-        for (var leaf = 0; leaf < counts.Length; leaf++) counts[leaf] = tree[leaf].Count;
-        return _counts[tree] = this.Upload(counts);
-    }
 }

@@ -2,7 +2,7 @@ namespace SparseExperts.Cuda;
 
 public sealed partial class CudaBackend
 {
-    readonly Dictionary<SumTree, (Indices Starts, Indices Joins)> _trees = [];
+    readonly Dictionary<SumTree, (Indices Starts, Indices Counts, Indices Joins)> _trees = [];
 
     /// <summary>
     /// Y (+)= the sum of <paramref name="parts"/>, one of Y's size (row after row, without gaps) for every block of <paramref name="tree"/>, joined by
@@ -14,16 +14,19 @@ public sealed partial class CudaBackend
     /// <summary>The first row of every block, and behind the last the number of rows, on the device.</summary>
     Indices Starts(SumTree tree) => OnDevice(tree).Starts;
 
+    /// <summary>Terms of every block, on the device.</summary>
+    Indices Counts(SumTree tree) => OnDevice(tree).Counts;
+
     /// <summary>How many halves are complete with each block, on the device.</summary>
     Indices Joins(SumTree tree) => OnDevice(tree).Joins;
 
-    /// <summary>Both, written once a tree.</summary>
-    (Indices Starts, Indices Joins) OnDevice(SumTree tree)
+    /// <summary>All three, written once a tree.</summary>
+    (Indices Starts, Indices Counts, Indices Joins) OnDevice(SumTree tree)
     {
         if (_trees.TryGetValue(tree, out var known)) return known;
-        int[] starts = new int[tree.Leaves + 1], joins = new int[tree.Leaves];
-        for (var leaf = 0; leaf < joins.Length; leaf++) (starts[leaf], _, joins[leaf]) = tree[leaf];
+        int[] starts = new int[tree.Leaves + 1], counts = new int[tree.Leaves], joins = new int[tree.Leaves];
+        for (var leaf = 0; leaf < joins.Length; leaf++) (starts[leaf], counts[leaf], joins[leaf]) = tree[leaf];
         starts[^1] = tree.Rows;
-        return _trees[tree] = (this.Upload(starts), this.Upload(joins));
+        return _trees[tree] = (this.Upload(starts), this.Upload(counts), this.Upload(joins));
     }
 }

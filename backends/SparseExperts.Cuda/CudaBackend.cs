@@ -46,17 +46,26 @@ public sealed partial class CudaBackend : IBackend
     /// <summary>Waits for the work and gives everything back. A device that has failed has said so to whoever read its results.</summary>
     public void Dispose()
     {
-        try
+        IfAlive(() =>
         {
             _driver.Synchronize(_stream);
             _pool.Dispose();
             _driver.DestroyStream(_stream);
+        });
+        IfAlive(_driver.Dispose);
+    }
+
+    /// <summary>On a device that has failed the context is lost, and all that is in it.</summary>
+    static void IfAlive(Action end)
+    {
+        try
+        {
+            end();
         }
         catch (CudaFault)
         {
-            // Its context is lost, and its memory with it.
+            // Said before, by the call that failed.
         }
-        _driver.Dispose();
     }
 
     /// <summary>Waits until all work is done.</summary>

@@ -57,7 +57,9 @@ public static class RelativePositions
     /// </summary>
     public static Tensor Bias(Tape tape, Tensor table, int queries, int keys, bool bidirectional)
     {
-        var buckets = tape.Constants.Indices(("relative positions", queries, keys, table.Rows, bidirectional), () => BucketOfPairs(queries, keys, table.Rows, bidirectional));
+        int[] Make() => BucketOfPairs(queries, keys, table.Rows, bidirectional);
+        // Training meets one shape again and again; a text that is written meets another at every byte.
+        var buckets = tape.Recording ? tape.Constants.Indices(("relative positions", queries, keys, table.Rows, bidirectional), Make) : tape.Upload(Make());
         var byPair = tape.GatherRows(table, buckets);                                // [Q·K, H]
         return tape.Reshape(tape.Transpose(byPair), table.Columns * queries, keys);
     }

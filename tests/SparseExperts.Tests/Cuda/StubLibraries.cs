@@ -4,12 +4,13 @@ using SparseExperts.Cuda;
 
 namespace SparseExperts.Tests.Cuda;
 
-/// <summary>A driver and a cuBLAS in host memory, compiled from C where there is a compiler (Linux only).</summary>
+/// <summary>A driver and a cuBLAS in host memory, compiled from C: on Linux, where a compiler is needed for it.</summary>
 static class StubLibraries
 {
     static readonly Lazy<string?> Built = new(Build);
 
-    /// <summary>Folder of the two libraries; null where nothing compiles them.</summary>
+    /// <summary>Folder of the two libraries; null on other systems than Linux.</summary>
+    /// <exception cref="InvalidOperationException">There is no compiler, or it does not compile them.</exception>
     public static string? Folder => Built.Value;
 
     /// <summary>From now on this process's driver is the stub; false where there is none.</summary>
@@ -25,20 +26,22 @@ static class StubLibraries
         if (!OperatingSystem.IsLinux()) return null;
         var folder = Path.Combine(AppContext.BaseDirectory, "stub-libraries");
         Directory.CreateDirectory(folder);
-        return Compile("stub_driver.c", Path.Combine(folder, "libcuda.so.1")) && Compile("stub_cublas.c", Path.Combine(folder, "libcublas.so.12")) ? folder : null;
+        Compile("stub_driver.c", Path.Combine(folder, "libcuda.so.1"));
+        Compile("stub_cublas.c", Path.Combine(folder, "libcublas.so.12"));
+        return folder;
     }
 
-    static bool Compile(string source, string library)
+    static void Compile(string source, string library)
     {
         try
         {
             using var compiler = Process.Start("cc", ["-O1", "-shared", "-fPIC", "-o", library, Path.Combine(Here(), source)]);
             compiler.WaitForExit();
-            return compiler.ExitCode == 0;
+            if (compiler.ExitCode != 0) throw new InvalidOperationException($"cc does not compile {source}; it ended with {compiler.ExitCode}");
         }
-        catch (System.ComponentModel.Win32Exception)
+        catch (System.ComponentModel.Win32Exception e)
         {
-            return false;
+            throw new InvalidOperationException("no C compiler, without which the adapter for NVIDIA's driver cannot be tested; install gcc or clang as cc", e);
         }
     }
 

@@ -55,6 +55,18 @@ public sealed class BackendPluginTests : IDisposable
     }
 
     [Fact]
+    public void What_nobody_foresaw_is_told_with_its_trace_and_exits_with_70()
+    {
+        Copy("sample-plugins/sample", "sample");
+        File.WriteAllText(Path.Combine(Plugins, "sample", "fault"), "two plus two is five");
+        var result = MoeCommand.Run(_workspace.Tiny("run", "--steps", "1", "--backend", "sample", "--plugins", Plugins));
+        Assert.Equal(70, result.ExitCode);
+        Assert.StartsWith("moe: a fault of this program", result.Error);
+        Assert.Contains("two plus two is five", result.Error);
+        Assert.Contains("at SparseExperts.SamplePlugin.SampleProvider.Create", result.Error);
+    }
+
+    [Fact]
     public void A_missing_dependency_is_named()
     {
         Copy("plugins/cuda", "gpu");
