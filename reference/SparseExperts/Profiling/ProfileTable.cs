@@ -26,8 +26,8 @@ public static class ProfileTable
         Traffic(text, profile, unit);
         double peak = profile.PeakBytes / MiB, lasting = profile.LastingBytes / MiB;
         var how = profile.Recompute ? ", activations recomputed" : "";
-        text.Append(Invariant($"memory: {peak:F1} MiB rented at the peak, {lasting:F1} of them for the whole run, {peak - lasting:F1} for a {unit}{how}; "))
-            .Append(Invariant($"{Each(profile, profile.Rents):F0} rents a {unit}"));
+        // Evaluations between the steps rent too, so that neither number belongs to a step.
+        text.Append(Invariant($"memory: {peak:F1} MiB rented at the peak, evaluations included, {lasting:F1} of them for the whole run{how}; {profile.Rents:N0} rents in all"));
         return text.ToString();
     }
 
