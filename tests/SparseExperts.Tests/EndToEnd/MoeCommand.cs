@@ -19,10 +19,16 @@ static partial class MoeCommand
         return new(process.ExitCode, output, error.Result);
     }
 
-    public static Process Start(string[] arguments, params (string Name, string Value)[] environment)
+    public static Process Start(string[] arguments, params (string Name, string Value)[] environment) => Start("dotnet", [Moe, .. arguments], environment);
+
+    /// <summary>One that obeys signals, even where whoever runs the tests ignores them, as a shell does for what it runs in the background.</summary>
+    public static Process StartToBeStopped(string[] arguments) => Start("env", ["--default-signal=HUP,INT,TERM", "dotnet", Moe, .. arguments]);
+
+    static string Moe => Path.Combine(AppContext.BaseDirectory, "moe.dll");
+
+    static Process Start(string command, string[] arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "moe.dll"), .. arguments]) start.ArgumentList.Add(argument);
+        var start = new ProcessStartInfo(command, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }

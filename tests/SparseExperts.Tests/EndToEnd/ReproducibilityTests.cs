@@ -44,7 +44,7 @@ public sealed class ReproducibilityTests
     public void A_killed_run_resumes_to_the_bytes_of_an_uninterrupted_one()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "1200", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.Start(workspace.Tiny("killed", options)))
         {
@@ -63,9 +63,9 @@ public sealed class ReproducibilityTests
     public void An_interrupt_saves_exits_with_130_and_can_be_resumed()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "1200", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
-        using (var process = MoeCommand.Start(workspace.Tiny("stopped", options)))
+        using (var process = MoeCommand.StartToBeStopped(workspace.Tiny("stopped", options)))
         {
             WaitForCheckpoint(workspace, "stopped", process);
             MoeCommand.Interrupt(process);
@@ -83,7 +83,7 @@ public sealed class ReproducibilityTests
     public void A_signal_saves_and_exits_with_128_and_its_number(int signal)
     {
         using var workspace = new Workspace();
-        using var process = MoeCommand.Start(workspace.Tiny("stopped", "--steps", "1200", "--checkpoint-every", "20"));
+        using var process = MoeCommand.StartToBeStopped(workspace.Tiny("stopped", "--steps", "400", "--checkpoint-every", "20"));
         WaitForCheckpoint(workspace, "stopped", process);
         MoeCommand.Signal(process, signal);
         process.WaitForExit();
