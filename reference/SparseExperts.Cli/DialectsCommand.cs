@@ -4,24 +4,40 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Describing;
 using SparseExperts.Routing;
+using SparseExperts.Routing.Configs;
 
 namespace SparseExperts.Cli;
 
 /// <summary><c>moe dialects</c>: what everybody's sparse layer really computes, side by side or one with its citations.</summary>
 static class DialectsCommand
 {
-    static readonly Argument<string?> NameArgument = new("name") { Description = "A dialect, a part of names (mesh), or a JSON file. Without it: the comparison table.", Arity = ArgumentArity.ZeroOrOne };
-    static readonly Option<bool> JsonOption = new("--json") { Description = "A JSON list of objects, each with name and its axes." };
+    static readonly Argument<string?> NameArgument = new("name")
+    {
+        Description = "A dialect, a part of names (mesh), a JSON file, or a model_type or class of transformers (qwen3_moe). Without it: the comparison table.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    static readonly Option<string?> ConfigOption = new("--config")
+    {
+        Description = "A Hugging Face config.json, or its folder: the dialect that it means and its parameters.",
+        HelpName = "FILE",
+    };
+    static readonly Option<bool> JsonOption = new("--json") { Description = "A JSON list of objects, each with name and its axes; of a configuration, one object." };
     static readonly Option<bool> MarkdownOption = new("--markdown") { Description = "The table as Markdown." };
 
     static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Command Create()
     {
-        var command = new Command("dialects", "What every framework's sparse layer really computes.") { NameArgument, JsonOption, MarkdownOption };
+        var command = new Command("dialects", "What every framework's sparse layer really computes.") { NameArgument, ConfigOption, JsonOption, MarkdownOption };
         command.SetAction(parsed =>
         {
             var name = parsed.GetValue(NameArgument);
+            if (parsed.GetValue(ConfigOption) is { } config)
+            {
+                if (name is not null || parsed.GetValue(MarkdownOption)) throw new DialectException("--config: not with a name or --markdown; give one of them");
+                ConfigText.Print(ConfigFile.Load(config), parsed.GetValue(JsonOption));
+                return ExitCode.Ok;
+            }
             var dialects = Chosen(name);
             if (parsed.GetValue(JsonOption)) Console.WriteLine(new JsonArray([.. dialects.Select(d => (JsonNode)DialectFile.ToJson(d))]).ToJsonString(Readable));
             else if (dialects.Count == 1 && name is not null && !parsed.GetValue(MarkdownOption)) One(dialects[0]);
@@ -34,8 +50,13 @@ static class DialectsCommand
     static IReadOnlyList<Dialect> Chosen(string? name)
     {
         if (name is null) return BuiltIn.All;
-        if (BuiltIn.Find(name) is null && !name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some) return some;
-        return [DialectFile.Resolve(name)];
+        if (BuiltIn.Find(name) is not null || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return [DialectFile.Resolve(name)];
+        if ((ModelTypes.Find(name) ?? ModelTypes.FindArchitecture(name)) is { } type)
+        {
+            Console.Error.WriteLine(ConfigText.Line(name, type));
+            return [BuiltIn.Named(type.Dialect)];
+        }
+        return BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some ? some : [DialectFile.Resolve(name)];
     }
 
     static void Table(IReadOnlyList<Dialect> dialects, bool markdown)
