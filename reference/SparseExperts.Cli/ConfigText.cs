@@ -15,8 +15,10 @@ static class ConfigText
         if (json) Console.WriteLine(answer.ToJson().ToJsonString(OneLine));
         else Page(answer);
         if (answer.Ignored.Count > 0)
-            Console.Error.WriteLine(CommandRunner.OneLine(
-                $"moe: not understood and left out: {string.Join(", ", answer.Ignored.Select(i => $"{i.Key} {i.Value} ({i.Why})"))}; check what your library does with it"));
+        {
+            var keys = string.Join(", ", answer.Ignored.Select(i => $"{i.Key} {i.Value} ({i.Why})"));
+            Console.Error.WriteLine(CommandRunner.OneLine($"moe: not understood and left out: {keys}; check what your library does with it"));
+        }
         if (json && answer.Note.Length > 0) Console.Error.WriteLine($"moe: {answer.Note}");
     }
 
@@ -25,14 +27,14 @@ static class ConfigText
 
     static void Page(ConfigAnswer answer)
     {
-        Console.WriteLine($"{answer.Type.Name} of transformers: dialect {answer.Dialect}{(BuiltIn.Find(answer.Dialect) is null ? ", which is not built in" : "")}");
+        var builtIn = BuiltIn.Find(answer.Dialect) is not null;
+        Console.WriteLine($"{answer.Type.Name} of transformers: dialect {answer.Dialect}{(builtIn ? "" : ", which is not built in")}");
         Console.WriteLine($"rule: {answer.Type.Rule}");
-        if (answer.Type.Experts.Keys.Count > 0) Console.WriteLine(CommandRunner.OneLine($"experts: {ConfigPart.Brief(answer.Experts.Value)} ({answer.Experts.From})"));
-        Console.WriteLine();
-        foreach (var parameter in answer.Parameters)
-            Console.WriteLine(CommandRunner.OneLine($"  {parameter.Name + " = " + parameter.Value.ToJsonString(OneLine).Trim('"'),-44} {parameter.From}"));
+        Console.WriteLine(CommandRunner.OneLine($"experts: {ConfigPart.Brief(answer.Experts.Value)} ({answer.Experts.From})") + "\n");
+        foreach (var (name, value, from) in answer.Parameters)
+            Console.WriteLine(CommandRunner.OneLine($"  {name + " = " + value.ToJsonString(OneLine).Trim('"'),-44} {from}"));
         foreach (var ignored in answer.Ignored) Console.WriteLine(CommandRunner.OneLine($"  not understood: {ignored.Key} = {ignored.Value}; {ignored.Why}"));
         if (answer.Note.Length > 0) Console.WriteLine($"\n{answer.Note}");
-        if (BuiltIn.Find(answer.Dialect) is not null) Console.WriteLine($"\nmoe dialects {answer.Dialect} shows what it computes, with citations");
+        if (builtIn) Console.WriteLine($"\nmoe dialects {answer.Dialect} shows what it computes, with citations");
     }
 }

@@ -8,7 +8,8 @@ namespace SparseExperts.Routing.Configs;
 /// <param name="Parameters">Those that the configuration, or the library's defaults for what it leaves out, set.</param>
 /// <param name="Ignored">Keys that speak of routing and were not understood.</param>
 /// <param name="Note">What one dialect cannot say of this file, empty if nothing.</param>
-public sealed record ConfigAnswer(ModelType Type, ConfigParameter Experts, IReadOnlyList<ConfigParameter> Parameters, IReadOnlyList<IgnoredKey> Ignored, string Note)
+public sealed record ConfigAnswer(
+    ModelType Type, ConfigParameter Experts, IReadOnlyList<ConfigParameter> Parameters, IReadOnlyList<IgnoredKey> Ignored, string Note)
 {
     /// <summary>The dialect's name; whether this library has it is asked of <see cref="BuiltIn"/>.</summary>
     public string Dialect => Type.Dialect;

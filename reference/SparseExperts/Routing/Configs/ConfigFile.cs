@@ -34,7 +34,8 @@ public static partial class ConfigFile
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(PythonsNumbers().Replace(text, m => m.Value[0] == '"' ? m.Value : $"\"{m.Value}\""), documentOptions: new() { AllowDuplicateProperties = false });
+            var plain = PythonsNumbers().Replace(text, m => m.Value[0] == '"' ? m.Value : $"\"{m.Value}\"");
+            node = JsonNode.Parse(plain, documentOptions: new() { AllowDuplicateProperties = false });
         }
         catch (JsonException e)
         {
@@ -65,15 +66,16 @@ public static partial class ConfigFile
     {
         if (part.Text("model_type") is { } name && ModelTypes.Find(name, version) is { } type) return type;
         return part.Json["architectures"] is JsonArray classes
-            ? classes.OfType<JsonValue>().Where(c => c.GetValueKind() == JsonValueKind.String).Select(c => ModelTypes.FindArchitecture(c.GetValue<string>(), version)).FirstOrDefault(t => t is not null)
+            ? classes.OfType<JsonValue>().Where(c => c.GetValueKind() == JsonValueKind.String)
+                .Select(c => ModelTypes.FindArchitecture(c.GetValue<string>(), version)).FirstOrDefault(t => t is not null)
             : null;
     }
 
     static ConfigAnswer Answer(ConfigPart part, ModelType type)
     {
-        if (type.Dense?.Invoke(part) is { } dense) throw new DialectException($"{part.Where}: {type.Name} without a routed part: {part.At}{dense}; a dense layer has no dialect");
-        if (part.First(type.Experts.Keys) is null && type.Experts.Default is null)
-            throw new DialectException($"{part.Where}: {type.Name} without a routed part: {part.At}{type.Experts.Keys[0]} is absent or null; add the number of experts, if there are any");
+        var absent = part.First(type.Experts.Keys) is null && type.Experts.Default is null;
+        var dense = type.Dense?.Invoke(part) ?? (absent ? $"{type.Experts.Keys[0]} is absent or null" : null);
+        if (dense is not null) throw new DialectException($"{part.Where}: {type.Name} without a routed part: {part.At}{dense}; a dense model has no dialect");
         var (experts, _) = type.Experts.In(part);
         List<ConfigParameter> parameters = [];
         List<IgnoredKey> ignored = [];
@@ -91,11 +93,13 @@ public static partial class ConfigFile
     static DialectException Unknown(ConfigPart whole, ConfigPart part)
     {
         if ((whole.Text("model_type") ?? part.Text("model_type")) is not { } name)
-            return new($"{whole.Where}: no model_type and no architectures that are known; add \"model_type\", one of transformers' ({ModelTypes.All.Count} have a dialect)");
+            return new($"{whole.Where}: no model_type and no architectures that are known; add \"model_type\", as transformers writes it");
         var near = string.Join(", ", BuiltIn.Nearest(name, ModelTypes.Names));
         return RoutingWords.In(part.Json).FirstOrDefault() is { } key
-            ? new($"{whole.Where}: model_type '{name}' is unknown, though {part.At}{key} speaks of routing; near it are {near}; write a dialect file with \"like\" instead")
-            : new($"{whole.Where}: model_type '{name}' has no routed part that is known (near it are {near}) and no key speaks of experts; a dense model has no dialect");
+            ? new($"{whole.Where}: model_type '{name}' is unknown, though {part.At}{key} speaks of routing; near it are {near}; "
+                + "correct it, or write a dialect file with \"like\"")
+            : new($"{whole.Where}: model_type '{name}' has no routed part that is known (near it are {near}) and no key speaks of experts; "
+                + "a dense model has no dialect");
     }
 
     /// <summary>Strings, and what Python writes for numbers that JSON does not have.</summary>

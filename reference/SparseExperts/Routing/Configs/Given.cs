@@ -28,6 +28,8 @@ public sealed record ConfigPart(JsonObject Json, string Where, string At)
         return null;
     }
 
+    public bool IsTrue(string key) => Json[key] is { } value && value.GetValueKind() == JsonValueKind.True;
+
     public ConfigPart? Inner(string key) => Json[key] switch
     {
         null => null,
@@ -45,7 +47,11 @@ public sealed record ConfigPart(JsonObject Json, string Where, string At)
     public DialectException Refusal(string key, JsonNode? value, string remedy) => new($"{Where}: {At}{key} cannot be {Brief(value)}; {remedy}");
 
     /// <summary>A value in few letters.</summary>
-    public static string Brief(JsonNode? value) => (value?.ToJsonString(Plain) ?? "null") is { Length: > 60 } text ? text[..60] + "…" : value?.ToJsonString(Plain) ?? "null";
+    public static string Brief(JsonNode? value)
+    {
+        var text = value?.ToJsonString(Plain) ?? "null";
+        return text.Length > 60 ? text[..60] + "…" : text;
+    }
 
     static readonly JsonSerializerOptions Plain = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 }

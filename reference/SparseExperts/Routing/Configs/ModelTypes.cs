@@ -12,7 +12,8 @@ public static partial class ModelTypes
         .. SigmoidTypes.All, .. LatentTypes.All, .. GroupedSoftmaxTypes.All, .. OtherTypes.All,
     ];
 
-    static readonly ILookup<string, ModelType> ByName = All.SelectMany(t => t.Also.Prepend(t.Name).Select(n => (Name: Plain(n), Type: t))).ToLookup(p => p.Name, p => p.Type);
+    static readonly ILookup<string, ModelType> ByName =
+        All.SelectMany(t => t.Also.Prepend(t.Name).Select(n => (Name: Plain(n), Type: t))).ToLookup(p => p.Name, p => p.Type);
 
     /// <summary>The type of that <c>model_type</c>, as the given major version of the library reads it.</summary>
     public static ModelType? Find(string name, int version = 4) =>
@@ -29,6 +30,6 @@ public static partial class ModelTypes
 
     static string Plain(string name) => name.ToLowerInvariant().Replace('-', '_');
 
-    [GeneratedRegex("^(Text|Thinker|ThinkerText|Talker|TalkerText|MM)?(Model|PreTrainedModel|EncoderModel|Backbone|Config|For[A-Z0-9][A-Za-z0-9]*)?$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^(Text|Thinker|ThinkerText|Talker|TalkerText)?(Model|PreTrainedModel|EncoderModel|Config|For[a-z0-9]+)?$", RegexOptions.IgnoreCase)]
     private static partial Regex Rest();
 }

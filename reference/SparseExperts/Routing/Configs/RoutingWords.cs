@@ -10,21 +10,27 @@ static partial class RoutingWords
     static readonly HashSet<string> SizesAndPlaces =
     [
         "moe_intermediate_size", "shared_expert_intermediate_size", "shared_experts_intermediate_size", "moe_shared_expert_intermediate_size",
-        "num_shared_experts", "n_shared_experts", "num_shared_expert", "moe_num_shared_experts", "expert_ffn_hidden_size", "moe_latent_size", "moe_hidden_size",
+        "num_shared_experts", "n_shared_experts", "num_shared_expert", "moe_num_shared_experts", "expert_ffn_hidden_size", "moe_latent_size",
+        "moe_hidden_size",
         "router_hidden_size", "share_expert_dim", "moe_layer_freq", "moe_layers", "moe_layers_enum", "moe_layer_interval", "moe_layer_start_index",
-        "moe_layer_end_index", "moe_layer_num_skipped", "moe_layer_offset", "moe_every_n_layer", "use_moe", "interleave_moe_layer_step", "expert_layer_period", "expert_layer_offset", "output_router_logits",
+        "moe_layer_end_index", "moe_layer_num_skipped", "moe_layer_offset", "moe_every_n_layer", "use_moe",
+        "interleave_moe_layer_step", "expert_layer_period", "expert_layer_offset", "output_router_logits",
     ];
 
     /// <summary>Gates, scores and top-k of attention and of other parts than the experts.</summary>
-    [GeneratedRegex("^(index|indexer|attn|attention|linear|mamba|kda|mla|swa|loop|hc|residual|output_gate|gated_norm|mlp_gate|sparse_attention|gate_up)_|attn_gate$|_attn_")]
+    [GeneratedRegex("^(index|indexer|attn|attention|linear|mamba|kda|mla|swa|loop|hc|residual|output_gate|gated_norm|mlp_gate|sparse_attention|gate_up)_"
+        + "|attn_gate$|_attn_")]
     private static partial Regex Elsewhere();
 
-    [GeneratedRegex("(^|_)(experts?|routers?|routed|routing|route|moe|gate|gates|gated|gating|topk|capacity|aux|balance|balancing|scoring|score)(_|$)|top_k|norm_topk|_groups?_(kept|limit)|load_balanc|n_group$|zero_expert")]
+    [GeneratedRegex("(^|_)(experts?|routers?|routed|routing|route|moe|gates?|gated|gating|topk|capacity|aux|balance|balancing|scoring|score)(_|$)"
+        + "|top_k|norm_topk|load_balanc|n_group$")]
     private static partial Regex Routing();
 
     /// <summary>Keys that speak of routing.</summary>
-    public static IEnumerable<string> In(JsonObject json) => json
-        .Where(p => Routing().IsMatch(p.Key) && !Elsewhere().IsMatch(p.Key) && !SizesAndPlaces.Contains(p.Key) && !IsOfGeneration(p.Key, p.Value)).Select(p => p.Key);
+    public static IEnumerable<string> In(JsonObject json) => json.Where(p => SpeaksOfRouting(p.Key, p.Value)).Select(p => p.Key);
+
+    static bool SpeaksOfRouting(string key, JsonNode? value) =>
+        Routing().IsMatch(key) && !Elsewhere().IsMatch(key) && !SizesAndPlaces.Contains(key) && !IsOfGeneration(key, value);
 
     /// <summary>Those that this type's rule does not use, and those with another value than the rule's only one.</summary>
     public static IEnumerable<IgnoredKey> NotUnderstood(ConfigPart part, ModelType type)
@@ -38,20 +44,18 @@ static partial class RoutingWords
         IEnumerable<IgnoredKey> Of(ConfigPart where, string before)
         {
             foreach (var (key, value) in where.Json)
-            {
-                var name = before + key;
-                var text = ConfigPart.Brief(value);
-                if (type.Fixed.FirstOrDefault(f => f.Key == name) is { } only)
-                {
-                    if (!only.Agrees(value)) yield return new(where.At + key, text, $"the library's rule is {string.Join(" or ", only.Values.Select(ConfigPart.Brief))} whatever this says");
-                }
-                else if (used.FirstOrDefault(s => s.Keys.Contains(name)) is { } setting)
-                {
-                    if (part.First(setting.Keys, setting.NullCounts) is { } given && given.Key != name && !JsonNode.DeepEquals(given.Value, value) && value is not null)
-                        yield return new(where.At + key, text, $"{given.Key} says the same thing otherwise");
-                }
-                else if (In(where.Json).Contains(key) && !type.Besides.Contains(key)) yield return new(where.At + key, text, "nothing in this type's rule reads it");
-            }
+                if (Why(before + key, key, value) is { } why) yield return new(where.At + key, ConfigPart.Brief(value), why);
+        }
+
+        string? Why(string name, string key, JsonNode? value)
+        {
+            if (type.Fixed.FirstOrDefault(f => f.Key == name) is { } only)
+                return only.Agrees(value) ? null : $"the library's rule is {string.Join(" or ", only.Values.Select(ConfigPart.Brief))} whatever this says";
+            if (used.FirstOrDefault(s => s.Keys.Contains(name)) is { } setting)
+                return value is not null && part.First(setting.Keys, setting.NullCounts) is { } given && !JsonNode.DeepEquals(given.Value, value)
+                    ? $"{given.Key} says it otherwise and counts"
+                    : null;
+            return SpeaksOfRouting(key, value) && !type.Besides.Contains(key) ? "nothing in this type's rule reads it" : null;
         }
     }
 

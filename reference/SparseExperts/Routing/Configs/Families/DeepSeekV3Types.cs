@@ -21,7 +21,7 @@ static class DeepSeekV3Types
         Also = ["kimi_k2"],
         Classes = ["DeepseekV3"],
         Dialect = "hf.deepseek_v3",
-        Rule = Rule + "; shared expert",
+        Rule = Rule + "; other groups at −∞ (0 before transformers 5); shared expert",
         Experts = Keys.Experts("n_routed_experts", 256),
         Settings = Settings(choices: 8, scale: 2.5, groups: 8, kept: 4),
         Fixed = Fixed,

@@ -3,7 +3,7 @@ namespace SparseExperts.Routing.Configs.Families;
 /// <summary>The k largest logits, then a softmax over these alone.</summary>
 static class GraniteTypes
 {
-    const string Rule = "the k largest logits, softmax over them";
+    const string Rule = "the k largest logits, softmax over them", Shared = "; shared expert if it has a width";
 
     static ModelType Granite => new()
     {
@@ -18,9 +18,9 @@ static class GraniteTypes
     public static IReadOnlyList<ModelType> All { get; } =
     [
         Granite,
-        Granite with { Name = "granitemoeshared", Classes = ["GraniteMoeShared"], Dialect = "hf.granitemoeshared", Rule = Rule + "; shared expert if it has a width" },
-        Granite with { Name = "granitemoehybrid", Classes = ["GraniteMoeHybrid"], Dialect = "hf.granitemoehybrid", Rule = Rule + "; shared expert" },
-        Granite with { Name = "granitemoe_swa", Classes = ["GraniteMoeSWA"], Dialect = "hf.granitemoe_swa", Rule = Rule + "; shared expert if it has a width" },
+        Granite with { Name = "granitemoeshared", Classes = ["GraniteMoeShared"], Dialect = "hf.granitemoeshared", Rule = Rule + Shared },
+        Granite with { Name = "granitemoehybrid", Classes = ["GraniteMoeHybrid"], Dialect = "hf.granitemoehybrid", Rule = Rule + Shared },
+        Granite with { Name = "granitemoe_swa", Classes = ["GraniteMoeSWA"], Dialect = "hf.granitemoe_swa", Rule = Rule + Shared },
         new()
         {
             Name = "aria_text",

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace SparseExperts.Routing.Configs.Families;
 
 /// <summary>Sigmoid routers around experts of another kind: latent ones, softcapped ones, shared ones that join the normalisation.</summary>
@@ -6,7 +8,7 @@ static class LatentTypes
     static ModelType Inkling2 => new()
     {
         Name = "inkling2_text",
-        Also = ["inkling2", "inkling2_mm_model"],
+        Also = ["inkling2"],
         Classes = ["Inkling2"],
         Dialect = "hf.inkling2",
         Rule = "sigmoid, the k best of it plus a bias, divided by their sum, scaled; softcapped experts",
@@ -28,7 +30,7 @@ static class LatentTypes
             Name = "nemotron_h",
             Classes = ["NemotronH"],
             Dialect = "hf.nemotron_h",
-            Rule = "sigmoid, the k best of it plus a bias within the best groups, divided by their sum if norm_topk_prob, scaled; ungated experts, latent if so configured",
+            Rule = DeepSeekV3Types.Rule + "; ungated experts, latent if so configured",
             Experts = Keys.Experts("n_routed_experts", 8),
             Settings =
             [
@@ -39,7 +41,7 @@ static class LatentTypes
                 Keys.Activation("mlp_hidden_act", "relu2"),
             ],
             Besides = ["moe_shared_expert_overlap"],
-            Dense = part => part.Json["layers_block_type"] is System.Text.Json.Nodes.JsonArray layers && layers.All(l => l?.ToString() != "moe")
+            Dense = part => part.Json["layers_block_type"] is JsonArray layers && layers.All(l => l?.ToString() != "moe")
                 ? "layers_block_type names no moe layer"
                 : part.Text("hybrid_override_pattern") is { } pattern && !pattern.Contains('E') ? "hybrid_override_pattern has no E" : null,
         },
@@ -76,7 +78,7 @@ static class LatentTypes
         Inkling2 with
         {
             Name = "inkling2_loop_text",
-            Also = ["inkling2_loop", "inkling2_loop_mm_model"],
+            Also = ["inkling2_loop"],
             Classes = ["Inkling2Loop"],
             Dialect = "hf.inkling2_loop",
             Experts = Keys.Experts("n_routed_experts", 128),

@@ -6,7 +6,7 @@ static class OtherTypes
     static ModelType Gemma => new()
     {
         Name = "gemma4_text",
-        Also = ["gemma4", "gemma4_unified"],
+        Also = ["gemma4"],
         Classes = ["Gemma4"],
         Dialect = "hf.gemma4",
         Rule = "the router reads a norm of the residual; softmax, its k best, divided by their sum, times a learned scale of the expert; a dense MLP beside",
@@ -16,7 +16,7 @@ static class OtherTypes
             Keys.Choices("top_k_experts", null), Keys.Number("router_norm_epsilon", "rms_norm_eps", 1e-6), Keys.Activation("hidden_activation", "gelu_tanh"),
         ],
         Besides = ["enable_moe_block"],
-        Dense = part => part.Has("enable_moe_block", out var on) && on?.ToJsonString() == "true" ? null : "enable_moe_block is not true",
+        Dense = part => part.IsTrue("enable_moe_block") ? null : "enable_moe_block is not true",
     };
 
     public static IReadOnlyList<ModelType> All { get; } =
@@ -55,10 +55,13 @@ static class OtherTypes
             Experts = Keys.Experts("num_experts", 16384),
             Settings =
             [
-                Keys.Choices(64), Keys.Experts("num_experts", 16384) with { Parameter = "product_keys", Read = Read.RootOf }, Keys.Balance(0.001), Keys.Activation(),
+                Keys.Choices(64),
+                Keys.Experts("num_experts", 16384) with { Parameter = "product_keys", Read = Read.RootOf },
+                Keys.Balance(0.001),
+                Keys.Activation(),
             ],
             Besides = ["is_moe", "norm_topk_prob"],
-            Note = part => part.Has("is_moe", out var on) && on?.ToJsonString() == "true" ? null : "is_moe is not true: the model has no such layer until it is",
+            Note = part => part.IsTrue("is_moe") ? null : "is_moe is not true: the model has no such layer until it is",
         },
         new()
         {
@@ -69,7 +72,7 @@ static class OtherTypes
             Rule = "the expert is the image's data set; no router",
             Experts = Keys.Experts("num_experts", 1),
             Settings = [Keys.Rule("k", 1), Keys.Activation("hidden_act", "gelu_erf")],
-            Dense = part => part.Has("num_experts", out var count) && count is not null && count.ToJsonString() != "1" ? null : "num_experts is 1, as is the default",
+            Dense = part => part.First(["num_experts"]) is { Value: var count } && count!.ToJsonString() != "1" ? null : "num_experts is 1 (the default)",
         },
     ];
 }

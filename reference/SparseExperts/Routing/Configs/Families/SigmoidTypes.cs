@@ -52,7 +52,10 @@ static class SigmoidTypes
                 new("activation_limit", ["swiglu_limits"], null, Read.LimitOfLayers) { Optional = true },
                 new("shared_activation_limit", ["swiglu_limits_shared"], null, Read.LimitOfLayers) { Optional = true },
             ],
-            Fixed = [new("moe_router_activation", "sigmoid"), new("use_moe_router_bias", true), new("norm_expert_weight", true), new("need_fp32_gate", true)],
+            Fixed =
+            [
+                new("moe_router_activation", "sigmoid"), new("use_moe_router_bias", true), new("norm_expert_weight", true), new("need_fp32_gate", true),
+            ],
         },
         new()
         {
@@ -72,7 +75,11 @@ static class SigmoidTypes
             Rule = Divided + ", scaled" + Shared,
             Experts = Keys.Experts("num_experts", 64),
             Settings = [Keys.Choices(6), Keys.Scale("route_scale", 1.0), Keys.Activation()],
-            Fixed = [new("route_norm", true), new("score_func", "sigmoid"), new("n_group", 1), new("topk_group", 1), new("num_expert_groups", 1), new("num_limited_groups", 1)],
+            Fixed =
+            [
+                new("route_norm", true), new("score_func", "sigmoid"), new("n_group", 1), new("topk_group", 1), new("num_expert_groups", 1),
+                new("num_limited_groups", 1),
+            ],
         },
         new()
         {
@@ -146,7 +153,8 @@ static class SigmoidTypes
             Experts = Keys.Experts("num_experts", 256),
             Settings =
             [
-                Keys.Choices(8), Keys.OutputScale("routed_scaling_factor", 2.5), Keys.SumUnless("sum", true), .. Keys.Groups(8, 4, "minus_infinity"), Keys.Activation(),
+                Keys.Choices(8), Keys.OutputScale("routed_scaling_factor", 2.5), Keys.SumUnless("sum", true), .. Keys.Groups(8, 4, "minus_infinity"),
+                Keys.Activation(),
             ],
         },
     ];

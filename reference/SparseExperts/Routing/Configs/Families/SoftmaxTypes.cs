@@ -69,7 +69,7 @@ static class SoftmaxTypes
             Rule = "softmax, its k best, never divided",
             Experts = Keys.Experts("num_experts", 16),
             Settings = [Keys.Choices(2), Keys.Balance(0.001), Keys.Activation()],
-            Dense = part => part.Has("num_experts", out var count) && count?.ToJsonString() == "1" ? "num_experts is 1" : null,
+            Dense = part => part.First(["num_experts"])?.Value?.ToJsonString() == "1" ? "num_experts is 1" : null,
         },
         new()
         {
@@ -89,7 +89,6 @@ static class SoftmaxTypes
         new()
         {
             Name = "hunyuan_v1_moe",
-            Also = ["hunyuan"],
             Classes = ["HunYuanMoEV1"],
             Dialect = "hf.hunyuan_v1_moe",
             Rule = Divided + "; shared expert",
