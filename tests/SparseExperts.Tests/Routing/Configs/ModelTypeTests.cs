@@ -14,6 +14,21 @@ public sealed class ModelTypeTests
     public void Every_dialect_that_the_table_names_is_on_the_list() => Assert.Empty(ModelTypes.All.Select(t => t.Dialect).Except(Names));
 
     [Fact]
+    public void Every_dialect_that_the_table_names_is_built_in() => Assert.All(ModelTypes.All, t => Assert.NotNull(BuiltIn.Find(t.Dialect)));
+
+    /// <summary>Those that only some values of a key lead to, too; what every file may say of the experts' non-linearity is no parameter of a dialect.</summary>
+    [Fact]
+    public void Every_parameter_that_the_table_names_is_one_of_its_dialect()
+    {
+        string[] common = ["activation", "activation_alpha", "activation_limit", "router_dtype"];
+        Assert.Empty(
+            from type in ModelTypes.All
+            from setting in type.Settings
+            where !common.Contains(setting.Parameter) && BuiltIn.Find(type.Dialect) is { } dialect && !dialect.Parameters.Contains(setting.Parameter)
+            select $"{type.Dialect} has no {setting.Parameter}");
+    }
+
+    [Fact]
     public void Every_dialect_of_transformers_has_a_model_type() =>
         Assert.Empty(Names.Where(n => n.StartsWith("hf.", StringComparison.Ordinal)).Except(ModelTypes.All.Select(t => t.Dialect)));
 
