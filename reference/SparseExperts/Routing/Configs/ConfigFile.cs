@@ -73,8 +73,12 @@ public static partial class ConfigFile
 
     static ConfigAnswer Answer(ConfigPart part, ModelType type)
     {
-        var absent = part.First(type.Experts.Keys) is null && type.Experts.Default is null;
-        var dense = type.Dense?.Invoke(part) ?? (absent ? $"{type.Experts.Keys[0]} is absent or null" : null);
+        var dense = type.Dense?.Invoke(part) ?? part.First(type.Experts.Keys, nullCounts: true) switch
+        {
+            { Value: null } given => $"{given.Key} is null",
+            null when type.Experts.Default is null => $"{type.Experts.Keys[0]} is absent",
+            _ => null,
+        };
         if (dense is not null) throw new DialectException($"{part.Where}: {type.Name} without a routed part: {part.At}{dense}; a dense model has no dialect");
         var (experts, _) = type.Experts.In(part);
         List<ConfigParameter> parameters = [];
@@ -92,13 +96,14 @@ public static partial class ConfigFile
 
     static DialectException Unknown(ConfigPart whole, ConfigPart part)
     {
-        if ((whole.Text("model_type") ?? part.Text("model_type")) is not { } name)
+        var named = part.Text("model_type") is null ? whole : part;
+        if (named.Text("model_type") is not { } name)
             return new($"{whole.Where}: no model_type and no architectures that are known; add \"model_type\", as transformers writes it");
         var near = string.Join(", ", BuiltIn.Nearest(name, ModelTypes.Names));
         return RoutingWords.In(part.Json).FirstOrDefault() is { } key
-            ? new($"{whole.Where}: model_type '{name}' is unknown, though {part.At}{key} speaks of routing; near it are {near}; "
+            ? new($"{whole.Where}: {named.At}model_type '{name}' is unknown, though {part.At}{key} speaks of routing; near it are {near}; "
                 + "correct it, or write a dialect file with \"like\"")
-            : new($"{whole.Where}: model_type '{name}' has no routed part that is known (near it are {near}) and no key speaks of experts; "
+            : new($"{whole.Where}: {named.At}model_type '{name}' has no routed part that is known (near it are {near}) and no key speaks of experts; "
                 + "a dense model has no dialect");
     }
 

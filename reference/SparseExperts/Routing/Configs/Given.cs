@@ -20,12 +20,18 @@ public sealed record ConfigPart(JsonObject Json, string Where, string At)
         return Json.TryGetPropertyValue(key, out value);
     }
 
-    /// <summary>The first of the spellings that is there; null counts as absent unless said otherwise.</summary>
-    public Given? First(IEnumerable<string> spellings, bool nullCounts = false)
+    /// <summary>The first of the spellings that has a value; if none has, and null counts, the first that is null.</summary>
+    public Given? First(IReadOnlyList<string> spellings, bool nullCounts = false)
     {
+        Given? isNull = null;
         foreach (var key in spellings)
-            if (Has(key, out var value) && (value is not null || nullCounts)) return new(this, key, value, IsDefault: false);
-        return null;
+            if (Has(key, out var value))
+            {
+                var given = new Given(this, key, value, IsDefault: false);
+                if (value is not null) return given;
+                isNull ??= given;
+            }
+        return nullCounts ? isNull : null;
     }
 
     public bool IsTrue(string key) => Json[key] is { } value && value.GetValueKind() == JsonValueKind.True;

@@ -16,10 +16,10 @@ static class Keys
     static readonly string[] BalanceSpellings = ["router_aux_loss_coef", "aux_loss_coef"];
 
     /// <summary>The number of routed experts.</summary>
-    public static Setting Experts(string key, int? count) => new("experts", Spelled(key, ExpertSpellings), Of(count), Read.Count);
+    public static Setting Experts(string key, int? count) => new("experts", Spelled(key, ExpertSpellings), Of(count), Read.Count) { NullCounts = true };
 
     /// <summary>k.</summary>
-    public static Setting Choices(string key, int? count) => new("k", Spelled(key, ChoiceSpellings), Of(count), Read.Count);
+    public static Setting Choices(string key, int? count) => new("k", Spelled(key, ChoiceSpellings), Of(count), Read.Count) { NullCounts = true };
 
     public static Setting Choices(int? count) => Choices("num_experts_per_tok", count);
 

@@ -84,6 +84,9 @@ static class Read
     /// <summary>The largest square root: keys of one half of product keys.</summary>
     public static Reading RootOf(Given given) => JsonValue.Create((int)Math.Sqrt(Whole(given, 1)));
 
+    /// <summary>Yes: a width of its own.</summary>
+    public static Reading IsThere(Given given) => JsonValue.Create(Whole(given, 1) > 0);
+
     /// <summary>1 / k.</summary>
     public static Reading Inverse(Given given) => JsonValue.Create(1.0 / Whole(given, 1));
 

@@ -19,7 +19,7 @@ static partial class RoutingWords
 
     /// <summary>Gates, scores and top-k of attention and of other parts than the experts.</summary>
     [GeneratedRegex("^(index|indexer|attn|attention|linear|mamba|kda|mla|swa|loop|hc|residual|output_gate|gated_norm|mlp_gate|sparse_attention|gate_up)_"
-        + "|attn_gate$|_attn_")]
+        + "|attn_gate$|_attn_|gated_act$")]
     private static partial Regex Elsewhere();
 
     [GeneratedRegex("(^|_)(experts?|routers?|routed|routing|route|moe|gates?|gated|gating|topk|capacity|aux|balance|balancing|scoring|score)(_|$)"

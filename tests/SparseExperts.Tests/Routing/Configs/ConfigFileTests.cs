@@ -21,8 +21,9 @@ public sealed class ConfigFileTests
     [Theory, MemberData(nameof(Files))]
     public void A_file_means_what_the_library_did(string file)
     {
-        var expected = Expected(Folder)[file]!;
-        Same(expected, ConfigFile.Load(Path.Combine(Folder, file)));
+        var answer = ConfigFile.Load(Path.Combine(Folder, file));
+        Same(Expected(Folder)[file]!, answer);
+        Assert.Equal(answer.Dialect, Set(answer).Name);
     }
 
     [Theory, MemberData(nameof(Files))]
@@ -63,6 +64,7 @@ public sealed class ConfigFileTests
         """{"k": 2, "score": "sigmoid", "normalize": "sum", "shared_combination": "average"}""")]
     [InlineData("laguna", """{"moe_router_logit_softcapping": 1.5}""", """{"logits_softcap": 1.5, "k": 8}""")]
     [InlineData("inkling2_text", """{"scoring_func": "sqrtsoftplus"}""", """{"score": "sqrtsoftplus", "activation_gate_softcap": 4.0}""")]
+    [InlineData("nemotron_h", """{"moe_latent_size": 4, "norm_topk_prob": false}""", """{"latent_experts": true, "normalize": "none"}""")]
     [InlineData("nemotron_h", """{"n_routed_experts": 16, "n_group": 4, "topk_group": 2}""",
         """{"groups": 4, "groups_kept": 2, "group_mask": "minus_infinity"}""")]
     [InlineData("openai_privacy_filter", """{"num_experts_per_tok": 4}""", """{"k": 4, "scaling_factor": 0.25, "output_scaling_factor": 4}""")]
@@ -78,6 +80,7 @@ public sealed class ConfigFileTests
         var answer = ConfigFile.Parse(json.ToJsonString(), type);
         Assert.Empty(answer.Ignored);
         foreach (var (name, value) in JsonNode.Parse(expected)!.AsObject()) AssertEqual(name, value!, answer);
+        Assert.Equal(answer.Dialect, Set(answer).Name);
     }
 
     /// <summary>The configuration classes' defaults, where their rule makes something of them.</summary>
@@ -141,6 +144,9 @@ public sealed class ConfigFileTests
         var refused = Assert.Throws<DialectException>(() => ConfigFile.Parse("""{"model_type": "mixtral", "num_experts_per_tok": NaN}""", "it"));
         Assert.Contains("cannot be \"NaN\"", refused.Message);
     }
+
+    /// <summary>The dialect with what the file says; it refuses what it does not have and what contradicts itself.</summary>
+    static Dialect Set(ConfigAnswer answer) => DialectFile.With(BuiltIn.Named(answer.Dialect), answer.ToJson()["parameters"]!.AsObject(), answer.Type.Name);
 
     static JsonObject Text(string path) => JsonNode.Parse(File.ReadAllText(path).Replace("Infinity", "null", StringComparison.Ordinal))!.AsObject();
 

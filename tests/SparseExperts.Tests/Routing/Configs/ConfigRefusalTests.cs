@@ -21,11 +21,14 @@ public sealed class ConfigRefusalTests
     [InlineData("""{"model_type": "mixtrall", "num_local_experts": 8}""",
         "it: model_type 'mixtrall' is unknown, though num_local_experts speaks of routing; near it are mixtral", "\"like\"")]
     [InlineData("""{"model_type": "llava", "text_config": {"model_type": "llama"}}""",
-        "it: model_type 'llava' has no routed part", "a dense model has no dialect")]
+        "it: text_config.model_type 'llama' has no routed part", "a dense model has no dialect")]
     [InlineData("""{"model_type": "gemma4", "text_config": {"enable_moe_block": false}}""",
         "it: gemma4_text without a routed part: text_config.enable_moe_block is not true", "has no dialect")]
     [InlineData("""{"model_type": "diffusion_gemma"}""",
-        "it: diffusion_gemma_text without a routed part: num_experts is absent or null", "has no dialect")]
+        "it: diffusion_gemma_text without a routed part: num_experts is absent", "has no dialect")]
+    [InlineData("""{"model_type": "deepseek_v3", "n_routed_experts": null}""", "it: deepseek_v3 without a routed part: n_routed_experts is null", "no dialect")]
+    [InlineData("""{"model_type": "deepseek_v3", "num_experts_per_tok": null}""", "it: num_experts_per_tok cannot be null", "give a whole number")]
+    [InlineData("""{"model_type": "t5", "is_gated_act": true, "top_k": 50}""", "it: model_type 't5' has no routed part", "no dialect")]
     [InlineData("""{"model_type": "jamba", "num_experts": 1}""", "it: jamba without a routed part: num_experts is 1", "has no dialect")]
     [InlineData("""{"model_type": "vitpose_backbone"}""", "it: vitpose_backbone without a routed part: num_experts is 1", "has no dialect")]
     [InlineData("""{"model_type": "nemotron_h", "hybrid_override_pattern": "M-M*"}""",
@@ -49,7 +52,7 @@ public sealed class ConfigRefusalTests
     [InlineData("""{"model_type": "qwen3_moe", "router_aux_loss_coef": 1e999}""", "it: router_aux_loss_coef cannot be", "give a number")]
     [InlineData("""{"model_type": "qwen3_moe", "hidden_act": 3}""", "it: hidden_act cannot be 3", "give a text")]
     [InlineData("""{"model_type": "dots1", "n_routed_experts": 8}""", "it: num_experts_per_tok is absent and the library has no default", "add it")]
-    [InlineData("""{"model_type": "dots1"}""", "it: dots1 without a routed part: n_routed_experts is absent or null", "has no dialect")]
+    [InlineData("""{"model_type": "dots1"}""", "it: dots1 without a routed part: n_routed_experts is absent", "has no dialect")]
     [InlineData("""{"model_type": "axk2", "n_group": 4, "n_routed_experts": 8}""", "it: topk_group is absent and the library has no default", "add it")]
     [InlineData("""{"model_type": "deepseek_v3", "n_routed_experts": 12}""",
         "it: the library's default of n_group 8 does not divide n_routed_experts 12", "one size")]

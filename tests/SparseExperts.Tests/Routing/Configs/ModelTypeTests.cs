@@ -28,6 +28,16 @@ public sealed class ModelTypeTests
             select $"{type.Dialect} has no {setting.Parameter}");
     }
 
+    /// <summary>A value that is not printed because the dialect has it by itself is the one that the dialect has.</summary>
+    [Fact]
+    public void What_is_not_printed_is_the_dialects_own() => Assert.Empty(
+        from type in ModelTypes.All
+        from setting in type.Settings
+        where setting.Unless is not null
+        let own = DialectAxis.Find(setting.Parameter)!.ToJson(BuiltIn.Named(type.Dialect))
+        where !JsonNode.DeepEquals(own, setting.Unless)
+        select $"{type.Dialect}: {setting.Parameter} is {own}, not {setting.Unless}");
+
     [Fact]
     public void Every_dialect_of_transformers_has_a_model_type() =>
         Assert.Empty(Names.Where(n => n.StartsWith("hf.", StringComparison.Ordinal)).Except(ModelTypes.All.Select(t => t.Dialect)));

@@ -38,6 +38,7 @@ static class LatentTypes
                 Keys.Scale(1.0),
                 Keys.SumUnless("sum", true),
                 .. Keys.GroupsIfMany(1, 1, "minus_infinity"),
+                new("latent_experts", ["moe_latent_size"], null, Read.IsThere) { Optional = true },
                 Keys.Activation("mlp_hidden_act", "relu2"),
             ],
             Besides = ["moe_shared_expert_overlap"],
