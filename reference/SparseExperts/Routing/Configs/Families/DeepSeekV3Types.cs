@@ -8,6 +8,8 @@ static class DeepSeekV3Types
 {
     internal const string Rule = "sigmoid, the k best of it plus a bias within the best groups, divided by their sum if norm_topk_prob, scaled";
 
+    const string BeforeFive = Rule + "; other groups at −∞ (at 0 before transformers 5); shared expert";
+
     /// <summary>What checkpoints say of the rule and the library does not read.</summary>
     internal static readonly FixedKey[] Fixed =
     [
@@ -21,7 +23,7 @@ static class DeepSeekV3Types
         Also = ["kimi_k2"],
         Classes = ["DeepseekV3"],
         Dialect = "hf.deepseek_v3",
-        Rule = Rule + "; other groups at −∞ (0 before transformers 5); shared expert",
+        Rule = Rule + "; other groups at −∞; shared expert",
         Experts = Keys.Experts("n_routed_experts", 256),
         Settings = Settings(choices: 8, scale: 2.5, groups: 8, kept: 4),
         Fixed = Fixed,
@@ -38,7 +40,7 @@ static class DeepSeekV3Types
 
     public static IReadOnlyList<ModelType> All { get; } =
     [
-        V3,
+        V3 with { Rule = BeforeFive },
         V3 with
         {
             Name = "axk1",
@@ -99,6 +101,7 @@ static class DeepSeekV3Types
             Also = ["Glm4Moe"],
             Classes = ["Glm4Moe"],
             Dialect = "hf.glm4_moe",
+            Rule = BeforeFive,
             Experts = Keys.Experts("n_routed_experts", 128),
             Settings = Settings(8, 1.0),
         },
