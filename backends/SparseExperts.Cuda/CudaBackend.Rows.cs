@@ -66,13 +66,6 @@ public sealed partial class CudaBackend
             Pointer(labels), (float)(smoothing / logits.Columns), (float)(1 - smoothing), accumulate);
     }
 
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumRows", x, y);
-        Check.Shape("SumRows", "Y", y, x.Rows, 1);
-        EachRow("sum_rows", [x, y], x.Rows, x.Columns, accumulate);
-    }
-
     public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)
     {
         Check.Owned(this, "SumColumns", x, y);

@@ -106,14 +106,6 @@ public sealed partial class ScalarBackend<T>
             }
     }
 
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumRows", x, y);
-        Check.Shape("SumRows", "Y", y, x.Rows, 1);
-        View<T> a = new(x), b = new(y);
-        for (var r = 0; r < a.Rows; r++) Put(ref b[r, 0], Sum(a, r), accumulate);
-    }
-
     public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)
     {
         Check.Owned(this, "SumColumns", x, y);

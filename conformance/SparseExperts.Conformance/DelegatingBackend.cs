@@ -21,9 +21,6 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
 
-    public virtual void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate) =>
-        inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
-
     public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
 
@@ -79,7 +76,6 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
         Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate) =>
         inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
 
-    public virtual void SumRows(Matrix x, Matrix y, bool accumulate) => inner.SumRows(x, y, accumulate);
     public virtual void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate) => inner.SumColumns(x, y, sequence, accumulate);
     public virtual void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate) => inner.ScaleRows(x, s, y, accumulate);
     public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);

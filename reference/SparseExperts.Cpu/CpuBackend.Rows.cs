@@ -223,25 +223,6 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumRows", x, y);
-        Check.Shape("SumRows", "Y", y, x.Rows, 1);
-        EachRow(new SumRowsOp { X = new(x), Y = new(y), Accumulate = accumulate }, x);
-    }
-
-    struct SumRowsOp : IRowOp
-    {
-        public Grid X, Y;
-        public bool Accumulate;
-
-        public readonly void Row(int row)
-        {
-            var sum = Sum(X.Row(row), X.Columns);
-            *Y.Row(row) = Accumulate ? *Y.Row(row) + sum : sum;
-        }
-    }
-
     public void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate)
     {
         Check.Owned(this, "RowDots", a, b, y);

@@ -66,15 +66,6 @@ public static class Check
         if (sequence < 0) throw new ShapeException($"{op}: sequences of {sequence} rows; give their length, or 0 where rows are no tokens");
     }
 
-    public static void Batches(IBackend backend, string op, Batch a, bool ta, Batch b, bool tb, Batch c)
-    {
-        if (a.Count != b.Count || a.Count != c.Count)
-            throw new ShapeException($"{op}: batches of {a.Count}, {b.Count} and {c.Count} products; give the three equal counts");
-        if (a.Count == 0) return;
-        Gemm(backend, op, a.First, ta, b.First, tb, c.First);
-        Gemm(backend, op, a[a.Count - 1], ta, b[b.Count - 1], tb, c[c.Count - 1]);
-    }
-
     public static int Groups(string op, ReadOnlySpan<int> offsets, int rows, string what = "rows")
     {
         if (offsets.Length < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");

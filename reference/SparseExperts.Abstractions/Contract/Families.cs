@@ -9,9 +9,6 @@ public interface ILinearAlgebra
     /// <summary>C (+)= op(A)·op(B), op = transpose where the flag says so. Shapes [M,K]·[K,N] → [M,N].</summary>
     void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate);
 
-    /// <summary>The same product for every member of three batches of equal count.</summary>
-    void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate);
-
     /// <summary>
     /// C[o_g…o_{g+1}) (+)= A[o_g…o_{g+1}) · op(B_g): row blocks of A meet their own matrix. B holds the G matrices one
     /// below the other; <paramref name="offsets"/> has G+1 ascending entries, the last is at most A.Rows.
@@ -149,9 +146,6 @@ public interface IRows
 
     /// <summary>dx_j (+)= dloss_r · (e^{x_j − lse} − s/n − (1 − s)[j = label]).</summary>
     void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate);
-
-    /// <summary>y_r (+)= Σ_j x_rj; Y is [rows, 1].</summary>
-    void SumRows(Matrix x, Matrix y, bool accumulate);
 
     /// <summary>y_j (+)= Σ_r x_rj; Y is [1, columns].</summary>
     void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate);

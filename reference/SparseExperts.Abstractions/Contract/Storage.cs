@@ -46,16 +46,5 @@ public readonly record struct Matrix(Storage Storage, long Offset, int Rows, int
 /// <summary>A run of 32-bit integers inside a storage.</summary>
 public readonly record struct Indices(Storage Storage, long Offset, int Count);
 
-/// <summary>
-/// Equally spaced matrices: matrix (o, i) starts at <c>First.Offset + o·OuterStride + i·InnerStride</c>.
-/// Two levels, because attention needs one stride for the sequence and one for the head.
-/// </summary>
-public readonly record struct Batch(Matrix First, int Outer, long OuterStride, int Inner, long InnerStride)
-{
-    public int Count => Outer * Inner;
-    public Matrix this[int index] =>
-        First with { Offset = First.Offset + index / Inner * OuterStride + index % Inner * InnerStride };
-}
-
 /// <summary>A shape, owner or argument that an op cannot work with. The message names op, shapes and remedy.</summary>
 public sealed class ShapeException(string message) : ArgumentException(message);

@@ -67,7 +67,6 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
 
     static long Bytes(Matrix matrix) => matrix.Count * NumberBytes;
     static long Bytes(Matrix? matrix) => matrix is { } m ? Bytes(m) : 0;
-    static long Bytes(Batch batch) => batch.Count * Bytes(batch.First);
     static long Bytes(Indices? indices) => indices is { } i ? (long)i.Count * NumberBytes : 0;
 
     /// <summary>A call that lasts until disposal and ends with <paramref name="result"/>; where it adds, it reads that as well.</summary>

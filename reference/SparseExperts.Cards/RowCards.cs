@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Softmax and its relatives, the loss over it, and sums along rows and columns.</summary>
 static class RowCards
 {
-    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumRows, SumColumns, ScaleRows, RowDots, RunSquares];
+    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumColumns, ScaleRows, RowDots, RunSquares];
 
     static OpCard Softmax => new()
     {
@@ -111,25 +111,6 @@ static class RowCards
             new("labels of another backend", (b, other) => b.CrossEntropy(b.Rent(2, 3), other.Upload([0, 1]), 0, b.Rent(2, 1), b.Rent(2, 1)),
                 "CrossEntropy: the indices belong to '{backend}', the op ran on '{backend}'; upload them there"),
         ],
-    };
-
-    static OpCard SumRows => new()
-    {
-        Name = "SumRows",
-        Family = "rows",
-        Formula = "y_r (+)= Σ_j x_rj, in 16 lanes",
-        Gradient = "dx_rj (+)= dy_r",
-        Source = "canonical row sum",
-        SpecialValues = "IEEE: ∞ − ∞ is NaN; an empty row sums to 0.",
-        Exactness = new Reduction("columns"),
-        Case = (draw, e) => new("SumRows")
-        {
-            Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
-            Outputs = [new("y", e.Rows, 1) { Batch = 1, Mode = OutputMode.Flagged }],
-        },
-        Forward = (b, c) => b.SumRows(c["x"], c["y"], c.Accumulate),
-        Backward = (b, c) => b.Gemm(c["dy"], false, c.Ones(1, c["x"].Columns), false, c["dx"], c.Accumulate),
-        Errors = [new("destination", (b, _) => b.SumRows(b.Rent(2, 3), b.Rent(1, 3), false), "SumRows: Y is 1×3, expected 2×1; reshape or rent it so")],
     };
 
     static OpCard SumColumns => new()
