@@ -107,6 +107,24 @@ public static class Check
         if (!(low <= high)) throw new ShapeException($"{op}: bounds {low} and {high}; give the lower one first");
     }
 
+    public static void Gated(IBackend backend, Matrix gate, Matrix linear, Matrix y)
+    {
+        const string op = "Gated";
+        Owned(backend, op, gate, linear, y);
+        Same(op, "gate", gate, "linear", linear);
+        Same(op, "gate", gate, "Y", y);
+    }
+
+    public static void GatedBackward(IBackend backend, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, Matrix dLinear)
+    {
+        const string op = "GatedBackward";
+        Owned(backend, op, gate, linear, dy, dGate, dLinear);
+        Same(op, "gate", gate, "linear", linear);
+        Same(op, "gate", gate, "dY", dy);
+        Same(op, "gate", gate, "dGate", dGate);
+        Same(op, "gate", gate, "dLinear", dLinear);
+    }
+
     public static void Rate(string op, double rate)
     {
         if (!(rate >= 0 && rate < 1)) throw new ShapeException($"{op}: rate {rate} is outside [0, 1); give the fraction to drop");

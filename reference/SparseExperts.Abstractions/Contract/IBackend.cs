@@ -19,7 +19,7 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
 /// Ops of one backend run one after the other: it serves one thread at a time, and several threads take a backend each.
 /// A destination never overlaps a source unless the op's card says so. Constants are doubles, rounded once to the backend's reals.
 /// </summary>
-public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
+public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
 {
     BackendInfo Info { get; }
 
@@ -102,6 +102,13 @@ public static class BackendExtensions
     {
         var values = new float[from.Count];
         backend.Read(from, values);
+        return values;
+    }
+
+    public static int[] ToArray(this IBackend backend, Indices from)
+    {
+        var values = new int[from.Count];
+        backend.Read(from.Storage, from.Offset, (Span<int>)values);
         return values;
     }
 
