@@ -15,6 +15,10 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
 
     public bool CarriesBounds => typeof(T) == typeof(Tracked);
 
+    readonly FaultFlag _faults = new();
+
+    public IndexFault? TakeFault() => _faults.Take();
+
     public Storage Rent(ElementType type, long length) => new ScalarStorage<T>(this, type, length);
     public void Return(Storage storage) => ((ScalarStorage<T>)storage).Release();
     public void Dispose() { }

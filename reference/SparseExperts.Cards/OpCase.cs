@@ -24,6 +24,24 @@ public sealed record OpInput(string Name, int Rows, int Columns, double[] Values
 public sealed record OpIntegers(string Name, int[] Values)
 {
     public int Batch { get; init; }
+
+    /// <summary>What the op demands of them; null where it takes any.</summary>
+    public IndexRule? Rule { get; init; }
+
+    /// <summary>The same with one of them wrong, in ways that are wrong whatever the others are, and what the op says of it.</summary>
+    public IEnumerable<(OpIntegers Integers, IndexFault Fault)> Wrong =>
+        Rule is not { } rule || Values.Length == 0 ? [] :
+        from wrong in (int[])[rule.Limit + 1, int.MaxValue, -2, int.MinValue]
+        from place in ((int[])[0, Values.Length / 2]).Distinct()
+        select (With(place, wrong), new IndexFault(rule, place, wrong));
+
+    /// <summary>The same with another value at a place.</summary>
+    public OpIntegers With(int place, int value)
+    {
+        var values = (int[])Values.Clone();
+        values[place] = value;
+        return this with { Values = values };
+    }
 }
 
 /// <summary>Whether an op writes over its destination, does so unless told to accumulate, or always starts from what is there.</summary>
@@ -77,6 +95,9 @@ public sealed record OpCase(string Op)
     public int Tokens => Inputs.Where(i => i.Batch > 0).Select(i => i.Rows / i.Batch).FirstOrDefault();
 
     public OpOutput Output(string name) => Outputs.First(o => o.Name == name);
+
+    /// <summary>The case with other integers of the same name.</summary>
+    public OpCase With(OpIntegers integers) => this with { Integers = [.. Integers.Select(i => i.Name == integers.Name ? integers : i)] };
 
     /// <summary>Items <paramref name="start"/> … <paramref name="start"/> + <paramref name="count"/> − 1 as a case of their own.</summary>
     public OpCase Slice(int start, int count)

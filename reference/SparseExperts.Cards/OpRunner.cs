@@ -1,10 +1,17 @@
 namespace SparseExperts;
 
-/// <summary>How a case is run. <paramref name="Garbage"/> is what destinations hold that an op must write over.</summary>
-public sealed record OpRun(bool Backward = true, double Garbage = double.NaN, bool InPlace = false);
+/// <summary>
+/// How a case is run. <paramref name="Garbage"/> is what destinations hold that an op must write over. With <paramref name="MayFault"/> an index out of its
+/// range is part of the result, otherwise it is thrown.
+/// </summary>
+public sealed record OpRun(bool Backward = true, double Garbage = double.NaN, bool InPlace = false, bool MayFault = false);
 
 /// <summary>What a run left behind: every output and gradient by name, and what it touched that it must not.</summary>
-public sealed record OpResult(IReadOnlyDictionary<string, double[]> Values, IReadOnlyList<string> Trespasses, IReadOnlyList<string> Modified);
+public sealed record OpResult(IReadOnlyDictionary<string, double[]> Values, IReadOnlyList<string> Trespasses, IReadOnlyList<string> Modified)
+{
+    /// <summary>The first index out of its range.</summary>
+    public IndexFault? Fault { get; init; }
+}
 
 /// <summary>
 /// Runs a card's case on a backend. Every view lies between guard words and, with padding, among them; the guards are checked
@@ -63,7 +70,8 @@ public sealed class OpRunner
         }
         var trespasses = Trespasses();
         foreach (var storage in _held.Values.Select(h => h.View.Storage).Concat(call.Scratch).Concat(_integers)) _backend.Return(storage);
-        return new(values, trespasses, [.. modified.Distinct()]);
+        if (!_run.MayFault) _backend.CheckFaults();
+        return new(values, trespasses, [.. modified.Distinct()]) { Fault = _backend.TakeFault() };
     }
 
     double[] Before(OutputMode mode, int count, double[] old)

@@ -10,6 +10,7 @@ namespace SparseExperts.Cpu;
 public sealed unsafe partial class CpuBackend : IBackend
 {
     readonly StoragePool _pool = new();
+    readonly FaultFlag _faults = new();
 
     /// <param name="threads">Threads that share the work; 0 takes one a processor.</param>
     public CpuBackend(int threads = 0)
@@ -25,6 +26,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public BackendInfo Info { get; }
     internal Workers Workers { get; }
 
+    public IndexFault? TakeFault() => _faults.Take();
     public Storage Rent(ElementType type, long length) => _pool.Rent(this, type, length);
     public void Return(Storage storage) => _pool.Return((CpuStorage)storage);
 

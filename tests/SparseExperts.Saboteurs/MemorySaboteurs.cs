@@ -54,3 +54,33 @@ public sealed class NothingReadsRowZero(IBackend inner) : Saboteur(inner)
         Inner.Return(clamped.Storage);
     }
 }
+
+/// <summary>Moves an index out of its range to the nearest row that there is.</summary>
+public sealed class IndicesMovedIntoRange(IBackend inner) : Saboteur(inner)
+{
+    public override void ScatterAddRows(Matrix x, Indices rows, Matrix y)
+    {
+        Inner.ScatterAddRows(x, rows, y);                    // the flag is right
+        var moved = Look(rows).Select(i => i < -1 ? 0 : i >= y.Rows ? y.Rows - 1 : -1);
+        var more = Inner.Upload([.. moved]);
+        Inner.ScatterAddRows(x, more, y);
+        Inner.Return(more.Storage);
+    }
+}
+
+/// <summary>Tells nobody of wrong indices.</summary>
+public sealed class FaultsForgotten(IBackend inner) : Saboteur(inner)
+{
+    public override IndexFault? TakeFault()
+    {
+        Inner.TakeFault();
+        return null;
+    }
+}
+
+/// <summary>The flag stays up when it has been taken.</summary>
+public sealed class FaultsToldTwice(IBackend inner) : Saboteur(inner)
+{
+    IndexFault? _last;
+    public override IndexFault? TakeFault() => _last = Inner.TakeFault() ?? _last;
+}

@@ -25,6 +25,7 @@ public class SampleBackend : IBackend
     public void Read(Storage from, long offset, Span<float> values) => _inner.Read(In(from), offset, values);
     public void Read(Storage from, long offset, Span<double> values) => _inner.Read(In(from), offset, values);
     public void Read(Storage from, long offset, Span<int> values) => _inner.Read(In(from), offset, values);
+    public IndexFault? TakeFault() => _inner.TakeFault();
     public void Fill(Matrix matrix, double value) => _inner.Fill(In(matrix), value);
     public void Copy(Matrix from, Matrix to) => _inner.Copy(In(from), In(to));
 

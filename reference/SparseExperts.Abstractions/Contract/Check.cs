@@ -66,13 +66,13 @@ public static class Check
         if (sequence < 0) throw new ShapeException($"{op}: sequences of {sequence} rows; give their length, or 0 where rows are no tokens");
     }
 
-    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows, string what = "rows")
+    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows)
     {
         if (offsets.Length < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");
         var before = 0;
         foreach (var offset in offsets)
         {
-            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} {what}; offsets ascend within 0…{what}");
+            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} rows; offsets ascend within 0…rows");
             before = offset;
         }
         return offsets.Length - 1;
@@ -222,11 +222,10 @@ public static class Check
         if (x.Columns != y.Columns) throw new ShapeException($"{op}: X is {x.Shape}, Y is {y.Shape}; give both the same columns");
     }
 
-    public static void Labels(string op, ReadOnlySpan<int> labels, int classes, int ignored)
+    /// <summary>For ops that see their indices on the host and stop at a wrong one.</summary>
+    public static void Indices(IndexRule rule, ReadOnlySpan<int> indices)
     {
-        for (var r = 0; r < labels.Length; r++)
-            if (labels[r] != ignored && (uint)labels[r] >= (uint)classes)
-                throw new ShapeException($"{op}: index {labels[r]} at row {r} is outside 0…{classes - 1}; {ignored} means none");
+        if (rule.Find(indices) is { } fault) throw new ShapeException(fault.Message);
     }
 
     public static void Attention(IBackend backend, string op, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad,

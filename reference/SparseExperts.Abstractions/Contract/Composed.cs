@@ -97,7 +97,7 @@ public partial interface IBackend
     {
         Check.RunSquares(this, x, offsets, y);
         var bounds = this.ToArray(offsets);
-        Check.Groups("RunSquares", bounds, x.Columns, "columns");
+        Check.Indices(new("RunSquares", x.Columns, null), bounds);
         for (var run = 0; run < y.Rows; run++)
         {
             var part = x.ColumnRange(bounds[run], bounds[run + 1] - bounds[run]);
@@ -111,7 +111,7 @@ public partial interface IBackend
         Check.RowIndices(this, "ScatterAddTokens", x, y, rows, x.Rows);
         Check.Sequence("ScatterAddTokens", sequence);
         var index = this.ToArray(rows);
-        Check.Labels("ScatterAddTokens", index, y.Rows, -1);
+        Check.Indices(new("ScatterAddTokens", y.Rows, -1), index);
         var named = this.Rent(x.Rows, x.Columns);
         foreach (var target in index.Where(i => i >= 0).Distinct())
         {

@@ -140,7 +140,7 @@ public interface IRows
 
     /// <summary>
     /// loss_r = lse(x_r) − (1 − s)·x_{r,label} − s·mean_j x_{rj}, s = label smoothing. A label of −100 gives loss 0 and no gradient;
-    /// any other label outside 0…columns−1 is an error. <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
+    /// any other label outside 0…columns−1 counts as −100 and is a fault (<see cref="IBackend.TakeFault"/>). <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
     /// </summary>
     void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums);
 
@@ -158,7 +158,8 @@ public interface IRows
 
     /// <summary>
     /// y_r = Σ x_k² over the elements o_r … o_{r+1} − 1 of X, which is one row: rows of many lengths that lie one behind the other. Each has its own 16 lanes,
-    /// as in <see cref="RowDots"/>. Y is [runs, 1]; <paramref name="offsets"/> has runs + 1 ascending entries, the last is at most X.Columns.
+    /// as in <see cref="RowDots"/>. Y is [runs, 1]; <paramref name="offsets"/> has runs + 1 ascending entries, the last is at most X.Columns;
+    /// one that is not is a fault (<see cref="IBackend.TakeFault"/>) and is moved to the nearest that would be right.
     /// </summary>
     void RunSquares(Matrix x, Indices offsets, Matrix y);
 }
@@ -216,7 +217,10 @@ public interface IAttention
         Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias);
 }
 
-/// <summary>Rows and elements chosen by integers. An index of −1 means "nothing": a gather reads 0, a scatter skips.</summary>
+/// <summary>
+/// Rows and elements chosen by integers. An index of −1 means "nothing": a gather reads 0, a scatter skips. Any other index outside of the rows or columns
+/// counts as −1 and is a fault (<see cref="IBackend.TakeFault"/>).
+/// </summary>
 public interface IIndexing
 {
     /// <summary>y_r (+)= x_{index r}.</summary>

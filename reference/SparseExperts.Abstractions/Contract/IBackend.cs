@@ -42,6 +42,14 @@ public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttentio
     /// </summary>
     IDisposable Exactly() => AlwaysExact.Scope;
 
+    /// <summary>
+    /// The first index out of its range that an op met since the last call, or null. Ops need not look at indices on the host, so a wrong one stops nobody
+    /// where it stands: it counts as none, nothing is read or written outside of a view, and this flag stays until somebody takes it, as whoever reads a
+    /// loss or a result does (<see cref="BackendExtensions.CheckFaults"/>). Waits for the work that was given. A backend that refuses a wrong index in the
+    /// op itself, by a <see cref="ShapeException"/> with the same line, has none.
+    /// </summary>
+    IndexFault? TakeFault() => null;
+
     /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
     void Fill(Matrix matrix, double value);
 
@@ -66,6 +74,12 @@ public static class BackendExtensions
 {
     public static Matrix Rent(this IBackend backend, int rows, int columns) =>
         new(backend.Rent(ElementType.Real, Math.Max(1, (long)rows * columns)), rows, columns);
+
+    /// <summary>Throws where an op has met an index out of its range since the last call: before numbers that came of it are believed.</summary>
+    public static void CheckFaults(this IBackend backend)
+    {
+        if (backend.TakeFault() is { } fault) throw new ShapeException(fault.Message);
+    }
 
     public static Indices Upload(this IBackend backend, ReadOnlySpan<int> values)
     {

@@ -46,6 +46,7 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
 
     public BackendInfo Info => inner.Info;
     public IDisposable Exactly() => inner.Exactly();
+    public IndexFault? TakeFault() => inner.TakeFault();
     public bool CarriesBounds => inner is IErrorBounds { CarriesBounds: true };
 
     public Storage Rent(ElementType type, long length)

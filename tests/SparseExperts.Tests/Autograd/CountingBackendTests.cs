@@ -16,7 +16,8 @@ public sealed class CountingBackendTests
         {
             var map = typeof(CountingBackend).GetInterfaceMap(contract);
             for (var i = 0; i < map.TargetMethods.Length; i++)
-                Assert.True(map.TargetMethods[i].DeclaringType == typeof(CountingBackend),
+                Assert.True(!map.InterfaceMethods[i].IsPublic ||      // a default body, which the counter's own method replaces
+                    map.TargetMethods[i].DeclaringType == typeof(CountingBackend),
                     $"CountingBackend lets {contract.Name}.{map.InterfaceMethods[i].Name} past; count it there");
         }
     }
