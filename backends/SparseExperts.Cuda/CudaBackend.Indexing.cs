@@ -4,9 +4,10 @@ public sealed partial class CudaBackend
 {
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
     {
-        Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
+        Check.GatherRows(this, x, rows, y, accumulate);
         Look(new("GatherRows", x.Rows, -1), rows);
-        Elements("gather_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, x.Rows, Pointer(rows), accumulate);
+        if (x.Type.IsNarrow()) Elements("gather_narrow_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, x.Rows, Pointer(rows));
+        else Elements("gather_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, x.Rows, Pointer(rows), accumulate);
     }
 
     public void ScatterAddRows(Matrix x, Indices rows, Matrix y)

@@ -4,12 +4,16 @@ public sealed partial class ScalarBackend<T>
 {
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
     {
-        Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
+        Check.GatherRows(this, x, rows, y, accumulate);
         var index = Integers(rows);
         _faults.Look("GatherRows", index, x.Rows, -1);
-        View<T> a = new(x), b = new(y);
-        for (var r = 0; r < b.Rows; r++)
-            for (var j = 0; j < b.Columns; j++) Put(ref b[r, j], Names(index[r], a.Rows) ? a[index[r], j] : Zero, accumulate);
+        AnyView<T> a = new(x), b = new(y);
+        for (var r = 0; r < y.Rows; r++)
+            for (var j = 0; j < y.Columns; j++)
+            {
+                var value = Names(index[r], x.Rows) ? a[index[r], j] : Zero;
+                b[r, j] = accumulate ? b[r, j] + value : value;
+            }
     }
 
     public void ScatterAddRows(Matrix x, Indices rows, Matrix y)

@@ -63,6 +63,7 @@ public sealed class CardTests
         public override void Clamp(Matrix x, double low, double high, Matrix y) { Note(); base.Clamp(x, low, high, y); }
         public override void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool add) { Note(); base.ClampBackward(x, low, high, dy, dx, add); }
         public override void Round(NumberFormat format, Matrix x, Matrix y) { Note(); base.Round(format, x, y); }
+        public override void Cast(Matrix x, Matrix y) { Note(); base.Cast(x, y); }
         public override void Scale(Matrix a, double factor, Matrix c, bool add) { Note(); base.Scale(a, factor, c, add); }
         public override void Activate(Activation kind, Matrix x, Matrix y) { Note(); base.Activate(kind, x, y); }
         public override void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool add)

@@ -38,6 +38,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate) =>
         inner.ClampBackward(x, low, high, dy, dx, accumulate);
     public virtual void Round(NumberFormat format, Matrix x, Matrix y) => inner.Round(format, x, y);
+    public virtual void Cast(Matrix x, Matrix y) => inner.Cast(x, y);
     public virtual void Activate(Activation kind, Matrix x, Matrix y) => inner.Activate(kind, x, y);
     public virtual void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) =>
         inner.ActivateBackward(kind, x, dy, dx, accumulate);

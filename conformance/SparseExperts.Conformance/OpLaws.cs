@@ -86,6 +86,19 @@ public abstract class OpLaws<TFixture> : LawsOf<TFixture> where TFixture : IBack
     public void An_index_out_of_range_means_none_and_is_reported_once(Recipe drawn) => CallLaws.WrongIndices.Demand(Subject, drawn);
 
     [Theory, MemberData(nameof(Cards))]
+    public void A_format_that_the_op_does_not_take_is_refused(string card)
+    {
+        if (FormatLaws.Refused.Concerns(OpCards.Named(card))) Once(FormatLaws.Refused, card);
+    }
+
+    [Fact]
+    public void To_a_format_and_back_rounds()
+    {
+        var cast = OpCards.Named("Cast");
+        foreach (var @case in cast.Edges.Concat(cast.Large)) FormatLaws.ThereAndBack.Demand(Subject, cast, @case);
+    }
+
+    [Theory, MemberData(nameof(Cards))]
     public void Empty_input_is_fine(string card) => Once(CallLaws.EmptyInput, card);
 
     public static TheoryData<string> Cards => [.. OpCards.All.Select(card => card.Name)];

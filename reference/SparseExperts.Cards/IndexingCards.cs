@@ -20,14 +20,29 @@ static class IndexingCards
             Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1)) { Batch = 1, Rule = new("GatherRows", e.Depth, -1) }],
             Outputs = [new("y", e.Rows, e.Columns) { Batch = 1, Mode = OutputMode.Flagged }],
         },
-        Forward = (b, c) => b.GatherRows(c["x"], c.Indices("index"), c["y"], c.Accumulate),
-        Backward = (b, c) => b.ScatterAddRows(c["dy"], c.Indices("index"), c["dx"]),
+        MoreEdges = draw => from type in (ElementType[])[ElementType.BFloat16, ElementType.Float16]
+                            from rows in (int[])[0, 5]
+                            select new OpCase("GatherRows")
+                            {
+                                Inputs = [Formats.In(type, draw.Constant("x", rows, 17))],
+                                Integers = [new("index", draw.Indices(9, rows, -1)) { Batch = 1, Rule = new("GatherRows", rows, -1) }],
+                                Outputs = [new("y", 9, 17) { Batch = 1, Type = type, Saved = true }],
+                            },
+        Forward = (b, c) => b.GatherRows(c["x"], c.Indices("index"), c["y"], c.Accumulate && c["y"].Type == ElementType.Real),
+        Backward = (b, c) =>
+        {
+            if (c.Optional("dx") is { } dx) b.ScatterAddRows(c["dy"], c.Indices("index"), dx);
+        },
         Errors =
         [
             new("index outside", (b, _) => b.GatherRows(b.Zeros(2, 3), b.Upload([0, 2]), b.Zeros(2, 3), false),
                 "GatherRows: index 2 at row 1 is outside 0…1; -1 means none"),
             new("one index short", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0]), b.Rent(2, 3), false),
                 "GatherRows: 1 indices for 2 rows; give one index a row"),
+            new("formats", (b, _) => b.GatherRows(b.Rent(2, 3, ElementType.BFloat16), b.Upload([0, 1]), b.Rent(2, 3), false),
+                "GatherRows: x holds BFloat16, y holds Real; Cast moves numbers from a format to another"),
+            new("narrow sums", (b, _) => b.GatherRows(b.Rent(2, 3, ElementType.Float16), b.Upload([0, 1]), b.Rent(2, 3, ElementType.Float16), true),
+                "GatherRows: y holds Float16, the op takes Real; Cast it to a matrix of Real first"),
             new("columns", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), false),
                 "GatherRows: X is 2×3, Y is 2×4; give both the same columns"),
             new("reals as indices", (b, _) => b.GatherRows(b.Rent(2, 3), new(b.Rent(ElementType.Real, 2), 0, 2), b.Rent(2, 3), false),

@@ -8,6 +8,8 @@ namespace SparseExperts;
 /// </summary>
 public sealed record OpInput(string Name, int Rows, int Columns, double[] Values)
 {
+    /// <summary>The format that it is held in; the values are numbers of it.</summary>
+    public ElementType Type { get; init; }
     public bool Differentiable { get; init; }
 
     /// <summary>The gradient op always adds, whatever the call asks for.</summary>
@@ -50,6 +52,7 @@ public enum OutputMode { Overwritten, Flagged, Updated }
 /// <summary>A destination. One that is <see cref="Saved"/> serves the backward op and has no cotangent.</summary>
 public sealed record OpOutput(string Name, int Rows, int Columns)
 {
+    public ElementType Type { get; init; }
     public OutputMode Mode { get; init; }
     public bool Saved { get; init; }
 
@@ -120,12 +123,14 @@ public sealed record OpCase(string Op)
 
     public override string ToString()
     {
-        var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
-        var outputs = Outputs.Where(o => o.Opaque is null).Select(o => $"{o.Name} {o.Rows}×{o.Columns}");
+        var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}{Text(i.Type)}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
+        var outputs = Outputs.Where(o => o.Opaque is null).Select(o => $"{o.Name} {o.Rows}×{o.Columns}{Text(o.Type)}");
         var sequence = Sequence > 0 ? new[] { $"sequence={Sequence}" } : [];
         var rest = Parameters.Select(p => $"{p.Key}={Text(p.Value)}").Concat(sequence).Append($"accumulate={Text(Accumulate)}").Append($"padding={Padding}");
         return $"{Op}({string.Join(", ", inputs)} → {string.Join(", ", outputs)}; {string.Join(", ", rest)})";
     }
+
+    static string Text(ElementType type) => type == ElementType.Real ? "" : $" {type}";
 
     static string Text(object value) => value switch
     {

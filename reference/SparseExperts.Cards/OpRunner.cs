@@ -38,13 +38,13 @@ public sealed class OpRunner
     {
         var call = new OpCall(_backend, _case);
         var aliased = _run.InPlace ? _card.InPlace!.Value : default;
-        foreach (var input in _case.Inputs) call[input.Name] = Hold(input.Name, input.Rows, input.Columns, input.Values);
+        foreach (var input in _case.Inputs) call[input.Name] = Hold(input.Name, input.Rows, input.Columns, input.Values, input.Type);
         foreach (var output in _case.Outputs)
         {
             var (rows, columns) = output.Opaque?.Invoke(_backend, _case) ?? (output.Rows, output.Columns);
             call[output.Name] = output.Name == aliased.Output
                 ? call[aliased.Input]
-                : Hold(output.Name, rows, columns, Before(output.Mode, rows * columns, output.Initial));
+                : Hold(output.Name, rows, columns, Before(output.Mode, rows * columns, output.Initial), output.Type);
         }
         foreach (var integers in _case.Integers) call.Bind(integers.Name, Integers(integers.Values));
         List<string> modified = [];
@@ -83,13 +83,13 @@ public sealed class OpRunner
     }
 
     /// <summary>A view between guards, with guards in the padding of its rows.</summary>
-    Matrix Hold(string name, int rows, int columns, double[] values)
+    Matrix Hold(string name, int rows, int columns, double[] values, ElementType type = ElementType.Real)
     {
         int stride = columns + _case.Padding, front = GuardLength + _case.Padding;
         var all = new double[front + rows * stride + GuardLength];
-        for (var i = 0; i < all.Length; i++) all[i] = Guard(i);
+        for (var i = 0; i < all.Length; i++) all[i] = Guard(i, type);
         for (var r = 0; r < rows; r++) Array.Copy(values, r * columns, all, front + r * stride, columns);
-        var storage = _backend.Rent(ElementType.Real, all.Length);
+        var storage = _backend.Rent(type, all.Length);
         _backend.Write(storage, 0, (ReadOnlySpan<double>)all);
         var view = new Matrix(storage, front, rows, columns, stride);
         _held[name] = (view, all);
@@ -103,8 +103,8 @@ public sealed class OpRunner
         return indices;
     }
 
-    /// <summary>A different number at every place, so that a shifted copy shows.</summary>
-    static double Guard(int place) => 1000003 + place % 251;
+    /// <summary>A different number at every place, so that a shifted copy shows; numbers that every format has where the format is narrow.</summary>
+    static double Guard(int place, ElementType type) => (type.IsNarrow() ? 1 : 1000003) + place % 251;
 
     List<string> Trespasses()
     {
@@ -117,7 +117,7 @@ public sealed class OpRunner
             {
                 var (row, column) = ((i - (int)view.Offset) / Math.Max(1, view.Stride), (i - (int)view.Offset) % Math.Max(1, view.Stride));
                 var inside = i >= view.Offset && row < view.Rows && column < view.Columns;
-                if (inside || after[i] == Guard(i)) continue;
+                if (inside || after[i] == Guard(i, view.Type)) continue;
                 found.Add($"{name} {view.Shape}: element {i - view.Offset} of a view with stride {view.Stride}");
                 break;
             }

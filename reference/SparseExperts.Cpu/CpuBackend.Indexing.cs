@@ -6,9 +6,10 @@ public sealed unsafe partial class CpuBackend
 {
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
     {
-        Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
+        Check.GatherRows(this, x, rows, y, accumulate);
         _faults.Look("GatherRows", Integers(rows), x.Rows, -1);
-        EachRow(new GatherRowsOp { X = new(x), Y = new(y), Index = PointerTo(rows), Accumulate = accumulate }, y);
+        if (x.Type.IsNarrow()) EachRow(new GatherNarrowRowsOp { X = new(x), Y = new(y), Index = PointerTo(rows) }, y);
+        else EachRow(new GatherRowsOp { X = new(x), Y = new(y), Index = PointerTo(rows), Accumulate = accumulate }, y);
     }
 
     struct GatherRowsOp : IRowOp
@@ -28,6 +29,19 @@ public sealed unsafe partial class CpuBackend
             }
             var x = X.Row(Index[row]);
             for (var j = 0; j < n; j += 16) RowMath.Put(RowMath.Load(x, j, n), y, j, n, Accumulate);
+        }
+    }
+
+    struct GatherNarrowRowsOp : IRowOp
+    {
+        public AnyGrid X, Y;
+        public int* Index;
+
+        public readonly void Row(int row)
+        {
+            Span<byte> to = new(Y.Row(row), Y.RowBytes);
+            if (Names(Index[row], X.Rows)) new Span<byte>(X.Row(Index[row]), X.RowBytes).CopyTo(to);
+            else to.Clear();
         }
     }
 

@@ -84,3 +84,30 @@ public sealed class FaultsToldTwice(IBackend inner) : Saboteur(inner)
     IndexFault? _last;
     public override IndexFault? TakeFault() => _last = Inner.TakeFault() ?? _last;
 }
+
+/// <summary>Cuts off what a narrow format has no digits for.</summary>
+public sealed class CastsCutOff(IBackend inner) : Saboteur(inner)
+{
+    public override void Cast(Matrix x, Matrix y)
+    {
+        if (y.Type != ElementType.BFloat16)
+        {
+            Inner.Cast(x, y);
+            return;
+        }
+        var cut = Array.ConvertAll(Inner.ToArray(x), value => float.IsFinite(value) ? BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF0000) : value);
+        Inner.Write(y, (ReadOnlySpan<float>)cut);
+    }
+}
+
+/// <summary>Takes a matrix of any format by a silent copy.</summary>
+public sealed class FormatsTakenSilently(IBackend inner) : Saboteur(inner)
+{
+    public override void Softmax(Matrix x, Matrix y)
+    {
+        var real = Inner.Rent(x.Rows, x.Columns);
+        Inner.Cast(x, real);
+        Inner.Softmax(real, y);
+        Inner.Return(real.Storage);
+    }
+}

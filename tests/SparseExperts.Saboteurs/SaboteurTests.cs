@@ -78,6 +78,15 @@ public sealed class SaboteurTests
     public void A_flag_that_stays_up_is_seen() => Caught(inner => new FaultsToldTwice(inner), CallLaws.WrongIndices, "CrossEntropy");
 
     [Fact]
+    public void A_cast_that_cuts_off_is_not_the_definition() => Caught(inner => new CastsCutOff(inner), DefinitionLaws.EqualsTheDefinition, "Cast");
+
+    [Fact]
+    public void A_cast_that_cuts_off_does_not_round() => Caught(inner => new CastsCutOff(inner), FormatLaws.ThereAndBack, "Cast");
+
+    [Fact]
+    public void A_format_taken_silently_is_seen() => Caught(inner => new FormatsTakenSilently(inner), FormatLaws.Refused, "Softmax");
+
+    [Fact]
     public void Scatter_in_descending_order_is_not_the_definition() =>
         Caught(inner => new ScatterInDescendingOrder(inner), DefinitionLaws.EqualsTheDefinition, "ScatterAddRows");
 

@@ -4,23 +4,8 @@ namespace SparseExperts;
 /// The argument rules of every op, shared by all backends, so that a wrong call fails with the same line everywhere:
 /// op, what, both shapes or owners, what to do.
 /// </summary>
-public static class Check
+public static partial class Check
 {
-    /// <summary>Every view belongs to <paramref name="backend"/>, holds reals and lies inside its storage.</summary>
-    public static void Owned(IBackend backend, string op, params ReadOnlySpan<Matrix> views)
-    {
-        foreach (var view in views)
-        {
-            if (view.Storage is null) throw new ShapeException($"{op}: an argument is missing; rent a matrix from '{backend.Info.Name}'");
-            if (!ReferenceEquals(view.Storage.Owner, backend))
-                throw new ShapeException($"{op}: a matrix belongs to '{view.Storage.Owner.Info.Name}', the op ran on '{backend.Info.Name}'; write its values there first");
-            if (view.Storage.Type != ElementType.Real) throw new ShapeException($"{op}: a matrix views integers; rent it with ElementType.Real");
-            if (view.Rows < 0 || view.Columns < 0 || view.Offset < 0 || (view.Rows > 1 && view.Stride < view.Columns) ||
-                (view.Count > 0 && view.Offset + (long)(view.Rows - 1) * view.Stride + view.Columns > view.Storage.Length))
-                throw new ShapeException($"{op}: a {view.Shape} view at {view.Offset} with stride {view.Stride} leaves its storage of {view.Storage.Length}; shrink the view");
-        }
-    }
-
     public static void Owned(IBackend backend, string op, Indices indices, int count)
     {
         if (indices.Storage is null || !ReferenceEquals(indices.Storage.Owner, backend))
@@ -176,7 +161,7 @@ public static class Check
     static void Momentum(IBackend backend, string op, Matrix parameter, Matrix? momentum)
     {
         if (momentum is not { } m) return;
-        Owned(backend, op, m);
+        Owned(backend, op, m, "momentum");
         Same(op, "parameter", parameter, "momentum", m);
     }
 
@@ -240,8 +225,8 @@ public static class Check
         Shape(op, "Y", y, s.QueryRows, s.Width);
         var (rows, columns) = backend.AttentionSaved(s);
         Shape(op, "saved", saved, rows, columns);
-        if (bias is { } b) { Owned(backend, op, b); Shape(op, "bias", b, s.Heads * s.Queries, s.Keys); }
-        if (pad is { } p) { Owned(backend, op, p); Shape(op, "pad", p, s.Sequences, s.Keys); }
+        if (bias is { } b) { Owned(backend, op, b, "bias"); Shape(op, "bias", b, s.Heads * s.Queries, s.Keys); }
+        if (pad is { } p) { Owned(backend, op, p, "pad"); Shape(op, "pad", p, s.Sequences, s.Keys); }
     }
 
     /// <summary>The forward op's arguments again, and gradients of the shapes of what they belong to.</summary>
@@ -255,6 +240,6 @@ public static class Check
         Shape(op, "dQ", dq, s.QueryRows, s.Width);
         Shape(op, "dK", dk, s.KeyRows, s.Width);
         Shape(op, "dV", dv, s.KeyRows, s.Width);
-        if (dBias is { } b) { Owned(backend, op, b); Shape(op, "dBias", b, s.Heads * s.Queries, s.Keys); }
+        if (dBias is { } b) { Owned(backend, op, b, "dBias"); Shape(op, "dBias", b, s.Heads * s.Queries, s.Keys); }
     }
 }

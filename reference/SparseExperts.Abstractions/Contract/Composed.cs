@@ -55,6 +55,13 @@ public partial interface IBackend
         Return(value.Storage);
     }
 
+    /// <summary>By way of the host, which rounds what it writes.</summary>
+    void IPointwise.Cast(Matrix x, Matrix y)
+    {
+        Check.Cast(this, x, y);
+        this.Write(y, (ReadOnlySpan<double>)this.ToDoubles(x));
+    }
+
     /// <summary>As many rows as the tables have, head by head: one half is u∘cos with −v∘sin fused in, the other v∘cos with u∘sin.</summary>
     void IPointwise.Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate)
     {

@@ -75,6 +75,12 @@ public interface IPointwise
     void Round(NumberFormat format, Matrix x, Matrix y);
 
     /// <summary>
+    /// Y = X in the format of Y, whatever either is: rounded once to nearest even, ±∞ beyond the range, or exactly where Y's format has more digits. To a
+    /// narrow format and back is <see cref="Round"/>.
+    /// </summary>
+    void Cast(Matrix x, Matrix y);
+
+    /// <summary>
     /// Y = f(X). relu max(x, 0); gelu(erf) ½x(1 + erf(x/√2)); gelu(tanh) ½x(1 + tanh(√(2/π)(x + 0.044715x³)));
     /// silu x·σ(x); sigmoid 1/(1 + e⁻ˣ); tanh; softplus ln(1 + eˣ); identity; √x; eˣ; ln x; erf x.
     /// </summary>
@@ -223,7 +229,7 @@ public interface IAttention
 /// </summary>
 public interface IIndexing
 {
-    /// <summary>y_r (+)= x_{index r}.</summary>
+    /// <summary>y_r (+)= x_{index r}; of narrow formats the bits themselves, which cannot be added.</summary>
     void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate);
 
     /// <summary>y_{index r} += x_r, one chain in ascending r that starts from what is there: rows that share a slot.</summary>

@@ -29,6 +29,7 @@ public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttentio
     /// <summary>Gives a storage back to the pool.</summary>
     void Return(Storage storage);
 
+    /// <summary>Numbers from the host; a storage of a narrow format gets each rounded once.</summary>
     void Write(Storage to, long offset, ReadOnlySpan<float> values);
     void Write(Storage to, long offset, ReadOnlySpan<double> values);
     void Write(Storage to, long offset, ReadOnlySpan<int> values);
@@ -53,7 +54,7 @@ public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttentio
     /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
     void Fill(Matrix matrix, double value);
 
-    /// <summary>Row-by-row copy between views of equal shape.</summary>
+    /// <summary>Row-by-row copy between views of equal shape and format.</summary>
     void Copy(Matrix from, Matrix to);
 }
 
@@ -72,8 +73,8 @@ public interface IErrorBounds
 /// <summary>Convenience on top of the contract: views in, arrays out.</summary>
 public static class BackendExtensions
 {
-    public static Matrix Rent(this IBackend backend, int rows, int columns) =>
-        new(backend.Rent(ElementType.Real, Math.Max(1, (long)rows * columns)), rows, columns);
+    public static Matrix Rent(this IBackend backend, int rows, int columns, ElementType type = ElementType.Real) =>
+        new(backend.Rent(type, Math.Max(1, (long)rows * columns)), rows, columns);
 
     /// <summary>Throws where an op has met an index out of its range since the last call: before numbers that came of it are believed.</summary>
     public static void CheckFaults(this IBackend backend)

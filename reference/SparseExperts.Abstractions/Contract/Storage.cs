@@ -1,7 +1,10 @@
 namespace SparseExperts;
 
-/// <summary>What a storage holds: 32-bit floats (or the backend's own real type) or 32-bit integers.</summary>
-public enum ElementType { Real, Integer }
+/// <summary>
+/// What a storage holds: 32-bit floats (or the backend's own real type), 32-bit integers, or numbers of two bytes. Ops compute on reals;
+/// <see cref="IPointwise.Cast"/> goes from a format to another, and only copies and gathers move narrow numbers as they are.
+/// </summary>
+public enum ElementType { Real, Integer, BFloat16, Float16 }
 
 /// <summary>An opaque block of numbers that one backend owns. Only its owner can look inside.</summary>
 public abstract class Storage(IBackend owner, ElementType type, long length)
@@ -38,6 +41,9 @@ public readonly record struct Matrix(Storage Storage, long Offset, int Rows, int
         IsContiguous && (long)rows * columns == Count
             ? new(Storage, Offset, rows, columns, columns)
             : throw new ShapeException($"Reshape: a {Shape} view with stride {Stride} cannot be read as {rows}×{columns}; copy it first or keep the count");
+
+    /// <summary>The format of its numbers.</summary>
+    public ElementType Type => Storage.Type;
 
     public string Shape => $"{Rows}×{Columns}";
     public override string ToString() => $"{Shape} on '{Storage.Owner.Info.Name}'";

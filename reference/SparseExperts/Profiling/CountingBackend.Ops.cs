@@ -69,6 +69,12 @@ public sealed partial class CountingBackend
         inner.Round(format, x, y);
     }
 
+    public void Cast(Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.Cast(x, y);
+    }
+
     public void Activate(Activation kind, Matrix x, Matrix y)
     {
         using var call = Begin(Bytes(x), y);
