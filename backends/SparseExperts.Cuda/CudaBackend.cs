@@ -89,8 +89,11 @@ public sealed partial class CudaBackend : IBackend
         Write(to, offset, (ReadOnlySpan<float>)rounded);
     }
 
-    void Write<T>(Storage to, long offset, T[] values, Func<ElementType, T, ushort> bits) =>
-        _driver.CopyToDevice(Place(to, to.Type, offset, values.Length), MemoryMarshal.AsBytes<ushort>(Array.ConvertAll(values, value => bits(to.Type, value))), _stream);
+    void Write<T>(Storage to, long offset, T[] values, Func<ElementType, T, ushort> bits)
+    {
+        var narrow = Array.ConvertAll(values, value => bits(to.Type, value));
+        _driver.CopyToDevice(Place(to, to.Type, offset, values.Length), MemoryMarshal.AsBytes<ushort>(narrow), _stream);
+    }
 
     public void Write(Storage to, long offset, ReadOnlySpan<int> values)
     {

@@ -79,7 +79,8 @@ public sealed class FormatTests
         using var backend = Create(name);
         var narrow = backend.Rent(ElementType.BFloat16, 256);
         backend.Return(narrow);
-        foreach (var (type, length) in (ValueTuple<ElementType, int>[])[(ElementType.Real, 128), (ElementType.Integer, 128), (ElementType.Float16, 256), (ElementType.Real, 256)])
+        foreach (var (type, length) in (ValueTuple<ElementType, int>[])
+            [(ElementType.Real, 128), (ElementType.Integer, 128), (ElementType.Float16, 256), (ElementType.Real, 256)])
         {
             var storage = backend.Rent(type, length);
             Assert.Equal((type, length), (storage.Type, storage.Length));

@@ -62,13 +62,16 @@ public sealed class KernelCases
             using var driver = new EmulatedDriver(Options(multiprocessors));
             using var backend = new CudaBackend(driver);
             foreach (var card in OpCards.All)
-                foreach (var @case in card.Edges.Where((_, i) => (i / 2 + multiprocessors) % every == 0).Concat(card.Large).Concat(Products(card)).Concat(WrongIndices(card)))      // edges come in pairs
+            {
+                var some = card.Edges.Where((_, i) => (i / 2 + multiprocessors) % every == 0);      // edges come in pairs
+                foreach (var @case in some.Concat(card.Large).Concat(Products(card)).Concat(WrongIndices(card)))
                 {
                     var watched = new KernelCase(card, @case, multiprocessors);
                     watched.Watch(backend, driver);
                     foreach (var kernel in watched.Kernels.Where(k => kernels.Count == 0 || kernels.Contains(k)))
                         (_byKernel.TryGetValue(kernel, out var known) ? known : _byKernel[kernel] = []).Add(watched);
                 }
+            }
         }
         foreach (var cases in _byKernel.Values) cases.Sort((a, b) => a.Time.CompareTo(b.Time));
     }

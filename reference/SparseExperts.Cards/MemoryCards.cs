@@ -42,7 +42,8 @@ static class MemoryCards
         Errors =
         [
             new("destination", (b, _) => b.Cast(b.Rent(2, 3), b.Rent(3, 2, ElementType.BFloat16)), "Cast: X is 2×3, Y is 3×2; make the shapes equal"),
-            new("integers", (b, _) => b.Cast(new(b.Rent(ElementType.Integer, 6), 2, 3), b.Rent(2, 3)), "Cast: a matrix views integers; rent it with ElementType.Real"),
+            new("integers", (b, _) => b.Cast(new(b.Rent(ElementType.Integer, 6), 2, 3), b.Rent(2, 3)),
+                "Cast: a matrix views integers; rent it with ElementType.Real"),
         ],
     };
 

@@ -44,7 +44,7 @@ public sealed unsafe partial class CpuBackend : IBackend
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
     {
-        if (!to.Type.IsNarrow()) TensorPrimitives.ConvertTruncating(values, Reals(to, offset, values.Length));         // rounds to nearest even, as the cast does
+        if (!to.Type.IsNarrow()) TensorPrimitives.ConvertTruncating(values, Reals(to, offset, values.Length));      // to nearest even, as the cast does
         else
         {
             var narrow = Narrow(to, offset, values.Length);

@@ -13,8 +13,7 @@ public static class FormatLaws
             foreach (var input in @case.Inputs)
                 if (Accepted(@case with { Inputs = [.. @case.Inputs.Select(i => i == input ? In(type, i) : i)] }, input.Name) is { } detail) return detail;
             foreach (var output in @case.Outputs.Where(o => o.Opaque is null))
-                if (Accepted(@case with { Outputs = [.. @case.Outputs.Select(o => o == output ? o with { Type = type, Initial = Held(type, o.Initial) } : o)] }, output.Name)
-                    is { } detail) return detail;
+                if (Accepted(@case with { Outputs = [.. @case.Outputs.Select(o => o == output ? Out(type, o) : o)] }, output.Name) is { } detail) return detail;
 
             string? Accepted(OpCase wrong, string name)
             {
@@ -43,8 +42,9 @@ public static class FormatLaws
         var (backend, input) = (subject.Backend, @case.Inputs[0]);
         foreach (var type in Narrow)
         {
-            Matrix x = backend.Rent(input.Rows, input.Columns), back = backend.Rent(input.Rows, input.Columns), rounded = backend.Rent(input.Rows, input.Columns);
-            Matrix narrow = backend.Rent(input.Rows, input.Columns, type), again = backend.Rent(input.Rows, input.Columns, type);
+            Matrix Real() => backend.Rent(input.Rows, input.Columns);
+            Matrix Held() => backend.Rent(input.Rows, input.Columns, type);
+            Matrix x = Real(), back = Real(), rounded = Real(), narrow = Held(), again = Held();
             backend.Write(x, (ReadOnlySpan<double>)input.Values);
             backend.Cast(x, narrow);
             backend.Cast(narrow, back);
@@ -52,10 +52,12 @@ public static class FormatLaws
             double[] expected = backend.ToDoubles(rounded), found = backend.ToDoubles(back);
             backend.Cast(back, again);
             var (first, second) = (backend.ToDoubles(narrow), backend.ToDoubles(again));
-            foreach (var held in (Matrix[])[x, back, rounded, narrow, again]) backend.Return(held.Storage);
-            if (OpRunner.FirstDifference(expected, found) is >= 0 and var at) return $"{input.Values[at]:R} to {type} and back is {found[at]:R}, Round gives {expected[at]:R}";
+            foreach (var done in (Matrix[])[x, back, rounded, narrow, again]) backend.Return(done.Storage);
+            if (OpRunner.FirstDifference(expected, found) is >= 0 and var at)
+                return $"{input.Values[at]:R} to {type} and back is {found[at]:R}, Round gives {expected[at]:R}";
             if (OpRunner.FirstDifference(found, first) is >= 0 and var read) return $"{type} reads as {first[read]:R} and is cast to {found[read]:R}";
-            if (OpRunner.FirstDifference(first, second) is >= 0 and var twice) return $"{first[twice]:R} of {type} becomes {second[twice]:R} when it is cast once more";
+            if (OpRunner.FirstDifference(first, second) is >= 0 and var twice)
+                return $"{first[twice]:R} of {type} becomes {second[twice]:R} when it is cast once more";
         }
         return null;
     })
@@ -63,6 +65,7 @@ public static class FormatLaws
         Concerns = card => card.Name == "Cast",
     };
 
+    static OpOutput Out(ElementType type, OpOutput output) => output with { Type = type, Initial = Held(type, output.Initial) };
     static OpInput In(ElementType type, OpInput input) => input with { Type = type, Values = Held(type, input.Values) };
     static double[] Held(ElementType type, double[] values) => Array.ConvertAll(values, x => Rounding.To(type.Format(), x));
 }

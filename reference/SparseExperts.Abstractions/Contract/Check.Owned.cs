@@ -49,11 +49,13 @@ public static partial class Check
     {
         if (view.Storage is null) throw new ShapeException($"{op}: an argument is missing; rent a matrix from '{backend.Info.Name}'");
         if (!ReferenceEquals(view.Storage.Owner, backend))
-            throw new ShapeException($"{op}: a matrix belongs to '{view.Storage.Owner.Info.Name}', the op ran on '{backend.Info.Name}'; write its values there first");
+            throw new ShapeException($"{op}: a matrix belongs to '{view.Storage.Owner.Info.Name}', "
+                + $"the op ran on '{backend.Info.Name}'; write its values there first");
         if (view.Type == ElementType.Integer) throw new ShapeException($"{op}: a matrix views integers; rent it with ElementType.Real");
         if (view.Rows < 0 || view.Columns < 0 || view.Offset < 0 || (view.Rows > 1 && view.Stride < view.Columns) ||
             (view.Count > 0 && view.Offset + (long)(view.Rows - 1) * view.Stride + view.Columns > view.Storage.Length))
-            throw new ShapeException($"{op}: a {view.Shape} view at {view.Offset} with stride {view.Stride} leaves its storage of {view.Storage.Length}; shrink the view");
+            throw new ShapeException($"{op}: a {view.Shape} view at {view.Offset} with stride {view.Stride} "
+                + $"leaves its storage of {view.Storage.Length}; shrink the view");
     }
 
     /// <summary>Two views of the same format, for ops that move numbers and do not look at them.</summary>

@@ -57,7 +57,8 @@ public static partial class Check
         var before = 0;
         foreach (var offset in offsets)
         {
-            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} rows; offsets ascend within 0…rows");
+            if (offset < before || offset > rows)
+                throw new ShapeException($"{op}: offset {offset} after {before} with {rows} rows; offsets ascend within 0…rows");
             before = offset;
         }
         return offsets.Length - 1;

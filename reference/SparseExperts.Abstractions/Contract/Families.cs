@@ -146,7 +146,8 @@ public interface IRows
 
     /// <summary>
     /// loss_r = lse(x_r) − (1 − s)·x_{r,label} − s·mean_j x_{rj}, s = label smoothing. A label of −100 gives loss 0 and no gradient;
-    /// any other label outside 0…columns−1 counts as −100 and is a fault (<see cref="IBackend.TakeFault"/>). <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
+    /// any other label outside 0…columns−1 counts as −100 and is a fault (<see cref="IBackend.TakeFault"/>).
+    /// <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
     /// </summary>
     void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums);
 
