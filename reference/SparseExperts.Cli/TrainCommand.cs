@@ -23,6 +23,10 @@ static class TrainCommand
     static readonly Option<double?> MinutesOption = new("--minutes") { Description = "Train this long; the schedule follows the clock." };
     static readonly Option<ulong?> SeedOption = new("--seed") { Description = "Seed of weights, data order and dropout." };
     static readonly Option<int?> BatchOption = new("--batch") { Description = "Sequences a step." };
+    static readonly Option<int?> AccumulateOption = new("--accumulate")
+    {
+        Description = "Run a step's batch in so many micro-batches, one after the other: less memory, and the same numbers wherever routing lets it.",
+    };
     static readonly Option<int?> ContextOption = new("--context") { Description = "Bytes a sequence." };
     static readonly Option<int?> WidthOption = new("--width") { Description = "Model width; the hidden width becomes four times as much." };
     static readonly Option<int?> LayersOption = new("--layers") { Description = "Blocks." };
@@ -47,7 +51,7 @@ static class TrainCommand
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
-            TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
+            TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption, ContextOption, WidthOption,
             LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
             RecomputeOption, ProfileOption, ForceOption, JsonOption,
         };
@@ -98,6 +102,8 @@ static class TrainCommand
         if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
         if (model.Experts > 0 && model.Dialect.Causality == Causality.LooksAhead)
             Console.Error.WriteLine($"warning: {model.Dialect.Name} lets later tokens decide what earlier ones get; held-out numbers of this causal model are flattered, and text comes out worse than they say");
+        if (BatchWide.Difference(model, training.Batch, training.Accumulate) is { } difference)
+            Console.Error.WriteLine($"note: {training.Accumulate} micro-batches of {training.Batch / training.Accumulate} are not the batch of {training.Batch} in one: {difference}");
         var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
@@ -164,6 +170,7 @@ static class TrainCommand
             Minutes = minutes ?? (steps is null ? preset.Minutes : 0),
             Seed = parsed.GetValue(SeedOption) ?? preset.Seed,
             Batch = parsed.GetValue(BatchOption) ?? preset.Batch,
+            Accumulate = parsed.GetValue(AccumulateOption) ?? preset.Accumulate,
             Rate = parsed.GetValue(RateOption) ?? preset.Rate,
             Optimizer = parsed.GetValue(OptimizerOption) ?? preset.Optimizer,
             Recompute = parsed.GetValue(RecomputeOption) || preset.Recompute,

@@ -23,7 +23,7 @@ abstract class TrainingScreen
     {
         var (model, training) = (run.Config.Model, run.Config.Training);
         var kind = model.Experts == 0 ? "dense" : $"{model.Experts} experts · {model.Dialect.Name}";
-        return $"{Path.GetFileName(run.Config.Text)} ({run.Config.TextBytes:N0} bytes) · {kind} · width {model.Width} × {model.Layers} layers · "
+        return $"{Path.GetFileName(run.Config.Text)} ({run.Config.TextBytes:N0} bytes) · {kind} · {model.Title} · "
             + $"{run.Trainer.Model.ParameterCount:N0} parameters, {run.Trainer.Model.ActiveParameterCount:N0} a token · "
             + $"{(training.Steps > 0 ? $"{training.Steps} steps" : $"{training.Minutes.ToString(CultureInfo.InvariantCulture)} min")} · {run.Trainer.Backend.Info.Device}, {run.Trainer.Backend.Info.Threads} threads";
     }

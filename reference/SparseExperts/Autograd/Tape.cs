@@ -88,10 +88,15 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     {
         using var site = Site.At(node, activity);
         using var exact = node.IsExact ? Backend.Exactly() : null;
+        // What a node asked its micro-batch's others the first time, it asks again.
+        var next = Micro?.Next ?? 0;
+        if (activity != Activity.Recompute) node.FirstQuestion = next;
+        else if (Micro is { } again) again.Next = node.FirstQuestion;
         _ofNode = node.Memory;
         node.Output.Fill();
         node.Forward();
         _ofNode = null;
+        if (activity == Activity.Recompute && Micro is { } asked) asked.Next = next;
     }
 
     /// <summary>
@@ -194,13 +199,15 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     }
 
     /// <summary>Forgets the step: gradients become unset, rented memory returns to the pool.</summary>
-    public void Reset()
+    /// <param name="keepGradients">Those of parameters stay, for the next micro-batch to add to.</param>
+    public void Reset(bool keepGradients = false)
     {
         foreach (var node in _nodes) node.Memory?.Reset();
         _segment?.Discard();
         _nodes.Clear();
         (_ofNode, _segment) = (null, null);
-        foreach (var parameter in Parameters) parameter.ForgetGradient();
+        if (!keepGradients)
+            foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
         _host.Reset();
     }

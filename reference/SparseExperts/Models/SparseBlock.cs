@@ -1,6 +1,7 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
 using SparseExperts.Routing;
+using SparseExperts.Sharding;
 
 namespace SparseExperts.Models;
 
@@ -66,7 +67,7 @@ sealed class SparseBlock
             TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,
             Where = _name,
-            SpansShards = _tape.Shards is not null && d.GroupSize == 0,
+            SpansShards = d.GroupSize == 0 && (_tape.Shards is MicroBatches ? BatchWide.RoutesTokensAlone(d) : _tape.Shards is not null),
             Plan = inputs.Plan,
         };
         call = Fitting(call);

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using SparseExperts.Analysis;
-using SparseExperts.Data;
 using SparseExperts.Formats;
+using SparseExperts.Models;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -24,7 +24,7 @@ public static class RunReportBuilder
     {
         var metrics = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder));
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var sample = Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var sample = run.Predictor.Model is not ICausalModel ? [] : Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
         return new(
             $"{Path.GetFileName(run.Config.Text)}: {(run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts")}, {run.Predictor.Step} steps",
             Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample), Experts(run), Notes(run, metrics));
@@ -38,12 +38,10 @@ public static class RunReportBuilder
             ("preset", run.Config.Preset),
             ("text", $"{Path.GetFileName(run.Config.Text)}, {Number(run.Config.TextBytes)} bytes, last 5 % held out"),
             ("parameters", $"{Number(run.Predictor.Model.ParameterCount)}, of which a token meets {Number(run.Predictor.Model.ActiveParameterCount)}"),
-            ("model", $"width {model.Width}, {model.Layers} layers, {model.Heads} heads, hidden {model.Hidden}, context {model.Context}, {model.Positions}, {model.Normalisation}, {model.Activation}"),
-            ("experts", model.Experts == 0 ? "none: the dense twin" : $"{model.Experts} in every {(model.SparseEvery == 1 ? "" : model.SparseEvery + ". ")}block"),
-            ("dialect", model.Experts == 0 ? "none" : $"{model.Dialect.Name}: {model.Dialect.Summary}"),
+            .. model.Describe(),
             ("optimizer", $"{training.Optimizer}, rate {Number(training.Rate)}, {training.Schedule}, warm-up {training.WarmUp}, clip {Number(training.Clip)}"),
             ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
-            ("batch", $"{training.Batch} × {model.Context} bytes"),
+            ("batch", $"{training.Batch} × {model.Context} bytes{(training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")}"),
             ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
             ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
             ("precision", run.Config.Precision == Precision.Exact ? "exact products" : $"{run.Config.Precision.Text()} products, exact in routers"),
@@ -66,10 +64,9 @@ public static class RunReportBuilder
     {
         var (model, text) = (run.Config.Model, run.Text.HeldOut.ToArray());
         if (model.Experts == 0) return [];
-        int length = Math.Min(model.Context, text.Length - 1), windows = Math.Min(Windows, (text.Length - 1) / length);
-        int[] ids = new int[windows * length], labels = new int[ids.Length];
-        for (var w = 0; w < windows; w++) ByteText.Window(text.AsSpan(w * length), length, ids.AsSpan(w * length), labels.AsSpan(w * length));
-        var choices = run.Predictor.Evaluate(ids, windows, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
+        var batch = ByteBatches.Windows(text, model, Windows, Windows).First();
+        var ids = batch.Ids;
+        var choices = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
         var summaries = new List<ExpertSummary>();
         for (var layer = 0; layer < choices.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)

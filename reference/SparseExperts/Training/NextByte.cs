@@ -11,7 +11,10 @@ namespace SparseExperts.Training;
 /// <param name="caches">False computes every window anew.</param>
 public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposable
 {
-    readonly KeyValueCache? _cache = caches && KeyValueCache.Serves(predictor.Model.Config) ? new(predictor.Backend, predictor.Model.Config) : null;
+    readonly KeyValueCache? _cache = Causal(predictor.Model) is var model && caches ? model.NewCache() : null;
+
+    static ICausalModel Causal(IModel model) =>
+        model as ICausalModel ?? throw new ConfigurationException($"{model.Config.Family}: models of this family do not continue texts; name a run of another");
 
     /// <summary>Positions that were computed so far.</summary>
     public long Computed { get; private set; }
@@ -32,7 +35,8 @@ public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposa
     {
         var last = ids.Length - 1;
         Computed += ids.Length;
-        return predictor.Evaluate(ids, 1, (result, _) => predictor.Backend.ToArray(result.Logits.Value.RowRange(last, 1)), Evaluation.LastTask(predictor, 1), _cache);
+        var batch = new TokenBatch(ids.ToArray(), 1) { Tasks = ByteBatches.LastTask(predictor.Model.Config, 1) };
+        return predictor.Evaluate(batch, (result, _) => predictor.Backend.ToArray(result.Logits.Value.RowRange(last, 1)), _cache);
     }
 
     public void Dispose() => _cache?.Dispose();

@@ -38,6 +38,25 @@ public sealed class RunFolderTests
     }
 
     [Fact]
+    public void A_run_names_its_family_and_is_a_decoder_where_it_names_none()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "2")).ExitCode);
+        var path = workspace.At("run/config.json");
+        var config = File.ReadAllText(path);
+        const string line = "  \"family\": \"decoder\",\n";
+        Assert.Contains(line, config);
+        var expected = MoeCommand.Run(["evaluate", workspace.At("run")]).Output;
+        File.WriteAllText(path, config.Replace(line, ""));
+        var without = MoeCommand.Run(["evaluate", workspace.At("run")]);
+        Assert.Equal((0, expected), (without.ExitCode, without.Output));
+        File.WriteAllText(path, config.Replace(line, line.Replace("decoder", "perceiver")));
+        var unknown = MoeCommand.Run(["evaluate", workspace.At("run")]);
+        Assert.Equal(2, unknown.ExitCode);
+        Assert.Contains("family 'perceiver': unknown; this program knows decoder", Assert.Single(unknown.Error.TrimEnd('\n').Split('\n')));
+    }
+
+    [Fact]
     public void A_model_without_its_optimizer_is_evaluated_and_writes_but_is_not_trained_on()
     {
         using var workspace = new Workspace();

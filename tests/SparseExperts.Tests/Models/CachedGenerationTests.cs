@@ -135,15 +135,15 @@ public sealed class CachedGenerationTests
     {
         using var backend = new CpuBackend(1);
         var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
-        using var cache = new KeyValueCache(backend, predictor.Model.Config);
+        using var cache = ((ICausalModel)predictor.Model).NewCache()!;
         float[] Last(int[] ids, KeyValueCache? kept) =>
-            predictor.Evaluate(ids, 1, (result, _) => backend.ToArray(result.Logits.Value.RowRange(ids.Length - 1, 1)), cache: kept);
+            predictor.Evaluate(new(ids.ToArray(), 1), (result, _) => backend.ToArray(result.Logits.Value.RowRange(ids.Length - 1, 1)), cache: kept);
         cache.Prepare(Bytes[..3]);
         Last(Bytes[..3], cache);
         cache.Prepare(Bytes[..11]);
         Assert.Equal(Last(Bytes[..11], null), Last(Bytes[3..11], cache));
         Assert.Equal(11, cache.Length);
-        Assert.Throws<ArgumentException>(() => predictor.Evaluate(Bytes[..4], 2, (_, _) => 0, cache: cache));
-        Assert.Throws<ArgumentException>(() => predictor.Model.Forward(Bytes[..4], 1, training: true, cache: cache));
+        Assert.Throws<ArgumentException>(() => predictor.Evaluate(new(Bytes[..4].ToArray(), 2), (_, _) => 0, cache: cache));
+        Assert.Throws<ArgumentException>(() => predictor.Model.Forward(new(Bytes[..4].ToArray(), 1), new() { Training = true, Cache = cache }));
     }
 }

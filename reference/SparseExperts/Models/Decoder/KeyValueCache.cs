@@ -7,7 +7,7 @@ namespace SparseExperts.Models;
 /// <summary>
 /// What a language model need not compute again while one text grows: keys (rotated) and values of every layer, and what its routers were asked.
 /// Positions are counted from the start of the text, so that a text that loses its first byte has to be computed anew. Use: <see cref="Prepare"/>, then
-/// <see cref="LanguageModel.Forward"/> with the ids from <see cref="Length"/> on, again while the cache holds less than the text.
+/// <see cref="ICausalModel"/> forward with the ids from <see cref="Length"/> on, again while the cache holds less than the text.
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {

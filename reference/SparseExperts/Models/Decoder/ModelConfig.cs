@@ -14,8 +14,10 @@ public enum Initialisation { Scaled, Switch }
 /// A decoder-only language model on bytes. With <see cref="Experts"/> = 0 it is the dense twin: the same FLOPs a token, one
 /// feed-forward layer where the sparse model has E.
 /// </summary>
-public sealed record ModelConfig
+public sealed record ModelConfig : IModelConfig
 {
+    public const string FamilyName = "decoder";
+
     public int Vocabulary { get; init; } = 256;
     public int Context { get; init; } = 128;
     public int Width { get; init; } = 64;
@@ -47,6 +49,8 @@ public sealed record ModelConfig
     public Activation Activation { get; init; } = Activation.GeluErf;
     public Initialisation Initialisation { get; init; } = Initialisation.Scaled;
 
+    public string Family => FamilyName;
+    public string Title => $"width {Width} × {Layers} layers";
     public int Heads => Width / HeadWidth;
     public bool IsSparse(int block) => Experts > 0 && (block + 1) % SparseEvery == 0;
 
@@ -98,6 +102,24 @@ public sealed record ModelConfig
         Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
         if (Experts > 0) ValidateDialect();
     }
+
+    public void ValidateSize(int sequences)
+    {
+        const long limit = 1 << 30;
+        var weights = Math.Max(1L, Experts) * Width * Hidden;
+        Require(weights <= limit, $"{Experts} experts of {Width} × {Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
+        var scores = (double)sequences * Heads * Context * Context;
+        if (scores <= limit) return;
+        var what = $"batch {sequences} of {Context} bytes: {scores:0} attention scores, at most {limit}";
+        throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
+    }
+
+    public IReadOnlyList<(string Name, string Value)> Describe() =>
+    [
+        ("model", $"width {Width}, {Layers} layers, {Heads} heads, hidden {Hidden}, context {Context}, {Positions}, {Normalisation}, {Activation}"),
+        ("experts", Experts == 0 ? "none: the dense twin" : $"{Experts} in every {(SparseEvery == 1 ? "" : SparseEvery + ". ")}block"),
+        ("dialect", Experts == 0 ? "none" : $"{Dialect.Name}: {Dialect.Summary}"),
+    ];
 
     /// <summary>What the dialect says about itself and about this number of experts.</summary>
     void ValidateDialect()
