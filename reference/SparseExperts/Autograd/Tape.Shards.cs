@@ -43,6 +43,9 @@ public sealed partial class Tape
         else Backend.Copy(partial, gradient);
     }
 
+    /// <summary>Whether dropouts drop: not while evaluating, where nothing is recorded, but in the survey of micro-batches, which is training.</summary>
+    internal bool Drops => Recording || Micro is { IsSurvey: true };
+
     /// <summary>A sum over this shard's tokens becomes the sum over those of all.</summary>
     internal void Join(Matrix partial)
     {

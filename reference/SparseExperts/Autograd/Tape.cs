@@ -72,7 +72,8 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         var requires = false;
         foreach (var input in inputs) requires |= input is { RequiresGradient: true };
         var output = new Tensor(this, rows, columns, requires && Recording) { Sequence = tokens.Sequence, Parts = tokens.Parts };
-        var node = new Node(this, op, inputs, output, forward, backward) { IsExact = _exactly > 0, Segment = _segment, Memory = _segment is null ? null : new Arena(Backend) };
+        var memory = _segment is null ? null : new Arena(Backend);
+        var node = new Node(this, op, inputs, output, forward, backward) { IsExact = _exactly > 0, Segment = _segment, Memory = memory };
         output.Node = node;
         if (Recording)
         {

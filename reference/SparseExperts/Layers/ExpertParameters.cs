@@ -18,7 +18,8 @@ public static class ExpertParameters
     public static ExpertWeights DeclareFurther(Weights weights, LayerShape shape, ExpertWeights experts)
     {
         var d = shape.Dialect;
-        if (IsGated(d)) experts = experts with { WiGate = weights.Sub("experts").Projection("wi_gate", shape.Width, shape.Hidden, Gain, shape.ExpertsWithWeights) };
+        var own = weights.Sub("experts");
+        if (IsGated(d)) experts = experts with { WiGate = own.Projection("wi_gate", shape.Width, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
         if (d.SharedGate) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
         return d.Combination == Combination.LearnedPair ? Pair(weights, shape, experts) : experts;

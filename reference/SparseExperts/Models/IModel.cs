@@ -56,6 +56,9 @@ public interface IModelConfig
     /// <summary>What the sparse layers compute.</summary>
     Dialect Dialect { get; }
 
+    /// <summary>Dropout of the experts' hidden layer while training.</summary>
+    double ExpertDropout { get; }
+
     /// <summary>Parts of the text that count as tasks.</summary>
     int Tasks { get; }
 

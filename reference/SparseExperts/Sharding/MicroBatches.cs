@@ -36,6 +36,9 @@ public sealed class MicroBatches : IShards
     /// <summary>Whether gradients and sums are complete with the micro-batch that is running.</summary>
     public bool IsLast => _index == _count - 1;
 
+    /// <summary>Whether the pass is only heard.</summary>
+    internal bool IsSurvey => _phase == Phase.Survey;
+
     /// <summary>The next question to the others, by number.</summary>
     internal int Next { get; set; }
 

@@ -33,6 +33,8 @@ public sealed class Trainer : Predictor
     {
         model.Validate();
         training.Validate();
+        if (training.Accumulate > 1 && BatchWide.Refusal(model) is { } reason)
+            throw new ConfigurationException($"batch {training.Batch} in {training.Accumulate} micro-batches: {reason}; run it in one", "accumulate");
         model.ValidateSize(training.Batch / training.Accumulate);
     }
 
@@ -82,12 +84,11 @@ public sealed class Trainer : Predictor
         _tape.Shards = micro;
         var each = batch.Sequences / Config.Accumulate;
         var parts = Enumerable.Range(0, Config.Accumulate).Select(m => batch.Part(m * each, each)).ToArray();
-        for (var survey = BatchWide.Surveys(Model.Config); survey > 0; survey--)
-            for (var m = 0; m < parts.Length; m++)
-            {
-                micro.Survey(m);
-                Hear(parts[m], pass);
-            }
+        for (var m = 0; m < parts.Length && BatchWide.NeedsSurvey(Model.Config); m++)
+        {
+            micro.Survey(m);
+            Hear(parts[m], pass);
+        }
         for (var m = 0; m < parts.Length; m++)
         {
             micro.Run(m);

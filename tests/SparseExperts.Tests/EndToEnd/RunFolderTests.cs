@@ -57,6 +57,35 @@ public sealed class RunFolderTests
     }
 
     [Fact]
+    public void A_run_in_micro_batches_resumes_to_the_bytes_of_one_in_whole_batches()
+    {
+        using var workspace = new Workspace();
+        string[] options = ["--dense", "--steps", "40", "--checkpoint-every", "20"];
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
+        var parts = MoeCommand.Run(workspace.Tiny("parts", [.. options, "--accumulate", "4"]));
+        Assert.Equal((0, ""), (parts.ExitCode, parts.Error));
+        Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("parts"));
+        Assert.Contains("\"accumulate\": 4", File.ReadAllText(workspace.At("parts/config.json")));
+        Directory.Delete(workspace.At("parts/checkpoints/step-00000040"), true);
+        Assert.Equal(0, MoeCommand.Run(["train", "--resume", workspace.At("parts")]).ExitCode);
+        Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("parts"));
+    }
+
+    [Fact]
+    public void Micro_batches_that_are_another_step_are_said_to_be()
+    {
+        using var workspace = new Workspace();
+        var result = MoeCommand.Run(workspace.Tiny("run", "--steps", "2", "--accumulate", "2"));
+        Assert.Equal(0, result.ExitCode);
+        var line = Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
+        Assert.StartsWith("note: 2 micro-batches of 4 are not the batch of 8 in one: mesh.switch has the batch for one group", line);
+        result = MoeCommand.Run(workspace.Tiny("other", "--steps", "2", "--accumulate", "3"));
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("batch 8 in 3 micro-batches: does not divide; choose one of 1, 2, 4, 8", Assert.Single(result.Error.TrimEnd('\n').Split('\n')));
+        Assert.False(Directory.Exists(workspace.At("other")));
+    }
+
+    [Fact]
     public void A_model_without_its_optimizer_is_evaluated_and_writes_but_is_not_trained_on()
     {
         using var workspace = new Workspace();
