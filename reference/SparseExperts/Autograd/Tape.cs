@@ -127,7 +127,9 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Memory that lives as long as what <paramref name="node"/> computes.</summary>
     internal Matrix RentWith(Node? node, int rows, int columns) => (node?.Memory ?? _step).Rent(rows, columns);
 
-    /// <summary>Until the scope is disposed of, products that are recorded have the definition's bits, forward and backward (<see cref="IBackend.Exactly"/>).</summary>
+    /// <summary>
+    /// Until the scope is disposed of, products that are recorded have the definition's bits, forward and backward (<see cref="IBackend.Exactly"/>).
+    /// </summary>
     internal IDisposable Exactly()
     {
         _exactly++;
