@@ -13,7 +13,7 @@ public static class BatchWide
     public static string? Refusal(IModelConfig config)
     {
         if (config.Experts == 0) return null;
-        var d = config.Dialect.Settled;
+        var d = config.Dialect.For(training: true);
         if (d.LayerKind() == LayerKind.Soft) return $"{d.Name} mixes tokens into slots, whose gradients are not summed over micro-batches";
         return d.EntropyLosses ? $"{d.Name} has losses for every modality that a batch happens to have" : null;
     }
@@ -25,7 +25,7 @@ public static class BatchWide
     public static bool NeedsSurvey(IModelConfig config)
     {
         if (config.Experts == 0) return false;
-        var d = config.Dialect.Settled;
+        var d = config.Dialect.For(training: true);
         var pools = d.LayerReduction == LayerReduction.Pooled || d.GroupSize == 0 && RoutesTokensAlone(d);
         var onlySums = d.Balance is BalanceLoss.None or BalanceLoss.Product or BalanceLoss.TokenSquares && d.Loss != LossChoice.LoadImportance
             && d.Importance == ImportanceLoss.None && d.Load == LoadLoss.None;
@@ -38,12 +38,13 @@ public static class BatchWide
     public static string? Difference(IModelConfig config, int sequences, int parts)
     {
         if (parts == 1) return null;
-        if (config.Experts > 0 && (OfRouting(config.Dialect.Settled) ?? OfOrder(config) ?? OfGroups(config, sequences, parts)) is { } reason) return reason;
+        if (config.Experts > 0 && (OfRouting(config.Dialect.For(training: true)) ?? OfOrder(config) ?? OfGroups(config, sequences, parts)) is { } reason) return reason;
         return (parts & (parts - 1)) == 0 ? null : "sums over tokens are joined in another order, because their number is no power of 2";
     }
 
     static string? OfRouting(Dialect d)
     {
+        if (d.LayerKind() == LayerKind.TwoLevelCapacity) return $"{d.Name} makes groups of what its outer level gives each expert";
         if (d.Selection == Selection.Sinkhorn) return $"{d.Name} balances over the tokens that it sees, which are those of one of them";
         return d.GroupSize != 0 || RoutesTokensAlone(d) ? null
             : $"{d.Name} has the batch for one group, so that each of them is a group of its own and losses are averaged over them";
@@ -51,7 +52,7 @@ public static class BatchWide
 
     static string? OfOrder(IModelConfig config)
     {
-        var d = config.Dialect.Settled;
+        var d = config.Dialect.For(training: true);
         if (d.TrainingExtra == TrainingExtra.Consistency) return $"{d.Name} runs twice over each, and adds the experts' gradients in another order";
         if (d.Balance == BalanceLoss.VariationOfKeptMass) return $"{d.Name} has a balance loss over all groups, which are then those of one of them";
         if (d.DroppedOutput == DroppedOutput.CollidingSlot) return $"{d.Name} lets tokens share slots, which come in another order";
@@ -62,7 +63,7 @@ public static class BatchWide
 
     static string? OfGroups(IModelConfig config, int sequences, int parts)
     {
-        var d = config.Dialect.Settled;
+        var d = config.Dialect.For(training: true);
         if (d.GroupSize == 0) return null;
         var (each, experts, length) = (sequences / parts, config.Experts, config.Context);
         var same = Grouping.Padding(d, sequences, length, experts) == (sequences, length) && Grouping.Padding(d, each, length, experts) == (each, length)

@@ -17,6 +17,9 @@ public readonly record struct SparseOptions(Activation Activation, double Expert
 /// <param name="Plan">The part of this shard of a plan that was made for the whole batch, or null.</param>
 public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences, bool Training, LayerStreams Streams, RoutingPlan? Plan = null)
 {
+    /// <summary>What the router of the sparse layer before handed on [T, R], or null.</summary>
+    internal Tensor? RouterState { get; init; }
+
     /// <summary>The routes of the text that these tokens continue, or null where they stand alone.</summary>
     internal RoutesSoFar? Before { get; init; }
 }
@@ -54,7 +57,7 @@ sealed class SparseBlock
         var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _shape.Experts);
         x = batch.Fill(_tape, x);
         var groups = Grouping.Count(d, x.Rows, batch.Sequences, _shape.Experts);
-        if (!ExpertParameters.IsGated(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
+        if (!ExpertParameters.HasOwnActivation(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
         var call = new RouterCall
         {
             Dialect = d,
@@ -67,13 +70,17 @@ sealed class SparseBlock
             TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,
             Where = _name,
-            SpansShards = d.GroupSize == 0 && (_tape.Shards is MicroBatches ? BatchWide.RoutesTokensAlone(d) : _tape.Shards is not null),
+            SpansShards = d.GroupSize == 0 && SpansShards(d),
             Plan = inputs.Plan,
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router), _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
+        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) },
+            _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
     }
+
+    /// <summary>Whether a group that is the whole batch has the tokens of all shards: of micro-batches only where it makes no difference to routes.</summary>
+    bool SpansShards(Dialect d) => _tape.Shards is MicroBatches ? BatchWide.RoutesTokensAlone(d.For(training: true)) : _tape.Shards is not null;
 
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
     static RouterCall Fitting(RouterCall call)

@@ -20,10 +20,11 @@ public static class CaseAnswers
     public static Case Replay(Case asked, Case routes, IBackend backend)
     {
         if (routes.Find("claim.expert") is not { } expert) throw new CaseException($"{routes.Path}: no claim.expert, so that there are no routes to replay; add it");
-        if (asked.Dialect.Settled.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice) throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
+        if (asked.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice)
+            throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
         var x = asked.Get("x");
         if (expert.Size(0) * expert.Size(1) != x.Size(0) * x.Size(1)) throw new CaseException($"{routes.Path}: routes of {expert.Size(0) * expert.Size(1)} tokens, but {asked.Path} has {x.Size(0) * x.Size(1)}; replay the same tokens");
-        var own = Math.Min(asked.Dialect.Settled.K, CaseCall.Of(asked).Experts);
+        var own = Math.Min(asked.Dialect.K, CaseCall.Of(asked).Experts);
         if (expert.Size(-1) != own) throw new CaseException($"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");
         var rows = expert.Integers.Chunk(expert.Size(-1)).ToArray();
         if (asked.Dialect.Taken == Taken.Removed && Array.FindIndex(rows, r => r.Where(e => e >= 0).Distinct().Count() != r.Count(e => e >= 0)) is >= 0 and var twice)
@@ -85,6 +86,11 @@ public static class CaseAnswers
             var given = asked.Has("router.weight") ? null : asked.Find("claim.logits");
             var routed = RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, isForced ? new ClaimedPlan(asked, call) : null));
             var (choices, plan, inputs) = (routed.Choices, routed.Plan, routed.Losses);
+            var scored = routed.Scored;
+            if (call.Dialect.Router == RouterForm.Mlp) Real("router_state", scored.Before, g, s, scored.Before?.Columns ?? 0);
+            if (call.Dialect.Router == RouterForm.ProductKeys) Real("key_logits", scored.Before, g, s, 2, scored.Before?.Columns / 2 ?? 0);
+            Real("shared_logits", scored.SharedLogits, g, s, scored.SharedLogits?.Columns ?? 0);
+            Real("shared_gate", routed.SharedGates, g, s, routed.SharedGates?.Columns ?? 0);
             if (!asked.Has("claim.logits")) Real("logits", inputs.Logits, g, s, e);
             if (call.Dialect.Score != Score.None) Real("scores", inputs.Scores, g, s, e);
             if (call.Dialect.CapacityFormula != CapacityFormula.None && CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers)) is not RoutingPlan.Unlimited and var capacity) Whole("capacity", [capacity]);

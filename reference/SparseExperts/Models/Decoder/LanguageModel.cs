@@ -45,7 +45,8 @@ public sealed class LanguageModel : ICausalModel
 
     public long ParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
 
-    public long ActiveParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns / p.Stack * Math.Min(p.Stack, Config.ExpertsPerToken));
+    public long ActiveParameterCount => _tape.Parameters.Sum(p =>
+        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, Config.ExpertsPerToken) : p.Stack));
 
     public IReadOnlyList<StateMatrix> State { get; }
 
@@ -79,6 +80,7 @@ public sealed class LanguageModel : ICausalModel
             var inputs = new BlockInputs(idsOf, taskOf, sequences, training, new(streams, step, i + 1), _blocks[i].Sparse is null ? null : plans?[sparse.Count])
             {
                 Before = cache?.Routes(i),
+                RouterState = sparse.LastOrDefault()?.RouterState,
             };
             using var place = _tape.In(_blocks[i].Name);
             (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache), b => [b.Output, .. b.Sparse?.Kept ?? []]);
@@ -154,7 +156,8 @@ public sealed class LanguageModel : ICausalModel
             _norm2 = model.Norm(weights.Sub("norm2"));
             if (config.IsSparse(index))
             {
-                Sparse = new(model._tape, weights, config.LayerShape, new(config.Activation, config.ExpertDropout));
+                var shape = config.LayerShape with { FollowsRouter = Enumerable.Range(0, index).Any(config.IsSparse) };
+                Sparse = new(model._tape, weights, shape, new(config.Activation, config.ExpertDropout));
                 return;
             }
             _wi = weights.Sub("ffn").Projection("wi", config.Width, config.Hidden, Gain);

@@ -1,0 +1,83 @@
+using SparseExperts.Autograd;
+using SparseExperts.Ops;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Layers;
+
+/// <summary>What one expert computes: wo·act(wi·x), gated where it has a gate projection.</summary>
+public static class FeedForward
+{
+    /// <summary>All experts, each on its own rows: rows [offsets[e], offsets[e + 1]) meet the matrices of expert e.</summary>
+    /// <param name="rows">[rows, M] in expert order.</param>
+    /// <param name="indices">Where the rows come from, for dropout's words; null where nothing is dropped out.</param>
+    internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, int[] offsets, double dropout = 0, LayerStreams streams = default,
+        PlanIndices? indices = null)
+    {
+        var experts = call.HeldExperts;
+        if (experts < call.Experts) offsets = offsets[..(experts + 1)];
+        Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets));
+        var rounded = tape.In(call.ExpertsFormat);
+        Tensor Project(Tensor from, Tensor w, Tensor? bias)
+        {
+            var to = tape.GroupedLinear(from, w, offsets);
+            return bias is null ? rounded.Round(to) : rounded.Add(to, tape.GatherRows(bias, expertOfRow!.Value));
+        }
+        var hidden = Project(rows, weights.Wi, weights.Bi);                                                             // [rows, F]
+        var gate = weights.WiGate is null ? null : Project(rows, weights.WiGate, weights.BiGate);                       // [rows, F]
+        hidden = Activate(tape, call, hidden, gate);                                                                    // [rows, F]
+        if (call.Training && indices is not null) hidden = tape.Dropout(hidden, dropout, streams[RandomUse.ExpertDropout], indices);
+        return Project(hidden, weights.Wo, weights.Bo);                                                                 // [rows, M]
+    }
+
+    static int[] ExpertOfRow(int[] offsets)
+    {
+        var experts = new int[offsets[^1]];
+        for (var e = 0; e + 1 < offsets.Length; e++) Array.Fill(experts, e, offsets[e], offsets[e + 1] - offsets[e]);
+        return experts;
+    }
+
+    /// <summary>act(h), or act(gate)∘h, or one of the limited forms, which are defined for gated experts only.</summary>
+    /// <param name="shared">Whether it is the shared expert, which may have a limit of its own.</param>
+    internal static Tensor Activate(Tape tape, RouterCall call, Tensor hidden, Tensor? gate, bool shared = false)
+    {
+        var d = call.Dialect;
+        var rounded = tape.In(call.ActivationFormat);
+        if (d.Activation == ExpertActivation.ReluSquared) return Squared(rounded, hidden, gate);
+        if (d.Activation.IsLimited())
+        {
+            var limit = shared ? d.SharedActivationLimit ?? d.ActivationLimit : d.ActivationLimit;
+            gate = gate ?? throw new RoutingException($"{call.Where}: {d.Activation} is for gated experts; give experts.wi_gate");
+            return tape.Round(Limited(rounded, d, hidden, gate, limit > 0 ? limit : double.PositiveInfinity), call.ExpertsFormat);
+        }
+        var kind = ExpertKinds.Function(d.Activation);
+        return tape.Round(gate is null ? rounded.Activate(kind, hidden) : rounded.Gated(kind, gate, hidden), call.ExpertsFormat);
+    }
+
+    /// <summary>max(h, 0)², or max(g, 0)²∘h.</summary>
+    static Tensor Squared(InFormat rounded, Tensor hidden, Tensor? gate)
+    {
+        var relu = rounded.Activate(Activation.Relu, gate ?? hidden);
+        var square = rounded.Multiply(relu, relu);
+        return gate is null ? square : rounded.Multiply(square, hidden);
+    }
+
+    /// <summary>The gated forms whose halves are kept small, L the limit: see <see cref="ExpertActivation"/>.</summary>
+    static Tensor Limited(InFormat rounded, Dialect d, Tensor hidden, Tensor gate, double limit)
+    {
+        Tensor AtMost(Tensor x) => rounded.Tape.Clamp(x, double.NegativeInfinity, limit);
+        Tensor Within(Tensor x) => rounded.Tape.Clamp(x, -limit, limit);
+        switch (d.Activation)
+        {
+            case ExpertActivation.SwigluLimited: return rounded.Multiply(rounded.Activate(Activation.Silu, AtMost(gate)), Within(hidden));
+            case ExpertActivation.SwigluLimitedAfter: return rounded.Multiply(AtMost(rounded.Activate(Activation.Silu, gate)), Within(hidden));
+            case ExpertActivation.SwigluClamped:
+                var g = AtMost(gate);
+                var slope = rounded.Activate(Activation.Sigmoid, rounded.Scale(g, d.ActivationAlpha));
+                return rounded.Multiply(rounded.Shift(Within(hidden), 1), rounded.Multiply(g, slope));
+            case ExpertActivation.SwigluSoftcapped:
+                var mixed = rounded.Multiply(rounded.Softcap(gate, d.ActivationGateSoftcap), rounded.Activate(Activation.Sigmoid, gate));
+                return rounded.Multiply(mixed, rounded.Softcap(hidden, d.ActivationUpSoftcap));
+            default: throw new ArgumentOutOfRangeException(nameof(d), d.Activation, "not a limited activation");
+        }
+    }
+}
