@@ -15,6 +15,7 @@ public static class BatchWide
         if (config.Experts == 0) return null;
         var d = config.Dialect.For(training: true);
         if (d.LayerKind() == LayerKind.Soft) return $"{d.Name} mixes tokens into slots, whose gradients are not summed over micro-batches";
+        if (d.Router == RouterForm.ProductKeys && d.KeySplit == KeySplit.Pooled) return $"{d.Name} pools its router's keys over the batch";
         return d.EntropyLosses ? $"{d.Name} has losses for every modality that a batch happens to have" : null;
     }
 
@@ -55,6 +56,7 @@ public static class BatchWide
         var d = config.Dialect.For(training: true);
         if (d.TrainingExtra == TrainingExtra.Consistency) return $"{d.Name} runs twice over each, and adds the experts' gradients in another order";
         if (d.Balance == BalanceLoss.VariationOfKeptMass) return $"{d.Name} has a balance loss over all groups, which are then those of one of them";
+        if (d.ExpertsInNorm || d.ExpertsPostNorm) return $"{d.Name} has norms over the experts' rows, whose gradients come in another order";
         if (d.DroppedOutput == DroppedOutput.CollidingSlot) return $"{d.Name} lets tokens share slots, which come in another order";
         return d.Selection is Selection.ExpertChoice or Selection.OptimalTransport && config.ExpertDropout > 0
             ? $"{d.Name} numbers a token's experts by how many the busiest token has, so that their dropout has other masks"
