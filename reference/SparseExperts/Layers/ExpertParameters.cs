@@ -30,7 +30,7 @@ public static class ExpertParameters
     /// <summary>The limited activations are defined for gated experts.</summary>
     public static bool IsGated(Dialect d) => d.Activation.IsLimited();
 
-    /// <summary>Whether the dialect's activation is its own; all others use that of the model's feed-forward layer, so that a dense twin computes the same.</summary>
+    /// <summary>Whether the dialect's activation is its own; all others use the model's feed-forward layer's, so that a dense twin computes the same.</summary>
     public static bool HasOwnActivation(Dialect d) => d.Activation.IsLimited() || d.Activation == ExpertActivation.ReluSquared;
 
     static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts)

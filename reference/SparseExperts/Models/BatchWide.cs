@@ -39,7 +39,8 @@ public static class BatchWide
     public static string? Difference(IModelConfig config, int sequences, int parts)
     {
         if (parts == 1) return null;
-        if (config.Experts > 0 && (OfRouting(config.Dialect.For(training: true)) ?? OfOrder(config) ?? OfGroups(config, sequences, parts)) is { } reason) return reason;
+        var reason = config.Experts == 0 ? null : OfRouting(config.Dialect.For(training: true)) ?? OfOrder(config) ?? OfGroups(config, sequences, parts);
+        if (reason is not null) return reason;
         return (parts & (parts - 1)) == 0 ? null : "sums over tokens are joined in another order, because their number is no power of 2";
     }
 

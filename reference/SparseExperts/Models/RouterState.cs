@@ -47,7 +47,8 @@ sealed class RouterState
         {
             double[] logits = _tape.Gather(inputs.Numbers.Logits.Values);
             if (_tape.AwaitsMore) return;
-            var call = new RouterCall { Dialect = d, Groups = 1, Size = logits.Length / _shape.Experts, Experts = _shape.Experts, Training = true, Where = where };
+            var tokens = logits.Length / _shape.Experts;
+            var call = new RouterCall { Dialect = d, Groups = 1, Size = tokens, Experts = _shape.Experts, Training = true, Where = where };
             Write(bias, [.. Quantile.Beta(call, logits, [.. Read(bias).Select(b => (double)b)]).Select(b => (float)b)]);
             return;
         }

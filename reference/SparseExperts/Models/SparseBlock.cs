@@ -88,7 +88,8 @@ sealed class SparseBlock
         if (call.Training || call.Dialect.Selection is not (Selection.ExpertChoice or Selection.OptimalTransport)) return call;
         var capacity = CapacityRule.Capacity(call, default);
         if (capacity <= call.Size) return call;
-        return call with { Dialect = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 } };
+        var fitting = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 };
+        return call with { Dialect = fitting };
     }
 
     /// <summary>Updates the state after a step, from what the router did.</summary>

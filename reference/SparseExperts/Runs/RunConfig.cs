@@ -55,7 +55,8 @@ public sealed record RunConfig
         try
         {
             var config = Parse(File.ReadAllText(path));
-            if (config.Format != CurrentFormat) throw new RunException($"{path}: format {config.Format}, this program reads {CurrentFormat}; use the version that wrote it");
+            if (config.Format != CurrentFormat)
+                throw new RunException($"{path}: format {config.Format}, this program reads {CurrentFormat}; use the version that wrote it");
             config.Model.Validate();
             config.Training.Validate();
             return config;

@@ -25,9 +25,11 @@ public static class RunReportBuilder
         var metrics = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder));
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
         var sample = run.Predictor.Model is not ICausalModel ? [] : Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var kind = run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts";
         return new(
-            $"{Path.GetFileName(run.Config.Text)}: {(run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts")}, {run.Predictor.Step} steps",
-            Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample), Experts(run), Notes(run, metrics));
+            $"{Path.GetFileName(run.Config.Text)}: {kind}, {run.Predictor.Step} steps",
+            Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample),
+            Experts(run), Notes(run, metrics));
     }
 
     static List<(string, string)> Configuration(TrainedRun run)
@@ -53,7 +55,8 @@ public static class RunReportBuilder
 
     static List<string> Notes(TrainedRun run, List<MetricsLine> metrics)
     {
-        var notes = new List<string> { "Held-out loss: windows of one context each, without overlap; during training the first of them, at the end all of them." };
+        var notes = new List<string> {
+            "Held-out loss: windows of one context each, without overlap; during training the first of them, at the end all of them." };
         if (metrics.LastOrDefault()?.Skipped is > 0 and var skipped) notes.Add($"{skipped} steps were skipped because their loss or gradient was not finite.");
         if (run.Config.Model.Experts > 0) notes.Add("What experts received was counted on held-out text.");
         return notes;
@@ -75,7 +78,8 @@ public static class RunReportBuilder
                 var places = Enumerable.Range(0, ids.Length).Where(i => choices[layer].AsSpan(i * k, k).Contains(expert)).ToArray();
                 var top = places.GroupBy(i => ids[i]).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Take(TopTokens)
                     .Select(g => (((char)g.Key).ToString(), (double)g.Count() / places.Length));
-                var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples]).Select(i => Around(text, i));
+                var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples])
+                    .Select(i => Around(text, i));
                 summaries.Add(new(layer, expert, (double)places.Length / ids.Length, [.. top], [.. examples]));
             }
         return summaries;
@@ -87,5 +91,6 @@ public static class RunReportBuilder
         return $"{Encoding.Latin1.GetString(text[start..place])}⟦{(char)text[place]}⟧{Encoding.Latin1.GetString(text[(place + 1)..end])}";
     }
 
-    static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e15 ? "N0" : "0.######", CultureInfo.InvariantCulture);
+    static string Number(double value) =>
+        value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e15 ? "N0" : "0.######", CultureInfo.InvariantCulture);
 }

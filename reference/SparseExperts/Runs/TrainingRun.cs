@@ -106,7 +106,11 @@ public sealed class TrainingRun
         if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
         var config = RunConfig.Load(ConfigPath(folder));
         var text = ByteText.Load(config.Text, config.Model.Context);
-        if (text.Hash != config.TextHash) throw new RunException($"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs); put the old text back or start a new run");
+        if (text.Hash != config.TextHash)
+        {
+            var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
+            throw new RunException($"{differs}; put the old text back or start a new run");
+        }
         return (config, text);
     }
 
@@ -155,7 +159,8 @@ public sealed class TrainingRun
         if (!interrupted && (last?.Step != Trainer.Step || last.HeldOutBitsPerByte is null))
         {
             var evaluation = Evaluation.Run(Trainer, _text.HeldOut);
-            Write(log, new() { Step = Trainer.Step, Seconds = _secondsBefore + seconds, HeldOutBitsPerByte = evaluation.BitsPerByte, DropRate = evaluation.DropRate, Skipped = Trainer.Skipped });
+            Write(log, new() { Step = Trainer.Step, Seconds = _secondsBefore + seconds, HeldOutBitsPerByte = evaluation.BitsPerByte,
+                DropRate = evaluation.DropRate, Skipped = Trainer.Skipped });
         }
         Save();
         return interrupted ? RunOutcome.Interrupted : RunOutcome.Finished;

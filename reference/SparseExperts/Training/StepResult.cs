@@ -4,7 +4,8 @@ namespace SparseExperts.Training;
 
 /// <summary>What one training step measured. Loads are shares of choices an expert was asked to take, per sparse layer.</summary>
 /// <param name="Skipped">The loss or the gradient was not finite and the parameters were left alone.</param>
-public sealed record StepResult(long Step, double BitsPerByte, double GradientNorm, double Rate, bool Skipped, double[] DropRates, double[][] Loads, double[] Entropies);
+public sealed record StepResult(long Step, double BitsPerByte, double GradientNorm, double Rate, bool Skipped,
+    double[] DropRates, double[][] Loads, double[] Entropies);
 
 /// <summary>Gathers a <see cref="StepResult"/> from the micro-batches of a step: means of what each of them, equally large, did.</summary>
 sealed class StepReport(bool details)

@@ -16,7 +16,8 @@ public sealed class RunFolderTests
         Assert.Equal(40, metrics[^1].GetProperty("step").GetInt64());
         Assert.All(metrics[..^1], m => Assert.True(m.GetProperty("train_bits_per_byte").GetDouble() > 0 && m.GetProperty("tokens_per_second").GetDouble() > 0));
         Assert.Equal(4, metrics[0].GetProperty("load")[0].GetArrayLength());
-        Assert.Equal(40, JsonDocument.Parse(File.ReadAllText(workspace.At("run/config.json"))).RootElement.GetProperty("training").GetProperty("steps").GetInt64());
+        Assert.Equal(40, JsonDocument.Parse(File.ReadAllText(workspace.At("run/config.json"))).RootElement
+            .GetProperty("training").GetProperty("steps").GetInt64());
         Assert.Contains("<svg", File.ReadAllText(workspace.At("run/report.html")));
     }
 
@@ -141,7 +142,8 @@ public sealed class RunFolderTests
         var first = MoeCommand.Run(generate);
         Assert.Equal(first, MoeCommand.Run(generate));
         Assert.StartsWith("It was ", first.Output);
-        var evaluated = JsonDocument.Parse(MoeCommand.Run(["evaluate", workspace.At("run"), "--json"]).Output).RootElement.GetProperty("bits_per_byte").GetDouble();
+        var evaluated = JsonDocument.Parse(MoeCommand.Run(["evaluate", workspace.At("run"), "--json"]).Output)
+            .RootElement.GetProperty("bits_per_byte").GetDouble();
         var logged = JsonDocument.Parse(File.ReadLines(workspace.At("run/metrics.jsonl")).Last()).RootElement.GetProperty("held_out_bits_per_byte").GetDouble();
         Assert.Equal(logged, evaluated);
     }
@@ -163,6 +165,7 @@ public sealed class RunFolderTests
     public void The_published_recipe_runs()
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, MoeCommand.Run(["train", "--preset", "switch", "--steps", "3", "--batch", "2", "--text", workspace.TextPath, "--out", workspace.At("run")]).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(["train", "--preset", "switch", "--steps", "3", "--batch", "2",
+            "--text", workspace.TextPath, "--out", workspace.At("run")]).ExitCode);
     }
 }

@@ -74,7 +74,8 @@ public sealed class MicroBatchTests
                 var path = Checkpoint.Save(Trained(backend, Model(name), accumulate, 4, recompute), Path.Combine(folder.FullName, $"{accumulate}"));
                 byte[][] actual = [.. files.Select(f => File.ReadAllBytes(Path.Combine(path, f)))];
                 expected ??= actual;
-                for (var f = 0; f < files.Length; f++) Assert.True(expected[f].AsSpan().SequenceEqual(actual[f]), $"{files[f]} differs with {accumulate} micro-batches");
+                for (var f = 0; f < files.Length; f++)
+                    Assert.True(expected[f].AsSpan().SequenceEqual(actual[f]), $"{files[f]} differs with {accumulate} micro-batches");
             }
         }
         finally
@@ -102,8 +103,10 @@ public sealed class MicroBatchTests
             Trainer expected = Trained(one, model, 1, 2), actual = Trained(other, model, 4, 2);
             Assert.Equal(0, actual.Skipped);
             if (BatchWide.Difference(model, Batch, 4) is not null) continue;
-            foreach (var (a, b) in expected.Model.Parameters.Zip(actual.Model.Parameters)) Assert.True(one.ToArray(a.Value).SequenceEqual(other.ToArray(b.Value)), a.Name);
-            foreach (var (a, b) in expected.Model.State.Zip(actual.Model.State)) Assert.True(one.ToArray(a.Value).SequenceEqual(other.ToArray(b.Value)), a.Name);
+            foreach (var (a, b) in expected.Model.Parameters.Zip(actual.Model.Parameters))
+                Assert.True(one.ToArray(a.Value).SequenceEqual(other.ToArray(b.Value)), a.Name);
+            foreach (var (a, b) in expected.Model.State.Zip(actual.Model.State))
+                Assert.True(one.ToArray(a.Value).SequenceEqual(other.ToArray(b.Value)), a.Name);
         }
     }
 

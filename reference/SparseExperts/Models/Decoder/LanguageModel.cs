@@ -83,7 +83,8 @@ public sealed class LanguageModel : ICausalModel
                 RouterState = sparse.LastOrDefault()?.RouterState,
             };
             using var place = _tape.In(_blocks[i].Name);
-            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache), b => [b.Output, .. b.Sparse?.Kept ?? []]);
+            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache),
+                b => [b.Output, .. b.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
         cache?.Advance(ids);
@@ -164,7 +165,8 @@ public sealed class LanguageModel : ICausalModel
             _wo = weights.Sub("ffn").Projection("wo", config.Hidden, config.Width, Gain);
         }
 
-        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache) =>
+        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length,
+            RotaryTables? rotary, Tensor? bias, KeyValueCache? cache) =>
             Feed(Attend(x, inputs, length, rotary, bias, cache), inputs);
 
         Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache)

@@ -80,7 +80,8 @@ public sealed record ModelConfig : IModelConfig
         Selection.Cascade => 1,
         Selection.TopK or Selection.ExpertChoice or Selection.ExhaustionAware or Selection.OnePerPrototype or Selection.BestPartThenTopK
             or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport or Selection.Quantile
-            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.Random or Selection.PolicySample
+            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable
+            or Selection.TaskTable or Selection.Random or Selection.PolicySample
             or Selection.TwoLevelCapacity => Dialect.K,
         var other => throw new InvalidOperationException($"unknown selection {other}"),
     };
@@ -90,7 +91,8 @@ public sealed record ModelConfig : IModelConfig
     {
         Require(Vocabulary >= 2, $"vocabulary {Vocabulary}: at least 2");
         Require(Context >= 2, $"context {Context}: at least 2 bytes");
-        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024, $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
+        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024,
+            $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
         Require(Width >= 2 && HeadWidth >= 2 && Width % HeadWidth == 0, $"width {Width} with head width {HeadWidth}: the head width must divide the width");
         Require(Positions != Positions.Rotary || HeadWidth % 2 == 0, $"head width {HeadWidth}: rotary positions need an even one");
         Require(Layers >= 1, $"layers {Layers}: at least 1");
@@ -107,7 +109,8 @@ public sealed record ModelConfig : IModelConfig
     {
         const long limit = 1 << 30;
         var weights = Math.Max(1L, Experts) * Width * Hidden;
-        Require(weights <= limit, $"{Experts} experts of {Width} × {Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
+        Require(weights <= limit,
+            $"{Experts} experts of {Width} × {Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
         var scores = (double)sequences * Heads * Context * Context;
         if (scores <= limit) return;
         var what = $"batch {sequences} of {Context} bytes: {scores:0} attention scores, at most {limit}";
