@@ -13,16 +13,30 @@ namespace SparseExperts.Cli;
 /// <summary><c>moe train</c>: trains a language model on a text, or goes on with an earlier run.</summary>
 static class TrainCommand
 {
-    static readonly Option<string?> TextOption = new("--text") { Description = "Text file, or folder of texts; any bytes will do. Default: the novels that come with the program." };
-    static readonly Option<string> PresetOption = new("--preset") { Description = $"Starting point: {string.Join("; ", Presets.All.Select(p => $"{p.Name} ({p.Purpose})"))}.", DefaultValueFactory = _ => "default" };
+    static readonly Option<string?> TextOption = new("--text")
+    {
+        Description = "Text file, or folder of texts; any bytes will do. Default: the novels that come with the program.",
+    };
+    static readonly Option<string> PresetOption = new("--preset")
+    {
+        Description = $"Starting point: {string.Join("; ", Presets.All.Select(p => $"{p.Name} ({p.Purpose})"))}.",
+        DefaultValueFactory = _ => "default",
+    };
     static readonly Option<int?> ExpertsOption = new("--experts") { Description = "Experts of a sparse layer." };
     static readonly Option<double?> CapacityOption = new("--capacity-factor") { Description = "Capacity factor while training." };
-    static readonly Option<string?> DialectOption = new("--dialect") { Description = "How the sparse layers route: a name of moe dialects, or a JSON file. Default: mesh.switch with roomier experts." };
+    static readonly Option<string?> DialectOption = new("--dialect")
+    {
+        Description = "How the sparse layers route: a name of moe dialects, or a JSON file. Default: mesh.switch with roomier experts.",
+    };
     static readonly Option<bool> DenseOption = new("--dense") { Description = "Train the dense twin: equal FLOPs a token, no experts." };
     static readonly Option<long?> StepsOption = new("--steps") { Description = "Train this many steps." };
     static readonly Option<double?> MinutesOption = new("--minutes") { Description = "Train this long; the schedule follows the clock." };
     static readonly Option<ulong?> SeedOption = new("--seed") { Description = "Seed of weights, data order and dropout." };
     static readonly Option<int?> BatchOption = new("--batch") { Description = "Sequences a step." };
+    static readonly Option<int?> AccumulateOption = new("--accumulate")
+    {
+        Description = "Run a step's batch in so many micro-batches, one after the other: less memory, and the same numbers wherever routing lets it.",
+    };
     static readonly Option<int?> ContextOption = new("--context") { Description = "Bytes a sequence." };
     static readonly Option<int?> WidthOption = new("--width") { Description = "Model width; the hidden width becomes four times as much." };
     static readonly Option<int?> LayersOption = new("--layers") { Description = "Blocks." };
@@ -35,7 +49,10 @@ static class TrainCommand
     static readonly Option<string?> OutOption = new("--out") { Description = "Run folder. Default: a new one below runs/." };
     static readonly Option<long> CheckpointOption = new("--checkpoint-every") { Description = "Save every so many steps.", DefaultValueFactory = _ => 500 };
     static readonly Option<string?> ResumeOption = new("--resume") { Description = "Go on with the run in this folder; needs nothing else." };
-    static readonly Option<bool> RecomputeOption = new("--recompute") { Description = "Compute a block's activations again in the backward pass instead of keeping them: less memory, more time, the same numbers." };
+    static readonly Option<bool> RecomputeOption = new("--recompute")
+    {
+        Description = "Compute a block's activations again in the backward pass instead of keeping them: less memory, more time, the same numbers.",
+    };
     static readonly Option<bool> ProfileOption = CommonOptions.Profile();
     static readonly Option<bool> ForceOption = new("--force") { Description = "Replace the run that the folder holds." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line instead of progress for people." };
@@ -47,9 +64,9 @@ static class TrainCommand
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
-            TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption, BatchOption, ContextOption, WidthOption,
-            LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
-            RecomputeOption, ProfileOption, ForceOption, JsonOption,
+            TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption,
+            BatchOption, AccumulateOption, ContextOption, WidthOption, LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption,
+            PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption, RecomputeOption, ProfileOption, ForceOption, JsonOption,
         };
         command.SetAction(Run);
         return command;
@@ -73,7 +90,8 @@ static class TrainCommand
     {
         var given = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.OptionResult>()
             .FirstOrDefault(r => !r.Implicit && !OfTheMachine.Contains(r.Option));
-        if (given is not null) throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
+        if (given is not null) 
+            throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
         IBackend? made = null;
         var run = TrainingRun.Resume(folder, config => made = Create(
             parsed,
@@ -97,7 +115,15 @@ static class TrainCommand
         var every = parsed.GetValue(CheckpointOption);
         if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
         if (model.Experts > 0 && model.Dialect.Causality == Causality.LooksAhead)
-            Console.Error.WriteLine($"warning: {model.Dialect.Name} lets later tokens decide what earlier ones get; held-out numbers of this causal model are flattered, and text comes out worse than they say");
+        {
+            var flattered = "held-out numbers of this causal model are flattered, and text comes out worse than they say";
+            Console.Error.WriteLine($"warning: {model.Dialect.Name} lets later tokens decide what earlier ones get; {flattered}");
+        }
+        if (BatchWide.Difference(model, training.Batch, training.Accumulate) is { } difference)
+        {
+            var parts = $"{training.Accumulate} micro-batches of {training.Batch / training.Accumulate}";
+            Console.Error.WriteLine($"note: {parts} are not the batch of {training.Batch} in one: {difference}");
+        }
         var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
@@ -126,13 +152,12 @@ static class TrainCommand
 
     static ModelConfig Model(ParseResult parsed, ModelConfig preset)
     {
-        if (parsed.GetValue(DenseOption) && parsed.GetValue(ExpertsOption) is not null) throw new ConfigurationException("--dense and --experts: give one of them");
+        var (dense, given) = (parsed.GetValue(DenseOption), parsed.GetValue(ExpertsOption));
+        if (dense && given is not null) throw new ConfigurationException("--dense and --experts: give one of them");
         var dialect = Dialect(parsed, preset.Dialect);
         return preset with
         {
-            Experts = parsed.GetValue(DenseOption) ? 0
-                : parsed.GetValue(ExpertsOption) is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin")
-                : DialectRules.Fitting(dialect, preset.Experts),
+            Experts = dense ? 0 : given is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin") : DialectRules.Fitting(dialect, preset.Experts),
             Dialect = dialect,
             Context = parsed.GetValue(ContextOption) ?? preset.Context,
             Width = parsed.GetValue(WidthOption) ?? preset.Width,
@@ -144,7 +169,8 @@ static class TrainCommand
     static Dialect Dialect(ParseResult parsed, Dialect preset)
     {
         var dialect = parsed.GetValue(DialectOption) is { } name ? DialectFile.Resolve(name) : preset;
-        if (parsed.GetValue(DialectOption) is not null && parsed.GetValue(DenseOption)) throw new ConfigurationException("--dense and --dialect: give one of them");
+        if (parsed.GetValue(DialectOption) is not null && parsed.GetValue(DenseOption))
+            throw new ConfigurationException("--dense and --dialect: give one of them");
         if (parsed.GetValue(CapacityOption) is not { } factor) return dialect;
         if (!(factor > 0 && double.IsFinite(factor))) throw new ConfigurationException($"capacity factor {factor}: a positive number");
         return dialect.Parameters.Contains("capacity_factor") && dialect.Capacity is null
@@ -167,6 +193,7 @@ static class TrainCommand
             Minutes = minutes ?? (steps is null ? preset.Minutes : 0),
             Seed = parsed.GetValue(SeedOption) ?? preset.Seed,
             Batch = parsed.GetValue(BatchOption) ?? preset.Batch,
+            Accumulate = parsed.GetValue(AccumulateOption) ?? preset.Accumulate,
             Rate = parsed.GetValue(RateOption) ?? preset.Rate,
             Optimizer = parsed.GetValue(OptimizerOption) ?? preset.Optimizer,
             Recompute = parsed.GetValue(RecomputeOption) || preset.Recompute,
@@ -178,7 +205,8 @@ static class TrainCommand
     static string NewFolder(string text, ModelConfig model, TrainingConfig training)
     {
         var kind = model.Experts == 0 ? "dense" : $"{model.Experts}-experts";
-        var name = $"{Path.GetFileNameWithoutExtension(text)}-{kind}-seed{training.Seed}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}";
+        var now = DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture);
+        var name = $"{Path.GetFileNameWithoutExtension(text)}-{kind}-seed{training.Seed}-{now}";
         var folder = Path.Combine("runs", name);
         for (var n = 2; Directory.Exists(folder); n++) folder = Path.Combine("runs", $"{name}-{n}");
         return folder;
@@ -205,7 +233,8 @@ static class TrainCommand
             watch(progress);
             profiler?.Watch(progress);
         }, log, cancel.Token));
-        if (profiler?.Take() is { } profile) screen.Say($"{Environment.NewLine}{ProfileTable.Of(profile)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(run.Folder)}");
+        if (profiler?.Take() is { } profile)
+            screen.Say($"{Environment.NewLine}{ProfileTable.Of(profile)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(run.Folder)}");
         if (outcome == RunOutcome.Interrupted)
         {
             screen.Say($"interrupted at step {run.Trainer.Step} and saved; go on with: moe train --resume {run.Folder}");

@@ -17,15 +17,18 @@ abstract class TrainingScreen
     public abstract void Done(MetricsLine last, string report);
 
     protected static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-    protected static string Time(double seconds) => double.IsFinite(seconds) ? TimeSpan.FromSeconds(seconds).ToString(seconds >= 3600 ? @"h\:mm\:ss" : @"m\:ss", CultureInfo.InvariantCulture) : "–";
+    protected static string Time(double seconds) => double.IsFinite(seconds)
+        ? TimeSpan.FromSeconds(seconds).ToString(seconds >= 3600 ? @"h\:mm\:ss" : @"m\:ss", CultureInfo.InvariantCulture)
+        : "–";
 
     protected static string Header(TrainingRun run)
     {
         var (model, training) = (run.Config.Model, run.Config.Training);
         var kind = model.Experts == 0 ? "dense" : $"{model.Experts} experts · {model.Dialect.Name}";
-        return $"{Path.GetFileName(run.Config.Text)} ({run.Config.TextBytes:N0} bytes) · {kind} · width {model.Width} × {model.Layers} layers · "
+        return $"{Path.GetFileName(run.Config.Text)} ({run.Config.TextBytes:N0} bytes) · {kind} · {model.Title} · "
             + $"{run.Trainer.Model.ParameterCount:N0} parameters, {run.Trainer.Model.ActiveParameterCount:N0} a token · "
-            + $"{(training.Steps > 0 ? $"{training.Steps} steps" : $"{training.Minutes.ToString(CultureInfo.InvariantCulture)} min")} · {run.Trainer.Backend.Info.Device}, {run.Trainer.Backend.Info.Threads} threads";
+            + $"{(training.Steps > 0 ? $"{training.Steps} steps" : $"{training.Minutes.ToString(CultureInfo.InvariantCulture)} min")} · "
+            + $"{run.Trainer.Backend.Info.Device}, {run.Trainer.Backend.Info.Threads} threads";
     }
 
     /// <summary>A load as a row of bars: full height is twice the even share.</summary>
@@ -113,8 +116,10 @@ sealed class LiveScreen(TrainingRun run) : TrainingScreen
     {
         var done = (int)Math.Clamp(p.Progress * 30, 0, 30);
         var table = new Table().Border(TableBorder.None).HideHeaders().AddColumn("").AddColumn("");
-        table.AddRow("[grey]progress[/]", $"[green]{new string('━', done)}[/][grey]{new string('━', 30 - done)}[/] step {p.Last.Step}, ETA {Time(p.SecondsLeft)}");
-        table.AddRow("[grey]bits/byte[/]", $"train [bold]{Number(p.BitsPerByte, "F3")}[/]" + (heldOut is { } h ? $" · held-out [bold]{Number(h, "F3")}[/]" : ""));
+        var bar = $"[green]{new string('━', done)}[/][grey]{new string('━', 30 - done)}[/]";
+        table.AddRow("[grey]progress[/]", $"{bar} step {p.Last.Step}, ETA {Time(p.SecondsLeft)}");
+        var measured = heldOut is { } h ? $" · held-out [bold]{Number(h, "F3")}[/]" : "";
+        table.AddRow("[grey]bits/byte[/]", $"train [bold]{Number(p.BitsPerByte, "F3")}[/]{measured}");
         table.AddRow("[grey]tokens/s[/]", p.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture));
         if (p.Last.DropRates.Length > 0) table.AddRow("[grey]dropped[/]", string.Join("  ", p.Last.DropRates.Select(d => Number(100 * d, "F1") + " %")));
         for (var layer = 0; layer < _loads.Length; layer++) table.AddRow($"[grey]load {layer}[/]", Markup.Escape(Bars(_loads[layer])));
@@ -126,7 +131,8 @@ sealed class LiveScreen(TrainingRun run) : TrainingScreen
 
     public override void Done(MetricsLine last, string report)
     {
-        AnsiConsole.MarkupLine($"held-out [bold]{Number(last.HeldOutBitsPerByte ?? double.NaN, "F4")}[/] bits/byte after {last.Step} steps in {Time(last.Seconds)}");
+        var measured = Number(last.HeldOutBitsPerByte ?? double.NaN, "F4");
+        AnsiConsole.MarkupLine($"held-out [bold]{measured}[/] bits/byte after {last.Step} steps in {Time(last.Seconds)}");
         AnsiConsole.WriteLine($"report: {report}");
     }
 }

@@ -44,6 +44,9 @@ public sealed class Node
     /// <summary>What a node of a segment rented; null where the tape holds it.</summary>
     internal Arena? Memory { get; set; }
 
+    /// <summary>The first question to other micro-batches that its forward asked.</summary>
+    internal int FirstQuestion { get; set; }
+
     internal Matrix Value => Output.Value;
     internal Matrix Gradient => Output.Gradient;
 

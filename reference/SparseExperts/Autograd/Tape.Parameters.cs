@@ -28,6 +28,6 @@ public sealed partial class Tape
     void Done(Node node)
     {
         foreach (var input in node.Inputs)
-            if (input is Parameter parameter && --parameter.Uses == 0 && parameter.HasGradient) GradientReady?.Invoke(parameter);
+            if (input is Parameter parameter && --parameter.Uses == 0 && parameter.HasGradient && !AwaitsMore) GradientReady?.Invoke(parameter);
     }
 }

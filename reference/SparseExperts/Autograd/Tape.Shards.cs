@@ -5,7 +5,12 @@ namespace SparseExperts.Autograd;
 /// <summary>Sums over tokens, of this tape's shard or of all.</summary>
 public sealed partial class Tape
 {
-    public IShards? Shards { get; } = shards;
+    public IShards? Shards { get; internal set; } = shards;
+
+    MicroBatches? Micro => Shards as MicroBatches;
+
+    /// <summary>Whether a further micro-batch adds to the gradients of the one that runs.</summary>
+    internal bool AwaitsMore => Micro is { IsLast: false };
 
     /// <summary>
     /// Writes or adds a sum over tokens into <paramref name="target"/>'s gradient: <paramref name="sum"/> is given a destination and whether to add.
@@ -28,11 +33,18 @@ public sealed partial class Tape
     internal void AddOverTokens(Matrix partial, Tensor target, int sequence)
     {
         if (!target.RequiresGradient) return;
-        if (sequence > 0) Join(partial);
+        if (sequence > 0)
+        {
+            if (Micro is { } micro && micro.Sum(partial) is null) return;
+            if (Micro is null) Join(partial);
+        }
         var gradient = target.GradientTarget(out var add);
         if (add) Backend.Add(gradient, partial, gradient);
         else Backend.Copy(partial, gradient);
     }
+
+    /// <summary>Whether dropouts drop: not while evaluating, where nothing is recorded, but in the survey of micro-batches, which is training.</summary>
+    internal bool Drops => Recording || Micro is { IsSurvey: true };
 
     /// <summary>A sum over this shard's tokens becomes the sum over those of all.</summary>
     internal void Join(Matrix partial)

@@ -72,7 +72,8 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         var requires = false;
         foreach (var input in inputs) requires |= input is { RequiresGradient: true };
         var output = new Tensor(this, rows, columns, requires && Recording) { Sequence = tokens.Sequence, Parts = tokens.Parts };
-        var node = new Node(this, op, inputs, output, forward, backward) { IsExact = _exactly > 0, Segment = _segment, Memory = _segment is null ? null : new Arena(Backend) };
+        var memory = _segment is null ? null : new Arena(Backend);
+        var node = new Node(this, op, inputs, output, forward, backward) { IsExact = _exactly > 0, Segment = _segment, Memory = memory };
         output.Node = node;
         if (Recording)
         {
@@ -88,10 +89,15 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     {
         using var site = Site.At(node, activity);
         using var exact = node.IsExact ? Backend.Exactly() : null;
+        // What a node asked its micro-batch's others the first time, it asks again.
+        var next = Micro?.Next ?? 0;
+        if (activity != Activity.Recompute) node.FirstQuestion = next;
+        else if (Micro is { } again) again.Next = node.FirstQuestion;
         _ofNode = node.Memory;
         node.Output.Fill();
         node.Forward();
         _ofNode = null;
+        if (activity == Activity.Recompute && Micro is { } asked) asked.Next = next;
     }
 
     /// <summary>
@@ -121,7 +127,9 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Memory that lives as long as what <paramref name="node"/> computes.</summary>
     internal Matrix RentWith(Node? node, int rows, int columns) => (node?.Memory ?? _step).Rent(rows, columns);
 
-    /// <summary>Until the scope is disposed of, products that are recorded have the definition's bits, forward and backward (<see cref="IBackend.Exactly"/>).</summary>
+    /// <summary>
+    /// Until the scope is disposed of, products that are recorded have the definition's bits, forward and backward (<see cref="IBackend.Exactly"/>).
+    /// </summary>
     internal IDisposable Exactly()
     {
         _exactly++;
@@ -194,13 +202,15 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     }
 
     /// <summary>Forgets the step: gradients become unset, rented memory returns to the pool.</summary>
-    public void Reset()
+    /// <param name="keepGradients">Those of parameters stay, for the next micro-batch to add to.</param>
+    public void Reset(bool keepGradients = false)
     {
         foreach (var node in _nodes) node.Memory?.Reset();
         _segment?.Discard();
         _nodes.Clear();
         (_ofNode, _segment) = (null, null);
-        foreach (var parameter in Parameters) parameter.ForgetGradient();
+        if (!keepGradients)
+            foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
         _host.Reset();
     }

@@ -18,7 +18,8 @@ public static class ExpertParameters
     public static ExpertWeights DeclareFurther(Weights weights, LayerShape shape, ExpertWeights experts)
     {
         var d = shape.Dialect;
-        if (IsGated(d)) experts = experts with { WiGate = weights.Sub("experts").Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
+        var own = weights.Sub("experts");
+        if (IsGated(d)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
         if (d.SharedGate) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
         if (d.LatentExperts) experts = Latent(weights.Sub("experts"), shape, experts);
@@ -29,7 +30,7 @@ public static class ExpertParameters
     /// <summary>The limited activations are defined for gated experts.</summary>
     public static bool IsGated(Dialect d) => d.Activation.IsLimited();
 
-    /// <summary>Whether the dialect's activation is its own; all others use that of the model's feed-forward layer, so that a dense twin computes the same.</summary>
+    /// <summary>Whether the dialect's activation is its own; all others use the model's feed-forward layer's, so that a dense twin computes the same.</summary>
     public static bool HasOwnActivation(Dialect d) => d.Activation.IsLimited() || d.Activation == ExpertActivation.ReluSquared;
 
     static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts)

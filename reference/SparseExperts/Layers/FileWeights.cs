@@ -24,7 +24,8 @@ public sealed class FileWeights(SafetensorsFile file, string path) : IWeightSour
         if (entry.DType != "F32" || !entry.Shape.SequenceEqual(shape))
         {
             var has = $"{entry.DType} [{string.Join(", ", entry.Shape)}]";
-            throw new InvalidFileException($"{path}: tensor '{part.Name}' is {has}, the model needs F32 [{string.Join(", ", shape)}]; take the model's own file");
+            var needed = $"the model needs F32 [{string.Join(", ", shape)}]";
+            throw new InvalidFileException($"{path}: tensor '{part.Name}' is {has}, {needed}; take the model's own file");
         }
     }
 

@@ -64,7 +64,7 @@ public static class RouterParameters
     /// <summary>Keys a half, K·K = E.</summary>
     static int Keys(LayerShape shape) => (int)Math.Sqrt(shape.Experts);
 
-    /// <summary>A projection to a width R of its own, a norm, two hidden layers and a matrix; the state of the router before comes in with a factor of 0 … 1.</summary>
+    /// <summary>A projection to a width R of its own, a norm, two hidden layers and a matrix; the state of the router before has a factor of 0 … 1.</summary>
     static RouterWeights Mlp(Weights weights, LayerShape shape)
     {
         var width = Math.Min(MlpWidth, shape.Width);
@@ -79,7 +79,7 @@ public static class RouterParameters
         });
     }
 
-    /// <summary>The norm that the router alone reads through, factors of experts and of all gates, rows of shared experts, where the dialect has them.</summary>
+    /// <summary>The norm that the router alone reads through, factors of experts and of all gates, rows of shared experts, where there are any.</summary>
     static RouterWeights Scaled(Weights weights, LayerShape shape, RouterWeights router)
     {
         var d = shape.Dialect;
@@ -118,7 +118,8 @@ public static class RouterParameters
         return Disturbed(weights, shape, new()) with
         {
             Codes = free ? weights.Matrix("router_codes", 1, k * bits, Starts.Normal(0.01)) : weights.Projection("router_codes", shape.Width, k * bits, Gain),
-            CodeWeights = free ? weights.Matrix("router_code_weights", 1, k, Starts.Normal(0.03)) : weights.Projection("router_code_weights", shape.Width, k, Gain),
+            CodeWeights = free ? weights.Matrix("router_code_weights", 1, k, Starts.Normal(0.03))
+                : weights.Projection("router_code_weights", shape.Width, k, Gain),
         };
     }
 

@@ -52,6 +52,7 @@ public sealed record WeightPart(string Name, int Stack, int Rows, int Columns)
     {
         static bool Within(WeightRun run, int count) => run is { First: >= 0, Count: > 0 } && (long)run.First + run.Count <= count;
         if (!Within(Matrices, Stack) || !Within(RowsOfEach, Rows) || !Within(ColumnsOfEach, Columns))
-            throw new ArgumentException($"{Name}: matrices {Matrices}, rows {RowsOfEach}, columns {ColumnsOfEach} are no part of {Stack} × [{Rows}, {Columns}]");
+            throw new ArgumentException(
+                $"{Name}: matrices {Matrices}, rows {RowsOfEach}, columns {ColumnsOfEach} are no part of {Stack} × [{Rows}, {Columns}]");
     }
 }

@@ -41,7 +41,8 @@ public sealed class Weights
     public Parameter Matrix(string name, int rows, int columns, Start start, int stack = 1)
     {
         var part = Part(name, rows, columns, stack);
-        return _tape.Parameters.Add(_tape, part.Name, part.Shape.Rows, part.Shape.Columns, part.Matrices.Count, to => _source.Fill(part, start, _tape.Backend, to));
+        return _tape.Parameters.Add(_tape, part.Name, part.Shape.Rows, part.Shape.Columns, part.Matrices.Count,
+            to => _source.Fill(part, start, _tape.Backend, to));
     }
 
     /// <summary>A trained matrix [in, out], or a stack of them, that starts as the model's projections do.</summary>

@@ -2,6 +2,7 @@ using SparseExperts.Autograd;
 using SparseExperts.Layers;
 using SparseExperts.Ops;
 using SparseExperts.Routing;
+using SparseExperts.Sharding;
 
 namespace SparseExperts.Models;
 
@@ -37,7 +38,7 @@ sealed class FilledBatch
     public Tensor Fill(Tape tape, Tensor x)
     {
         if (!IsFilled) return x;
-        if (tape.Shards is not null)
+        if (tape.Shards is not (null or MicroBatches))
             throw new RoutingException($"{_place.Length} tokens of a shard make no groups without zero tokens; choose a batch whose shards do");
         return tape.Permute(x, tape.UploadPlan(_source), tape.UploadPlan(_place), _longer);
     }

@@ -29,7 +29,7 @@ sealed class RouterState
     /// <summary>The router with its bias as it is now.</summary>
     public RouterWeights Settled(RouterWeights router) => _bias is { } bias ? router with { CorrectionBias = [.. Read(bias).Select(b => (double)b)] } : router;
 
-    /// <summary>Updates everything after a step, from what the router did.</summary>
+    /// <summary>Updates everything after a step, from what the router did. With micro-batches each is told of its own, and the last one updates.</summary>
     /// <param name="where">Name of the layer.</param>
     public void AfterStep(SparseResult result, double reward, string where)
     {
@@ -37,7 +37,7 @@ sealed class RouterState
         using var plan = _tape.During(Activity.Plan);
         if (_bias is { } bias) StepBias(bias, result, where);
         if (_coefficient is { } coefficient) StepCoefficient(coefficient, result);
-        if (_baseline is { } baseline) Write(baseline, [(float)(0.9 * Read(baseline)[0] + 0.1 * reward)]);
+        if (_baseline is { } baseline && !_tape.AwaitsMore) Write(baseline, [(float)(0.9 * Read(baseline)[0] + 0.1 * reward)]);
     }
 
     void StepBias(Matrix bias, SparseResult result, string where)
@@ -46,11 +46,14 @@ sealed class RouterState
         if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
         {
             double[] logits = _tape.Gather(inputs.Numbers.Logits.Values);
-            var call = new RouterCall { Dialect = d, Groups = 1, Size = logits.Length / _shape.Experts, Experts = _shape.Experts, Training = true, Where = where };
+            if (_tape.AwaitsMore) return;
+            var tokens = logits.Length / _shape.Experts;
+            var call = new RouterCall { Dialect = d, Groups = 1, Size = tokens, Experts = _shape.Experts, Training = true, Where = where };
             Write(bias, [.. Quantile.Beta(call, logits, [.. Read(bias).Select(b => (double)b)]).Select(b => (float)b)]);
             return;
         }
         var counts = _tape.Total(CorrectionBias.Counts(result.Plan));
+        if (_tape.AwaitsMore) return;
         var values = Read(bias);
         CorrectionBias.Step(d, counts, values);
         Write(bias, values);
@@ -61,6 +64,7 @@ sealed class RouterState
     {
         var experts = _shape.Experts;
         var sparsity = 1 - (double)_tape.Total(result.Plan.Kept) / (_tape.Total(result.Plan.Tokens) * experts);
+        if (_tape.AwaitsMore) return;
         var now = Read(coefficient)[0];
         Write(coefficient, [(float)(sparsity < 1 - (double)_shape.Dialect.K / experts ? now * 1.2 : now / 1.2)]);
     }

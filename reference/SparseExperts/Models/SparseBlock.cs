@@ -1,6 +1,7 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
 using SparseExperts.Routing;
+using SparseExperts.Sharding;
 
 namespace SparseExperts.Models;
 
@@ -69,7 +70,7 @@ sealed class SparseBlock
             TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,
             Where = _name,
-            SpansShards = _tape.Shards is not null && d.GroupSize == 0,
+            SpansShards = d.GroupSize == 0 && SpansShards(d),
             Plan = inputs.Plan,
         };
         call = Fitting(call);
@@ -78,13 +79,17 @@ sealed class SparseBlock
             _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
     }
 
+    /// <summary>Whether a group that is the whole batch has the tokens of all shards: of micro-batches only where it makes no difference to routes.</summary>
+    bool SpansShards(Dialect d) => _tape.Shards is MicroBatches ? BatchWide.RoutesTokensAlone(d.For(training: true)) : _tape.Shards is not null;
+
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
     static RouterCall Fitting(RouterCall call)
     {
         if (call.Training || call.Dialect.Selection is not (Selection.ExpertChoice or Selection.OptimalTransport)) return call;
         var capacity = CapacityRule.Capacity(call, default);
         if (capacity <= call.Size) return call;
-        return call with { Dialect = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 } };
+        var fitting = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 };
+        return call with { Dialect = fitting };
     }
 
     /// <summary>Updates the state after a step, from what the router did.</summary>

@@ -15,7 +15,7 @@ public static partial class Op
 
     static Tensor Dropped(this Tape tape, Tensor x, double rate, RandomWords words, Indices? rows)
     {
-        if (rate == 0 || !tape.Recording) return x;
+        if (rate == 0 || !tape.Drops) return x;
         return tape.Apply(nameof(Dropout), x.Rows, x.Columns, [x],
             y => tape.Backend.Dropout(x.Value, rate, words, rows, y.Value, false),
             y => tape.Backend.Dropout(y.Gradient, rate, words, rows, x.GradientTarget(out var add), add));

@@ -13,7 +13,8 @@ namespace SparseExperts.Runs;
 /// </summary>
 public static class Checkpoint
 {
-    const string Prefix = "step-", Unfinished = ".unfinished-", ModelFile = "model.safetensors", OptimizerFile = "optimizer.safetensors", StateFile = "state.json";
+    const string Prefix = "step-", Unfinished = ".unfinished-",
+        ModelFile = "model.safetensors", OptimizerFile = "optimizer.safetensors", StateFile = "state.json";
 
     const int Format = 2;
 
@@ -57,7 +58,10 @@ public static class Checkpoint
         var state = ReadState(path);
         var optimizerPath = Path.Combine(path, OptimizerFile);
         if (!File.Exists(optimizerPath))
-            throw new RunException($"{optimizerPath}: is missing, and training cannot go on without the optimizer's state; put it back, or evaluate and generate with the model alone");
+        {
+            var missing = $"{optimizerPath}: is missing, and training cannot go on without the optimizer's state";
+            throw new RunException($"{missing}; put it back, or evaluate and generate with the model alone");
+        }
         using var model = new CheckpointFile(Path.Combine(path, ModelFile));
         using var optimizer = new CheckpointFile(optimizerPath);
         var (ofModel, ofOptimizer) = (Parts(trainer), Parts(trainer.Optimizer.State));
@@ -129,7 +133,8 @@ public static class Checkpoint
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"{path}: not a usable checkpoint state ({e.Message.ReplaceLineEndings(" ")}); delete this checkpoint to go on from the one before");
+            var why = e.Message.ReplaceLineEndings(" ");
+            throw new RunException($"{path}: not a usable checkpoint state ({why}); delete this checkpoint to go on from the one before");
         }
     }
 

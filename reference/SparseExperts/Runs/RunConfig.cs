@@ -16,7 +16,10 @@ public sealed record RunConfig
     /// <summary>The <see cref="NumericsVersion"/> that the run began with; 1 where the file does not say.</summary>
     public int Numerics { get; init; } = 1;
     public required string Preset { get; init; }
-    public required ModelConfig Model { get; init; }
+
+    /// <summary>Name of the <see cref="ModelFamily"/>, which decides what <see cref="Model"/> has; a decoder where the file does not say.</summary>
+    public string Family { get; init; } = ModelConfig.FamilyName;
+    public required IModelConfig Model { get; init; }
     public required TrainingConfig Training { get; init; }
 
     /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text.</summary>
@@ -51,8 +54,9 @@ public sealed record RunConfig
     {
         try
         {
-            var config = JsonSerializer.Deserialize<RunConfig>(File.ReadAllText(path), Json) ?? throw new JsonException("the file says null");
-            if (config.Format != CurrentFormat) throw new RunException($"{path}: format {config.Format}, this program reads {CurrentFormat}; use the version that wrote it");
+            var config = Parse(File.ReadAllText(path));
+            if (config.Format != CurrentFormat)
+                throw new RunException($"{path}: format {config.Format}, this program reads {CurrentFormat}; use the version that wrote it");
             config.Model.Validate();
             config.Training.Validate();
             return config;
@@ -61,6 +65,34 @@ public sealed record RunConfig
         {
             throw new RunException($"{path}: not a usable run configuration ({OneLine(e.Message)}); name the folder of a run that this program wrote");
         }
+    }
+
+    public string ToJson() => JsonSerializer.Serialize(this, JsonOf(ModelFamily.Find(Family)));
+
+    static RunConfig Parse(string text)
+    {
+        var family = JsonSerializer.Deserialize<FamilyLine>(text, JsonLine)?.Family ?? ModelConfig.FamilyName;
+        return JsonSerializer.Deserialize<RunConfig>(text, JsonOf(ModelFamily.Find(family))) ?? throw new JsonException("the file says null");
+    }
+
+    /// <summary>What of a configuration says how to read the rest.</summary>
+    sealed record FamilyLine(string? Family);
+
+    static JsonSerializerOptions JsonOf(ModelFamily family)
+    {
+        var options = new JsonSerializerOptions(Json);
+        options.Converters.Add(new ModelConfigConverter(family));
+        return options;
+    }
+
+    /// <summary>The model's configuration is of its family's type.</summary>
+    sealed class ModelConfigConverter(ModelFamily family) : JsonConverter<IModelConfig>
+    {
+        public override IModelConfig? Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
+            (IModelConfig?)JsonSerializer.Deserialize(ref reader, family.Config, options);
+
+        public override void Write(Utf8JsonWriter writer, IModelConfig value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, value, family.Config, options);
     }
 
     static string OneLine(string text) => text.ReplaceLineEndings(" ");

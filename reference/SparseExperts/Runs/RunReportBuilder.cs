@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using SparseExperts.Analysis;
-using SparseExperts.Data;
 using SparseExperts.Formats;
+using SparseExperts.Models;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -24,10 +24,12 @@ public static class RunReportBuilder
     {
         var metrics = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder));
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var sample = Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var sample = run.Predictor.Model is not ICausalModel ? [] : Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var kind = run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts";
         return new(
-            $"{Path.GetFileName(run.Config.Text)}: {(run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts")}, {run.Predictor.Step} steps",
-            Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample), Experts(run), Notes(run, metrics));
+            $"{Path.GetFileName(run.Config.Text)}: {kind}, {run.Predictor.Step} steps",
+            Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample),
+            Experts(run), Notes(run, metrics));
     }
 
     static List<(string, string)> Configuration(TrainedRun run)
@@ -38,12 +40,10 @@ public static class RunReportBuilder
             ("preset", run.Config.Preset),
             ("text", $"{Path.GetFileName(run.Config.Text)}, {Number(run.Config.TextBytes)} bytes, last 5 % held out"),
             ("parameters", $"{Number(run.Predictor.Model.ParameterCount)}, of which a token meets {Number(run.Predictor.Model.ActiveParameterCount)}"),
-            ("model", $"width {model.Width}, {model.Layers} layers, {model.Heads} heads, hidden {model.Hidden}, context {model.Context}, {model.Positions}, {model.Normalisation}, {model.Activation}"),
-            ("experts", model.Experts == 0 ? "none: the dense twin" : $"{model.Experts} in every {(model.SparseEvery == 1 ? "" : model.SparseEvery + ". ")}block"),
-            ("dialect", model.Experts == 0 ? "none" : $"{model.Dialect.Name}: {model.Dialect.Summary}"),
+            .. model.Describe(),
             ("optimizer", $"{training.Optimizer}, rate {Number(training.Rate)}, {training.Schedule}, warm-up {training.WarmUp}, clip {Number(training.Clip)}"),
             ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
-            ("batch", $"{training.Batch} × {model.Context} bytes"),
+            ("batch", $"{training.Batch} × {model.Context} bytes{(training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")}"),
             ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
             ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
             ("precision", run.Config.Precision == Precision.Exact ? "exact products" : $"{run.Config.Precision.Text()} products, exact in routers"),
@@ -55,7 +55,8 @@ public static class RunReportBuilder
 
     static List<string> Notes(TrainedRun run, List<MetricsLine> metrics)
     {
-        var notes = new List<string> { "Held-out loss: windows of one context each, without overlap; during training the first of them, at the end all of them." };
+        var notes = new List<string> {
+            "Held-out loss: windows of one context each, without overlap; during training the first of them, at the end all of them." };
         if (metrics.LastOrDefault()?.Skipped is > 0 and var skipped) notes.Add($"{skipped} steps were skipped because their loss or gradient was not finite.");
         if (run.Config.Model.Experts > 0) notes.Add("What experts received was counted on held-out text.");
         return notes;
@@ -66,10 +67,9 @@ public static class RunReportBuilder
     {
         var (model, text) = (run.Config.Model, run.Text.HeldOut.ToArray());
         if (model.Experts == 0) return [];
-        int length = Math.Min(model.Context, text.Length - 1), windows = Math.Min(Windows, (text.Length - 1) / length);
-        int[] ids = new int[windows * length], labels = new int[ids.Length];
-        for (var w = 0; w < windows; w++) ByteText.Window(text.AsSpan(w * length), length, ids.AsSpan(w * length), labels.AsSpan(w * length));
-        var choices = run.Predictor.Evaluate(ids, windows, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
+        var batch = ByteBatches.Windows(text, model, Windows, Windows).First();
+        var ids = batch.Ids;
+        var choices = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
         var summaries = new List<ExpertSummary>();
         for (var layer = 0; layer < choices.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)
@@ -78,7 +78,8 @@ public static class RunReportBuilder
                 var places = Enumerable.Range(0, ids.Length).Where(i => choices[layer].AsSpan(i * k, k).Contains(expert)).ToArray();
                 var top = places.GroupBy(i => ids[i]).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Take(TopTokens)
                     .Select(g => (((char)g.Key).ToString(), (double)g.Count() / places.Length));
-                var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples]).Select(i => Around(text, i));
+                var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples])
+                    .Select(i => Around(text, i));
                 summaries.Add(new(layer, expert, (double)places.Length / ids.Length, [.. top], [.. examples]));
             }
         return summaries;
@@ -90,5 +91,6 @@ public static class RunReportBuilder
         return $"{Encoding.Latin1.GetString(text[start..place])}⟦{(char)text[place]}⟧{Encoding.Latin1.GetString(text[(place + 1)..end])}";
     }
 
-    static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e15 ? "N0" : "0.######", CultureInfo.InvariantCulture);
+    static string Number(double value) =>
+        value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e15 ? "N0" : "0.######", CultureInfo.InvariantCulture);
 }

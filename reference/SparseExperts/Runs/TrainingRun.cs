@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using SparseExperts.Data;
 using SparseExperts.Formats;
 using SparseExperts.Training;
@@ -24,12 +23,14 @@ public sealed class TrainingRun
     const int LogEvery = 20, KeepCheckpoints = 2, QuickWindows = 64, Evaluations = 10;
 
     readonly ByteText _text;
+    readonly ByteBatches _batches;
     readonly double _secondsBefore;
     double _nextEvaluation;
 
     TrainingRun(string folder, RunConfig config, Trainer trainer, ByteText text, double secondsBefore)
     {
         (Folder, Config, Trainer, _text, _secondsBefore) = (folder, config, trainer, text, secondsBefore);
+        _batches = new(text, config.Training.Seed, config.Training.Batch, config.Model);
         _nextEvaluation = Math.Floor(Progress(0) * Evaluations + 1) / Evaluations;
     }
 
@@ -54,14 +55,14 @@ public sealed class TrainingRun
     public static TrainingRun Create(string folder, RunConfig config, IBackend backend, ByteText text, bool force)
     {
         RefuseToClobber(folder, force);
-        config = config with { Numerics = NumericsVersion.Current };
+        config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family };
         var trainer = new Trainer(backend, config.Model, config.Training);
         Directory.CreateDirectory(folder);
         if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
         File.Delete(MetricsPath(folder));
         File.Delete(ReportPath(folder));
         File.Delete(ProfilePath(folder));
-        AtomicFile.WriteText(ConfigPath(folder), JsonSerializer.Serialize(config, RunConfig.Json) + "\n");
+        AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
         return new(folder, config, trainer, text, 0);
     }
 
@@ -105,7 +106,11 @@ public sealed class TrainingRun
         if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
         var config = RunConfig.Load(ConfigPath(folder));
         var text = ByteText.Load(config.Text, config.Model.Context);
-        if (text.Hash != config.TextHash) throw new RunException($"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs); put the old text back or start a new run");
+        if (text.Hash != config.TextHash)
+        {
+            var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
+            throw new RunException($"{differs}; put the old text back or start a new run");
+        }
         return (config, text);
     }
 
@@ -124,7 +129,7 @@ public sealed class TrainingRun
         {
             var logging = (Trainer.Step + 1) % LogEvery == 0;
             var began = clock.Elapsed;
-            var result = Trainer.Train(_text, progress, logging);
+            var result = Trainer.Train(_batches, progress, logging);
             StepTime += clock.Elapsed - began;
             if (!result.Skipped) bits += result.BitsPerByte;
             steps++;
@@ -154,7 +159,8 @@ public sealed class TrainingRun
         if (!interrupted && (last?.Step != Trainer.Step || last.HeldOutBitsPerByte is null))
         {
             var evaluation = Evaluation.Run(Trainer, _text.HeldOut);
-            Write(log, new() { Step = Trainer.Step, Seconds = _secondsBefore + seconds, HeldOutBitsPerByte = evaluation.BitsPerByte, DropRate = evaluation.DropRate, Skipped = Trainer.Skipped });
+            Write(log, new() { Step = Trainer.Step, Seconds = _secondsBefore + seconds, HeldOutBitsPerByte = evaluation.BitsPerByte,
+                DropRate = evaluation.DropRate, Skipped = Trainer.Skipped });
         }
         Save();
         return interrupted ? RunOutcome.Interrupted : RunOutcome.Finished;

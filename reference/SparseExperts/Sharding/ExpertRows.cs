@@ -6,11 +6,13 @@ namespace SparseExperts.Sharding;
 static class ExpertRows
 {
     /// <summary>
-    /// Rows of two matrices in expert order, from all shards: by expert, then shard by shard, which is by token. Without shards they are what they were.
+    /// Rows of two matrices in expert order, from all shards: by expert, then shard by shard, which is by token. Without shards they are what they were, and
+    /// with micro-batches too: those add to one gradient in the order of the batch.
     /// </summary>
     public static (Matrix A, Matrix B, int[] Offsets) OfAllShards(this Tape tape, Matrix a, Matrix b, int[] offsets)
     {
-        if (tape.Shards is not { } shards) return (a, b, offsets);
+        if (tape.Shards is null or MicroBatches) return (a, b, offsets);
+        var shards = tape.Shards;
         var cuts = shards.Gather(offsets);
         var all = new int[offsets.Length];
         foreach (var cut in cuts)

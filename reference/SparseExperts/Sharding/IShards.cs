@@ -10,6 +10,9 @@ public interface IShards
     /// <summary>The first sequence that this shard has, how many it has, and how many there are.</summary>
     (int First, int Count, int Total) Sequences { get; }
 
+    /// <summary>Where every shard lies in the halving: the run of leaves that it has, and how many leaves there are.</summary>
+    (int Total, IReadOnlyList<(int First, int Count)> Runs) Tree { get; }
+
     /// <summary>Every shard's array, in the order of their sequences. All shards call it together.</summary>
     IReadOnlyList<T[]> Gather<T>(T[] own);
 }
@@ -21,8 +24,7 @@ public static class ShardExtensions
     public static void Join(this IShards shards, float[] partial)
     {
         var parts = shards.Gather(partial);
-        var runs = shards.Gather(new[] { (shards.Sequences.First, shards.Sequences.Count) });
-        SumTree.Join(shards.Sequences.Total, [.. runs.Zip(parts, (run, part) => (run[0], part))]).CopyTo(partial, 0);
+        SumTree.Join(shards.Tree.Total, [.. shards.Tree.Runs.Zip(parts)]).CopyTo(partial, 0);
     }
 
     /// <summary>The sum of a count over all shards.</summary>

@@ -8,9 +8,11 @@ public sealed class ThreadShards : IShards
     readonly Meeting _meeting;
     readonly int _index;
 
-    ThreadShards(Meeting meeting, int index, (int First, int Count) run, int total) => (_meeting, _index, Sequences) = (meeting, index, (run.First, run.Count, total));
+    ThreadShards(Meeting meeting, int index, IReadOnlyList<(int First, int Count)> runs, int total) =>
+        (_meeting, _index, Tree, Sequences) = (meeting, index, (total, runs), (runs[index].First, runs[index].Count, total));
 
     public (int First, int Count, int Total) Sequences { get; }
+    public (int Total, IReadOnlyList<(int First, int Count)> Runs) Tree { get; }
 
     public IReadOnlyList<T[]> Gather<T>(T[] own) => _meeting.Exchange(_index, own).Cast<T[]>().ToArray();
 
@@ -24,11 +26,11 @@ public sealed class ThreadShards : IShards
         var results = new T[runs.Count];
         using var meeting = new Meeting(runs.Count);
         ExceptionDispatchInfo? failure = null;
-        Thread[] threads = [.. runs.Select((run, i) => new Thread(() =>
+        Thread[] threads = [.. runs.Select((_, i) => new Thread(() =>
         {
             try
             {
-                results[i] = body(new ThreadShards(meeting, i, run, sequences));
+                results[i] = body(new ThreadShards(meeting, i, runs, sequences));
             }
             catch (Exception e)
             {

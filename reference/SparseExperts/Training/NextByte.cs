@@ -6,12 +6,16 @@ namespace SparseExperts.Training;
 /// Logits of the byte after a text that grows: always those of the whole window, the last bytes that the context holds, each at its place in the window
 /// and routed with the others. Keys and values of its start are kept as long as they are the same, so that mostly one position is computed
 /// (<see cref="KeyValueCache"/>); the bits are those of the window computed anew. They are not kept when the window is full and slides, because every position
-/// changes; from a token on that gets or loses a slot because the text is longer; and not at all by routers for which <see cref="KeyValueCache.Serves"/> is false.
+/// changes; from a token on that gets or loses a slot because the text is longer; and not at all by routers for which
+/// <see cref="KeyValueCache.Serves"/> is false.
 /// </summary>
 /// <param name="caches">False computes every window anew.</param>
 public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposable
 {
-    readonly KeyValueCache? _cache = caches && KeyValueCache.Serves(predictor.Model.Config) ? new(predictor.Backend, predictor.Model.Config) : null;
+    readonly KeyValueCache? _cache = Causal(predictor.Model) is var model && caches ? model.NewCache() : null;
+
+    static ICausalModel Causal(IModel model) =>
+        model as ICausalModel ?? throw new ConfigurationException($"{model.Config.Family}: models of this family do not continue texts; name a run of another");
 
     /// <summary>Positions that were computed so far.</summary>
     public long Computed { get; private set; }
@@ -32,7 +36,8 @@ public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposa
     {
         var last = ids.Length - 1;
         Computed += ids.Length;
-        return predictor.Evaluate(ids, 1, (result, _) => predictor.Backend.ToArray(result.Logits.Value.RowRange(last, 1)), Evaluation.LastTask(predictor, 1), _cache);
+        var batch = new TokenBatch(ids.ToArray(), 1) { Tasks = ByteBatches.LastTask(predictor.Model.Config, 1) };
+        return predictor.Evaluate(batch, (result, _) => predictor.Backend.ToArray(result.Logits.Value.RowRange(last, 1)), _cache);
     }
 
     public void Dispose() => _cache?.Dispose();

@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Layers;
 using SparseExperts.Models;
 
 namespace SparseExperts.Training;
@@ -11,17 +12,24 @@ public class Predictor
 
     private protected readonly Tape _tape;
 
-    /// <param name="seed">Of the start values.</param>
+    /// <summary>A model with the start values of a seed.</summary>
     /// <param name="recompute">Whether blocks give up their activations and compute them again in the backward pass.</param>
-    public Predictor(IBackend backend, ModelConfig model, ulong seed, bool recompute = false)
+    public Predictor(IBackend backend, IModelConfig model, ulong seed, bool recompute = false) : this(backend, model, new StartValues(seed), recompute)
     {
-        Backend = backend;
+    }
+
+    /// <param name="source">Where the model's numbers come from.</param>
+    /// <param name="objective">What losses are computed by; null is the next token.</param>
+    public Predictor(IBackend backend, IModelConfig model, IWeightSource source, bool recompute = false, IObjective? objective = null)
+    {
+        (Backend, Objective) = (backend, objective ?? new NextToken());
         _tape = new Tape(backend) { Recomputes = recompute };
-        Model = new LanguageModel(_tape, model, seed);
+        Model = ModelFamily.Make(_tape, model, source);
     }
 
     public IBackend Backend { get; }
-    public LanguageModel Model { get; }
+    public IModel Model { get; }
+    public IObjective Objective { get; }
 
     /// <summary>Training steps behind the parameters, skipped ones included.</summary>
     public long Step { get; set; }
@@ -29,14 +37,14 @@ public class Predictor
     /// <summary>
     /// Runs the model without recording and hands out the result before its memory is taken back. What comes of an index that an op could not follow is thrown.
     /// </summary>
-    /// <param name="cache">What was computed of the text that <paramref name="ids"/> continue.</param>
-    public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use, ReadOnlySpan<int> tasks = default, KeyValueCache? cache = null)
+    /// <param name="cache">What was computed of the text that <paramref name="batch"/> continues.</param>
+    public T Evaluate<T>(TokenBatch batch, Func<ModelResult, Tape, T> use, KeyValueCache? cache = null)
     {
         _tape.Recording = false;
         using var place = _tape.In(EvaluationPath);
         try
         {
-            var used = use(Model.Forward(ids, sequences, false, tasks: tasks, cache: cache), _tape);
+            var used = use(Model.Forward(batch, new() { Cache = cache }), _tape);
             Backend.CheckFaults();
             return used;
         }

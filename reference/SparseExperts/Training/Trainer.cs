@@ -2,52 +2,40 @@ using SparseExperts.Autograd;
 using SparseExperts.Data;
 using SparseExperts.Layers;
 using SparseExperts.Models;
-using SparseExperts.Ops;
-using SparseExperts.Routing;
+using SparseExperts.Sharding;
 
 namespace SparseExperts.Training;
-
-/// <summary>What one training step measured. Loads are shares of choices an expert was asked to take, per sparse layer.</summary>
-/// <param name="Skipped">The loss or the gradient was not finite and the parameters were left alone.</param>
-public sealed record StepResult(long Step, double BitsPerByte, double GradientNorm, double Rate, bool Skipped, double[] DropRates, double[][] Loads, double[] Entropies);
 
 /// <summary>A model, its optimizer and its place in the data: everything that a checkpoint holds.</summary>
 public sealed class Trainer : Predictor
 {
     readonly GradientNorm _norm;
-    readonly int[] _inputs, _labels, _tasks;
+    readonly MicroBatches? _micro;
     readonly float[] _scalar = new float[1];
 
-    public Trainer(IBackend backend, ModelConfig model, TrainingConfig training) : base(backend, Valid(model, training), training.Seed, training.Recompute)
+    public Trainer(IBackend backend, IModelConfig model, TrainingConfig training, IObjective? objective = null)
+        : base(backend, Valid(model, training), new StartValues(training.Seed), training.Recompute, objective)
     {
         Config = training;
         Optimizer = Optimizer.Create(backend, _tape.Parameters, training);
         _norm = new GradientNorm(backend, _tape.Parameters);
-        _inputs = new int[training.Batch * model.Context];
-        _labels = new int[_inputs.Length];
-        _tasks = new int[training.Batch];
+        _micro = training.Accumulate == 1 ? null : new(backend, training.Batch, training.Accumulate);
     }
 
-    static ModelConfig Valid(ModelConfig model, TrainingConfig training)
+    static IModelConfig Valid(IModelConfig model, TrainingConfig training)
     {
         Validate(model, training);
         return model;
     }
 
-    /// <summary>What each configuration demands, and what both together must not exceed: one matrix and one batch fit in memory.</summary>
-    public static void Validate(ModelConfig model, TrainingConfig training)
+    /// <summary>What each configuration demands, and what both together must not exceed.</summary>
+    public static void Validate(IModelConfig model, TrainingConfig training)
     {
-        const long limit = 1 << 30;
         model.Validate();
         training.Validate();
-        var weights = Math.Max(1L, model.Experts) * model.Width * model.Hidden;
-        if (weights > limit) throw new ConfigurationException($"{model.Experts} experts of {model.Width} × {model.Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
-        var scores = (double)training.Batch * model.Heads * model.Context * model.Context;
-        if (scores > limit)
-        {
-            var what = $"batch {training.Batch} of {model.Context} bytes: {scores:0} attention scores, at most {limit}";
-            throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
-        }
+        if (training.Accumulate > 1 && BatchWide.Refusal(model) is { } reason)
+            throw new ConfigurationException($"batch {training.Batch} in {training.Accumulate} micro-batches: {reason}; run it in one", "accumulate");
+        model.ValidateSize(training.Batch / training.Accumulate);
     }
 
     /// <summary>Raised in a step when a parameter's gradient has its last contribution.</summary>
@@ -63,30 +51,82 @@ public sealed class Trainer : Predictor
     /// <summary>Steps whose loss or gradient was not finite.</summary>
     public long Skipped { get; set; }
 
-    /// <summary>One step on the batch that seed and step number name. <paramref name="progress"/> in [0, 1] drives the schedule.</summary>
-    public StepResult Train(ByteText text, double progress, bool details = true)
-    {
-        text.Sample(Config.Seed, Step, Config.Batch, Model.Config.Context, _inputs, _labels, _tasks, Model.Config.Tasks);
-        return Train(_inputs, _labels, progress, details);
-    }
+    /// <summary>One step on the windows of a text that seed and step number name.</summary>
+    public StepResult Train(ByteText text, double progress, bool details = true) =>
+        Train(new ByteBatches(text, Config.Seed, Config.Batch, Model.Config), progress, details);
 
-    StepResult Train(int[] inputs, int[] labels, double progress, bool details)
+    /// <summary>One step on the next batch. <paramref name="progress"/> in [0, 1] drives the schedule.</summary>
+    public StepResult Train(IBatches batches, double progress, bool details = true)
     {
         var rate = Schedules.Rate(Config, Step, progress);
-        var streams = new Streams(Config.Seed);
-        var result = Model.Forward(inputs, Config.Batch, true, streams, Step + 1, _tasks);
-        var (losses, targets) = Losses(result, labels);                                                 // [T, 1]
-        var entropy = _tape.SumColumns(losses, 1.0 / _tape.TotalRows(losses));
-        var loss = result.AuxiliaryLoss is null ? entropy : _tape.Add(entropy, result.AuxiliaryLoss);
-        loss = Model.Config.Experts == 0 ? loss : Model.Config.Dialect.TrainingExtra switch
+        var batch = batches.Of(Step);
+        var pass = new Pass { Training = true, Streams = new(Config.Seed), Step = Step + 1 };
+        var report = new StepReport(details);
+        try
         {
-            TrainingExtra.Consistency => TrainingExtras.Consistency(_tape, Model, result, loss, inputs, Config.Batch, targets, streams, Step + 1, _tasks),
-            TrainingExtra.Reinforce => TrainingExtras.Reinforce(_tape, Model, result, loss, losses),
-            TrainingExtra.None => loss,
-            var other => throw new InvalidOperationException($"unknown training extra {other}"),
-        };
-        _tape.Backward(loss);
+            if (_micro is null) Run(batch, pass, rate, report);
+            else RunInTurn(_micro, batch, pass, rate, report);
+        }
+        finally
+        {
+            _micro?.Clear();
+            _tape.Shards = null;
+        }
+        return report.Of(Step, rate);
+    }
 
+    /// <summary>
+    /// The step on micro-batches, one after the other: where losses pool numbers over the batch, a forward pass of each is heard first. The optimizer and
+    /// the routers' state are moved with the last.
+    /// </summary>
+    void RunInTurn(MicroBatches micro, TokenBatch batch, Pass pass, double rate, StepReport report)
+    {
+        _tape.Shards = micro;
+        var each = batch.Sequences / Config.Accumulate;
+        var parts = Enumerable.Range(0, Config.Accumulate).Select(m => batch.Part(m * each, each)).ToArray();
+        for (var m = 0; m < parts.Length && BatchWide.NeedsSurvey(Model.Config); m++)
+        {
+            micro.Survey(m);
+            Hear(parts[m], pass);
+        }
+        for (var m = 0; m < parts.Length; m++)
+        {
+            micro.Run(m);
+            Run(parts[m], pass, rate, report);
+        }
+    }
+
+    /// <summary>A forward pass of which only that remains which the other micro-batches are told.</summary>
+    void Hear(TokenBatch batch, Pass pass)
+    {
+        _tape.Recording = false;
+        try
+        {
+            Objective.Compute(_tape, Model, batch, Model.Forward(batch, pass), pass);
+        }
+        finally
+        {
+            _tape.Reset(keepGradients: true);
+            _tape.Recording = true;
+        }
+    }
+
+    /// <summary>Forward and backward; with the last or only micro-batch, the update.</summary>
+    void Run(TokenBatch batch, Pass pass, double rate, StepReport report)
+    {
+        var result = Model.Forward(batch, pass);
+        var (loss, entropy) = Objective.Compute(_tape, Model, batch, result, pass);
+        _tape.Backward(loss);
+        if (_micro is not null) _micro.AfterStep();
+        if (_micro is { IsLast: false }) Model.AfterStep(result.Sparse, 0);
+        else Update(result, loss, entropy, rate, report);
+
+        using (_tape.During(Activity.Report)) report.Add(result.Sparse, RouterEntropy);
+        _tape.Reset(keepGradients: _micro is { IsLast: false });
+    }
+
+    void Update(ModelResult result, Tensor loss, Tensor entropy, double rate, StepReport report)
+    {
         // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
         var (norm, total, nats) = Measured(loss, entropy);
         var skip = !double.IsFinite(norm) || !float.IsFinite(total);
@@ -97,21 +137,7 @@ public sealed class Trainer : Predictor
             Model.AfterStep(result.Sparse, -nats);
         }
         Step++;
-
-        using var reporting = _tape.During(Activity.Report);
-        var report = new StepResult(Step, nats / ReproducibleMath.Ln2, norm, rate, skip,
-            [.. result.Sparse.Select(s => s.Plan.DropRate)],
-            details ? [.. result.Sparse.Select(s => s.Plan.Load())] : [],
-            details ? [.. result.Sparse.Select(RouterEntropy)] : []);
-        _tape.Reset();
-        return report;
-    }
-
-    (Tensor Losses, Indices Targets) Losses(ModelResult result, int[] labels)
-    {
-        using var place = _tape.In("loss");
-        var targets = _tape.Upload(labels);
-        return (_tape.CrossEntropy(result.Logits, targets), targets);
+        report.Measured(nats, norm, skip);
     }
 
     /// <summary>

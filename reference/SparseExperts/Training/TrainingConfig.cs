@@ -31,9 +31,17 @@ public sealed record TrainingConfig
     /// <summary>Whether a block's activations are computed again in the backward pass instead of kept: less memory, more time, the same bits.</summary>
     public bool Recompute { get; init; }
 
+    /// <summary>Micro-batches of a step, one after the other: gradients are added up over them, and only one is in memory.</summary>
+    public int Accumulate { get; init; } = 1;
+
     public void Validate()
     {
         Require(Batch is >= 1 and <= 65536, $"batch {Batch}: between 1 and 65536 sequences");
+        if (Accumulate < 1 || Batch % Accumulate != 0)
+        {
+            var divisors = string.Join(", ", Enumerable.Range(1, Batch).Where(n => Batch % n == 0));
+            throw new ConfigurationException($"batch {Batch} in {Accumulate} micro-batches: does not divide; choose one of {divisors}", "accumulate", "batch");
+        }
         Require(Steps >= 0 && Minutes >= 0 && double.IsFinite(Minutes), $"steps {Steps}, minutes {Minutes}: neither can be negative");
         Require(Steps > 0 != Minutes > 0, $"steps {Steps}, minutes {Minutes}: give one of them");
         Require(Rate > 0 && double.IsFinite(Rate), $"learning rate {Rate}: a positive number");

@@ -16,7 +16,8 @@ public sealed class RunFolderTests
         Assert.Equal(40, metrics[^1].GetProperty("step").GetInt64());
         Assert.All(metrics[..^1], m => Assert.True(m.GetProperty("train_bits_per_byte").GetDouble() > 0 && m.GetProperty("tokens_per_second").GetDouble() > 0));
         Assert.Equal(4, metrics[0].GetProperty("load")[0].GetArrayLength());
-        Assert.Equal(40, JsonDocument.Parse(File.ReadAllText(workspace.At("run/config.json"))).RootElement.GetProperty("training").GetProperty("steps").GetInt64());
+        Assert.Equal(40, JsonDocument.Parse(File.ReadAllText(workspace.At("run/config.json"))).RootElement
+            .GetProperty("training").GetProperty("steps").GetInt64());
         Assert.Contains("<svg", File.ReadAllText(workspace.At("run/report.html")));
     }
 
@@ -35,6 +36,54 @@ public sealed class RunFolderTests
         Assert.Equal(0, resumed.ExitCode);
         if (expected is null) Assert.DoesNotContain("numerics", resumed.Error);
         else Assert.Contains(expected, Assert.Single(resumed.Error.Split('\n'), l => l.StartsWith("warning:", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_run_names_its_family_and_is_a_decoder_where_it_names_none()
+    {
+        using var workspace = new Workspace();
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "2")).ExitCode);
+        var path = workspace.At("run/config.json");
+        var config = File.ReadAllText(path);
+        const string line = "  \"family\": \"decoder\",\n";
+        Assert.Contains(line, config);
+        var expected = MoeCommand.Run(["evaluate", workspace.At("run")]).Output;
+        File.WriteAllText(path, config.Replace(line, ""));
+        var without = MoeCommand.Run(["evaluate", workspace.At("run")]);
+        Assert.Equal((0, expected), (without.ExitCode, without.Output));
+        File.WriteAllText(path, config.Replace(line, line.Replace("decoder", "perceiver")));
+        var unknown = MoeCommand.Run(["evaluate", workspace.At("run")]);
+        Assert.Equal(2, unknown.ExitCode);
+        Assert.Contains("family 'perceiver': unknown; this program knows decoder", Assert.Single(unknown.Error.TrimEnd('\n').Split('\n')));
+    }
+
+    [Fact]
+    public void A_run_in_micro_batches_resumes_to_the_bytes_of_one_in_whole_batches()
+    {
+        using var workspace = new Workspace();
+        string[] options = ["--dense", "--steps", "40", "--checkpoint-every", "20"];
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
+        var parts = MoeCommand.Run(workspace.Tiny("parts", [.. options, "--accumulate", "4"]));
+        Assert.Equal((0, ""), (parts.ExitCode, parts.Error));
+        Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("parts"));
+        Assert.Contains("\"accumulate\": 4", File.ReadAllText(workspace.At("parts/config.json")));
+        Directory.Delete(workspace.At("parts/checkpoints/step-00000040"), true);
+        Assert.Equal(0, MoeCommand.Run(["train", "--resume", workspace.At("parts")]).ExitCode);
+        Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("parts"));
+    }
+
+    [Fact]
+    public void Micro_batches_that_are_another_step_are_said_to_be()
+    {
+        using var workspace = new Workspace();
+        var result = MoeCommand.Run(workspace.Tiny("run", "--steps", "2", "--accumulate", "2"));
+        Assert.Equal(0, result.ExitCode);
+        var line = Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
+        Assert.StartsWith("note: 2 micro-batches of 4 are not the batch of 8 in one: mesh.switch has the batch for one group", line);
+        result = MoeCommand.Run(workspace.Tiny("other", "--steps", "2", "--accumulate", "3"));
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("batch 8 in 3 micro-batches: does not divide; choose one of 1, 2, 4, 8", Assert.Single(result.Error.TrimEnd('\n').Split('\n')));
+        Assert.False(Directory.Exists(workspace.At("other")));
     }
 
     [Fact]
@@ -93,7 +142,8 @@ public sealed class RunFolderTests
         var first = MoeCommand.Run(generate);
         Assert.Equal(first, MoeCommand.Run(generate));
         Assert.StartsWith("It was ", first.Output);
-        var evaluated = JsonDocument.Parse(MoeCommand.Run(["evaluate", workspace.At("run"), "--json"]).Output).RootElement.GetProperty("bits_per_byte").GetDouble();
+        var evaluated = JsonDocument.Parse(MoeCommand.Run(["evaluate", workspace.At("run"), "--json"]).Output)
+            .RootElement.GetProperty("bits_per_byte").GetDouble();
         var logged = JsonDocument.Parse(File.ReadLines(workspace.At("run/metrics.jsonl")).Last()).RootElement.GetProperty("held_out_bits_per_byte").GetDouble();
         Assert.Equal(logged, evaluated);
     }
@@ -115,6 +165,7 @@ public sealed class RunFolderTests
     public void The_published_recipe_runs()
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, MoeCommand.Run(["train", "--preset", "switch", "--steps", "3", "--batch", "2", "--text", workspace.TextPath, "--out", workspace.At("run")]).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(["train", "--preset", "switch", "--steps", "3", "--batch", "2",
+            "--text", workspace.TextPath, "--out", workspace.At("run")]).ExitCode);
     }
 }

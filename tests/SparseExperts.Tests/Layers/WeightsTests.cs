@@ -16,7 +16,8 @@ public sealed class WeightsTests
     static Dictionary<string, float[]> Numbers(IBackend backend, IWeightSource source, Func<WeightPart, WeightPart>? shard = null)
     {
         var model = new LanguageModel(new Tape(backend), Config, source, shard);
-        return model.Parameters.Select(p => (p.Name, p.Value)).Concat(model.State.Select(s => (s.Name, s.Value))).ToDictionary(p => p.Name, p => backend.ToArray(p.Value));
+        return model.Parameters.Select(p => (p.Name, p.Value)).Concat(model.State.Select(s => (s.Name, s.Value)))
+            .ToDictionary(p => p.Name, p => backend.ToArray(p.Value));
     }
 
     static Dictionary<string, WeightPart> Parts(IBackend backend)
@@ -28,7 +29,8 @@ public sealed class WeightsTests
     /// <summary>Experts of one owner; columns of what makes the hidden layer and the heads, rows of what takes them.</summary>
     static WeightPart Shard(WeightPart whole) => whole.Name switch
     {
-        var n when n.Contains(".experts.", StringComparison.Ordinal) => whole with { Matrices = new(1, 2), ColumnsOfEach = new(whole.Columns / 2, whole.Columns / 2) },
+        var n when n.Contains(".experts.", StringComparison.Ordinal) =>
+            whole with { Matrices = new(1, 2), ColumnsOfEach = new(whole.Columns / 2, whole.Columns / 2) },
         var n when n.EndsWith("attention.qkv", StringComparison.Ordinal) => whole with { ColumnsOfEach = new(3, 7) },
         var n when n.EndsWith("attention.out", StringComparison.Ordinal) => whole with { RowsOfEach = new(4, 5) },
         _ => whole,
@@ -76,7 +78,8 @@ public sealed class WeightsTests
             Assert.Equal(whole, Numbers(backend, source));
             Assert.Empty(source.Others);
             Assert.Equal(Numbers(backend, new StartValues(5), Shard), Numbers(backend, new FileWeights(file, path), Shard));
-            var error = Assert.Throws<InvalidFileException>(() => new LanguageModel(new Tape(backend), Config with { Width = 32 }, new FileWeights(file, path)));
+            var error = Assert.Throws<InvalidFileException>(
+                () => new LanguageModel(new Tape(backend), Config with { Width = 32 }, new FileWeights(file, path)));
             Assert.EndsWith("tensor 'embedding' is F32 [256, 16], the model needs F32 [256, 32]; take the model's own file", error.Message);
             error = Assert.Throws<InvalidFileException>(() => new LanguageModel(new Tape(backend), Config with { Layers = 3 }, new FileWeights(file, path)));
             Assert.Contains("no tensor 'blocks.2.norm1.weight'", error.Message);

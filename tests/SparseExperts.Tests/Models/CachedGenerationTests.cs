@@ -76,7 +76,8 @@ public sealed class CachedGenerationTests
     [InlineData(Positions.Rotary)]
     [InlineData(Positions.T5Relative)]
     public void So_does_one_whose_routers_drop_nobody(Positions positions) =>
-        Assert.Equal(Least(Context + 3), Computed(Small with { Dialect = BuiltIn.Named("hf.mixtral"), SparseEvery = 2, Positions = positions }, Context + 3, prompt: 4));
+        Assert.Equal(Least(Context + 3),
+            Computed(Small with { Dialect = BuiltIn.Named("hf.mixtral"), SparseEvery = 2, Positions = positions }, Context + 3, prompt: 4));
 
     [Fact]
     public void Where_a_longer_text_serves_a_token_otherwise_all_from_there_on_is_computed_again()
@@ -93,7 +94,8 @@ public sealed class CachedGenerationTests
     [InlineData("lingvo.top2")]
     public void Second_choices_can_lose_their_slots_to_later_tokens(string name)
     {
-        var dialect = BuiltIn.Named(name) with { CapacityFactor = 0.8, EvalCapacityFactor = 0.8, MinCapacity = 0, Policy = Policy.All, EvalPolicy = Policy.All };
+        var dialect = BuiltIn.Named(name) with { CapacityFactor = 0.8, EvalCapacityFactor = 0.8,
+            MinCapacity = 0, Policy = Policy.All, EvalPolicy = Policy.All };
         Assert.True(dialect.RoutesAlone);
         Assert.InRange(Computed(Small with { Dialect = dialect }, Context), Context + 1, Anew(Context) - 1);
     }
@@ -104,7 +106,8 @@ public sealed class CachedGenerationTests
         var config = Small with { Dialect = BuiltIn.Named("zhou.expert_choice") };
         Assert.Equal(Anew(Context + 2), Computed(config, Context + 2));
         using var backend = new CpuBackend(1);
-        Assert.StartsWith("zhou.expert_choice routes a token by what others get", Assert.Throws<ArgumentException>(() => new KeyValueCache(backend, config)).Message);
+        Assert.StartsWith("zhou.expert_choice routes a token by what others get",
+            Assert.Throws<ArgumentException>(() => new KeyValueCache(backend, config)).Message);
     }
 
     [Fact]
@@ -113,7 +116,8 @@ public sealed class CachedGenerationTests
         using var backend = new CpuBackend(1);
         var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
         using NextByte kept = new(predictor), anew = new(predictor, caches: false);
-        foreach (var window in (int[][])[[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4], [9, 2, 3, 4, 5], [9, 2, 3, 4, 5, 6, 7], [9]]) Assert.Equal(anew.Logits(window), kept.Logits(window));
+        foreach (var window in (int[][])[[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4], [9, 2, 3, 4, 5], [9, 2, 3, 4, 5, 6, 7], [9]])
+            Assert.Equal(anew.Logits(window), kept.Logits(window));
         Assert.Equal(3 + 1 + 1 + 5 + 2 + 1, kept.Computed);
     }
 
@@ -135,15 +139,15 @@ public sealed class CachedGenerationTests
     {
         using var backend = new CpuBackend(1);
         var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
-        using var cache = new KeyValueCache(backend, predictor.Model.Config);
+        using var cache = ((ICausalModel)predictor.Model).NewCache()!;
         float[] Last(int[] ids, KeyValueCache? kept) =>
-            predictor.Evaluate(ids, 1, (result, _) => backend.ToArray(result.Logits.Value.RowRange(ids.Length - 1, 1)), cache: kept);
+            predictor.Evaluate(new(ids.ToArray(), 1), (result, _) => backend.ToArray(result.Logits.Value.RowRange(ids.Length - 1, 1)), cache: kept);
         cache.Prepare(Bytes[..3]);
         Last(Bytes[..3], cache);
         cache.Prepare(Bytes[..11]);
         Assert.Equal(Last(Bytes[..11], null), Last(Bytes[3..11], cache));
         Assert.Equal(11, cache.Length);
-        Assert.Throws<ArgumentException>(() => predictor.Evaluate(Bytes[..4], 2, (_, _) => 0, cache: cache));
-        Assert.Throws<ArgumentException>(() => predictor.Model.Forward(Bytes[..4], 1, training: true, cache: cache));
+        Assert.Throws<ArgumentException>(() => predictor.Evaluate(new(Bytes[..4].ToArray(), 2), (_, _) => 0, cache: cache));
+        Assert.Throws<ArgumentException>(() => predictor.Model.Forward(new(Bytes[..4].ToArray(), 1), new() { Training = true, Cache = cache }));
     }
 }

@@ -21,7 +21,8 @@ public sealed class DialectTrainingTests
     public static TheoryData<string> Names() => [.. BuiltIn.All.Select(d => d.Name)];
 
     static Trainer Make(CpuBackend backend, string dialect) =>
-        new(backend, new ModelConfig { Width = 16, Layers = 2, Hidden = 24, Experts = 4, Context = 16, Dialect = BuiltIn.Named(dialect) }, new() { Batch = 4, Steps = 12, WarmUp = 2, Rate = 1e-2 });
+        new(backend, new ModelConfig { Width = 16, Layers = 2, Hidden = 24, Experts = 4, Context = 16, Dialect = BuiltIn.Named(dialect) },
+            new() { Batch = 4, Steps = 12, WarmUp = 2, Rate = 1e-2 });
 
     [Theory, MemberData(nameof(Names))]
     public void Learns_something_in_a_dozen_steps(string dialect)
@@ -36,7 +37,8 @@ public sealed class DialectTrainingTests
         Assert.Equal(3, Generation.Continue(trainer, "ab"u8, 3, 0.5, 0, 1).Length);
     }
 
-    public static TheoryData<string> Stateful() => [.. BuiltIn.All.Where(d => d.CorrectionBias || d.AdaptiveSparsity || d.TrainingExtra == TrainingExtra.Reinforce).Select(d => d.Name)];
+    public static TheoryData<string> Stateful() =>
+        [.. BuiltIn.All.Where(d => d.CorrectionBias || d.AdaptiveSparsity || d.TrainingExtra == TrainingExtra.Reinforce).Select(d => d.Name)];
 
     [Theory, MemberData(nameof(Stateful))]
     public void A_router_that_carries_a_state_ends_with_the_same_bytes_after_a_restart(string dialect)
@@ -100,7 +102,8 @@ public sealed class DialectTrainingTests
         using (var file = SafetensorsFile.Open(path))
             foreach (var t in file.Tensors)
             {
-                var at = Array.FindIndex(["correction_bias", "balance_coefficient", "baseline"], part => t.Name.EndsWith($".router_{part}", StringComparison.Ordinal));
+                var at = Array.FindIndex(["correction_bias", "balance_coefficient", "baseline"],
+                    part => t.Name.EndsWith($".router_{part}", StringComparison.Ordinal));
                 var values = file.ReadFloats(t.Name);
                 if (at < 0)
                 {
@@ -111,7 +114,8 @@ public sealed class DialectTrainingTests
                 if (!packed.TryGetValue(name, out var all)) packed[name] = all = new float[experts + 2];
                 values.CopyTo(all, at == 0 ? 0 : experts + at - 1);
             }
-        SafetensorsWriter.Write(path, new Dictionary<string, string>(), tensors.Concat(packed.Select(p => (p.Key, new long[] { 1, experts + 2 }, (ReadOnlyMemory<float>)p.Value))));
+        SafetensorsWriter.Write(path, new Dictionary<string, string>(),
+            tensors.Concat(packed.Select(p => (p.Key, new long[] { 1, experts + 2 }, (ReadOnlyMemory<float>)p.Value))));
     }
 
     /// <summary>

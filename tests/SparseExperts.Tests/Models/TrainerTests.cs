@@ -1,6 +1,8 @@
+using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
 using SparseExperts.Models;
+using SparseExperts.Ops;
 using SparseExperts.Routing;
 using SparseExperts.Training;
 using Xunit;
@@ -58,6 +60,48 @@ public sealed class TrainerTests
             var spoilt = this.ToArray(labels);
             if (IsWrong) spoilt[3] = 999;
             base.CrossEntropy(logits, this.Upload(spoilt), smoothing, losses, logSums);
+        }
+    }
+
+    [Fact]
+    public void A_trainer_takes_any_batches_and_any_objective()
+    {
+        using var backend = new CpuBackend(1);
+        var objective = new Halved();
+        var trainer = new Trainer(backend, Model, new() { Batch = 2, Steps = 10, WarmUp = 0, Rate = 1e-2 }, objective);
+        var steps = new Sevens();
+        double first = trainer.Train(steps, 0).BitsPerByte, last = 0;
+        for (var step = 1; step < 10; step++) last = trainer.Train(steps, 0).BitsPerByte;
+        Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], steps.Asked);
+        Assert.True(last < first / 2, $"{first} bits before, {last} after");
+        Assert.Equal(last, objective.Last / Math.Log(2), 1e-6);
+    }
+
+    /// <summary>Whatever is read, a seven follows.</summary>
+    sealed class Sevens : IBatches
+    {
+        public List<long> Asked { get; } = [];
+
+        public TokenBatch Of(long step)
+        {
+            Asked.Add(step);
+            return new([.. Enumerable.Range(0, 32).Select(i => (int)(i * (step + 3) % 50))], 2) { Labels = [.. Enumerable.Repeat(7, 32)] };
+        }
+    }
+
+    sealed class Halved : IObjective
+    {
+        readonly NextToken _whole = new();
+
+        public double Last { get; private set; }
+
+        public Tensor Losses(Tape tape, TokenBatch batch, ModelResult result) => _whole.Losses(tape, batch, result);
+
+        public Objective Compute(Tape tape, IModel model, TokenBatch batch, ModelResult result, Pass pass)
+        {
+            var (loss, entropy) = _whole.Compute(tape, model, batch, result, pass);
+            Last = tape.Backend.ToArray(entropy.Value)[0];
+            return new(tape.Scale(loss, 0.5), entropy);
         }
     }
 

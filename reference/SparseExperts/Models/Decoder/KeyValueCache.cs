@@ -7,7 +7,7 @@ namespace SparseExperts.Models;
 /// <summary>
 /// What a language model need not compute again while one text grows: keys (rotated) and values of every layer, and what its routers were asked.
 /// Positions are counted from the start of the text, so that a text that loses its first byte has to be computed anew. Use: <see cref="Prepare"/>, then
-/// <see cref="LanguageModel.Forward"/> with the ids from <see cref="Length"/> on, again while the cache holds less than the text.
+/// <see cref="ICausalModel"/> forward with the ids from <see cref="Length"/> on, again while the cache holds less than the text.
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {
@@ -19,11 +19,14 @@ public sealed class KeyValueCache : IDisposable
     /// <exception cref="ArgumentException">The routers of the model look at other tokens too, so that there is nothing to keep.</exception>
     public KeyValueCache(IBackend backend, ModelConfig config)
     {
-        if (!Serves(config)) throw new ArgumentException($"{config.Dialect.Name} routes a token by what others get; compute the whole text again", nameof(config));
+        if (!Serves(config))
+            throw new ArgumentException($"{config.Dialect.Name} routes a token by what others get; compute the whole text again", nameof(config));
         _backend = backend;
         _layers = [.. Enumerable.Range(0, config.Layers).Select(_ => (backend.Rent(config.Context, config.Width), backend.Rent(config.Context, config.Width)))];
         var drops = config.Experts > 0 && config.Dialect.CapacityFormula != CapacityFormula.None;
-        _routes = [.. Enumerable.Range(0, config.Layers).Select(i => drops && config.IsSparse(i) ? new RoutesSoFar(config.Dialect.For(training: false), config.Experts, $"blocks.{i}") : null)];
+        var dialect = config.Dialect.For(training: false);
+        RoutesSoFar? Of(int layer) => drops && config.IsSparse(layer) ? new RoutesSoFar(dialect, config.Experts, $"blocks.{layer}") : null;
+        _routes = [.. Enumerable.Range(0, config.Layers).Select(Of)];
         _ids = new int[config.Context];
     }
 

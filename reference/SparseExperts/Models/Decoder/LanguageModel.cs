@@ -4,14 +4,11 @@ using SparseExperts.Ops;
 
 namespace SparseExperts.Models;
 
-/// <summary>Logits [B·S, vocabulary], the auxiliary loss of all sparse layers (null for a dense model), and each sparse layer's result in order.</summary>
-public sealed record ModelResult(Tensor Logits, Tensor? AuxiliaryLoss, IReadOnlyList<SparseResult> Sparse);
-
 /// <summary>
 /// Decoder-only Transformer, pre-norm: x ← x + Attention(norm(x)), x ← x + FFN(norm(x)), logits = norm(x)·Eᵀ with the embedding E.
 /// Sparse blocks have a <see cref="SparseLayer"/> for FFN. No biases except in LayerNorm.
 /// </summary>
-public sealed class LanguageModel
+public sealed class LanguageModel : ICausalModel
 {
     const double Epsilon = 1e-5;
 
@@ -43,16 +40,20 @@ public sealed class LanguageModel
     }
 
     public ModelConfig Config { get; }
+    IModelConfig IModel.Config => Config;
     public IReadOnlyList<Parameter> Parameters => _tape.Parameters;
 
-    /// <summary>Numbers that are trained.</summary>
     public long ParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
 
-    /// <summary>Numbers that one token meets: a sparse block counts the experts that a token is meant to have.</summary>
-    public long ActiveParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns / p.Stack * Math.Min(p.Stack, Config.ExpertsPerToken));
+    public long ActiveParameterCount => _tape.Parameters.Sum(p =>
+        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, Config.ExpertsPerToken) : p.Stack));
 
-    /// <summary>What routers carry from step to step besides parameters, in a fixed order.</summary>
     public IReadOnlyList<StateMatrix> State { get; }
+
+    public KeyValueCache? NewCache() => KeyValueCache.Serves(Config) ? new(_tape.Backend, Config) : null;
+
+    public ModelResult Forward(TokenBatch batch, Pass pass) =>
+        Forward(batch.Ids, batch.Sequences, pass.Training, pass.Streams, pass.Step, batch.Tasks, cache: pass.Cache);
 
     /// <param name="ids">B·S bytes, sequence by sequence.</param>
     /// <param name="streams">Random numbers; every use has streams of its own.</param>
@@ -82,7 +83,8 @@ public sealed class LanguageModel
                 RouterState = sparse.LastOrDefault()?.RouterState,
             };
             using var place = _tape.In(_blocks[i].Name);
-            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache), b => [b.Output, .. b.Sparse?.Kept ?? []]);
+            (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache),
+                b => [b.Output, .. b.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
         cache?.Advance(ids);
@@ -103,7 +105,6 @@ public sealed class LanguageModel
         return _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
     }
 
-    /// <summary>Lets the routers update their state after a step.</summary>
     public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
     {
         var next = 0;
@@ -111,7 +112,6 @@ public sealed class LanguageModel
             if (block.Sparse is { } layer) layer.AfterStep(sparse[next++], reward);
     }
 
-    /// <summary>The running mean reward of the first router that keeps one.</summary>
     public double Baseline => _blocks.Select(b => b.Sparse).FirstOrDefault(s => s is not null)?.Baseline ?? 0;
 
     /// <summary>The rows of so many positions.</summary>
@@ -157,14 +157,16 @@ public sealed class LanguageModel
             _norm2 = model.Norm(weights.Sub("norm2"));
             if (config.IsSparse(index))
             {
-                Sparse = new(model._tape, weights, config.LayerShape with { FollowsRouter = Enumerable.Range(0, index).Any(config.IsSparse) }, new(config.Activation, config.ExpertDropout));
+                var shape = config.LayerShape with { FollowsRouter = Enumerable.Range(0, index).Any(config.IsSparse) };
+                Sparse = new(model._tape, weights, shape, new(config.Activation, config.ExpertDropout));
                 return;
             }
             _wi = weights.Sub("ffn").Projection("wi", config.Width, config.Hidden, Gain);
             _wo = weights.Sub("ffn").Projection("wo", config.Hidden, config.Width, Gain);
         }
 
-        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache) =>
+        public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length,
+            RotaryTables? rotary, Tensor? bias, KeyValueCache? cache) =>
             Feed(Attend(x, inputs, length, rotary, bias, cache), inputs);
 
         Tensor Attend(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache)

@@ -14,8 +14,10 @@ public enum Initialisation { Scaled, Switch }
 /// A decoder-only language model on bytes. With <see cref="Experts"/> = 0 it is the dense twin: the same FLOPs a token, one
 /// feed-forward layer where the sparse model has E.
 /// </summary>
-public sealed record ModelConfig
+public sealed record ModelConfig : IModelConfig
 {
+    public const string FamilyName = "decoder";
+
     public int Vocabulary { get; init; } = 256;
     public int Context { get; init; } = 128;
     public int Width { get; init; } = 64;
@@ -47,6 +49,8 @@ public sealed record ModelConfig
     public Activation Activation { get; init; } = Activation.GeluErf;
     public Initialisation Initialisation { get; init; } = Initialisation.Scaled;
 
+    public string Family => FamilyName;
+    public string Title => $"width {Width} × {Layers} layers";
     public int Heads => Width / HeadWidth;
     public bool IsSparse(int block) => Experts > 0 && (block + 1) % SparseEvery == 0;
 
@@ -76,7 +80,8 @@ public sealed record ModelConfig
         Selection.Cascade => 1,
         Selection.TopK or Selection.ExpertChoice or Selection.ExhaustionAware or Selection.OnePerPrototype or Selection.BestPartThenTopK
             or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport or Selection.Quantile
-            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.Random or Selection.PolicySample
+            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable
+            or Selection.TaskTable or Selection.Random or Selection.PolicySample
             or Selection.TwoLevelCapacity => Dialect.K,
         var other => throw new InvalidOperationException($"unknown selection {other}"),
     };
@@ -86,7 +91,8 @@ public sealed record ModelConfig
     {
         Require(Vocabulary >= 2, $"vocabulary {Vocabulary}: at least 2");
         Require(Context >= 2, $"context {Context}: at least 2 bytes");
-        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024, $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
+        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024,
+            $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
         Require(Width >= 2 && HeadWidth >= 2 && Width % HeadWidth == 0, $"width {Width} with head width {HeadWidth}: the head width must divide the width");
         Require(Positions != Positions.Rotary || HeadWidth % 2 == 0, $"head width {HeadWidth}: rotary positions need an even one");
         Require(Layers >= 1, $"layers {Layers}: at least 1");
@@ -98,6 +104,25 @@ public sealed record ModelConfig
         Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
         if (Experts > 0) ValidateDialect();
     }
+
+    public void ValidateSize(int sequences)
+    {
+        const long limit = 1 << 30;
+        var weights = Math.Max(1L, Experts) * Width * Hidden;
+        Require(weights <= limit,
+            $"{Experts} experts of {Width} × {Hidden}: {weights} numbers in one matrix, at most {limit}; choose fewer or smaller experts");
+        var scores = (double)sequences * Heads * Context * Context;
+        if (scores <= limit) return;
+        var what = $"batch {sequences} of {Context} bytes: {scores:0} attention scores, at most {limit}";
+        throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
+    }
+
+    public IReadOnlyList<(string Name, string Value)> Describe() =>
+    [
+        ("model", $"width {Width}, {Layers} layers, {Heads} heads, hidden {Hidden}, context {Context}, {Positions}, {Normalisation}, {Activation}"),
+        ("experts", Experts == 0 ? "none: the dense twin" : $"{Experts} in every {(SparseEvery == 1 ? "" : SparseEvery + ". ")}block"),
+        ("dialect", Experts == 0 ? "none" : $"{Dialect.Name}: {Dialect.Summary}"),
+    ];
 
     /// <summary>What the dialect says about itself and about this number of experts.</summary>
     void ValidateDialect()

@@ -1,0 +1,23 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+
+namespace SparseExperts.Models;
+
+/// <summary>A kind of model: what its configuration is and how it is made.</summary>
+/// <param name="Name">As <c>config.json</c> says it.</param>
+/// <param name="Config">The type of its <see cref="IModelConfig"/>, which is what stands under <c>model</c>.</param>
+public sealed record ModelFamily(string Name, Type Config, Func<Tape, IModelConfig, IWeightSource, IModel> Create)
+{
+    /// <summary>All families, in one place.</summary>
+    public static IReadOnlyList<ModelFamily> All { get; } =
+    [
+        new(ModelConfig.FamilyName, typeof(ModelConfig), (tape, config, source) => new LanguageModel(tape, (ModelConfig)config, source)),
+    ];
+
+    /// <exception cref="ConfigurationException">There is none of that name.</exception>
+    public static ModelFamily Find(string name) => All.FirstOrDefault(f => f.Name == name)
+        ?? throw new ConfigurationException($"family '{name}': unknown; this program knows {string.Join(", ", All.Select(f => f.Name))}");
+
+    /// <summary>A model of its configuration's family.</summary>
+    public static IModel Make(Tape tape, IModelConfig config, IWeightSource source) => Find(config.Family).Create(tape, config, source);
+}
