@@ -61,6 +61,7 @@ public static class DialectText
             TieRule.BitReversedLane => ", ties by lane",
             _ => throw Unknown(d.Ties),
         };
+        if (d.ForceBalance) return $"round robin, {d.K}";
         return choice + (d.CorrectionBias ? " + bias" : "") + later + ties;
     }
 
@@ -211,7 +212,9 @@ public static class DialectText
                 BalanceCount.FirstChoice => "1st",
                 _ => throw Unknown(d.BalanceCount),
             };
-            terms.Add($"{Number(d.GshardLoss ? d.GshardCoefficient : d.BalanceCoefficient)}·{scale}·Σ f({count})·P");
+            terms.Add($"{Number(d.GshardLoss ? d.GshardCoefficient : d.BalanceCoefficient)}·{scale}·Σ f({count})·P{Level(d.BalanceLevel)}");
+            if (d.SequenceBalanceCoefficient != 0) terms.Add($"{Number(d.SequenceBalanceCoefficient)} by sequence");
+            if (d.GlobalBalanceCoefficient != 0) terms.Add($"{Number(d.GlobalBalanceCoefficient)} global");
         }
         else if (d.Balance != BalanceLoss.None)
             terms.Add($"{Number(d.BalanceCoefficient)}·{Formula(d.Balance)}");
@@ -222,6 +225,17 @@ public static class DialectText
         if (d.BiasRate > 0 && d.CorrectionBias) terms.Add($"bias ± {Number(d.BiasRate)}");
         return terms.Count == 0 ? "–" : string.Join(" + ", terms) + phase;
     }
+
+    static string Level(BalanceLevel level) => level switch
+    {
+        BalanceLevel.Group => "",
+        BalanceLevel.Batch => ", batch",
+        BalanceLevel.Sequence => ", by sequence",
+        BalanceLevel.SequenceSum => ", Σ sequences",
+        BalanceLevel.Global => ", global",
+        BalanceLevel.RankShare => ", a rank's share",
+        _ => throw Unknown(level),
+    };
 
     static string Formula(BalanceLoss loss) => loss switch
     {

@@ -108,6 +108,8 @@ sealed class SparseBlock
             Dialect = d,
             Groups = groups,
             Size = x.Rows / groups,
+            Sequences = batch.Sequences,
+            FirstToken = (int)_tape.FirstToken(x.Sequence),
             Experts = _config.Experts,
             Training = inputs.Training,
             Importance = batch.Importance,
@@ -154,7 +156,7 @@ sealed class SparseBlock
             var call = new RouterCall { Dialect = d, Groups = 1, Size = logits.Length / experts, Experts = experts, Training = true, Where = _name };
             Quantile.Beta(call, logits, [.. state.Take(experts).Select(b => (double)b)]).Select(b => (float)b).ToArray().CopyTo(state, 0);
         }
-        else if (d.CorrectionBias) CorrectionBias.Step(d, _tape.Total(CorrectionBias.Counts(result.Plan)), state.AsSpan(0, experts));
+        else if (d.CorrectionBias) CorrectionBias.Step(d, _tape.Total(CorrectionBias.Counts(d, result.Plan)), state.AsSpan(0, experts));
         if (d.AdaptiveSparsity)
         {
             // λ grows by 1.2 where fewer than 1 − k/E of the scores are 0, else it shrinks (ReMoE, eq. 8).

@@ -18,6 +18,8 @@ public static class CaseCall
         if (d.Selection == Selection.BinaryCode)
             throw new CaseException($"{c.Path}: {d.Name} chooses by binary codes, for which case files have no tensors; name another dialect");
         BiasUpdate.Check(c, d);
+        if (d is { CountsElsewhere: true, PreviousBatches: > 0 } && c.Training && !c.Has("router.previous_count"))
+            throw new CaseException($"{c.Path}: previous_batches {d.PreviousBatches}, but no router.previous_count; give both");
         if (d.Selection == Selection.HashTable && c.Find("router.table") is { } table && table.Size(-1) != d.K)
             throw new CaseException($"{c.Path}: router.table has {table.Size(-1)} columns, {d.Name} makes {d.K} choices a token; set k or correct the table");
         Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
@@ -31,6 +33,7 @@ public static class CaseCall
             Importance = c.Find("padding")?.Floats ?? [],
             TokenIds = c.Find("token_ids")?.Integers ?? [],
             TaskIds = c.Find("task_ids")?.Integers ?? [],
+            PreviousCount = d.CountsElsewhere ? c.Find("router.previous_count")?.Values ?? [] : [],
             Table = c.Find("router.table")?.Integers ?? [],
             Format = c.Find("x")?.Format ?? NumberFormat.Float32,
             ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format ?? NumberFormat.Float32,

@@ -106,7 +106,7 @@ public sealed partial class CaseCheck
         var plan = routed.Plan;
         var gates = Claimed(tape, "claim.combine", _call.Experts) is { } claimed ? Gates.Gather(tape, _call, claimed, plan.Expert, plan.Choices) : routed.Gates;
         if (tensors.Experts is { } experts) Compare("y", tape, Experts.Apply(tape, _call, tensors.X, experts, gates, plan));
-        CompareLosses(tape, [routed.Losses]);
+        CompareLosses(tape, routed.Losses, _ => []);
         if (!Gradients.Any()) return;
         var second = new Tape(_backend);
         var again = new CaseTensors(_case, second, _call);
@@ -154,23 +154,28 @@ public sealed partial class CaseCheck
     void CompareLosses(Tape tape, LossInputs inputs)
     {
         if (LossClaims.Length == 0) return;
-        List<IReadOnlyList<LossTerm>> settled = [AuxiliaryLosses.Compute(tape, _call, inputs)];
-        if (SelectionCheck.HasOpenTopK(_call, inputs.Numbers))
-        {
-            var mass = ProductLoss.MassOfExperts(tape, _call, inputs);
-            foreach (var sign in (double[])[1, -1])
-                settled.Add(AuxiliaryLosses.Compute(tape, _call, inputs with { FreshTopK = SelectionCheck.TopKFavouring(_call, inputs.Numbers, Array.ConvertAll(mass, m => sign * m)) }));
-        }
-        CompareLosses(tape, settled);
+        var terms = AuxiliaryLosses.Compute(tape, _call, inputs);
+        CompareLosses(tape, terms, SelectionCheck.HasOpenTopK(_call, inputs.Numbers) ? name => Ends(tape, inputs, terms, name) : _ => []);
     }
 
-    /// <param name="settled">The losses, and those at both ends of what ties leave open.</param>
-    void CompareLosses(Tape tape, IReadOnlyList<IReadOnlyList<LossTerm>> settled)
+    /// <summary>The losses with ties settled so that one of them, or their total, is largest, and so that it is smallest.</summary>
+    IEnumerable<IReadOnlyList<LossTerm>> Ends(Tape tape, LossInputs inputs, IReadOnlyList<LossTerm> terms, string name)
+    {
+        var gains = new double[_call.Tokens * _call.Experts];
+        foreach (var term in terms)
+            if (term.Level is { } level && (name == "total" ? term.Coefficient : term.Name == name ? 1 : 0) is not 0 and var weight)
+                foreach (var (i, gain) in ProductLoss.PerChoice(tape, _call, inputs, level).Index()) gains[i] += weight * gain;
+        foreach (var sign in (double[])[1, -1])
+            yield return AuxiliaryLosses.Compute(tape, _call, inputs with { FreshTopK = SelectionCheck.TopKFavouring(_call, inputs.Numbers, Array.ConvertAll(gains, g => sign * g)) });
+    }
+
+    /// <param name="ends">By the name of a loss, the losses at both ends of what ties leave open.</param>
+    void CompareLosses(Tape tape, IReadOnlyList<LossTerm> own, Func<string, IEnumerable<IReadOnlyList<LossTerm>>> ends)
     {
         foreach (var claim in LossClaims)
         {
             var name = claim.Name["claim.loss.".Length..];
-            Numbers[] each = [.. settled.Select(terms => HostNumbers.Of(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
+            Numbers[] each = [.. ends(name).Prepend(own).Select(terms => HostNumbers.Of(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
                 : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms)))];
             var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Bound(claim, n.Values[0], n.Errors[0])) && claim.Values[0] <= each.Max(n => n.Values[0] + Bound(claim, n.Values[0], n.Errors[0]));
             Compare($"loss.{name}", each[0], open: each.Length > 1 && isBetween);

@@ -109,11 +109,16 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
         return slot;
     }
 
-    /// <summary>Tokens of every (group, expert): what was asked, or what was kept where the dialect drops by score (Megatron).</summary>
+    /// <summary>Tokens of every (group, expert): what was asked, or what was kept where the dialect drops by score (Megatron), or the capacity where experts are filled up.</summary>
     public int[] Counts(RoutingPlan plan, Choices choices, int capacity)
     {
-        var kept = call.Dialect.CapacityLimit == CapacityLimit.Unlimited && capacity != RoutingPlan.Unlimited;
         var counts = new int[call.Groups * call.Experts];
+        if (CapacityRule.FillsUp(call.Dialect))
+        {
+            Array.Fill(counts, CapacityRule.Filled(capacity, call.Size));
+            return counts;
+        }
+        var kept = call.Dialect.CapacityLimit == CapacityLimit.Unlimited && capacity != RoutingPlan.Unlimited;
         for (var i = 0; i < plan.RowOf.Length; i++)
             if ((kept ? plan.RowOf[i] : choices.Expert[i]) >= 0) counts[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
         return counts;

@@ -34,7 +34,7 @@ public static class Neighbours
     static readonly HashSet<string> Silent =
     [
         "group_size", "group_split", "replicas",
-        "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties",
+        "previous_batches", "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties",
         "gated_experts", "shared_expert", "shared_gate", "router_bias",
         "eval_capacity_factor", "eval_policy", "eval_normalize", "eval_balance_coefficient",
         "adaptive_sparsity", "entropy_losses", "router_dtype", "logits_dtype", "router",

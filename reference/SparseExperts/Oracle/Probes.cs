@@ -119,6 +119,7 @@ public static class Probes
         else if (d.Router != RouterForm.None) Add("claim.logits", [.. Enumerable.Range(0, tokens * experts).Select(i => x[i / experts * width + i % experts])], groups, size, experts);
         if (linear && d.RouterBias) Add("router.bias", random.Coarse(experts), experts);
         if (d.CorrectionBias) Add("router.correction_bias", [.. Enumerable.Range(0, experts).Select(e => scenario.Name == "small-scores" ? 12 + e % 3 / 8.0 : (e * 5 % experts - experts / 2) / 16.0)], experts);
+        if (d.CountsElsewhere) Add("router.previous_count", [.. Enumerable.Range(0, experts).Select(e => (double)Math.Max(1, d.PreviousBatches) * (tokens * d.K / experts + e % 3))], experts);
         if (d.Noise == LogitNoise.NormalSoftplus && linear) Add("router.noise_weight", random.Coarse(experts * width), experts, width);
         if (d.Selection == Selection.HashTable) Whole("router.table", "I32", i => (i / d.K * 3 + i % d.K) % experts, Vocabulary, d.K);
         if (d.Selection == Selection.HashTable || d.Router == RouterForm.LinearWithEmbedding) Whole("token_ids", "I32", t => t * 7 % Vocabulary, groups, size);

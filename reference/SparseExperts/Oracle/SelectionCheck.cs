@@ -172,9 +172,9 @@ static class SelectionCheck
     public static bool HasOpenTopK(RouterCall call, RouterNumbers numbers) => OpenTopK(call, numbers).Any(t => t.Tied.Length > t.Open);
 
     /// <summary>That top-k with open places given to the experts that weigh most: the choice under which Σ weight is largest.</summary>
-    /// <param name="weights">[G, E].</param>
+    /// <param name="weights">[T, E].</param>
     public static IReadOnlyList<(int Token, int Expert)> TopKFavouring(RouterCall call, RouterNumbers numbers, double[] weights) =>
-        [.. OpenTopK(call, numbers).SelectMany(t => t.Sure.Concat(t.Tied.OrderByDescending(e => weights[t.Token / call.Size * call.Experts + e]).Take(t.Open)).Select(e => (t.Token, e)))];
+        [.. OpenTopK(call, numbers).SelectMany(t => t.Sure.Concat(t.Tied.OrderByDescending(e => weights[t.Token * call.Experts + e]).Take(t.Open)).Select(e => (t.Token, e)))];
 
     /// <summary>Of every token that counts, the experts that are surely among the k best, those that tie for the rest, and how many places that is.</summary>
     static IEnumerable<(int Token, int[] Sure, int[] Tied, int Open)> OpenTopK(RouterCall call, RouterNumbers numbers)
@@ -184,7 +184,7 @@ static class SelectionCheck
         double[][] all = [numbers.Logits.Values, .. call.IsNoisy ? [] : new[] { numbers.Scores.Values }, Softmax(numbers.Logits.Values, call.Experts, call.LogitsFormat)];
         for (var t = 0; t < call.Tokens; t++)
         {
-            if (!ProductLoss.Counts(call, t)) continue;
+            if (!LossCounts.Includes(call, t)) continue;
             // By logits, by scores, by their softmax in the logits' format: a library may rank any of them, and equals in one may not be in another.
             bool[] isAbove = new bool[call.Experts], isTied = new bool[call.Experts];
             Array.Fill(isAbove, true);

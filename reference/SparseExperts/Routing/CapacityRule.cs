@@ -54,6 +54,12 @@ public static class CapacityRule
         return d.CapacityLimit == CapacityLimit.Unlimited && capacity > size ? RoutingPlan.Unlimited : capacity;
     }
 
+    /// <summary>Whether experts are filled up to their capacity: where the library is told to, and has one.</summary>
+    public static bool FillsUp(Dialect d) => d.PadToCapacity && !(d is { CapacityFormula: CapacityFormula.ShareTimesFactor, CapacityFactor: < 0, Capacity: null });
+
+    /// <summary>Tokens that an expert is filled up to in a group of so many: no more than those.</summary>
+    public static int Filled(int capacity, int size) => Math.Min(capacity, size);
+
     /// <summary>What the formulas that ask for loads are shown.</summary>
     public static int[] Loads(RouterCall call, Choices choices, RouterNumbers numbers) =>
         call.Dialect is { LoadAtLastToken: true, BatchPrioritized: true } && call.Groups == 1 && call.Size > 0 && !choices.Expert.Contains(-1)

@@ -51,12 +51,14 @@ public sealed record Dialect
     [Means("a bias is added for selection only", "DeepSeek-V3 report, eq. 16")] public bool CorrectionBias { get; init; }
     [Means("step of the correction bias", "DeepSeek-V3 report, section 2.1.2")] public double BiasRate { get; init; }
     [Means("the step is centred: its mean over the experts is taken off", "torchtitan components/optimizer")] public bool BiasCentred { get; init; }
+    [Means("tokens that the step counts")] public BiasTokens BiasTokens { get; init; }
     [Means("groups of experts")] public int Groups { get; init; } = 1;
     [Means("groups that a token keeps")] public int GroupsKept { get; init; } = 1;
     [Means("score of a group")] public GroupScore GroupScore { get; init; }
     [Means("what experts of other groups get")] public GroupMask GroupMask { get; init; } = GroupMask.MinusInfinity;
     [Means("which of equal scores is taken")] public TieRule Ties { get; init; }
     [Means("the order of a token's choices is open")] public bool OpenOrder { get; init; }
+    [Means("choice j of token t is expert (t·k + j) mod E, t counted over all groups; gates are the scores found there", "torchtitan models/common/moe.py, debug option")] public bool ForceBalance { get; init; }
     [Means("what happens to an expert that the token has already chosen")] public Taken Taken { get; init; }
     [Means("what later choices are ranked by")] public SelectBy LaterBy { get; init; }
     [Means("which later choices are used")] public Policy Policy { get; init; }
@@ -78,6 +80,7 @@ public sealed record Dialect
     [Means("limit by the tokens of the group")] public CapacityLimit CapacityLimit { get; init; }
     [Means("capacity is rounded up to a multiple; 0 is off")] public int CapacityMultiple { get; init; }
     [Means("Tutel's name for the multiple")] public int Alignment { get; init; } = 1;
+    [Means("experts are filled up to the capacity with tokens of gate 0, which count", "megatron moe_utils.py, apply_router_token_dropping")] public bool PadToCapacity { get; init; }
     [Means("who keeps a slot")] public DropPolicy DropPolicy { get; init; }
     [Means("the order in which requests are served")] public RequestOrder Order { get; init; }
     [Means("tokens are served by descending best score: batch-prioritised routing", "Riquelme et al. 2021, section 4")] public bool BatchPrioritized { get; init; }
@@ -117,9 +120,13 @@ public sealed record Dialect
     [Means("P of the product loss")] public BalanceMass BalanceMass { get; init; }
     [Means("padding in the product loss")] public BalanceTokens BalanceTokens { get; init; }
     [Means("factor of the product loss")] public BalanceScale BalanceScale { get; init; }
+    [Means("what the product loss is taken over")] public BalanceLevel BalanceLevel { get; init; }
+    [Means("earlier micro-batches whose counts a global loss takes the mean with", "megatron router.py, global_aux_loss")] public int PreviousBatches { get; init; }
     [Means("when auxiliary losses are added")] public Phase LossPhase { get; init; } = Phase.Always;
     [Means("coefficient of the balance loss")] public double BalanceCoefficient { get; init; }
     [Means("coefficient of the balance loss in evaluation, where it differs")] public double? EvalBalanceCoefficient { get; init; }
+    [Means("coefficient of a product loss by sequence beside the balance loss", "megatron router.py, moe_aux_loss_coeff as a list")] public double SequenceBalanceCoefficient { get; init; }
+    [Means("coefficient of a global product loss beside the balance loss", "megatron router.py, moe_aux_loss_coeff as a list")] public double GlobalBalanceCoefficient { get; init; }
     [Means("half of the second choices' loss is added", "mesh moe.py, use_second_place_loss")] public bool SecondPlaceLoss { get; init; }
     [Means("micro-batches that the balance loss is divided by")] public int Microbatches { get; init; } = 1;
     [Means("divisor of the balance loss")] public LossDenominator LossDenominator { get; init; }
@@ -188,7 +195,7 @@ public sealed record Dialect
         && DroppedOutput is DroppedOutput.Zero or DroppedOutput.GateTimesInput && !LoadAtLastToken
         && (CapacityFormula == CapacityFormula.None || !BatchPrioritized && DropPolicy is DropPolicy.Position or DropPolicy.None);
 
-    bool ChoosesAlone => Selection switch
+    bool ChoosesAlone => !ForceBalance && Selection switch
     {
         Selection.TopK or Selection.OnePerPrototype or Selection.BestPartThenTopK or Selection.Sinkhorn or Selection.Quantile or Selection.PositiveScores
             or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.PolicySample or Selection.All => true,
@@ -204,6 +211,10 @@ public sealed record Dialect
         var call = new RouterCall { Dialect = this, Groups = 1, Size = 1, Experts = 1, Training = training };
         return DrawKinds.All.Any(kind => kind.IsUsed(call));
     }
+
+    /// <summary>Whether a balance loss reads counts that the call itself does not have.</summary>
+    public bool CountsElsewhere =>
+        Balance == BalanceLoss.Product && (BalanceLevel is BalanceLevel.Global && PreviousBatches > 0 || BalanceLevel is BalanceLevel.RankShare || GlobalBalanceCoefficient != 0 && PreviousBatches > 0);
 
     /// <summary>Something happens in this phase.</summary>
     public static bool In(Phase phase, bool training) => phase == Phase.Always || phase == (training ? Phase.Training : Phase.Evaluation);

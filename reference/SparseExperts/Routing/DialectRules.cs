@@ -24,6 +24,11 @@ public static class DialectRules
         Require(d, d.SecondPlaceProbability is >= 0 and <= 1, "second_place_probability", d.SecondPlaceProbability, "within [0, 1]");
         Require(d, d.Temperature >= 0 && double.IsFinite(d.Temperature), "temperature", d.Temperature, "0 or more");
         Require(d, d.Microbatches >= 1, "microbatches", d.Microbatches, "at least 1");
+        Require(d, d.PreviousBatches >= 0, "previous_batches", d.PreviousBatches, "0 or more");
+        foreach (var (second, coefficient) in new[] { ("sequence_balance_coefficient", d.SequenceBalanceCoefficient), ("global_balance_coefficient", d.GlobalBalanceCoefficient) })
+            Require(d, coefficient == 0 || d.Balance == BalanceLoss.Product, second, coefficient, "0, unless balance is product, whose f and P it is made of");
+        Require(d, !d.PadToCapacity || d.CapacityFormula != CapacityFormula.None, "pad_to_capacity", true, "false: there is no capacity to fill up to");
+        Require(d, !d.ForceBalance || d.Selection == Selection.TopK && d.Gate != Gate.RankedScore, "force_balance", true, "false, unless the k best experts of a ranking would be chosen");
         Require(d, d.IdentityExperts >= 0, "identity_experts", d.IdentityExperts, "0 or more");
         Require(d, d.Replicas >= 1, "replicas", d.Replicas, "at least 1");
         Require(d, d.Replicas == 1 || d.GroupSplit == GroupSplit.MultipleOfExperts, "replicas", d.Replicas, "1, unless group_split is multiple_of_experts");

@@ -3,7 +3,15 @@ namespace SparseExperts.Routing;
 /// <summary>Every dialect that comes with the library, by name. A family is a file; a new dialect is an entry in one.</summary>
 public static class BuiltIn
 {
+    const string Level = "balance_level";
+
     public static IReadOnlyList<Dialect> All { get; } =
+    [
+        .. Families.Select(d => d.Balance != BalanceLoss.Product || d.Parameters.Contains(Level) ? d : d with { Parameters = [.. d.Parameters, Level] }),
+    ];
+
+    /// <summary>As their files say it. What a product loss is taken over is for the caller to say in all of them, for it is he who says what a group is.</summary>
+    static IEnumerable<Dialect> Families =>
     [
         .. ShazeerDialects.All, .. MeshDialects.All, .. LingvoDialects.All, .. FlaxDialects.All, .. VmoeDialects.All, .. HuggingFaceClassicDialects.All,
         .. LucidrainsDialects.All, .. MegatronDialects.All, .. DeepSpeedDialects.All, .. TutelDialects.All, .. FastMoeDialects.All, .. MegaBlocksDialects.All,

@@ -43,6 +43,7 @@ static class DeepSeekDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = 0.001,
         EvalBalanceCoefficient = 0,
         LayerReduction = LayerReduction.Pooled,

@@ -24,6 +24,7 @@ static class HuggingFaceDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = 0.001,
         LayerReduction = LayerReduction.Pooled,
     };

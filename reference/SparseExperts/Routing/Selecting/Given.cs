@@ -22,6 +22,13 @@ static class Given
         return Of(call, k, expert);
     }
 
+    /// <summary>Choice j of token t is expert (t·k + j) mod E, t counted over the whole batch.</summary>
+    public static Choices RoundRobin(RouterCall call)
+    {
+        var first = call.FirstToken * (long)call.K;
+        return Of(call, call.K, [.. Enumerable.Range(0, call.Tokens * call.K).Select(i => (int)((first + i) % call.Experts))]);
+    }
+
     /// <summary>The expert of the task or domain (Gururangan et al. 2021).</summary>
     public static Choices FromTasks(RouterCall call)
     {
