@@ -32,6 +32,13 @@ public sealed class ShardedModelTests
         "dense" => Base with { Experts = 0 },
         "dense, T5 positions, RMSNorm" => Base with { Experts = 0, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm },
         "the default dialect, the whole batch one group" => Base with { Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.6, ZCoefficient = 0.01 } },
+        "losses by batch, by sequence and global" => Base with { Dialect = Grouped(BuiltIn.Named("megatron.topk")) with
+        {
+            GroupSize = 0, CapacityFactor = -1, SequenceBalanceCoefficient = 0.2, GlobalBalanceCoefficient = 0.3, Score = Score.Sigmoid, BiasRate = 0.01,
+        } },
+        "a loss by sequence of pooled layers" => Base with { Dialect = Grouped(BuiltIn.Named("hf.mixtral")) with { BalanceLevel = BalanceLevel.Sequence } },
+        "a loss over the batch where each sequence is a group" => Base with { Dialect = Grouped(BuiltIn.Named("mesh.switch")) with { BalanceLevel = BalanceLevel.Batch } },
+        "forced balance, sequences added up" => Base with { Dialect = Grouped(BuiltIn.Named("torchtitan.topk")) with { ForceBalance = true } },
         _ => Base with { Dialect = Grouped(BuiltIn.Named(name)) },
     };
 
@@ -47,6 +54,10 @@ public sealed class ShardedModelTests
     [InlineData("torchtitan.topk")]
     [InlineData("megatron.quantile")]
     [InlineData("remoe.relu")]
+    [InlineData("losses by batch, by sequence and global")]
+    [InlineData("a loss by sequence of pooled layers")]
+    [InlineData("a loss over the batch where each sequence is a group")]
+    [InlineData("forced balance, sequences added up")]
     [InlineData("the default dialect, the whole batch one group")]
     public void Shards_of_a_batch_have_the_bits_of_the_whole(string name)
     {

@@ -25,6 +25,7 @@ static class DeepSeekFamilyDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = coefficient,
         LayerReduction = LayerReduction.Pooled,
     };

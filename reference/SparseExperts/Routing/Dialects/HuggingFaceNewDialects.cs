@@ -36,6 +36,7 @@ static class HuggingFaceNewDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = coefficient,
         LayerReduction = LayerReduction.Pooled,
     };

@@ -10,7 +10,7 @@ static class MegatronDialects
         Source = "megatron moe_utils.py, topk_routing_with_score_function",
         Evidence = Evidence.Recorded,
         Parameters = ["k", "score", "groups", "groups_kept", "group_score", "scaling_factor", "capacity_factor", "capacity", "drop_policy", "pad_to_capacity", "jitter", "apply_gate_to", "bias_rate",
-            "balance_level", "previous_batches", "balance_coefficient", "sequence_balance_coefficient", "global_balance_coefficient", "z_coefficient", "activation"],
+            "balance_level", "previous_batches", "balance_coefficient", "sequence_balance_coefficient", "global_balance_coefficient", "z_coefficient", "latent_experts", "activation"],
         RouterPolicy = RouterPolicy.InputJitter,
         RouterPolicyPhase = Phase.Always,
         Jitter = 0,
