@@ -39,7 +39,7 @@ public static partial class Op
     /// <remarks>dx_t = dy_{group of t}.</remarks>
     public static Tensor SumGroups(this Tape tape, Tensor x, int groups, bool spansShards)
     {
-        if (groups == 1 && (spansShards || x.Parts > 1)) return tape.SumColumns(x, 1);
+        if (groups == 1 && spansShards) return tape.SumColumns(x, 1);
         var (tokens, size) = (x.Rows / x.Parts, x.Rows / x.Parts / groups);
         // Groups of whole sequences are cut where those begin; a smaller group is a sequence of its own.
         var isWhole = x.Sequence > 0 && size % x.Sequence == 0;

@@ -74,12 +74,12 @@ public sealed class BiasUpdateTests
         Assert.Equal([-0.125, -0.625, 0.375, 0.375], CorrectionBias.Step(centred, [2, 5, 1, 0], bias));
     }
 
-    /// <summary>Every expert is filled up to one token a group, so that all are at the mean.</summary>
+    /// <summary>Every expert is filled up to two tokens a group, so that all are at the mean.</summary>
     [Fact]
     public void Experts_that_are_filled_up_to_their_capacity_do_not_move()
     {
-        const string filled = """{"like": "megatron.topk", "name": "own", "score": "sigmoid", "bias_rate": 0.5, "capacity": 1, "pad_to_capacity": true}""";
-        var counted = Call(filled, [0, 0, 0]).With(new CaseTensor("claim.count", "I32", [2, 3], [1, 1, 1, 1, 1, 1]));
+        const string filled = """{"like": "megatron.topk", "name": "own", "score": "sigmoid", "bias_rate": 0.5, "capacity": 2, "pad_to_capacity": true}""";
+        var counted = Call(filled, [0, 0, 0]).With(new CaseTensor("claim.count", "I32", [2, 3], [2, 2, 2, 2, 2, 2]));
         Assert.Equal(Outcome.Agrees, Check(counted));
         using var backend = new ScalarBackend<Tracked>();
         Assert.Equal(Outcome.Agrees, CaseCheck.Run(counted, backend).Stages.Single(s => s.Stage == "count").Outcome);
@@ -111,7 +111,7 @@ public sealed class BiasUpdateTests
     [Fact]
     public void Counts_that_no_bias_is_stepped_by_are_refused()
     {
-        var counted = Call("""{"like": "hf.mixtral", "name": "own"}""", [0, 0, 0], [0, 5, 0]);
+        var counted = Call("""{"like": "hf.longcat_flash", "name": "own"}""", [0, 0, 0], [0, 5, 0]);
         Assert.Contains("no bias is stepped by counts", Assert.Throws<CaseException>(() => Check(counted)).Message);
         Assert.Contains("give both", Assert.Throws<CaseException>(() => Check(Call(Megatron, [0, 0, 0], [0, 5, 0]).Without("router.correction_bias"))).Message);
         Assert.Throws<ArgumentException>(() => CorrectionBias.Step(BuiltIn.Named("megatron.topk"), new double[6], new double[3]));
