@@ -9,9 +9,10 @@ namespace SparseExperts.Layers;
 /// <param name="Input">Tokens as the router sees them [T, M].</param>
 /// <param name="Deviation">σ of input-dependent noise, or null.</param>
 /// <param name="Numbers">What the host sees of them, fetched when somebody looks.</param>
-/// <param name="State">What an MLP router hands to the router of the next layer [T, R], or null.</param>
-/// <param name="SharedScores">Of shared experts that take part in the gates [T, N], or null.</param>
-public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? Deviation, Tensor Scores, RouterNumbers Numbers, Tensor? State, Tensor? SharedScores);
+/// <param name="Before">What an MLP router hands to the router of the next layer [T, R], or the halves of product keys [T, 2K], or null.</param>
+/// <param name="SharedLogits">Of shared experts that take part in the gates [T, N], or null; and their scores.</param>
+public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? Deviation, Tensor Scores, RouterNumbers Numbers,
+    Tensor? Before, Tensor? SharedLogits, Tensor? SharedScores);
 
 /// <summary>What a router did.</summary>
 /// <param name="Gates">As they are applied [T, K].</param>
@@ -66,8 +67,7 @@ public static class RoutedLayer
         var noisy = RouterScores.Noisy(tape, call, logits, input, router, out var deviation);                                           // [T, E]
         var scores = instead.Scores(RouterScores.Compute(tape, call, noisy));                                                           // [T, E]
         var numbers = instead.Numbers(() => HostNumbers.Of(tape, call, logits, noisy, scores, router));
-        var state = call.Dialect.Router == RouterForm.Mlp ? before : null;
-        return new(input, logits, noisy, deviation, scores, numbers, state, shared is null ? null : RouterScores.Compute(tape, call, shared));
+        return new(input, logits, noisy, deviation, scores, numbers, before, shared, shared is null ? null : RouterScores.Compute(tape, call, shared));
     }
 
     /// <summary>Choices and capacity, integers on the host.</summary>
