@@ -18,9 +18,12 @@ public sealed record LayerInputs(Tensor X, Tensor? Experts = null)
 /// <param name="Probabilities">What the router thinks of every expert [T, E], for reports.</param>
 public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs)
 {
+    /// <summary>What its router hands to the router of the next layer [T, R], where routers do that.</summary>
+    public Tensor? RouterState { get; init; }
+
     /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
     internal IEnumerable<Tensor?> Kept =>
-        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
+        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, RouterState, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
 }
 
 /// <summary>A sparse feed-forward layer of any kind.</summary>
@@ -50,7 +53,10 @@ public static class SparseLayer
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
-        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Plan, routed.Losses);
+        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Plan, routed.Losses)
+        {
+            RouterState = call.Dialect.Router == RouterForm.Mlp ? routed.Scored.Before : null,
+        };
     }
 
     static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)

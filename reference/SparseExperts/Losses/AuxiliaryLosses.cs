@@ -21,7 +21,10 @@ public sealed record LossInputs
     public required Tensor Gates { get; init; }
     public RouterWeights Weights { get; init; } = new();
 
-    /// <summary>The choices of a balance loss that takes a top-k of its own, where ties leave them open and a checker settles them; null takes them by the dialect's tie rule.</summary>
+    /// <summary>
+    /// The choices of a balance loss that takes a top-k of its own, where ties leave them open and a checker settles them; null takes them by the dialect's
+    /// tie rule.
+    /// </summary>
     internal IReadOnlyList<(int Token, int Expert)>? FreshTopK { get; init; }
 }
 
@@ -62,7 +65,8 @@ public static class AuxiliaryLosses
         if (d.ZLoss != ZLoss.None && call.Is(d.ZPhase)) terms.Add(new("z", RouterZLoss.Mean(tape, call, inputs.Logits), d.ZCoefficient));
         return terms;
 
-        LossTerm Product(string name, BalanceLevel level, double coefficient) => new(name, ProductLoss.Compute(tape, call, inputs, level), coefficient) { Level = level };
+        LossTerm Product(string name, BalanceLevel level, double coefficient) =>
+            new(name, ProductLoss.Compute(tape, call, inputs, level), coefficient) { Level = level };
     }
 
     /// <summary>Σ coefficient·loss; null where nothing is added.</summary>

@@ -18,7 +18,8 @@ static class LossMass
         var other => throw new RoutingException($"{call.Where}: unknown balance mass {other}"),
     };
 
-    static Tensor SoftmaxOfLogits(Tape tape, RouterCall call, LossInputs inputs) => AreSoftmaxOfLogits(call, inputs) ? inputs.Scores : tape.Softmax(inputs.Logits);
+    static Tensor SoftmaxOfLogits(Tape tape, RouterCall call, LossInputs inputs) =>
+        AreSoftmaxOfLogits(call, inputs) ? inputs.Scores : tape.Softmax(inputs.Logits);
 
     /// <summary>Whether the scores, which may be claimed, are this softmax itself: not of noisy logits, and not rounded to a narrower format.</summary>
     static bool AreSoftmaxOfLogits(RouterCall call, LossInputs inputs) => call.Dialect.Score == Score.Softmax && ReferenceEquals(inputs.Noisy, inputs.Logits)

@@ -19,7 +19,8 @@ sealed record LossParts(int Count, int Size, bool SpansShards, bool AddsUp)
         return level switch
         {
             BalanceLevel.Group => new(call.Groups, tokens / call.Groups, call.SpansShards, AddsUp: false),
-            BalanceLevel.Sequence or BalanceLevel.SequenceSum => new(call.Sequences, tokens / call.Sequences, SpansShards: false, level == BalanceLevel.SequenceSum),
+            BalanceLevel.Sequence => new(call.Sequences, tokens / call.Sequences, SpansShards: false, AddsUp: false),
+            BalanceLevel.SequenceSum => new(call.Sequences, tokens / call.Sequences, SpansShards: false, AddsUp: true),
             BalanceLevel.Batch or BalanceLevel.Global or BalanceLevel.RankShare => new(1, tokens, tape.Shards is not null, AddsUp: false),
             _ => throw new RoutingException($"{call.Where}: unknown balance level {level}"),
         };

@@ -62,7 +62,8 @@ public static class ProductLoss
         var each = Factors(tape, call, parts, level, own, Counted(tape, call, parts, level, own));
         tape.ReadForPlan(LossMass.OfCounted(tape, call, LossMass.Of(tape, call, inputs)).Value, mass);
         for (var i = 0; i < mass.Length; i++) sums[parts.Of(i / experts) * experts + i % experts] += mass[i];
-        return [.. mass.Select((_, i) => each[parts.Of(i / experts)] is var of ? of.Scale / of.Counts / of.Mass / of.Parts * sums[parts.Of(i / experts) * experts + i % experts] : 0)];
+        double[] gains = [.. sums.Select((sum, i) => each[i / experts] is var of ? of.Scale / of.Counts / of.Mass / of.Parts * sum : 0)];
+        return [.. mass.Select((_, i) => gains[parts.Of(i / experts) * experts + i % experts])];
     }
 
     /// <summary>f's numerators [P, E], those of all shards, of earlier micro-batches and of other ranks with them where the level says so.</summary>
@@ -120,5 +121,6 @@ public static class ProductLoss
 
     /// <summary>Whether P has f's denominator; else it is a mean over all tokens.</summary>
     static bool DividesMassAlike(Dialect d) =>
-        d.BalanceTokens is BalanceTokens.RealOverReal or BalanceTokens.RealOverMean or BalanceTokens.RealOverRealShare || d.BalanceCount == BalanceCount.KeptShare;
+        d.BalanceTokens is BalanceTokens.RealOverReal or BalanceTokens.RealOverMean or BalanceTokens.RealOverRealShare
+        || d.BalanceCount == BalanceCount.KeptShare;
 }

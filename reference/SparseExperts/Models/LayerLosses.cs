@@ -15,7 +15,8 @@ static class LayerLosses
     public static Tensor? Join(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
     {
         if (layers.Count == 0) return null;
-        if (config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null)) return Pooled(tape, config, training, layers);
+        var isPooled = config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null);
+        if (isPooled) return Pooled(tape, config, training, layers);
         Tensor? sum = null;
         foreach (var loss in layers.Select(l => l.Loss).OfType<Tensor>()) sum = sum is null ? loss : tape.Add(sum, loss);
         return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
@@ -28,7 +29,8 @@ static class LayerLosses
         var (of, logits) = (inputs[0].Plan, inputs[0].Logits);
         Tensor Stack(Func<LossInputs, Tensor> part) => tape.StackRows([.. inputs.Select(part)]);
         Numbers Join(Func<LossInputs, Numbers> part) => new([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]);
-        int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)], slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
+        int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
+        int[] slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
         var k = of.Choices;
         // Slots only say who was kept here.
         var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));

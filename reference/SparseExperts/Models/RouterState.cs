@@ -46,7 +46,8 @@ sealed class RouterState
         if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
         {
             double[] logits = _tape.Gather(inputs.Numbers.Logits.Values);
-            var call = new RouterCall { Dialect = d, Groups = 1, Size = logits.Length / _shape.Experts, Experts = _shape.Experts, Training = true, Where = where };
+            var (size, experts) = (logits.Length / _shape.Experts, _shape.Experts);
+            var call = new RouterCall { Dialect = d, Groups = 1, Size = size, Experts = experts, Training = true, Where = where };
             Write(bias, [.. Quantile.Beta(call, logits, [.. Read(bias).Select(b => (double)b)]).Select(b => (float)b)]);
             return;
         }

@@ -16,6 +16,9 @@ public readonly record struct SparseOptions(Activation Activation, double Expert
 /// <param name="Plan">The part of this shard of a plan that was made for the whole batch, or null.</param>
 public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences, bool Training, LayerStreams Streams, RoutingPlan? Plan = null)
 {
+    /// <summary>What the router of the sparse layer before handed on [T, R], or null.</summary>
+    internal Tensor? RouterState { get; init; }
+
     /// <summary>The routes of the text that these tokens continue, or null where they stand alone.</summary>
     internal RoutesSoFar? Before { get; init; }
 }
@@ -53,7 +56,7 @@ sealed class SparseBlock
         var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _shape.Experts);
         x = batch.Fill(_tape, x);
         var groups = Grouping.Count(d, x.Rows, batch.Sequences, _shape.Experts);
-        if (!ExpertParameters.IsGated(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
+        if (!ExpertParameters.HasOwnActivation(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
         var call = new RouterCall
         {
             Dialect = d,
@@ -73,7 +76,8 @@ sealed class SparseBlock
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router), _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
+        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) },
+            _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
     }
 
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
@@ -82,7 +86,8 @@ sealed class SparseBlock
         if (call.Training || call.Dialect.Selection is not (Selection.ExpertChoice or Selection.OptimalTransport)) return call;
         var capacity = CapacityRule.Capacity(call, default);
         if (capacity <= call.Size) return call;
-        return call with { Dialect = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 } };
+        var given = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 };
+        return call with { Dialect = given };
     }
 
     /// <summary>Updates the state after a step, from what the router did.</summary>

@@ -49,7 +49,8 @@ public static partial class Op
             y =>
             {
                 for (var p = 0; p < x.Parts; p++)
-                    for (var g = 0; g < groups; g++) tape.Backend.SumColumns(x.Value.RowRange(p * tokens + g * size, size), y.Value.RowRange(g, 1), sequence, p > 0);
+                    for (var g = 0; g < groups; g++)
+                        tape.Backend.SumColumns(x.Value.RowRange(p * tokens + g * size, size), y.Value.RowRange(g, 1), sequence, p > 0);
             },
             y =>
             {

@@ -18,7 +18,8 @@ static class BiasUpdate
     {
         if (!c.Has(Earlier) || d.CountsElsewhere) return;
         if (!Moves(d) || d.Selection == Selection.Quantile)
-            throw new CaseException($"{c.Path}: {Earlier} is given, but in {d.Name} no bias is stepped by counts and no balance loss reads those of other batches; remove it");
+            throw new CaseException(
+                $"{c.Path}: {Earlier} is given, but in {d.Name} no bias is stepped by counts and no loss reads those of other batches; remove it");
         if (!c.Has(Before)) throw new CaseException($"{c.Path}: {Earlier} without {Before}; give both");
     }
 

@@ -93,7 +93,8 @@ public sealed record RouterCall
     public bool Is(Phase phase) => Dialect.In(phase, Training);
 
     /// <summary>Whether the router's input is jittered in this call.</summary>
-    public bool Jitters => Dialect.RouterPolicy == RouterPolicy.InputJitter && Is(Dialect.RouterPolicyPhase) && (Dialect.Jitter > 0 || Draws.Jitter is not null);
+    public bool Jitters =>
+        Dialect.RouterPolicy == RouterPolicy.InputJitter && Is(Dialect.RouterPolicyPhase) && (Dialect.Jitter > 0 || Draws.Jitter is not null);
 
     /// <summary>Whether noise is added to the logits in this call.</summary>
     public bool IsNoisy => Is(Dialect.NoisePhase) && Dialect.Noise switch

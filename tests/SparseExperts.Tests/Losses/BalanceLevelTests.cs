@@ -43,7 +43,12 @@ public sealed class BalanceLevelTests
             Importance = real ?? [],
             PreviousCount = previous ?? [],
         };
-        ExpertWeights experts = new() { Wi = Matrix(4, new double[4]), WiGate = dialect.GatedExperts ? Matrix(4, new double[4]) : null, Wo = Matrix(2, new double[4]) };
+        ExpertWeights experts = new()
+        {
+            Wi = Matrix(4, new double[4]),
+            WiGate = dialect.GatedExperts ? Matrix(4, new double[4]) : null,
+            Wo = Matrix(2, new double[4]),
+        };
         var x = Matrix(tokens.Length, [.. tokens.SelectMany(t => t)]);
         var result = SparseLayer.Forward(tape, call, x, new() { Weight = Matrix(2, 1, 0, 0, 1), CorrectionBias = [0, 0] }, experts);
         return result.Losses.ToDictionary(l => l.Name, l => backend.ToDoubles(l.Value.Value)[0]);
@@ -91,14 +96,16 @@ public sealed class BalanceLevelTests
     [Fact]
     public void Several_losses_stand_side_by_side()
     {
-        var losses = Losses(Megatron with { SequenceBalanceCoefficient = 0.5, GlobalBalanceCoefficient = 0.25, PreviousBatches = 1 }, 2, [A, A, A, B, A, A], [1, 1, 1, 1, 0, 0], [1, 3]);
+        var all = Megatron with { SequenceBalanceCoefficient = 0.5, GlobalBalanceCoefficient = 0.25, PreviousBatches = 1 };
+        var losses = Losses(all, 2, [A, A, A, B, A, A], [1, 1, 1, 1, 0, 0], [1, 3]);
         Assert.Equal(["balance", "sequence_balance", "global_balance", "z"], losses.Keys);
         Assert.Equal([1.125, 1.875, 1], [losses["balance"], losses["sequence_balance"], losses["global_balance"]], (a, b) => Math.Abs(a - b) < 1e-12);
-        foreach (var d in new[] { BuiltIn.Named("hf.llama4") with { SequenceBalanceCoefficient = 1 }, BuiltIn.Named("hf.llama4") with { GlobalBalanceCoefficient = 1 } })
+        var none = BuiltIn.Named("hf.llama4");
+        foreach (var d in (Dialect[])[none with { SequenceBalanceCoefficient = 1 }, none with { GlobalBalanceCoefficient = 1 }])
             Assert.Contains("unless balance is product", Assert.Throws<DialectException>(() => DialectRules.Check(d)).Message);
     }
 
-    /// <summary>Layer 0 has A and A, layer 1 has B and B: a sequence has one of each, n = 1 1 and ΣP = 1 1, and its loss is 1; each layer alone has 1½.</summary>
+    /// <summary>Layer 0 has A and A, layer 1 has B and B: a sequence has one of each, n = 1 1, ΣP = 1 1, and its loss is 1; each layer alone has 1½.</summary>
     [Fact]
     public void A_sequence_of_pooled_layers_has_its_tokens_of_all_of_them()
     {
@@ -164,7 +171,8 @@ public sealed class BalanceLevelTests
         using var backend = new ScalarBackend<Tracked>();
         foreach (var level in (BalanceLevel[])[BalanceLevel.Batch, BalanceLevel.Sequence, BalanceLevel.SequenceSum])
             Assert.Equal(level == own ? Outcome.Agrees : Outcome.Differs, Balance(recorded.Dialect with { BalanceLevel = level }));
-        if (name.EndsWith("loss-padding", StringComparison.Ordinal)) Assert.Equal(Outcome.Differs, Balance(recorded.Dialect with { BalanceTokens = BalanceTokens.RealOverReal }));
+        if (name.EndsWith("loss-padding", StringComparison.Ordinal))
+            Assert.Equal(Outcome.Differs, Balance(recorded.Dialect with { BalanceTokens = BalanceTokens.RealOverReal }));
 
         Outcome Balance(Dialect d) => CaseCheck.Run(recorded.Under(d), backend).Stages.Single(s => s.Stage == "loss.balance").Outcome;
     }
@@ -172,17 +180,19 @@ public sealed class BalanceLevelTests
     [Fact]
     public void Earlier_micro_batches_are_no_part_of_a_step_of_training()
     {
-        var config = new ModelConfig { Width = 8, HeadWidth = 8, Layers = 1, Hidden = 8, Context = 8, Experts = 2, Dialect = Megatron with { BalanceLevel = BalanceLevel.Global, PreviousBatches = 1 } };
+        var config = new ModelConfig { Experts = 2, Dialect = Megatron with { BalanceLevel = BalanceLevel.Global, PreviousBatches = 1 } };
         Assert.Contains("previous_batches 1", Assert.Throws<ConfigurationException>(config.Validate).Message);
     }
 
     [Fact]
     public void Forced_choices_go_round_all_groups()
     {
-        var call = new RouterCall { Dialect = BuiltIn.Named("torchtitan.topk") with { ForceBalance = true, K = 2 }, Groups = 2, Size = 2, Experts = 3, Training = true };
+        var forced = BuiltIn.Named("torchtitan.topk") with { ForceBalance = true, K = 2 };
+        var call = new RouterCall { Dialect = forced, Groups = 2, Size = 2, Experts = 3, Training = true };
         Assert.Equal([0, 1, 2, 0, 1, 2, 0, 1], RouterFromScores.Plan(call, new float[12]).Expert);
         Assert.Equal([2, 0, 1, 2, 0, 1, 2, 0], RouterFromScores.Plan(call with { FirstToken = 1 }, new float[12]).Expert);
-        Assert.Contains("force_balance", Assert.Throws<DialectException>(() => DialectRules.Check(BuiltIn.Named("roller.hash") with { ForceBalance = true })).Message);
+        var ofTable = BuiltIn.Named("roller.hash") with { ForceBalance = true };
+        Assert.Contains("force_balance", Assert.Throws<DialectException>(() => DialectRules.Check(ofTable)).Message);
         Assert.False(call.Dialect.RoutesAlone);
     }
 }

@@ -3,7 +3,8 @@ namespace SparseExperts.Routing;
 /// <summary>DeepSeek's routers and what follows them.</summary>
 static class DeepSeekDialects
 {
-    static readonly string[] Settable = ["k", "groups", "groups_kept", "group_score", "group_mask", "normalize", "scaling_factor", "score", "router_dtype", "activation", "activation_alpha", "activation_limit"];
+    static readonly string[] Settable = ["k", "groups", "groups_kept", "group_score", "group_mask", "normalize", "scaling_factor", "score", "router_dtype",
+        "activation", "activation_alpha", "activation_limit"];
 
     static Dialect V3 => new()
     {
