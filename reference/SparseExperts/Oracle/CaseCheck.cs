@@ -47,7 +47,8 @@ public sealed partial class CaseCheck
             case LayerKind.TwoLevelRouter: TwoLevelStages(tape, tensors); break;
             case LayerKind.Routed: RoutedStages(tape, tensors); break;
             case var other:
-                throw new CaseException($"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
+                throw new CaseException(
+                    $"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
         }
         RefuseUnread();
         return new(_case.Named([.. _stages.Select(Located)])) { Printed = [.. _case.Printed] };
@@ -210,8 +211,10 @@ public sealed partial class CaseCheck
         foreach (var claim in LossClaims)
         {
             var name = claim.Name["claim.loss.".Length..];
-            Numbers[] each = [.. ends(name).Prepend(own).Select(terms => HostNumbers.Of(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
-                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms)))];
+            Tensor Value(IReadOnlyList<LossTerm> terms) => name == "total"
+                ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
+                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms);
+            Numbers[] each = [.. ends(name).Prepend(own).Select(terms => HostNumbers.Of(tape, Value(terms)))];
             double Room(Numbers n) => Bound(claim, n.Values[0], n.Errors[0]) + claim.HalfDigit(0);
             var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Room(n)) && claim.Values[0] <= each.Max(n => n.Values[0] + Room(n));
             Compare($"loss.{name}", each[0], open: each.Length > 1 && isBetween);

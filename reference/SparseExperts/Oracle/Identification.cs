@@ -203,7 +203,8 @@ public sealed class Identification
         _ when axis.Contains("balance") || axis.Contains("loss") || axis.Contains("coefficient") || axis.StartsWith("z_") =>
             "claims of the losses before and after their coefficients",
         _ when axis.Contains("shared") || axis.Contains("activation") || axis.Contains("gate_to") || axis.Contains("identity") => "expert weights and claim.y",
-        _ when axis.Contains("noise") || axis.Contains("jitter") || axis.Contains("router_policy") || axis.Contains("temperature") || axis.Contains("dropout") =>
+        _ when axis.Contains("noise") || axis.Contains("jitter") || axis.Contains("router_policy")
+            || axis.Contains("temperature") || axis.Contains("dropout") =>
             "a training call with its draws",
         _ when axis.Contains("group") => "near ties between groups of experts",
         _ => "claims of scores and gates for near ties, large and all-negative logits",

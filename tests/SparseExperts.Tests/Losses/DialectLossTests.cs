@@ -37,7 +37,15 @@ public sealed class DialectLossTests
         Activation = ExpertActivation.Relu,
         Combination = Combination.Gated,
         SharedExpert = false,
+        SharedInGates = false,
         IdentityExperts = 0,
+        LatentExperts = false,
+        ExpertsInNorm = false,
+        ExpertsPostNorm = false,
+        OutputBias = false,
+        RouterNorm = false,
+        ExpertScale = false,
+        GlobalScale = false,
     };
 
     static bool IsPlain(Dialect d) =>
@@ -108,7 +116,8 @@ public sealed class DialectLossTests
 
     public static TheoryData<string> Raw() =>
     [
-        .. BuiltIn.All.Where(d => IsPlain(d) && d is { Gate: Gate.Score, Normalize: Normalize.None, ScalingFactor: 1, Score: Score.Softmax }).Select(d => d.Name),
+        .. BuiltIn.All.Where(d => IsPlain(d) && d is { Gate: Gate.Score, Normalize: Normalize.None, ScalingFactor: 1, Score: Score.Softmax })
+            .Select(d => d.Name),
     ];
 
     [Theory, MemberData(nameof(Raw))]
