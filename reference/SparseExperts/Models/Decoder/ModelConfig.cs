@@ -76,7 +76,8 @@ public sealed record ModelConfig
         Selection.Cascade => 1,
         Selection.TopK or Selection.ExpertChoice or Selection.ExhaustionAware or Selection.OnePerPrototype or Selection.BestPartThenTopK
             or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport or Selection.Quantile
-            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.Random or Selection.PolicySample
+            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer
+            or Selection.HashTable or Selection.TaskTable or Selection.Random or Selection.PolicySample
             or Selection.TwoLevelCapacity => Dialect.K,
         var other => throw new InvalidOperationException($"unknown selection {other}"),
     };
@@ -86,7 +87,8 @@ public sealed record ModelConfig
     {
         Require(Vocabulary >= 2, $"vocabulary {Vocabulary}: at least 2");
         Require(Context >= 2, $"context {Context}: at least 2 bytes");
-        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024, $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
+        Require(Context <= 1 << 20 && Width <= 1 << 16 && Hidden <= 1 << 20 && Layers <= 1024,
+            $"context {Context}, width {Width}, hidden {Hidden}, layers {Layers}: larger than this program can hold");
         Require(Width >= 2 && HeadWidth >= 2 && Width % HeadWidth == 0, $"width {Width} with head width {HeadWidth}: the head width must divide the width");
         Require(Positions != Positions.Rotary || HeadWidth % 2 == 0, $"head width {HeadWidth}: rotary positions need an even one");
         Require(Layers >= 1, $"layers {Layers}: at least 1");
@@ -107,7 +109,8 @@ public sealed record ModelConfig
             DialectRules.Check(Dialect, Experts);
             DialectRules.CheckTrainable(Dialect);
             if (Dialect.PreviousBatches > 0)
-                throw new ConfigurationException($"{Dialect.Name}: previous_batches {Dialect.PreviousBatches}: choose 0, for a step of training here is one micro-batch");
+                throw new ConfigurationException(
+                    $"{Dialect.Name}: previous_batches {Dialect.PreviousBatches}: choose 0, for a step of training here is one micro-batch");
         }
         catch (DialectException e)
         {
