@@ -50,6 +50,7 @@ public sealed partial class CaseCheck
                 throw new CaseException(
                     $"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
         }
+        _backend.CheckFaults();
         RefuseUnread();
         return new(_case.Named([.. _stages.Select(Located)])) { Printed = [.. _case.Printed] };
     }
