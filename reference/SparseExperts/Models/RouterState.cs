@@ -52,7 +52,7 @@ sealed class RouterState
             Write(bias, [.. Quantile.Beta(call, logits, [.. Read(bias).Select(b => (double)b)]).Select(b => (float)b)]);
             return;
         }
-        var counts = _tape.Total(CorrectionBias.Counts(result.Plan));
+        var counts = _tape.Total(CorrectionBias.Counts(d, result.Plan));
         if (_tape.AwaitsMore) return;
         var values = Read(bias);
         CorrectionBias.Step(d, counts, values);
