@@ -5,14 +5,14 @@ public sealed partial class CudaBackend
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
     {
         Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
-        Check.Labels("GatherRows", Integers(rows), x.Rows, -1);
+        CheckLabels("GatherRows", rows, x.Rows, -1);
         Elements("gather_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, Pointer(rows), accumulate);
     }
 
     public void ScatterAddRows(Matrix x, Indices rows, Matrix y)
     {
         Check.RowIndices(this, "ScatterAddRows", x, y, rows, x.Rows);
-        Check.Labels("ScatterAddRows", Integers(rows), y.Rows, -1);
+        CheckLabels("ScatterAddRows", rows, y.Rows, -1);
         var runs = new RunsOfRows(Integers(rows), y.Rows);
         var (storage, table) = Tables(runs.Starts, runs.Order, runs.Targets);
         Elements("scatter_add_rows", [], runs.Count, y.Columns, table[0], table[1], table[2], Pointer(x), x.Stride, Pointer(y), y.Stride);
@@ -23,7 +23,7 @@ public sealed partial class CudaBackend
     {
         Check.RowIndices(this, "ScatterAddTokens", x, y, rows, x.Rows);
         Check.Sequence("ScatterAddTokens", sequence);
-        Check.Labels("ScatterAddTokens", Integers(rows), y.Rows, -1);
+        CheckLabels("ScatterAddTokens", rows, y.Rows, -1);
         var targets = new RunsOfRows(Integers(rows), y.Rows);
         var blocks = new RunsOfBlocks(targets, new(x.Rows, sequence));
         var parts = this.Rent(blocks.Count, y.Columns);
@@ -39,7 +39,7 @@ public sealed partial class CudaBackend
         Check.Owned(this, "GatherColumns", x, y);
         Check.Owned(this, "GatherColumns", columns, x.Rows);
         Check.Shape("GatherColumns", "Y", y, x.Rows, 1);
-        Check.Labels("GatherColumns", Integers(columns), x.Columns, -1);
+        CheckLabels("GatherColumns", columns, x.Columns, -1);
         Elements("gather_columns", [y], y.Rows, 1, Pointer(x), x.Stride, Pointer(columns));
     }
 
@@ -48,7 +48,7 @@ public sealed partial class CudaBackend
         Check.Owned(this, "ScatterAddColumns", x, y);
         Check.Owned(this, "ScatterAddColumns", columns, y.Rows);
         Check.Shape("ScatterAddColumns", "X", x, y.Rows, 1);
-        Check.Labels("ScatterAddColumns", Integers(columns), y.Columns, -1);
+        CheckLabels("ScatterAddColumns", columns, y.Columns, -1);
         Elements("scatter_add_columns", [x], x.Rows, 1, Pointer(y), y.Stride, Pointer(columns));
     }
 

@@ -51,7 +51,7 @@ public sealed partial class CudaBackend
     public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
         Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
-        Check.Labels("CrossEntropy", Integers(labels), logits.Columns, -100);
+        CheckLabels("CrossEntropy", labels, logits.Columns, -100);
         EachRow("cross_entropy", [logits, losses, logSums], logits.Rows, logits.Columns,
             Pointer(labels), smoothing != 0, (float)smoothing, (float)(1 - smoothing));
     }
@@ -61,7 +61,7 @@ public sealed partial class CudaBackend
         Check.CrossEntropy(this, "CrossEntropyBackward", logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);
         Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
-        Check.Labels("CrossEntropyBackward", Integers(labels), logits.Columns, -100);
+        CheckLabels("CrossEntropyBackward", labels, logits.Columns, -100);
         Elements("cross_entropy_backward", [logits, logSums, dLosses, dLogits], logits.Rows, logits.Columns,
             Pointer(labels), (float)(smoothing / logits.Columns), (float)(1 - smoothing), accumulate);
     }
@@ -104,7 +104,7 @@ public sealed partial class CudaBackend
     public void RunSquares(Matrix x, Indices offsets, Matrix y)
     {
         Check.RunSquares(this, x, offsets, y);
-        Check.Groups("RunSquares", Integers(offsets), x.Columns, "columns");
+        CheckOffsets("RunSquares", offsets, x.Columns, "columns");
         EachRow("run_squares", [y], y.Rows, 1, Pointer(x), Pointer(offsets));
     }
 }

@@ -24,12 +24,12 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate) =>
         inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
 
-    public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
+    public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
 
     public virtual void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate) => inner.GemmOuter(a, b, c, sequence, accumulate);
 
-    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) =>
+    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate) =>
         inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
 
     public virtual void Add(Matrix a, Matrix b, Matrix c) => inner.Add(a, b, c);

@@ -87,23 +87,35 @@ public static class Check
         return offsets.Length - 1;
     }
 
-    public static void GemmGrouped(IBackend backend, Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets)
+    /// <summary>The number of groups of offsets that are not looked at.</summary>
+    static int Groups(IBackend backend, string op, Indices offsets)
+    {
+        if (offsets.Count < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");
+        Owned(backend, op, offsets, offsets.Count);
+        return offsets.Count - 1;
+    }
+
+    public static void GemmGrouped(IBackend backend, Matrix a, Matrix b, bool tb, Matrix c, Indices offsets)
     {
         const string op = "GemmGrouped";
         Owned(backend, op, a, b, c);
-        var groups = Groups(op, offsets, a.Rows);
-        if (groups == 0) return;
+        var groups = Groups(backend, op, offsets);
+        if (groups == 0)
+        {
+            if (a.Rows != c.Rows) throw new ShapeException($"{op}: A is {a.Shape}, C is {c.Shape}; both need one row a token");
+            return;
+        }
         if (b.Rows % groups != 0) throw new ShapeException($"{op}: B has {b.Rows} rows for {groups} groups; stack equal matrices");
         int rows = b.Rows / groups, k = tb ? b.Columns : rows, n = tb ? rows : b.Columns;
         if (a.Columns != k) throw new ShapeException($"{op}: inner dimensions differ: A is {a.Shape}, each B{(tb ? "ᵀ" : "")} is {k}×{n} (A·B needs A.Columns = B.Rows)");
         Shape(op, "C", c, a.Rows, n);
     }
 
-    public static void GemmGroupedOuter(IBackend backend, Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets)
+    public static void GemmGroupedOuter(IBackend backend, Matrix a, Matrix c, Matrix b, Indices offsets)
     {
         const string op = "GemmGroupedOuter";
         Owned(backend, op, a, b, c);
-        var groups = Groups(op, offsets, a.Rows);
+        var groups = Groups(backend, op, offsets);
         if (a.Rows != c.Rows) throw new ShapeException($"{op}: A is {a.Shape}, C is {c.Shape}; both need one row a token");
         Shape(op, "B", b, groups * a.Columns, c.Columns);
     }
