@@ -249,7 +249,7 @@ public static class DialectText
     /// </summary>
     public static RoutingPlan WorkedExample(Dialect d)
     {
-        var settled = (d with { MinCapacity = 0, CapacityMultiple = 0, Alignment = 1 }).Settled;
+        var settled = d with { MinCapacity = 0, CapacityMultiple = 0, Alignment = 1 };
         if (d.CapacityFormula is not (CapacityFormula.None or CapacityFormula.UnlessZero)) settled = settled with { Capacity = ExampleCapacity };
         var call = new RouterCall
         {

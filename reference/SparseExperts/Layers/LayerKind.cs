@@ -23,7 +23,7 @@ public enum LayerKind
 
 public static class LayerKinds
 {
-    public static LayerKind LayerKind(this Dialect dialect) => dialect.Settled.Selection switch
+    public static LayerKind LayerKind(this Dialect dialect) => dialect.Selection switch
     {
         Selection.TwoLevel => Layers.LayerKind.TwoLevelRouter,
         Selection.BinaryCode => Layers.LayerKind.BinaryCode,

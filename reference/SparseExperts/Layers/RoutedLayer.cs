@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Layers.Quirks;
 using SparseExperts.Losses;
 using SparseExperts.Routing;
 
@@ -47,7 +48,7 @@ public static class RoutedLayer
         var decided = new Decisions(scored.Numbers, choices, capacity, HostNumbers.Of(tape, candidates));
         var plan = instead.Plan(decided, () => call.Plan ?? Assign(call, decided));                                                     // slot of [T, K]
         var gates = instead.Gates(Gates.AfterDrop(tape, call, candidates, plan));                                                       // [T, K]
-        return new(scored, choices, capacity, plan, gates, instead.Effective(Experts.Effective(tape, call, gates, plan)), router);
+        return new(scored, choices, capacity, plan, gates, instead.Effective(MaskReadAsIndices.Effective(tape, call, gates, plan)), router);
     }
 
     /// <summary>Router input, logits and scores.</summary>

@@ -13,7 +13,6 @@ public static class RouterFromScores
 
     public static RoutingPlan Plan(RouterCall call, ReadOnlySpan<float> logits, ReadOnlySpan<float> scores, out Choices choices)
     {
-        call = call with { Dialect = call.Dialect.Settled };
         var clean = new Numbers(Doubles(logits));
         var numbers = new RouterNumbers { Logits = clean, Noisy = clean, Scores = new(Doubles(scores)) };
         (choices, var capacity) = RoutedLayer.Choose(call, numbers, Substitution.None);

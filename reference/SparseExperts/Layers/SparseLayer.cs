@@ -32,7 +32,6 @@ public static class SparseLayer
     public static SparseResult Forward(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout = 0, LayerStreams streams = default,
         Substitution? instead = null)
     {
-        call = call with { Dialect = call.Dialect.Settled };
         return call.Dialect.LayerKind() switch
         {
             LayerKind.Routed => Routed(tape, call, inputs, router, experts, dropout, streams, instead),

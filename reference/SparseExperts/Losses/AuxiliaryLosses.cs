@@ -42,9 +42,9 @@ public static class AuxiliaryLosses
             if (d.Balance != BalanceLoss.None && d.Loss != LossChoice.LoadImportance)
                 terms.Add(d.GshardLoss
                     ? new("gshard", ProductLoss.Compute(tape, call, inputs), d.GshardCoefficient)
-                    : new("balance", Balance(tape, call, inputs), d.BalanceCoefficientFor(call.Training)));
+                    : new("balance", Balance(tape, call, inputs), d.BalanceCoefficient));
             if (d.Loss == LossChoice.LoadImportance && d.NoiseStd > 0)
-                terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficientFor(call.Training)));
+                terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
             if (d.Importance != ImportanceLoss.None) terms.Add(new("importance", LoadLosses.Importance(tape, call, inputs), d.ImportanceCoefficient));
             if (d.Load != LoadLoss.None && (d.Load == LoadLoss.ExcludingItself || call.IsNoisy))
                 terms.Add(new("load", LoadLosses.Load(tape, call, inputs), d.LoadCoefficient));
@@ -71,10 +71,10 @@ public static class AuxiliaryLosses
     static Tensor Balance(Tape tape, RouterCall call, LossInputs inputs) => call.Dialect.Balance switch
     {
         BalanceLoss.Product => ProductLoss.Compute(tape, call, inputs),
-        BalanceLoss.VariationOfKeptMass => OtherBalanceLosses.VariationOfKeptMass(tape, call, inputs),
-        BalanceLoss.TokenSquares => OtherBalanceLosses.TokenSquares(tape, call, inputs),
-        BalanceLoss.MeanSquares => OtherBalanceLosses.MeanSquares(tape, call, inputs),
-        BalanceLoss.BatchwiseThresholds => OtherBalanceLosses.BatchwiseThresholds(tape, call, inputs),
+        BalanceLoss.VariationOfKeptMass => VariationOfKeptMass.Compute(tape, call, inputs),
+        BalanceLoss.TokenSquares => TokenSquares.Compute(tape, call, inputs),
+        BalanceLoss.MeanSquares => MeanSquares.Compute(tape, call, inputs),
+        BalanceLoss.BatchwiseThresholds => BatchwiseThresholds.Compute(tape, call, inputs),
         var other => throw new RoutingException($"{call.Where}: unknown balance loss {other}"),
     };
 }

@@ -23,7 +23,7 @@ public sealed class KeyValueCache : IDisposable
         _backend = backend;
         _layers = [.. Enumerable.Range(0, config.Layers).Select(_ => (backend.Rent(config.Context, config.Width), backend.Rent(config.Context, config.Width)))];
         var drops = config.Experts > 0 && config.Dialect.CapacityFormula != CapacityFormula.None;
-        _routes = [.. Enumerable.Range(0, config.Layers).Select(i => drops && config.IsSparse(i) ? new RoutesSoFar(config.Dialect.Settled, config.Experts, $"blocks.{i}") : null)];
+        _routes = [.. Enumerable.Range(0, config.Layers).Select(i => drops && config.IsSparse(i) ? new RoutesSoFar(config.Dialect.For(training: false), config.Experts, $"blocks.{i}") : null)];
         _ids = new int[config.Context];
     }
 

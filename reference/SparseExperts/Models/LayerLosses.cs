@@ -32,7 +32,7 @@ static class LayerLosses
         var k = inputs[0].Plan.Choices;
         // Slots only say who was kept here.
         var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
-        var call = new RouterCall { Dialect = config.Dialect.Settled, Groups = 1, Size = all, Experts = config.Experts, Training = training, SpansShards = tape.Shards is not null };
+        var call = new RouterCall { Dialect = config.Dialect, Groups = 1, Size = all, Experts = config.Experts, Training = training, SpansShards = tape.Shards is not null };
         var pooled = new LossInputs
         {
             Logits = Stack(i => i.Logits),

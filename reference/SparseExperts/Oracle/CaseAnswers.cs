@@ -20,10 +20,11 @@ public static class CaseAnswers
     public static Case Replay(Case asked, Case routes, IBackend backend)
     {
         if (routes.Find("claim.expert") is not { } expert) throw new CaseException($"{routes.Path}: no claim.expert, so that there are no routes to replay; add it");
-        if (asked.Dialect.Settled.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice) throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
+        if (asked.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice)
+            throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
         var x = asked.Get("x");
         if (expert.Size(0) * expert.Size(1) != x.Size(0) * x.Size(1)) throw new CaseException($"{routes.Path}: routes of {expert.Size(0) * expert.Size(1)} tokens, but {asked.Path} has {x.Size(0) * x.Size(1)}; replay the same tokens");
-        var own = Math.Min(asked.Dialect.Settled.K, CaseCall.Of(asked).Experts);
+        var own = Math.Min(asked.Dialect.K, CaseCall.Of(asked).Experts);
         if (expert.Size(-1) != own) throw new CaseException($"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");
         var rows = expert.Integers.Chunk(expert.Size(-1)).ToArray();
         if (asked.Dialect.Taken == Taken.Removed && Array.FindIndex(rows, r => r.Where(e => e >= 0).Distinct().Count() != r.Count(e => e >= 0)) is >= 0 and var twice)

@@ -12,7 +12,7 @@ public static class CapacityRule
     {
         var d = call.Dialect;
         int size = call.Size, experts = call.Experts;
-        var factor = d.FactorFor(call.Training);
+        var factor = d.CapacityFactor;
         if (d.CapacityFormula == CapacityFormula.None || d.Selection == Selection.Batchwise && !call.Training) return RoutingPlan.Unlimited;
         var largest = 0;
         foreach (var load in loads) largest = Math.Max(largest, load);

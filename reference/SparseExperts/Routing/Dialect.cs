@@ -2,7 +2,7 @@ namespace SparseExperts.Routing;
 
 /// <summary>
 /// What one implementation of sparse experts computes, as data: a point in the space of the axes below. One engine interprets every
-/// dialect; nothing anywhere asks for a name. Numbers with "in effect for the mode" have a twin for evaluation where the two differ.
+/// dialect; nothing anywhere asks for a name. What differs in evaluation has a twin; <see cref="For"/> gives the form of one mode.
 /// </summary>
 public sealed record Dialect
 {
@@ -149,22 +149,30 @@ public sealed record Dialect
     [Means("how many groups a positive size gives")] public GroupSplit GroupSplit { get; init; }
     [Means("copies of every expert on other devices, which ask for as many groups", "flaxformer moe_layers.py")] public int Replicas { get; init; } = 1;
 
-    /// <summary>The capacity factor in effect.</summary>
-    public double FactorFor(bool training) => training ? CapacityFactor : EvalCapacityFactor ?? CapacityFactor;
+    /// <summary>
+    /// The dialect as it stands in one mode: what has a twin for evaluation is that twin, and the library's own padding switch has set the rules that it
+    /// sets. A call holds this form (<see cref="RouterCall.Dialect"/>), so that no stage can read the other mode's number.
+    /// </summary>
+    public Dialect For(bool training)
+    {
+        var d = IgnorePadding == false
+            ? this with { Padding = PaddingRule.Routed, PaddingLogits = PaddingLogits.Kept, BalanceTokens = BalanceTokens.All, IgnorePadding = null }
+            : this;
+        if (!d.HasTwins) return d;
+        return d with
+        {
+            CapacityFactor = training ? CapacityFactor : EvalCapacityFactor ?? CapacityFactor,
+            Policy = training ? Policy : EvalPolicy ?? Policy,
+            Normalize = training ? Normalize : EvalNormalize ?? Normalize,
+            BalanceCoefficient = training ? BalanceCoefficient : EvalBalanceCoefficient ?? BalanceCoefficient,
+            EvalCapacityFactor = null,
+            EvalPolicy = null,
+            EvalNormalize = null,
+            EvalBalanceCoefficient = null,
+        };
+    }
 
-    /// <summary>The coefficient of the balance loss in effect.</summary>
-    public double BalanceCoefficientFor(bool training) => training ? BalanceCoefficient : EvalBalanceCoefficient ?? BalanceCoefficient;
-
-    /// <summary>The policy in effect.</summary>
-    public Policy PolicyFor(bool training) => training ? Policy : EvalPolicy ?? Policy;
-
-    /// <summary>The divisor in effect.</summary>
-    public Normalize NormalizeFor(bool training) => training ? Normalize : EvalNormalize ?? Normalize;
-
-    /// <summary>The dialect with the padding rules that its own switch leaves in effect.</summary>
-    public Dialect Settled => IgnorePadding == false
-        ? this with { Padding = PaddingRule.Routed, PaddingLogits = PaddingLogits.Kept, BalanceTokens = BalanceTokens.All, IgnorePadding = null }
-        : this;
+    bool HasTwins => EvalCapacityFactor is not null || EvalPolicy is not null || EvalNormalize is not null || EvalBalanceCoefficient is not null;
 
     /// <summary>Whether later tokens can change what an earlier one gets.</summary>
     public Causality Causality => Selection is Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment

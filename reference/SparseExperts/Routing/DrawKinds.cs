@@ -117,12 +117,12 @@ public static class DrawKinds
     static bool Samples(RouterCall c) =>
         c.Dialect is { RouterPolicy: RouterPolicy.Sample, Temperature: > 0, JitterAlone: false } && c.Dialect.Selection != Selection.ExpertChoice;
 
-    static bool RandomPolicy(RouterCall c) => c.Dialect.PolicyFor(c.Training) == Policy.Random && c.K > 1;
+    static bool RandomPolicy(RouterCall c) => c.Dialect.Policy == Policy.Random && c.K > 1;
 
     static bool DropsAtRandom(RouterCall c) => c.Dialect is { DropPolicy: DropPolicy.Random } d && d.CapacityFormula != CapacityFormula.None;
 
     static string? GumbelAxis(RouterCall c) =>
-        c.Dialect.PolicyFor(c.Training) == Policy.Sample && c.K > 1 ? "policy sample"
+        c.Dialect.Policy == Policy.Sample && c.K > 1 ? "policy sample"
         : c.Dialect.RouterPolicy == RouterPolicy.GumbelLogits && c.Is(c.Dialect.RouterPolicyPhase) ? "router_policy gumbel_logits"
         : null;
 }

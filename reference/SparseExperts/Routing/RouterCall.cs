@@ -4,13 +4,33 @@ namespace SparseExperts.Routing;
 /// <remarks>T = G·S tokens in G groups of S; E experts.</remarks>
 public sealed record RouterCall
 {
-    public required Dialect Dialect { get; init; }
+    readonly Dialect _dialect = null!, _settled = null!;
+    readonly bool _training;
+
+    /// <summary>The rules of this call: the given dialect as it stands in the call's mode (<see cref="Dialect.For"/>), compiled once.</summary>
+    public required Dialect Dialect
+    {
+        get => _settled;
+        init
+        {
+            _dialect = value;
+            _settled = value.For(_training);
+        }
+    }
     public required int Groups { get; init; }
 
     /// <summary>Tokens a group, S.</summary>
     public required int Size { get; init; }
     public required int Experts { get; init; }
-    public required bool Training { get; init; }
+    public required bool Training
+    {
+        get => _training;
+        init
+        {
+            _training = value;
+            _settled = _dialect is null ? null! : _dialect.For(value);
+        }
+    }
 
     /// <summary>One number a token, 0 for padding; empty means that all are real.</summary>
     public float[] Importance { get; init; } = [];

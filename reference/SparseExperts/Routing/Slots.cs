@@ -1,3 +1,5 @@
+using SparseExperts.Routing.Quirks;
+
 namespace SparseExperts.Routing;
 
 /// <summary>From requests to slots: who is served first, who is dropped, and which number a kept request gets.</summary>
@@ -31,7 +33,7 @@ public static class Slots
                 if (place < capacity) slot[t * k + j] = place;
                 else if (d.DroppedOutput == DroppedOutput.SharedSlot) slot[t * k + j] = 0;
             }
-            if (d.DroppedOutput == DroppedOutput.CollidingSlot) { Colliding(call, choices, capacity, g, slot); continue; }
+            if (d.DroppedOutput == DroppedOutput.CollidingSlot) { CollidingSlots.Serve(call, choices, capacity, g, slot); continue; }
             if (d.Order == RequestOrder.TokenMajor)
                 foreach (var t in order)
                     for (var j = 0; j < k; j++) Serve(t, j);
@@ -95,23 +97,5 @@ public static class Slots
                 for (var s = 0; s < kept.Length; s++) slot[choiceOf[kept[s]]] = s;
             }
         return slot;
-    }
-
-    /// <summary>
-    /// Hetu's slots: choice j counts from the requests of the last choice instead of the one before, so that two tokens can meet
-    /// (hetu TopGate.py).
-    /// </summary>
-    static void Colliding(RouterCall call, Choices choices, int capacity, int group, int[] slot)
-    {
-        var k = choices.K;
-        var last = new int[call.Experts];
-        for (var t = group * call.Size; t < (group + 1) * call.Size; t++)
-            if (choices.Expert[t * k + k - 1] is >= 0 and var e) last[e]++;
-        for (var j = 0; j < k; j++)
-        {
-            var asked = j == 0 ? new int[call.Experts] : (int[])last.Clone();
-            for (var t = group * call.Size; t < (group + 1) * call.Size; t++)
-                if (choices.Expert[t * k + j] is >= 0 and var e && asked[e]++ is var place && place < capacity) slot[t * k + j] = place;
-        }
     }
 }

@@ -14,11 +14,11 @@ public static class Gates
     {
         var d = call.Dialect;
         var raw = Raw(tape, call, logits, scores, choices, correctionBias);
-        var normalize = d.NormalizeFor(call.Training);
+        var normalize = d.Normalize;
         if (normalize is Normalize.None or Normalize.AfterDrop || choices.K == 1 && !d.NormalizeSingle) return raw;
         if (normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost) return raw;
         var divided = Divide(tape, call, raw);
-        if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.PolicyFor(call.Training) != Policy.Random) return divided;
+        if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.Policy != Policy.Random) return divided;
         // The policy writes the raw probability over the divided one, for later choices only.
         return Blend(tape, divided, raw, choices.K);
     }
@@ -34,7 +34,7 @@ public static class Gates
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
         if (kept.Contains(0)) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, kept));
-        if (d.NormalizeFor(call.Training) == Normalize.AfterDrop) gates = Divide(tape, call, gates);
+        if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates);
         if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, PerExpertCount(plan)));
         return d.ScalingFactor == 1 ? gates : tape.Round(tape.Scale(gates, d.ScalingFactor), call.ScoreFormat);
     }
@@ -122,7 +122,7 @@ public static class Gates
     static Tensor Divide(Tape tape, RouterCall call, Tensor gates)
     {
         var d = call.Dialect;
-        var normalize = d.NormalizeFor(call.Training);
+        var normalize = d.Normalize;
         Tensor Rounded(Tensor x) => tape.Round(x, call.ScoreFormat);
         var sum = Rounded(normalize == Normalize.Norm2
             ? tape.Activate(Activation.Sqrt, tape.SumRows(tape.Multiply(gates, gates)))

@@ -23,7 +23,7 @@ public static class PolicyTest
     {
         var d = call.Dialect;
         var (gate, error) = Gate(call, numbers, candidate, token, choice);
-        if (d.PolicyFor(call.Training) == Policy.Threshold) return (gate - (float)d.Threshold, error);
+        if (d.Policy == Policy.Threshold) return (gate - (float)d.Threshold, error);
         var factor = d.RandomTest == RandomTest.OverThreshold ? 1 / Math.Max(d.Threshold, 1e-9) : 2;
         var drawn = call.Draws.PolicyOf(token, choice, d.K);
         return (factor * gate - drawn, factor * error + 4 * Rounding.HalfUnit(NumberFormat.Float32, factor * gate));
@@ -45,7 +45,7 @@ public static class PolicyTest
             var share = ReproducibleMath.Exp(Raw(choice) - max) / sum;
             return (share, share * (8 * Math.ScaleB(1, -24) + 2 * Slack(choice)));
         }
-        if (d.NormalizeFor(call.Training) != Normalize.BeforeDrop || d.RandomTest == RandomTest.TwiceRaw) return (Raw(choice), Slack(choice));
+        if (d.Normalize != Normalize.BeforeDrop || d.RandomTest == RandomTest.TwiceRaw) return (Raw(choice), Slack(choice));
         double total = 0, slack = 0;
         for (var j = 0; j < d.K; j++)
         {

@@ -36,7 +36,7 @@ public static class TopK
         var d = call.Dialect;
         var first = First(call, numbers);
         if (d.K < 2) return [first];
-        if (d.PolicyFor(call.Training) == Policy.Sample) return [first, Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts)];
+        if (d.Policy == Policy.Sample) return [first, Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts)];
         return d.LaterBy != d.SelectBy ? [first, Ranking.Of(d.LaterBy == SelectBy.Logits ? numbers.Logits : numbers.Scores, call.Experts)] : [first];
     }
 
@@ -94,7 +94,7 @@ public static class TopK
     {
         var d = call.Dialect;
         var expert = (int[])candidate.Clone();
-        var policy = d.PolicyFor(call.Training);
+        var policy = d.Policy;
         for (var t = 0; t < call.Tokens; t++)
         {
             var weight = call.Importance.Length == 0 ? 1 : call.Importance[t];

@@ -1,0 +1,35 @@
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Ops;
+
+/// <summary>
+/// The tape as a library sees it that computes in a narrow format: every op's result is rounded to it once, to nearest even. In float32 nothing is rounded.
+/// </summary>
+public readonly record struct InFormat(Tape Tape, NumberFormat Format)
+{
+    public Tensor Round(Tensor x) => Tape.Round(x, Format);
+
+    public Tensor Linear(Tensor x, Tensor weight) => Round(Tape.Linear(x, weight));
+
+    public Tensor Add(Tensor a, Tensor b) => Round(Tape.Add(a, b));
+
+    public Tensor Multiply(Tensor a, Tensor b) => Round(Tape.Multiply(a, b));
+
+    public Tensor Scale(Tensor x, double factor) => Round(Tape.Scale(x, factor));
+
+    public Tensor Shift(Tensor x, double number) => Round(Tape.Shift(x, number));
+
+    public Tensor ScaleRows(Tensor x, Tensor column) => Round(Tape.ScaleRows(x, column));
+
+    public Tensor Activate(Activation kind, Tensor x) => Round(Tape.Activate(kind, x));
+
+    /// <summary>f(gate) ∘ linear: one op in float32, two roundings in a narrower format.</summary>
+    public Tensor Gated(Activation kind, Tensor gate, Tensor linear) =>
+        Format == NumberFormat.Float32 ? Tape.Gated(kind, gate, linear) : Multiply(Activate(kind, gate), linear);
+}
+
+public static class InFormatOps
+{
+    /// <summary>The tape with every result rounded to a format.</summary>
+    public static InFormat In(this Tape tape, NumberFormat format) => new(tape, format);
+}
