@@ -15,6 +15,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Read(Storage from, long offset, Span<double> values) => inner.Read(from, offset, values);
     public virtual void Read(Storage from, long offset, Span<int> values) => inner.Read(from, offset, values);
     public virtual IDisposable Exactly() => inner.Exactly();
+    public virtual IRouting? Routing => inner.Routing;
     public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
     public virtual void Copy(Matrix from, Matrix to) => inner.Copy(from, to);
 

@@ -120,6 +120,38 @@ public static class Check
         Shape(op, "B", b, groups * a.Columns, c.Columns);
     }
 
+    public static void Plan(IBackend backend, in PlanRule rule, Matrix scores, Matrix? bias, in PlanArrays to)
+    {
+        const string op = "Plan";
+        Owned(backend, op, scores);
+        Shape(op, "scores", scores, rule.Tokens, rule.Experts);
+        if (bias is { } b)
+        {
+            Owned(backend, op, b);
+            Shape(op, "bias", b, 1, rule.Experts);
+        }
+        if (rule.Choices < 1 || rule.Choices > rule.Experts)
+            throw new ShapeException($"{op}: {rule.Choices} choices among {rule.Experts} experts; give at least one choice and at most one an expert");
+        if (rule.Capacity < 0) throw new ShapeException($"{op}: {rule.Capacity} slots; give at least 0");
+        int choices = rule.Tokens * rule.Choices;
+        Owned(backend, op, to.Expert, choices);
+        Owned(backend, op, to.Slot, choices);
+        Owned(backend, op, to.Fault, rule.Tokens);
+        Owned(backend, op, to.Row, choices);
+        Owned(backend, op, to.Offsets, rule.Experts + 1);
+        Owned(backend, op, to.TokenOfRow, rule.Rows);
+        Owned(backend, op, to.ChoiceOfRow, rule.Rows);
+        Owned(backend, op, to.Asked, 2 * rule.Groups * rule.Experts);
+    }
+
+    public static void MoveBias(IBackend backend, Indices offsets, Matrix bias)
+    {
+        const string op = "MoveBias";
+        Owned(backend, op, bias);
+        Shape(op, "bias", bias, 1, bias.Columns);
+        Owned(backend, op, offsets, bias.Columns + 1);
+    }
+
     public static void Clamp(IBackend backend, string op, Matrix x, double low, double high, Matrix from, Matrix to)
     {
         Owned(backend, op, x, from, to);

@@ -42,6 +42,9 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
     /// </summary>
     IDisposable Exactly() => AlwaysExact.Scope;
 
+    /// <summary>Planning on the backend; null where the host plans.</summary>
+    IRouting? Routing => null;
+
     /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
     void Fill(Matrix matrix, double value);
 
@@ -102,6 +105,13 @@ public static class BackendExtensions
     {
         var values = new float[from.Count];
         backend.Read(from, values);
+        return values;
+    }
+
+    public static int[] ToArray(this IBackend backend, Indices from)
+    {
+        var values = new int[from.Count];
+        backend.Read(from.Storage, from.Offset, (Span<int>)values);
         return values;
     }
 

@@ -11,7 +11,7 @@ public static class Experts
     /// <param name="x">Tokens as the experts see them [T, M].</param>
     /// <param name="gates">As they are applied [T, K].</param>
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
-    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, RoutingPlan plan, double dropout = 0, LayerStreams streams = default)
+    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, PlanHandle plan, double dropout = 0, LayerStreams streams = default)
     {
         using var place = tape.In("experts");
         var indices = new PlanIndices(tape, plan, x.Sequence);
@@ -21,7 +21,7 @@ public static class Experts
         if (call.Dialect.StraightThrough && rowGates is not null) inputs = StraightThrough.Apply(tape, inputs, rowGates);
         if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.Format).ScaleRows(inputs, rowGates!);
         // 2. Experts: every row meets its expert's matrices.
-        var outputs = IdentityExperts.Around(tape, call, inputs, plan, rows => FeedForward.Grouped(tape, call, rows, weights, plan.Offsets, dropout, streams, indices));
+        var outputs = IdentityExperts.Around(tape, call, inputs, plan, rows => FeedForward.Grouped(tape, call, rows, weights, indices.Offsets, dropout, streams, indices));
         outputs = TokenDropout.Apply(tape, call, outputs, streams, indices);                                            // [rows, M]
         // 3. Combine: a token's rows, each times its gate, added up.
         var y = Combine(tape, call, x, inputs, outputs, gates, rowGates, indices);                                      // [T, M]

@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Losses;
+using SparseExperts.Ops;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Layers;
@@ -16,8 +17,11 @@ public sealed record LayerInputs(Tensor X, Tensor? Experts = null)
 /// <param name="Output">[T, M]; a dropped token's row is exactly 0 unless the dialect says otherwise, so that the residual carries it.</param>
 /// <param name="Loss">Weighted auxiliary losses, 1×1, or null.</param>
 /// <param name="Probabilities">What the router thinks of every expert [T, E], for reports.</param>
-public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs)
+public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, PlanHandle Handle, LossInputs? Inputs)
 {
+    /// <summary>The plan on the host; a read that waits where the backend planned, until the tape's next reset.</summary>
+    public RoutingPlan Plan => Handle.Host;
+
     /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
     internal IEnumerable<Tensor?> Kept =>
         [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
@@ -50,7 +54,7 @@ public static class SparseLayer
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
-        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Plan, routed.Losses);
+        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle, routed.Losses);
     }
 
     static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)

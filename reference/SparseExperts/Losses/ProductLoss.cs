@@ -19,6 +19,7 @@ public static class ProductLoss
         var d = call.Dialect;
         int groups = call.Groups, size = call.Size, experts = call.Experts;
         var mass = tape.Round(Mass(tape, call, inputs), call.LogitsFormat);
+        if (!d.SecondPlaceLoss && Asked(tape, call, inputs) is { } asked) return Sum(tape, call, mass, asked);
         var counts = Counts(call, inputs);
         if (call.SpansShards) counts = tape.Total(counts);
         var loss = Sum(tape, call, mass, counts, 1);
@@ -49,17 +50,54 @@ public static class ProductLoss
         {
             double real = call.SpansShards ? tape.Total(call.RealIn(g)) : call.RealIn(g), share = real / size;
             var denominator = d.BalanceCount == BalanceCount.KeptShare ? Math.Max(1, counts.AsSpan(g * experts, experts).ToArray().Sum()) : Denominator(d, size, real);
-            var scale = factor / d.Microbatches * d.BalanceScale switch
-            {
-                BalanceScale.Experts => experts,
-                BalanceScale.ExpertsOverChoices => (double)experts / d.K,
-                BalanceScale.OneOverExperts => 1.0 / experts,
-                var other => throw new RoutingException($"{call.Where}: unknown balance scale {other}"),
-            } * (d.BalanceTokens == BalanceTokens.ScaledByRealShare ? share : 1);
+            var scale = Scale(call, factor, share);
             for (var e = 0; e < experts; e++) f[g * experts + e] = counts[g * experts + e] / denominator * scale / all;
             parts[g] = 1 / MassDenominator(call, denominator, size);
         }
-        var means = tape.ScaleRows(tape.SumGroups(OfCounted(tape, call, mass), groups, call.SpansShards), tape.Column(parts));      // P [G, E]
+        return OfMeans(tape, call, mass, parts, tape.Numbers(groups, experts, f));
+    }
+
+    static double Scale(RouterCall call, double factor, double realShare) => factor / call.Dialect.Microbatches * call.Dialect.BalanceScale switch
+    {
+        BalanceScale.Experts => call.Experts,
+        BalanceScale.ExpertsOverChoices => (double)call.Experts / call.Dialect.K,
+        BalanceScale.OneOverExperts => 1.0 / call.Experts,
+        var other => throw new RoutingException($"{call.Where}: unknown balance scale {other}"),
+    } * (call.Dialect.BalanceTokens == BalanceTokens.ScaledByRealShare ? realShare : 1);
+
+    /// <summary>f's numerators [G·E] where the backend counted them: no token is padding then, and what is made of a count is looked up.</summary>
+    static Indices? Asked(Tape tape, RouterCall call, LossInputs inputs) => call.Dialect.BalanceCount switch
+    {
+        BalanceCount.FreshTopK when inputs.FreshTopK is null => BackendPlanning.FreshTopK(tape, call, CleanNumbers(call) ? inputs.Logits : inputs.Scores),
+        BalanceCount.FirstChoice when inputs.Handle.OnBackend is { } made => BackendPlanning.FirstOf(made.Asked),
+        BalanceCount.AllChoices or BalanceCount.Candidates when inputs.Handle.OnBackend is { } made => BackendPlanning.AllOf(made.Asked),
+        _ => null,
+    };
+
+    /// <summary>The same sum with f from the backend's counts: the host knows the number that every count gives.</summary>
+    static Tensor Sum(Tape tape, RouterCall call, Tensor mass, Indices asked)
+    {
+        var d = call.Dialect;
+        int groups = call.Groups, size = call.Size;
+        double denominator = Denominator(d, size, size), scale = Scale(call, 1, 1), unit = d.BalanceCount == BalanceCount.Candidates ? 1.0 / d.K : 1;
+        var shares = tape.Constants.Column((nameof(ProductLoss), size, denominator, scale, groups, unit), () =>
+        {
+            var table = new double[size + 1];
+            for (var (n, count) = (0, 0.0); n <= size; n++, count += unit) table[n] = count / denominator * scale / groups;
+            return table;
+        });
+        var f = tape.Rent(groups, call.Experts);
+        tape.Backend.GatherRows(shares, asked, f.Reshape(groups * call.Experts, 1), false);
+        double[] parts = [.. Enumerable.Repeat(1 / MassDenominator(call, denominator, size), groups)];
+        return OfMeans(tape, call, mass, parts, tape.Constant(f));
+    }
+
+    /// <summary>Σ_ge f_ge·P_ge.</summary>
+    /// <param name="parts">What the sum over a group's tokens is multiplied by [G].</param>
+    /// <param name="f">[G, E], with its scale.</param>
+    static Tensor OfMeans(Tape tape, RouterCall call, Tensor mass, double[] parts, Tensor f)
+    {
+        var means = tape.ScaleRows(tape.SumGroups(OfCounted(tape, call, mass), call.Groups, call.SpansShards), tape.Column(parts));      // P [G, E]
         return tape.Round(tape.WeightedSum(tape.Round(means, call.LogitsFormat), f), call.LogitsFormat);
     }
 
@@ -162,11 +200,14 @@ public static class ProductLoss
     /// <summary>Whether a token counts in f.</summary>
     internal static bool Counts(RouterCall call, int t) => call.IsReal(t) || call.Dialect.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
 
+    /// <summary>Whether a top-k of the loss's own is over logits, else over scores.</summary>
+    static bool CleanNumbers(RouterCall call) => call.Dialect.BalanceMass != BalanceMass.Distribution || call.Dialect.Score is Score.Softmax or Score.SoftmaxPost;
+
     /// <summary>A top-k of its own, over clean numbers.</summary>
     static IEnumerable<(int Token, int Expert)> FreshTopK(RouterCall call, LossInputs inputs)
     {
         var d = call.Dialect;
-        var numbers = d.BalanceMass == BalanceMass.Distribution && d.Score is not (Score.Softmax or Score.SoftmaxPost) ? inputs.Numbers.Scores : inputs.Numbers.Logits;
+        var numbers = CleanNumbers(call) ? inputs.Numbers.Logits : inputs.Numbers.Scores;
         var ranking = Ranking.Of(numbers, call.Experts);
         for (var t = 0; t < call.Tokens; t++)
         {

@@ -56,7 +56,7 @@ sealed class FilledBatch
             Output = Tokens(result.Output),
             Logits = Tokens(result.Logits),
             Probabilities = Tokens(result.Probabilities),
-            Plan = Cut(result.Plan),
+            Handle = new(Cut(result.Plan)),
         };
     }
 

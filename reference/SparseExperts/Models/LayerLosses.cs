@@ -25,13 +25,16 @@ static class LayerLosses
     static Tensor? Pooled(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
-        int tokens = inputs[0].Plan.Tokens, all = tokens * inputs.Length;
+        int tokens = inputs[0].Handle.Tokens, all = tokens * inputs.Length;
         Tensor Stack(Func<LossInputs, Tensor> part) => tape.StackRows([.. inputs.Select(part)]);
-        Numbers Join(Func<LossInputs, Numbers> part) => new([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]);
-        int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)], slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
-        var k = inputs[0].Plan.Choices;
-        // Slots only say who was kept here.
-        var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        Numbers Join(Func<LossInputs, Numbers> part) => new(() => ([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]));
+        var k = inputs[0].Handle.Choices;
+        RoutingPlan Plan()
+        {
+            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)], slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
+            // Slots only say who was kept here.
+            return new(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        }
         var call = new RouterCall { Dialect = config.Dialect, Groups = 1, Size = all, Experts = config.Experts, Training = training, SpansShards = tape.Shards is not null };
         var pooled = new LossInputs
         {
@@ -39,8 +42,7 @@ static class LayerLosses
             Noisy = Stack(i => i.Noisy),
             Scores = Stack(i => i.Scores),
             Numbers = new() { Logits = Join(i => i.Numbers.Logits), Noisy = Join(i => i.Numbers.Noisy), Scores = Join(i => i.Numbers.Scores) },
-            Choices = new() { K = k, Candidate = experts, Expert = experts },
-            Plan = plan,
+            Handle = PlanHandle.WhenAsked(config.Experts, 1, k, all, Plan),
             Gates = Stack(i => i.Gates),
         };
         return AuxiliaryLosses.Total(tape, call, AuxiliaryLosses.Compute(tape, call, pooled));

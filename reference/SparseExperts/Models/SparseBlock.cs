@@ -100,8 +100,7 @@ sealed class SparseBlock
         var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _config.Experts);
         x = batch.Fill(_tape, x);
         var groups = Grouping.Count(d, x.Rows, batch.Sequences, _config.Experts);
-        var state = ReadState();
-        if (d.AdaptiveSparsity) d = d with { BalanceCoefficient = state[_config.Experts] };
+        if (d.AdaptiveSparsity) d = d with { BalanceCoefficient = ReadState()[_config.Experts] };
         if (!NeedsGate(d)) d = d with { Activation = ExpertKinds.Of(_config.Activation) };
         var call = new RouterCall
         {
@@ -120,9 +119,14 @@ sealed class SparseBlock
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        var router = state.Length > 0 && d.CorrectionBias ? _router with { CorrectionBias = [.. state.Take(_config.Experts).Select(b => (double)b)] } : _router;
+        var router = d.CorrectionBias ? WithBias(call, inputs) : _router;
         return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _config.ExpertDropout, inputs.Streams, inputs.Before));
     }
+
+    /// <summary>The router with its bias where it is used: on the backend if that plans.</summary>
+    RouterWeights WithBias(RouterCall call, BlockInputs inputs) => inputs.Before is null && BackendPlanning.RuleOf(_tape, call) is not null
+        ? _router with { BiasOnBackend = _state!.Value.ColumnRange(0, _config.Experts) }
+        : _router with { CorrectionBias = [.. ReadState().Take(_config.Experts).Select(b => (double)b)] };
 
     /// <summary>What the host's part of the router carries; empty where it carries nothing.</summary>
     float[] ReadState()
@@ -147,6 +151,11 @@ sealed class SparseBlock
         var experts = _config.Experts;
         using var place = _tape.In($"{_name}.router");
         using var plan = _tape.During(Activity.Plan);
+        if (result.Handle.OnBackend is { } made && d is { CorrectionBias: true, BiasCentred: false, TrainingExtra: not TrainingExtra.Reinforce })
+        {
+            _tape.Backend.Routing!.MoveBias(made.Offsets, d.BiasRate, matrix.ColumnRange(0, experts));
+            return;
+        }
         var state = ReadState();
         if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
         {

@@ -90,6 +90,7 @@ public sealed class Trainer : Predictor
         // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
         var (norm, total, nats) = Measured(loss, entropy);
         var skip = !double.IsFinite(norm) || !float.IsFinite(total);
+        if (skip) foreach (var layer in result.Sparse) layer.Handle.RefuseFaults();
         if (skip) Skipped++;
         else
         {
@@ -100,7 +101,7 @@ public sealed class Trainer : Predictor
 
         using var reporting = _tape.During(Activity.Report);
         var report = new StepResult(Step, nats / ReproducibleMath.Ln2, norm, rate, skip,
-            [.. result.Sparse.Select(s => s.Plan.DropRate)],
+            details ? [.. result.Sparse.Select(s => s.Plan.DropRate)] : [],
             details ? [.. result.Sparse.Select(s => s.Plan.Load())] : [],
             details ? [.. result.Sparse.Select(RouterEntropy)] : []);
         _tape.Reset();

@@ -12,15 +12,20 @@ public static class Gates
     /// <summary>Gates of all candidates before anybody is dropped.</summary>
     public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
     {
+        return Divided(tape, call, Raw(tape, call, logits, scores, choices, correctionBias), choices.K);
+    }
+
+    /// <summary>Raw gates [T, K] over their divisor, where there is one before anybody is dropped.</summary>
+    internal static Tensor Divided(Tape tape, RouterCall call, Tensor raw, int k)
+    {
         var d = call.Dialect;
-        var raw = Raw(tape, call, logits, scores, choices, correctionBias);
         var normalize = d.Normalize;
-        if (normalize is Normalize.None or Normalize.AfterDrop || choices.K == 1 && !d.NormalizeSingle) return raw;
+        if (normalize is Normalize.None or Normalize.AfterDrop || k == 1 && !d.NormalizeSingle) return raw;
         if (normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost) return raw;
         var divided = Divide(tape, call, raw);
         if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.Policy != Policy.Random) return divided;
         // The policy writes the raw probability over the divided one, for later choices only.
-        return Blend(tape, divided, raw, choices.K);
+        return Blend(tape, divided, raw, k);
     }
 
     /// <summary>Gates that are really applied: 0 for choices that are not used or have no slot.</summary>
@@ -34,8 +39,16 @@ public static class Gates
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
         if (kept.Contains(0)) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, kept));
+        return Finished(tape, call, gates, () => PerExpertCount(plan));
+    }
+
+    /// <summary>Gates of kept choices, others 0: divided late, shared and scaled.</summary>
+    /// <param name="perExpertCount">The share of every choice [T·K], for the gate that is shared among a token's experts.</param>
+    internal static Tensor Finished(Tape tape, RouterCall call, Tensor gates, Func<float[]>? perExpertCount = null)
+    {
+        var d = call.Dialect;
         if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates);
-        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, PerExpertCount(plan)));
+        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, perExpertCount!()));
         return d.ScalingFactor == 1 ? gates : tape.Round(tape.Scale(gates, d.ScalingFactor), call.ScoreFormat);
     }
 

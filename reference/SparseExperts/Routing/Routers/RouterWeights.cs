@@ -41,4 +41,7 @@ public sealed record RouterWeights
 
     /// <summary>Bias for selection alone [E]: a state of the router, not trained by gradients.</summary>
     public double[] CorrectionBias { get; init; } = [];
+
+    /// <summary>The same [1, E] where the backend plans.</summary>
+    public Matrix? BiasOnBackend { get; init; }
 }
