@@ -23,7 +23,7 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
     internal const int LongestRun = 1 << 30;
 
     readonly List<Parameter> _parameters = [];
-    readonly List<float[]> _start = [];
+    readonly List<Action<Matrix>> _fill = [];
     Storage? _values, _gradients;
     long _length;
 
@@ -39,12 +39,13 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
     public Storage Gradients => _gradients ??= Zeros();
 
     /// <exception cref="InvalidOperationException">Values were used already.</exception>
-    internal Parameter Add(Tape tape, string name, int rows, int columns, ReadOnlySpan<float> values, int stack)
+    /// <param name="fill">Writes the values into their place: when the first value of the store is asked for, one parameter after the other.</param>
+    internal Parameter Add(Tape tape, string name, int rows, int columns, int stack, Action<Matrix> fill)
     {
         if (_values is not null) throw new InvalidOperationException($"parameter '{name}' is declared after others were used; declare all parameters first");
         var parameter = new Parameter(tape, this, name, _length, rows, columns, stack);
         _parameters.Add(parameter);
-        _start.Add(values[..(rows * columns)].ToArray());
+        _fill.Add(fill);
         _length += ((long)rows * columns + Alignment - 1) / Alignment * Alignment;
         return parameter;
     }
@@ -87,8 +88,8 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
     Storage Place()
     {
         var values = Rented();
-        for (var i = 0; i < Count; i++) backend.Write(View(this[i], values), (ReadOnlySpan<float>)_start[i]);
-        _start.Clear();
+        for (var i = 0; i < Count; i++) _fill[i](View(this[i], values));
+        _fill.Clear();
         return values;
     }
 

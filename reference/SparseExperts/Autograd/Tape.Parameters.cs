@@ -12,8 +12,11 @@ public sealed partial class Tape
     public event Action<Parameter>? GradientReady;
 
     /// <summary>A new trained matrix with the given start values (row-major). All are declared before the first is used.</summary>
-    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1) =>
-        Parameters.Add(this, name, rows, columns, values, stack);
+    public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1)
+    {
+        var start = values[..(rows * columns)].ToArray();
+        return Parameters.Add(this, name, rows, columns, stack, to => Backend.Write(to, (ReadOnlySpan<float>)start));
+    }
 
     static void Use(Node node)
     {

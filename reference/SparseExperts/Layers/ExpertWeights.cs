@@ -21,6 +21,18 @@ public sealed record ExpertWeights
     public Tensor? SharedWo { get; init; }
     public Tensor? SharedGate { get; init; }
 
+    /// <summary>Projections that the routed experts share, [M, L] and [L, M]; with them the experts have width L in place of M. Their norms [1, L].</summary>
+    public Tensor? In { get; init; }
+    public Tensor? Out { get; init; }
+    public Tensor? InNorm { get; init; }
+    public Tensor? PostNorm { get; init; }
+
+    /// <summary>Added once to each token's sum [1, M].</summary>
+    public Tensor? OutputBias { get; init; }
+
+    /// <summary>Shared experts whose matrices stand one below the other: [N·M, F'], [N·M, F'], [N·F', M].</summary>
+    public int SharedCount { get; init; } = 1;
+
     /// <summary>Learned pair that mixes routed and dense output: [M, 2] and [1, 2].</summary>
     public Tensor? PairWeight { get; init; }
     public Tensor? PairBias { get; init; }

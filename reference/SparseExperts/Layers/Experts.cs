@@ -11,23 +11,27 @@ public static class Experts
     /// <param name="x">Tokens as the experts see them [T, M].</param>
     /// <param name="gates">As they are applied [T, K].</param>
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
-    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, PlanHandle plan, double dropout = 0, LayerStreams streams = default)
+    /// <param name="sharedGates">Gates of the shared experts that have some [T, N].</param>
+    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, PlanHandle plan, double dropout = 0,
+        LayerStreams streams = default, Tensor? sharedGates = null)
     {
         using var place = tape.In("experts");
         var indices = new PlanIndices(tape, plan, x.Sequence);
-        // 1. Dispatch: the rows of one expert side by side.
-        var inputs = tape.Dispatch(x, indices);                                                                         // [rows, M]
+        // 1. Dispatch: the rows of one expert side by side. L is M, or the width that the experts have between their own projections.
+        var inputs = tape.Dispatch(LatentExperts.Enter(tape, call, x, weights), indices);                               // [rows, L]
         var rowGates = GatesOfRows(tape, call, gates, indices);                                                         // [rows, 1]
         if (call.Dialect.StraightThrough && rowGates is not null) inputs = StraightThrough.Apply(tape, inputs, rowGates);
-        if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.Format).ScaleRows(inputs, rowGates!);
+        if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.ExpertsFormat).ScaleRows(inputs, rowGates!);
         // 2. Experts: every row meets its expert's matrices.
-        var outputs = IdentityExperts.Around(tape, call, inputs, plan, rows => FeedForward.Grouped(tape, call, rows, weights, indices.Offsets, dropout, streams, indices));
-        outputs = TokenDropout.Apply(tape, call, outputs, streams, indices);                                            // [rows, M]
+        var outputs = IdentityExperts.Around(tape, call, inputs, plan,
+            rows => FeedForward.Grouped(tape, call, rows, weights, indices.Offsets, dropout, streams, indices));
+        outputs = TokenDropout.Apply(tape, call, outputs, streams, indices);                                            // [rows, L]
+        outputs = LatentExperts.Normed(tape, call, outputs, weights);                                                   // [rows, L]
         // 3. Combine: a token's rows, each times its gate, added up.
-        var y = Combine(tape, call, x, inputs, outputs, gates, rowGates, indices);                                      // [T, M]
-        y = DroppedInputs.Add(tape, call, x, y, gates, plan);
+        var y = LatentExperts.Leave(tape, call, Combine(tape, call, x, inputs, outputs, gates, rowGates, indices), weights);    // [T, M]
+        y = DroppedInputs.Add(tape, call, x, Finished(tape, call, y, weights), gates, plan);
         // 4. Beside: the shared expert.
-        return SharedExpert.Join(tape, call, x, y, weights);
+        return SharedExpert.Join(tape, call, x, y, weights, sharedGates);
     }
 
     /// <summary>The gate of every row [rows, 1]; null where tokens share a slot, so that it has no one gate.</summary>
@@ -40,9 +44,18 @@ public static class Experts
         return null;
     }
 
-    static Tensor Combine(Tape tape, RouterCall call, Tensor x, Tensor inputs, Tensor outputs, Tensor gates, Tensor? rowGates, PlanIndices indices)
+    /// <summary>The sum as the layer hands it on: in the tokens' format, with the bias and the factor that some add once a token.</summary>
+    static Tensor Finished(Tape tape, RouterCall call, Tensor y, ExpertWeights weights)
     {
         var rounded = tape.In(call.Format);
+        if (call.SumFormat != call.Format) y = rounded.Round(y);
+        if (call.Dialect.OutputBias) y = rounded.Add(y, tape.RepeatRow(RouterLogits.Needed(call, weights.OutputBias, "experts.output_bias"), y));
+        return call.Dialect.OutputScalingFactor == 1 ? y : rounded.Scale(y, call.Dialect.OutputScalingFactor);
+    }
+
+    static Tensor Combine(Tape tape, RouterCall call, Tensor x, Tensor inputs, Tensor outputs, Tensor gates, Tensor? rowGates, PlanIndices indices)
+    {
+        var rounded = tape.In(call.SumFormat);
         if (call.Dialect.ApplyGateTo == GatePlace.Input) return Sum(tape, call, outputs, indices);
         if (call.Dialect.Combination == Combination.Interpolated) return rounded.Round(Interpolate(tape, x, inputs, outputs, rowGates!, indices));
         if (rowGates is not null) return Sum(tape, call, rounded.ScaleRows(outputs, rowGates), indices);
@@ -51,7 +64,7 @@ public static class Experts
 
     /// <summary>The rows of every token added up, rounded once or at every addition: kernels of one library differ in it.</summary>
     static Tensor Sum(Tape tape, RouterCall call, Tensor rows, PlanIndices indices) =>
-        tape.WidenByRoundedAdditions(tape.Round(tape.Collect(rows, indices), call.Format), rows, indices.Plan, call.Format);
+        tape.WidenByRoundedAdditions(tape.Round(tape.Collect(rows, indices), call.SumFormat), rows, indices.Plan, call.SumFormat);
 
     /// <summary>y = α·f(x) + (1 − α)·x for tokens with a slot (BASE layers, Lewis et al. 2021, eq. 1).</summary>
     static Tensor Interpolate(Tape tape, Tensor x, Tensor inputs, Tensor outputs, Tensor rowGates, PlanIndices indices) =>

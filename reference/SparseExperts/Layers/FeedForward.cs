@@ -13,10 +13,10 @@ public static class FeedForward
     internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, GroupOffsets offsets, double dropout = 0, LayerStreams streams = default,
         PlanIndices? indices = null)
     {
-        var experts = call.Experts - call.Dialect.IdentityExperts;
+        var experts = call.HeldExperts;
         if (experts < call.Experts) offsets = offsets.First(experts);
         Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets.OnHost(), rows.Rows));
-        var rounded = tape.In(call.Format);
+        var rounded = tape.In(call.ExpertsFormat);
         Tensor Project(Tensor from, Tensor w, Tensor? bias)
         {
             var to = tape.GroupedLinear(from, w, offsets);
@@ -38,25 +38,48 @@ public static class FeedForward
         return experts;
     }
 
-    /// <summary>act(h), or act(gate)∘h, or one of the clamped forms, which are defined for gated experts only.</summary>
-    internal static Tensor Activate(Tape tape, RouterCall call, Tensor hidden, Tensor? gate)
+    /// <summary>act(h), or act(gate)∘h, or one of the limited forms, which are defined for gated experts only.</summary>
+    /// <param name="shared">Whether it is the shared expert, which may have a limit of its own.</param>
+    internal static Tensor Activate(Tape tape, RouterCall call, Tensor hidden, Tensor? gate, bool shared = false)
     {
         var d = call.Dialect;
-        var rounded = tape.In(call.Format);
-        if (d.Activation is ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited)
-            return Clamped(rounded, d, hidden, gate ?? throw new RoutingException($"{call.Where}: {d.Activation} is for gated experts; give experts.wi_gate"));
+        var rounded = tape.In(call.ActivationFormat);
+        if (d.Activation == ExpertActivation.ReluSquared) return Squared(rounded, hidden, gate);
+        if (d.Activation.IsLimited())
+        {
+            var limit = shared ? d.SharedActivationLimit ?? d.ActivationLimit : d.ActivationLimit;
+            gate = gate ?? throw new RoutingException($"{call.Where}: {d.Activation} is for gated experts; give experts.wi_gate");
+            return tape.Round(Limited(rounded, d, hidden, gate, limit > 0 ? limit : double.PositiveInfinity), call.ExpertsFormat);
+        }
         var kind = ExpertKinds.Function(d.Activation);
-        return gate is null ? rounded.Activate(kind, hidden) : rounded.Gated(kind, gate, hidden);
+        return tape.Round(gate is null ? rounded.Activate(kind, hidden) : rounded.Gated(kind, gate, hidden), call.ExpertsFormat);
     }
 
-    /// <summary>silu(min(g, L))·u, or g·σ(αg)·(u + 1) with g at most L; u within ± L.</summary>
-    static Tensor Clamped(InFormat rounded, Dialect d, Tensor hidden, Tensor gate)
+    /// <summary>max(h, 0)², or max(g, 0)²∘h.</summary>
+    static Tensor Squared(InFormat rounded, Tensor hidden, Tensor? gate)
     {
-        var limit = d.ActivationLimit;
-        var g = rounded.Tape.Clamp(gate, double.NegativeInfinity, limit);
-        var u = rounded.Tape.Clamp(hidden, -limit, limit);
-        if (d.Activation == ExpertActivation.SwigluLimited) return rounded.Multiply(rounded.Activate(Activation.Silu, g), u);
-        var slope = rounded.Activate(Activation.Sigmoid, rounded.Scale(g, d.ActivationAlpha));
-        return rounded.Multiply(rounded.Shift(u, 1), rounded.Multiply(g, slope));
+        var relu = rounded.Activate(Activation.Relu, gate ?? hidden);
+        var square = rounded.Multiply(relu, relu);
+        return gate is null ? square : rounded.Multiply(square, hidden);
+    }
+
+    /// <summary>The gated forms whose halves are kept small, L the limit: see <see cref="ExpertActivation"/>.</summary>
+    static Tensor Limited(InFormat rounded, Dialect d, Tensor hidden, Tensor gate, double limit)
+    {
+        Tensor AtMost(Tensor x) => rounded.Tape.Clamp(x, double.NegativeInfinity, limit);
+        Tensor Within(Tensor x) => rounded.Tape.Clamp(x, -limit, limit);
+        switch (d.Activation)
+        {
+            case ExpertActivation.SwigluLimited: return rounded.Multiply(rounded.Activate(Activation.Silu, AtMost(gate)), Within(hidden));
+            case ExpertActivation.SwigluLimitedAfter: return rounded.Multiply(AtMost(rounded.Activate(Activation.Silu, gate)), Within(hidden));
+            case ExpertActivation.SwigluClamped:
+                var g = AtMost(gate);
+                var slope = rounded.Activate(Activation.Sigmoid, rounded.Scale(g, d.ActivationAlpha));
+                return rounded.Multiply(rounded.Shift(Within(hidden), 1), rounded.Multiply(g, slope));
+            case ExpertActivation.SwigluSoftcapped:
+                var mixed = rounded.Multiply(rounded.Softcap(gate, d.ActivationGateSoftcap), rounded.Activate(Activation.Sigmoid, gate));
+                return rounded.Multiply(mixed, rounded.Softcap(hidden, d.ActivationUpSoftcap));
+            default: throw new ArgumentOutOfRangeException(nameof(d), d.Activation, "not a limited activation");
+        }
     }
 }

@@ -10,13 +10,18 @@ namespace SparseExperts.Layers;
 /// <param name="Input">Tokens as the router sees them [T, M].</param>
 /// <param name="Deviation">σ of input-dependent noise, or null.</param>
 /// <param name="Numbers">What the host sees of them, fetched when somebody looks.</param>
-public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? Deviation, Tensor Scores, RouterNumbers Numbers);
+/// <param name="Before">What an MLP router hands to the router of the next layer [T, R], or the halves of product keys [T, 2K], or null.</param>
+/// <param name="SharedLogits">Of shared experts that take part in the gates [T, N], or null; and their scores.</param>
+public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? Deviation, Tensor Scores, RouterNumbers Numbers,
+    Tensor? Before, Tensor? SharedLogits, Tensor? SharedScores);
 
 /// <summary>What a router did.</summary>
 /// <param name="Gates">As they are applied [T, K].</param>
-/// <param name="Applied">Gates and plan as they take effect: another pair where a library reads one thing as another.</param>
 /// <param name="Chosen">Who wanted whom, where the host chose.</param>
-public sealed record Routed(Scored Scored, Choices? Chosen, PlanHandle Handle, Tensor Gates, (Tensor Gates, PlanHandle Plan) Applied, RouterWeights Weights)
+/// <param name="SharedGates">Of shared experts that take part in the normalisation [T, N], or null.</param>
+/// <param name="Applied">Gates and plan as they take effect: another pair where a library reads one thing as another.</param>
+public sealed record Routed(Scored Scored, Choices? Chosen, PlanHandle Handle, Tensor Gates, Tensor? SharedGates, (Tensor Gates, PlanHandle Plan) Applied,
+    RouterWeights Weights)
 {
     /// <summary>The plan on the host, read where the backend planned; so are the members that follow.</summary>
     public RoutingPlan Plan => Handle.Host;
@@ -51,29 +56,33 @@ public static class RoutedLayer
         using var exact = tape.Exactly();
         instead ??= Substitution.None;
         var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
-        if (ReferenceEquals(instead, Substitution.None) && BackendPlanning.RuleOf(tape, call) is { } rule)
+        if (ReferenceEquals(instead, Substitution.None) && scored.SharedScores is null && BackendPlanning.RuleOf(tape, call) is { } rule)
         {
-            var (handle, applied) = BackendPlanning.Route(tape, call, rule, scored.Noisy, scored.Scores, router.BiasOnBackend);
-            return new(scored, null, handle, applied, (applied, handle), router);
+            var (handle, applied) = BackendPlanning.Route(tape, call, rule, scored.Noisy, scored.Scores, router);
+            return new(scored, null, handle, applied, null, (applied, handle), router);
         }
         var (choices, capacity) = Choose(call, scored.Numbers, instead);                                                                // [T, K]
-        var candidates = Gates.BeforeDrop(tape, call, scored.Noisy, scored.Scores, choices, router.CorrectionBias);                     // [T, K]
+        var candidates = Gates.BeforeDrop(tape, call, scored.Noisy, scored.Scores, choices, router.CorrectionBias, scored.SharedScores);        // [T, K]
         var decided = new Decisions(scored.Numbers, choices, capacity, HostNumbers.Of(tape, candidates));
         var plan = instead.Plan(decided, () => call.Plan ?? Assign(call, decided));                                                     // slot of [T, K]
-        var gates = instead.Gates(Gates.AfterDrop(tape, call, candidates, plan));                                                       // [T, K]
+        var gates = instead.Gates(Gates.AfterDrop(tape, call, candidates, plan, router));                                               // [T, K]
+        var shared = instead.SharedGates(Gates.OfShared(tape, call, scored.Noisy, scored.Scores, choices, scored.SharedScores, router)); // [T, N]
         var effective = instead.Effective(MaskReadAsIndices.Effective(tape, call, gates, plan));
         var host = new PlanHandle(plan);
-        return new(scored, choices, host, gates, (effective.Gates, ReferenceEquals(effective.Plan, plan) ? host : new(effective.Plan)), router);
+        return new(scored, choices, host, gates, shared, (effective.Gates, ReferenceEquals(effective.Plan, plan) ? host : new(effective.Plan)), router);
     }
 
     /// <summary>Router input, logits and scores.</summary>
     public static Scored Score(Tape tape, RouterCall call, Tensor x, RouterWeights router, Substitution instead)
     {
-        var input = RouterLogits.Input(tape, call, x);                                                                                  // [T, M]
-        var logits = instead.Logits(() => RouterLogits.Compute(tape, call, input, router));                                             // [T, E]
+        var input = RouterLogits.Input(tape, call, x, router.Norm);                                                                     // [T, M]
+        var before = instead.BeforeLogits(() => RouterLogits.Before(tape, call, input, router));                                        // [T, R] or [T, 2K]
+        var logits = instead.Logits(() => RouterLogits.Compute(tape, call, input, router, before));                                     // [T, E]
+        var shared = instead.SharedLogits(() => RouterLogits.Shared(tape, call, input, router));                                        // [T, N]
         var noisy = RouterScores.Noisy(tape, call, logits, input, router, out var deviation);                                           // [T, E]
         var scores = instead.Scores(RouterScores.Compute(tape, call, noisy));                                                           // [T, E]
-        return new(input, logits, noisy, deviation, scores, instead.Numbers(() => HostNumbers.Of(tape, call, logits, noisy, scores, router)));
+        var numbers = instead.Numbers(() => HostNumbers.Of(tape, call, logits, noisy, scores, router));
+        return new(input, logits, noisy, deviation, scores, numbers, before, shared, shared is null ? null : RouterScores.Compute(tape, call, shared));
     }
 
     /// <summary>Choices and capacity, integers on the host.</summary>
@@ -91,7 +100,7 @@ public static class RoutedLayer
     /// <param name="x">The tokens.</param>
     /// <param name="own">What the experts read where it is not the tokens, or null.</param>
     public static Tensor Output(Tape tape, RouterCall call, Routed routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0, LayerStreams streams = default) =>
-        Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, routed.Applied.Gates, routed.Applied.Plan, dropout, streams);
+        Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, routed.Applied.Gates, routed.Applied.Plan, dropout, streams, routed.SharedGates);
 
     /// <summary>What the experts get: the tokens, or the disturbed ones where a library disturbs its tokens in place.</summary>
     public static Tensor ExpertInput(RouterCall call, Tensor x, Tensor input) => call.Jitters && call.Dialect.JitterReach switch

@@ -9,17 +9,36 @@ static class SharedExpert
 {
     /// <summary>y + σ(x·w)·shared(x), the gate where there is one; or the average of both, or the mixture by a learned pair.</summary>
     /// <param name="y">Sum of the routed experts [T, M].</param>
-    public static Tensor Join(Tape tape, RouterCall call, Tensor x, Tensor y, ExpertWeights weights)
+    /// <param name="gates">Gates of N shared experts that take part in the normalisation [T, N], or null.</param>
+    public static Tensor Join(Tape tape, RouterCall call, Tensor x, Tensor y, ExpertWeights weights, Tensor? gates = null)
     {
         if (weights.SharedWi is null) return y;
         var rounded = tape.In(call.Format);
+        if (call.Dialect.SharedInGates) return rounded.Add(y, Gated(tape, call, x, weights, RouterLogits.Needed(call, gates, "router.shared_weight")));
         var gate = weights.SharedWiGate is { } w ? rounded.Linear(x, w) : null;                                         // [T, F']
-        var hidden = FeedForward.Activate(tape, call, rounded.Linear(x, weights.SharedWi), gate);                       // [T, F']
+        var hidden = FeedForward.Activate(tape, call, rounded.Linear(x, weights.SharedWi), gate, shared: true);         // [T, F']
         var dense = rounded.Linear(hidden, weights.SharedWo!);                                                          // [T, M]
         if (call.Dialect.Combination == Combination.LearnedPair) return ByLearnedPair(tape, call, x, y, dense, weights);
         if (weights.SharedGate is { } sharedGate) dense = rounded.ScaleRows(dense, rounded.Activate(Activation.Sigmoid, rounded.Linear(x, sharedGate)));
         var sum = rounded.Add(y, dense);
         return call.Dialect.SharedCombination == SharedCombination.Average ? rounded.Scale(sum, 0.5) : sum;
+    }
+
+    /// <summary>Σ_n (g_n·act(x·Wi_n))·Wo_n: each shared expert is multiplied by its gate before its second matrix (transformers modeling_inkling.py).</summary>
+    static Tensor Gated(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates)
+    {
+        var rounded = tape.In(call.Format);
+        Tensor Own(Tensor stacked, int n) => weights.SharedCount == 1 ? stacked : tape.RowRange(stacked, n * (stacked.Rows / weights.SharedCount), stacked.Rows / weights.SharedCount);
+        Tensor? sum = null;
+        for (var n = 0; n < weights.SharedCount; n++)
+        {
+            var gate = weights.SharedWiGate is { } w ? rounded.Linear(x, Own(w, n)) : null;                             // [T, F']
+            var hidden = FeedForward.Activate(tape, call, rounded.Linear(x, Own(weights.SharedWi!, n)), gate, shared: true);
+            var share = tape.GatherColumns(gates, tape.UploadPlan([.. Enumerable.Repeat(n, x.Rows)]));                  // [T, 1]
+            var dense = tape.Linear(rounded.ScaleRows(hidden, share), Own(weights.SharedWo!, n));                       // [T, M]
+            sum = sum is null ? dense : tape.Add(sum, dense);
+        }
+        return rounded.Round(sum!);
     }
 
     /// <summary>c₀·y + c₁·dense, c = softmax(x·W + b) (DeepSpeed moe/layer.py, use_residual).</summary>

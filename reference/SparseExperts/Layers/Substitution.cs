@@ -11,6 +11,12 @@ public class Substitution
 {
     public static Substitution None { get; } = new();
 
+    /// <summary>What a router makes before its logits: its state [T, R], or the halves of its keys [T, 2K]; null where it makes nothing.</summary>
+    public virtual Tensor? BeforeLogits(Func<Tensor?> compute) => compute();
+
+    /// <summary>Logits of shared experts that take part in the gates [T, N], or null.</summary>
+    public virtual Tensor? SharedLogits(Func<Tensor?> compute) => compute();
+
     /// <summary>Clean logits [T, E].</summary>
     public virtual Tensor Logits(Func<Tensor> compute) => compute();
 
@@ -34,6 +40,9 @@ public class Substitution
 
     /// <summary>Gates [T, K] as they are applied.</summary>
     public virtual Tensor Gates(Tensor computed) => computed;
+
+    /// <summary>Gates of shared experts that take part in the normalisation [T, N], or null.</summary>
+    public virtual Tensor? SharedGates(Tensor? computed) => computed;
 
     /// <summary>Gates and plan as they take effect.</summary>
     public virtual (Tensor Gates, RoutingPlan Plan) Effective((Tensor Gates, RoutingPlan Plan) computed) => computed;

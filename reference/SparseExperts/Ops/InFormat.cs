@@ -23,6 +23,19 @@ public readonly record struct InFormat(Tape Tape, NumberFormat Format)
 
     public Tensor Activate(Activation kind, Tensor x) => Round(Tape.Activate(kind, x));
 
+    /// <summary>RMS(x)∘w with the norm itself rounded before w multiplies.</summary>
+    public Tensor Norm(Tensor x, Tensor weight, double epsilon)
+    {
+        if (Format == NumberFormat.Float32) return Tape.RmsNorm(x, weight, epsilon);
+        return Multiply(Normed(x, epsilon), Tape.RepeatRow(weight, x));
+    }
+
+    /// <summary>x/√(mean x² + ε), per row.</summary>
+    public Tensor Normed(Tensor x, double epsilon) => Round(Tape.RmsNorm(x, Tape.Constant(Tape.Constants.Ones(x.Columns).Reshape(1, x.Columns)), epsilon));
+
+    /// <summary>c·tanh(x/c): near x where it is small, never beyond ± c.</summary>
+    public Tensor Softcap(Tensor x, double cap) => Scale(Activate(Activation.Tanh, Scale(x, 1 / cap)), cap);
+
     /// <summary>f(gate) ∘ linear: one op in float32, two roundings in a narrower format.</summary>
     public Tensor Gated(Activation kind, Tensor gate, Tensor linear) =>
         Format == NumberFormat.Float32 ? Tape.Gated(kind, gate, linear) : Multiply(Activate(kind, gate), linear);

@@ -48,6 +48,7 @@ public sealed class Case
         Parameters = Object(path, Text("parameters", "{}"));
         CaseShapes.Check(path, tensors.Values);
         Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
+        CaseReads.Check(this);
         CaseShapes.CheckWhole(path, tensors.Values);
     }
 

@@ -86,6 +86,11 @@ public static class CaseAnswers
             var given = asked.Has("router.weight") ? null : asked.Find("claim.logits");
             var routed = RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, isForced ? new ClaimedPlan(asked, call) : null));
             var (choices, plan, inputs) = (routed.Choices, routed.Plan, routed.Losses);
+            var scored = routed.Scored;
+            if (call.Dialect.Router == RouterForm.Mlp) Real("router_state", scored.Before, g, s, scored.Before?.Columns ?? 0);
+            if (call.Dialect.Router == RouterForm.ProductKeys) Real("key_logits", scored.Before, g, s, 2, scored.Before?.Columns / 2 ?? 0);
+            Real("shared_logits", scored.SharedLogits, g, s, scored.SharedLogits?.Columns ?? 0);
+            Real("shared_gate", routed.SharedGates, g, s, routed.SharedGates?.Columns ?? 0);
             if (!asked.Has("claim.logits")) Real("logits", inputs.Logits, g, s, e);
             if (call.Dialect.Score != Score.None) Real("scores", inputs.Scores, g, s, e);
             if (call.Dialect.CapacityFormula != CapacityFormula.None && CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers)) is not RoutingPlan.Unlimited and var capacity) Whole("capacity", [capacity]);

@@ -13,7 +13,7 @@ public static class CaseCall
         if ((long)groups * size > int.MaxValue) throw new CaseException($"{c.Path}: {groups} groups of {size} tokens are more than {int.MaxValue} tokens; split the call");
         var d = c.Dialect.For(c.Training);
         var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
-            ?? (c.Find("experts.wi") is { } wi ? wi.Size(0) + d.IdentityExperts : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
+            ?? (c.Find("experts.wi") is { } wi ? wi.Size(0) + d.IdentityExperts + d.NullExperts : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
         DialectRules.Check(d, experts);
         if (d.Selection == Selection.BinaryCode)
             throw new CaseException($"{c.Path}: {d.Name} chooses by binary codes, for which case files have no tensors; name another dialect");

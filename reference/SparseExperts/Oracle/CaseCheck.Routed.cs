@@ -24,8 +24,8 @@ public sealed partial class CaseCheck
         var x = tensors.ExpertsX ?? RoutedLayer.ExpertInput(_call, tensors.X, routed.Scored.Input);
         var (gates, plan) = routed.Effective;
         return OutputInBlocks.Suits(_call, plan, x.Columns)
-            ? OutputInBlocks.Compute(_backend, _call, x, experts, gates, plan)
-            : HostNumbers.Of(tape, Experts.Apply(tape, _call, x, experts, gates, plan));
+            ? OutputInBlocks.Compute(_backend, _call, x, experts, gates, plan, routed.SharedGates)
+            : HostNumbers.Of(tape, Experts.Apply(tape, _call, x, experts, gates, plan, sharedGates: routed.SharedGates));
     }
 
     /// <summary>The whole layer from x with the claimed integers held fixed, forward and back.</summary>
@@ -50,9 +50,48 @@ public sealed partial class CaseCheck
         Choices Expected => _expected ?? throw new InvalidOperationException("experts have not been chosen yet");
         Decisions Decided => _decided ?? throw new InvalidOperationException("slots have not been assigned yet");
 
+        public override Tensor? BeforeLogits(Func<Tensor?> compute) => _call.Dialect.Router switch
+        {
+            RouterForm.Mlp => ClaimedOr("router_state", tensors.Router.Mlp?.Down is null ? null : compute),
+            RouterForm.ProductKeys => ClaimedOr("key_logits", tensors.Router.Keys is null ? null : compute),
+            _ => null,
+        };
+
+        /// <summary>A claim after it was compared with what it is made from, where that is there; else what was computed.</summary>
+        Tensor? ClaimedOr(string stage, Func<Tensor?>? compute)
+        {
+            if (compute?.Invoke() is not { } computed)
+                return _case.Find($"claim.{stage}") is { } given ? check.Claimed(tape, given.Name, given.Values.Length / _call.Tokens) : null;
+            check.Compare(stage, tape, computed);
+            return check.Claimed(tape, $"claim.{stage}", computed.Columns) ?? computed;
+        }
+
+        public override Tensor? SharedLogits(Func<Tensor?> compute)
+        {
+            if (!_call.Dialect.SharedInGates) return null;
+            return ClaimedOr("shared_logits", tensors.Router.SharedWeight is null ? null : compute)
+                ?? throw new CaseException($"{_case.Path}: neither router.shared_weight nor claim.shared_logits; give one of them");
+        }
+
+        public override Tensor? SharedGates(Tensor? computed)
+        {
+            if (computed is null) return null;
+            check.Compare("shared_gate", tape, computed);
+            return check.Claimed(tape, "claim.shared_gate", computed.Columns) ?? computed;
+        }
+
+        /// <summary>Whether the file holds what the router makes its logits from.</summary>
+        bool HasRouter => _call.Dialect.Router switch
+        {
+            RouterForm.None => true,
+            RouterForm.ProductKeys => tensors.Router.Keys is not null || _case.Has("claim.key_logits"),
+            RouterForm.Mlp => tensors.Router is { Weight: not null, Mlp: { } mlp } && (mlp.Down is not null || _case.Has("claim.router_state")),
+            _ => tensors.Router.Weight is not null,
+        };
+
         public override Tensor Logits(Func<Tensor> compute)
         {
-            if (tensors.Router.Weight is null && _call.Dialect.Router != RouterForm.None)
+            if (!HasRouter)
                 return ClaimedLogits(check.Claimed(tape, "claim.logits", _call.Experts) ?? throw new CaseException($"{_case.Path}: neither router.weight nor claim.logits; give one of them"));
             var logits = compute();
             check.Compare("logits", tape, logits, used: i => _call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.IsReal(i / _call.Experts));

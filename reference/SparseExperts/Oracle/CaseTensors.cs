@@ -20,10 +20,10 @@ sealed class CaseTensors
         var m = @case.Get("x").Size(-1);
         X = Plain("x", call.Tokens, m, sequence: call.Size);
         ExpertsX = @case.Has("experts.x") ? Plain("experts.x", call.Tokens, m, sequence: call.Size) : null;
-        int experts = call.Experts, held = experts - call.Dialect.IdentityExperts;
+        int experts = call.Experts, held = call.HeldExperts, router = @case.Find("router.mlp.norm")?.Size(0) ?? m;
         Router = new()
         {
-            Weight = Turned("router.weight", 1, experts, m),
+            Weight = Turned("router.weight", 1, experts, router),
             Bias = Optional("router.bias", 1, experts),
             NoiseWeight = Turned("router.noise_weight", 1, experts, m),
             PrimaryWeight = Turned("router.primary.weight", 1, call.Dialect.Groups, m),
@@ -32,25 +32,52 @@ sealed class CaseTensors
             SecondaryNoiseWeight = Turned("router.secondary.noise_weight", 1, experts, m),
             Slots = @case.Find("router.slots") is { } slots ? Turned("router.slots", 1, slots.Values.Length / m, m) : null,
             Scale = Optional("router.scale", 1, 1),
+            Norm = Optional("router.norm", 1, m),
+            ExpertScale = Optional("router.expert_scale", 1, experts),
+            GlobalScale = Optional("router.global_scale", 1, 1),
+            SharedWeight = @case.Find("router.shared_weight") is { } rows ? Turned("router.shared_weight", 1, rows.Size(0), m) : null,
+            Keys = @case.Find("router.keys.weight") is { } keys ? Turned("router.keys.weight", 1, keys.Size(0), m) : null,
+            Mlp = Mlp(m, router),
+            Previous = @case.Has("router.previous") ? Plain("router.previous", call.Tokens, router, sequence: call.Size) : null,
             CorrectionBias = @case.Find("router.correction_bias")?.Values ?? [],
         };
         if (@case.Find("experts.wi") is not { } wi) return;
         var f = wi.Size(-2);
         int? shared = @case.Find("shared.wi")?.Size(-2);
+        var sharedCount = @case.Find("router.shared_weight")?.Size(0) ?? 1;
+        var latent = @case.Find("experts.in")?.Size(0) ?? m;
         Experts = new()
         {
-            Wi = Turned("experts.wi", held, f, m)!,
-            WiGate = Turned("experts.wi_gate", held, f, m),
-            Wo = Turned("experts.wo", held, m, f) ?? throw new CaseException($"{@case.Path}: experts.wi without experts.wo; give both"),
+            Wi = Turned("experts.wi", held, f, latent)!,
+            WiGate = Turned("experts.wi_gate", held, f, latent),
+            Wo = Turned("experts.wo", held, latent, f) ?? throw new CaseException($"{@case.Path}: experts.wi without experts.wo; give both"),
             Bi = Optional("experts.bi", held, f),
             BiGate = Optional("experts.bi_gate", held, f),
-            Bo = Optional("experts.bo", held, m),
-            SharedWi = shared is { } width ? Turned("shared.wi", 1, width, m) : null,
-            SharedWiGate = shared is { } gateWidth ? Turned("shared.wi_gate", 1, gateWidth, m) : null,
-            SharedWo = shared is { } outWidth ? Turned("shared.wo", 1, m, outWidth) ?? throw new CaseException($"{@case.Path}: shared.wi without shared.wo; give both") : null,
+            Bo = Optional("experts.bo", held, latent),
+            SharedWi = shared is { } width ? Turned("shared.wi", sharedCount, width, m) : null,
+            SharedWiGate = shared is { } gateWidth ? Turned("shared.wi_gate", sharedCount, gateWidth, m) : null,
+            SharedWo = shared is { } outWidth ? Turned("shared.wo", sharedCount, m, outWidth) ?? throw new CaseException($"{@case.Path}: shared.wi without shared.wo; give both") : null,
             SharedGate = Optional("shared.gate", m, 1),
+            SharedCount = sharedCount,
+            In = Turned("experts.in", 1, latent, m),
+            Out = Turned("experts.out", 1, m, latent),
+            InNorm = Optional("experts.in_norm", 1, latent),
+            PostNorm = Optional("experts.post_norm", 1, latent),
+            OutputBias = Optional("experts.output_bias", 1, m),
         };
     }
+
+    /// <summary>What an MLP router of width R has before its last matrix, or null.</summary>
+    MlpRouterWeights? Mlp(int m, int width)
+    {
+        if (!_case.Has("router.mlp.norm")) return null;
+        Tensor Matrix(string name, int columns) => Turned(name, 1, width, columns) ?? throw Missing(name);
+        Tensor Row(string name) => Optional(name, 1, width) ?? throw Missing(name);
+        return new(Turned("router.down.weight", 1, width, m), Optional("router.down.bias", 1, width), Optional("router.previous_scale", 1, width), Row("router.mlp.norm"),
+            Matrix("router.mlp.w1", width), Row("router.mlp.b1"), Matrix("router.mlp.w2", width), Row("router.mlp.b2"));
+    }
+
+    CaseException Missing(string name) => new($"{_case.Path}: router.mlp.norm without {name}; give both");
 
     public Tensor X { get; }
 

@@ -18,7 +18,7 @@ static class OutputInBlocks
         (long)plan.Rows * width > BlockNumbers && !plan.SharesSlots && !(call.Training && call.Dialect.TokenDropout > 0);
 
     /// <summary><see cref="Experts.Apply"/>, forward alone.</summary>
-    public static Numbers Compute(IBackend backend, RouterCall call, Tensor x, ExpertWeights experts, Tensor gates, RoutingPlan plan)
+    public static Numbers Compute(IBackend backend, RouterCall call, Tensor x, ExpertWeights experts, Tensor gates, RoutingPlan plan, Tensor? sharedGates)
     {
         int width = x.Columns, block = Math.Max(1, BlockNumbers / (width * plan.Choices)), blocks = (plan.Tokens + block - 1) / block;
         double[] values = new double[plan.Tokens * width], errors = new double[values.Length];
@@ -28,7 +28,7 @@ static class OutputInBlocks
             var tape = new Tape(backend) { Recording = false };
             var part = call with { Groups = 1, Size = count, Importance = call.Importance.Length == 0 ? [] : call.Importance[first..(first + count)] };
             Tensor Rows(Tensor whole) => tape.Constant(whole.Value.RowRange(first, count));
-            var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count));
+            var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count), sharedGates: sharedGates is null ? null : Rows(sharedGates));
             backend.Read(y.Value, values.AsSpan(first * width, count * width));
             ((IErrorBounds)backend).ReadErrors(y.Value, errors.AsSpan(first * width, count * width));
             tape.Reset();

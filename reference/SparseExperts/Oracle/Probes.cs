@@ -79,6 +79,7 @@ public static class Probes
         var inside = Math.Max(2, (d.K + d.GroupsKept - 1) / d.GroupsKept);
         if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) inside = Math.Max(inside, d.K + 1);
         var experts = groups > 1 ? groups * inside : Math.Max(8, 2 * d.K);
+        if (d.Router == RouterForm.ProductKeys) return d.ProductKeys > 0 ? d.ProductKeys * d.ProductKeys : (int)Math.Pow(Math.Ceiling(Math.Sqrt(experts)), 2);
         return d.Selection == Selection.OnePerPrototype ? (experts + d.K - 1) / d.K * d.K : experts;
     }
 
@@ -102,8 +103,11 @@ public static class Probes
         double[] Unit(int rows) => [.. Enumerable.Range(0, rows * width).Select(i => i / width == i % width ? 1.0 : 0)];
 
         // The router, or logits where the format has no tensors for it.
+        var weights = new ProbeWeights(d, experts, width, random.Coarse);
+        tensors.AddRange(weights.Router(groups, size));
         var linear = d.Router == RouterForm.Linear;
         if (linear) Add("router.weight", Unit(experts), experts, width);
+        else if (d.Router == RouterForm.Mlp) Add("router.weight", random.Coarse(experts * weights.LastWidth), experts, weights.LastWidth);
         else if (d.Router == RouterForm.SlotSimilarity)
         {
             Add("router.slots", random.Coarse(experts * 2 * width), experts, 2, width);
@@ -116,7 +120,7 @@ public static class Probes
             Add("router.primary.noise_weight", random.Coarse(d.Groups * width), d.Groups, width);
             Add("router.secondary.noise_weight", random.Coarse(experts * width), d.Groups, experts / d.Groups, width);
         }
-        else if (d.Router != RouterForm.None) Add("claim.logits", [.. Enumerable.Range(0, tokens * experts).Select(i => x[i / experts * width + i % experts])], groups, size, experts);
+        else if (d.Router is not (RouterForm.None or RouterForm.ProductKeys)) Add("claim.logits", [.. Enumerable.Range(0, tokens * experts).Select(i => x[i / experts * width + i % experts])], groups, size, experts);
         if (linear && d.RouterBias) Add("router.bias", random.Coarse(experts), experts);
         if (d.CorrectionBias) Add("router.correction_bias", [.. Enumerable.Range(0, experts).Select(e => scenario.Name == "small-scores" ? 12 + e % 3 / 8.0 : (e * 5 % experts - experts / 2) / 16.0)], experts);
         if (d.Noise == LogitNoise.NormalSoftplus && linear) Add("router.noise_weight", random.Coarse(experts * width), experts, width);
@@ -125,20 +129,23 @@ public static class Probes
         if (d.Selection == Selection.TaskTable || d.Router is RouterForm.LinearPerTask or RouterForm.TaskEmbedding) Whole("task_ids", "I32", t => t / 3 % 4, groups, size);
 
         // Experts of small multiples of 1/16: their products are short. The format does not hold the learned pair of a residual layer.
-        int held = experts - d.IdentityExperts, hidden = Hidden;
+        int held = experts - d.IdentityExperts - d.NullExperts, hidden = Hidden, inner = weights.ExpertWidth;
+        long[] one = weights.Shared;
         if (d.Combination != Combination.LearnedPair)
         {
-            Add("experts.wi", random.Coarse(held * hidden * width), held, hidden, width);
-            if (d.GatedExperts) Add("experts.wi_gate", random.Coarse(held * hidden * width), held, hidden, width);
-            Add("experts.wo", random.Coarse(held * hidden * width), held, width, hidden);
+            Add("experts.wi", random.Coarse(held * hidden * inner), held, hidden, inner);
+            if (d.GatedExperts) Add("experts.wi_gate", random.Coarse(held * hidden * inner), held, hidden, inner);
+            Add("experts.wo", random.Coarse(held * hidden * inner), held, inner, hidden);
+            tensors.AddRange(weights.Experts());
             if (d.SharedExpert)
             {
-                Add("shared.wi", random.Coarse(hidden * width), hidden, width);
-                if (d.GatedExperts) Add("shared.wi_gate", random.Coarse(hidden * width), hidden, width);
-                Add("shared.wo", random.Coarse(hidden * width), width, hidden);
+                var count = (int)one.Append(hidden * width).Aggregate((a, b) => a * b);
+                Add("shared.wi", random.Coarse(count), [.. one, hidden, width]);
+                if (d.GatedExperts) Add("shared.wi_gate", random.Coarse(count), [.. one, hidden, width]);
+                Add("shared.wo", random.Coarse(count), [.. one, width, hidden]);
                 if (d.SharedGate) Add("shared.gate", random.Coarse(width), width);
             }
-            if (scenario.Gradients && mode == "train" && linear) Add("cotangent.y", random.Coarse(tokens * width), groups, size, width);
+            if (scenario.Gradients && mode == "train" && (linear || d.Router is RouterForm.Mlp or RouterForm.ProductKeys)) Add("cotangent.y", random.Coarse(tokens * width), groups, size, width);
         }
 
         var parameters = new JsonObject();

@@ -44,7 +44,7 @@ public static class BackendPlanning
         if (d.Selection != Selection.TopK) return $"selection {d.Selection}";
         if (d.Ties is not (TieRule.Lowest or TieRule.Unspecified)) return $"ties {d.Ties}";
         if (d.K > 1 && d.Taken != Taken.Removed) return $"a chosen expert is {d.Taken}";
-        if (d.K > 1 && d.LaterBy != d.SelectBy) return $"later choices by {d.LaterBy}";
+        if (d.K > 1 && d.LaterBy is { } later && later != d.SelectBy && !(later == SelectBy.Scores && ScoresAreLogits(call))) return $"later choices by {later}";
         if (d.K > 1 && d.Policy != Policy.All) return $"policy {d.Policy}";
         if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone || d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase))
             return $"router policy {d.RouterPolicy}";
@@ -53,13 +53,18 @@ public static class BackendPlanning
             return $"normalize guard {NormalizeGuard.OneUnlessPositive}";
         if (d.Combination == Combination.MaskReadAsIndices) return $"combination {d.Combination}";
         if (d.DroppedOutput != DroppedOutput.Zero) return $"dropped output {d.DroppedOutput}";
+        if (d.ExpertScale) return "a scale for every expert";
         if (d.StraightThrough) return "a straight-through gate";
-        if (d.IdentityExperts > 0) return "identity experts";
+        if (call.HeldExperts < call.Experts) return "experts without matrices";
         if (call.Training && d.SecondPlaceProbability > 0) return "second places";
         if (d.CapacityFormula == CapacityFormula.None) return null;
         if (d.DropPolicy != DropPolicy.Position || d.BatchPrioritized) return d.BatchPrioritized ? "batch priority" : $"drop policy {d.DropPolicy}";
         return d.CapacityFormula is CapacityFormula.LargestLoad or CapacityFormula.UnlessZero or CapacityFormula.ChoicesTimesWholeShare ? $"capacity {d.CapacityFormula}" : null;
     }
+
+    /// <summary>Whether scores are the logits that they come from, in the same format.</summary>
+    static bool ScoresAreLogits(RouterCall call) =>
+        call.Dialect.Score is Score.SoftmaxPost or Score.None && (call.Dialect.ScoreDtype ?? call.ScoreFormat) == NumberFormat.Float32;
 
     /// <summary>What the rule ranks [T, E].</summary>
     static Tensor Ranked(RouterCall call, Tensor noisy, Tensor scores) => call.Dialect.SelectBy switch
@@ -71,18 +76,18 @@ public static class BackendPlanning
 
     /// <summary>The plan and the gates as they are applied [T, K], without a look at them.</summary>
     /// <param name="noisy">Logits that the scores are made from [T, E].</param>
-    internal static (PlanHandle Plan, Tensor Gates) Route(Tape tape, RouterCall call, in PlanRule rule, Tensor noisy, Tensor scores, Matrix? bias)
+    internal static (PlanHandle Plan, Tensor Gates) Route(Tape tape, RouterCall call, in PlanRule rule, Tensor noisy, Tensor scores, RouterWeights router)
     {
         RouterDraws.Require(call);
-        var handle = PlanHandle.Make(tape, rule, Ranked(call, noisy, scores).Value, call.Dialect.CorrectionBias ? bias : null,
+        var handle = PlanHandle.Make(tape, rule, Ranked(call, noisy, scores).Value, call.Dialect.CorrectionBias ? router.BiasOnBackend : null,
             faults => RouterNumbers.RefuseNaN(call.Where, faults));
         var indices = new PlanIndices(tape, handle);
         var source = call.Dialect.Score == Score.SoftmaxPost ? noisy : scores;
         var raw = tape.GatherColumns(source, indices.ExpertOfToken!);                               // [T, K]
         if (call.Dialect.Score == Score.SoftmaxPost) raw = tape.Softmax(raw);
-        var gates = Gates.Divided(tape, call, raw, rule.Choices);
+        var gates = Gates.Divided(tape, call, raw, rule.Choices, null);
         if (rule.Drops) gates = tape.Multiply(gates, tape.KeptChoices(indices));
-        return (handle, Gates.Finished(tape, call, gates));
+        return (handle, Gates.Finished(tape, call, gates, router, null));
     }
 
     /// <summary>

@@ -18,12 +18,24 @@ public sealed record Dialect
     /// <summary>The axes and numbers that the library itself lets its users set, by their names in files. Others are refused in a case file.</summary>
     public required IReadOnlyList<string> Parameters { get; init; }
 
+    /// <summary>The dialect whose rule it is, where it only has a name and defaults of its own; null for a rule of its own.</summary>
+    public string? RuleOf { get; init; }
+
     // Router
     [Means("how a token becomes logits")] public RouterForm Router { get; init; }
     [Means("the linear router has a bias")] public bool RouterBias { get; init; }
+    [Means("number format in which the router's weight is stored, where it differs from the router's")] public NumberFormat? RouterWeightDtype { get; init; }
     [Means("number format of the router where it differs from the tokens'")] public NumberFormat? RouterDtype { get; init; }
     [Means("number format of the logits")] public NumberFormat? LogitsDtype { get; init; }
     [Means("number format of the scores before they are ranked")] public NumberFormat? ScoreDtype { get; init; }
+    [Means("number format of the gates that the experts are handed")] public NumberFormat? GateDtype { get; init; }
+    [Means("the router reads RMS(x)∘w, w its own, times router_input_scale", "transformers modeling_gemma4.py")] public bool RouterNorm { get; init; }
+    [Means("ε of the router's norms: x/√(mean x² + ε)")] public double RouterNormEpsilon { get; init; } = 1e-6;
+    [Means("factor behind the router's norm; not set: M^−½", "transformers modeling_gemma4.py")] public double? RouterInputScale { get; init; }
+    [Means("keys a half of a product-key router; 0: √E", "Lample et al. 2019, section 3.1")] public int ProductKeys { get; init; }
+    [Means("whose products the two halves of a token's keys are")] public KeySplit KeySplit { get; init; }
+    [Means("factor on the logits", "transformers modeling_muse_spark.py")] public double LogitsScale { get; init; } = 1;
+    [Means("logits become c·tanh(l/c); 0 is off", "transformers modeling_laguna.py")] public double LogitsSoftcap { get; init; }
     [Means("what disturbs the router")] public RouterPolicy RouterPolicy { get; init; }
     [Means("when the router's input is disturbed")] public Phase RouterPolicyPhase { get; init; } = Phase.Training;
     [Means("of the policies only the jitter is honoured", "mesh moe.py _ntlb_gating")] public bool JitterAlone { get; init; }
@@ -58,7 +70,7 @@ public sealed record Dialect
     [Means("which of equal scores is taken")] public TieRule Ties { get; init; }
     [Means("the order of a token's choices is open")] public bool OpenOrder { get; init; }
     [Means("what happens to an expert that the token has already chosen")] public Taken Taken { get; init; }
-    [Means("what later choices are ranked by")] public SelectBy LaterBy { get; init; }
+    [Means("what later choices are ranked by, where it is not what the first is ranked by")] public SelectBy? LaterBy { get; init; }
     [Means("which later choices are used")] public Policy Policy { get; init; }
     [Means("which later choices are used in evaluation, where that differs")] public Policy? EvalPolicy { get; init; }
     [Means("threshold of the policy; of the near winners")] public double Threshold { get; init; }
@@ -96,6 +108,9 @@ public sealed record Dialect
     [Means("guard of the division after dropping, where it differs")] public NormalizeGuard? LateNormalizeGuard { get; init; }
     [Means("number of the guard")] public double NormalizeEpsilon { get; init; }
     [Means("factor on the gates")] public double ScalingFactor { get; init; } = 1;
+    [Means("the gate of a choice is multiplied by a learned number of its expert, after everything else", "transformers modeling_gemma4.py")] public bool ExpertScale { get; init; }
+    [Means("all gates, those of shared experts too, are multiplied by one learned number", "transformers modeling_inkling.py")] public bool GlobalScale { get; init; }
+    [Means("shared experts take part in the gates' normalisation: each has a row in the router", "transformers modeling_inkling.py")] public bool SharedInGates { get; init; }
     [Means("where the gate multiplies")] public GatePlace ApplyGateTo { get; init; }
     [Means("gates get a gradient through the dispatch as well", "st_moe_pytorch")] public bool StraightThrough { get; init; }
 
@@ -104,7 +119,21 @@ public sealed record Dialect
     [Means("experts have a gate projection")] public bool GatedExperts { get; init; }
     [Means("slope of the clamped sigmoid")] public double ActivationAlpha { get; init; } = 1.702;
     [Means("limit of the clamped activations")] public double ActivationLimit { get; init; } = 7;
+    [Means("cap c of the gate in swiglu_softcapped: c·tanh(g/c)", "transformers modeling_inkling2.py")] public double ActivationGateSoftcap { get; init; } = 4;
+    [Means("cap c of the other half in swiglu_softcapped: c·tanh(u/c)", "transformers modeling_inkling2.py")] public double ActivationUpSoftcap { get; init; } = 25;
+    [Means("the shared expert's limit where it has its own; 0 is none", "transformers modeling_step3p7.py")] public double? SharedActivationLimit { get; init; }
+    [Means("number format of the experts' products where it differs from the tokens'")] public NumberFormat? ExpertsDtype { get; init; }
+    [Means("number format of the experts' non-linearity where it differs from their products'")] public NumberFormat? ActivationDtype { get; init; }
+    [Means("number format of the sum over a token's choices where it differs from the tokens'")] public NumberFormat? SumDtype { get; init; }
     [Means("the last so many experts return their input", "transformers modeling_longcat_flash.py")] public int IdentityExperts { get; init; }
+    [Means("the last so many experts are none: who chooses one gets gate 0", "transformers modeling_zaya.py")] public int NullExperts { get; init; }
+    [Means("the routed experts live at a width of their own, between two projections that they share", "transformers modeling_nemotron_h.py")] public bool LatentExperts { get; init; }
+    [Means("behind the first shared projection: RMS(z)∘w", "transformers modeling_muse_spark.py")] public bool ExpertsInNorm { get; init; }
+    [Means("ε of that norm")] public double ExpertsInNormEpsilon { get; init; } = 1e-5;
+    [Means("each expert's output o becomes RMS(o∘w) before its gate", "transformers modeling_muse_spark.py")] public bool ExpertsPostNorm { get; init; }
+    [Means("ε of that norm")] public double ExpertsPostNormEpsilon { get; init; } = 1e-8;
+    [Means("a learned row is added once to each token's sum", "transformers modeling_jetmoe.py")] public bool OutputBias { get; init; }
+    [Means("factor on the sum of the routed experts; gates and shared experts are without it", "transformers modeling_laguna.py")] public double OutputScalingFactor { get; init; } = 1;
     [Means("a dense expert beside the routed ones")] public bool SharedExpert { get; init; }
     [Means("the shared expert has a sigmoid gate")] public bool SharedGate { get; init; }
     [Means("how the shared expert joins")] public SharedCombination SharedCombination { get; init; }

@@ -100,6 +100,7 @@ public static class DialectFile
             dialect = key switch
             {
                 "noise_policy" => Axis("router_policy", where).With(dialect, value, where),
+                "select_on" => Axis("select_by", where).With(dialect, value, where),
                 "capacity_factor" => Axis(key, where).With(dialect, value, where) with { EvalCapacityFactor = null },
                 "balance_coefficient" => Axis(key, where).With(dialect, value, where) with { EvalBalanceCoefficient = null },
                 "policy" => Axis(key, where).With(dialect, value, where) with { EvalPolicy = null },
@@ -111,7 +112,11 @@ public static class DialectFile
     }
 
     /// <summary>What every file may say: number formats and the experts' non-linearity, which are no part of the routing.</summary>
-    static readonly string[] Common = ["activation", "activation_alpha", "activation_limit", "router_dtype", "logits_dtype", "score_dtype"];
+    static readonly string[] Common = 
+    [
+        "activation", "activation_alpha", "activation_limit", "experts_dtype", "activation_dtype", "sum_dtype",
+        "router_weight_dtype", "router_dtype", "logits_dtype", "score_dtype", "gate_dtype",
+    ];
 
     static DialectAxis Axis(string key, string where) => DialectAxis.Find(key)
         ?? throw new DialectException($"{where}: no axis '{key}'; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}");
@@ -124,7 +129,7 @@ public static class DialectFile
     };
 
     static string[] Names(JsonNode? node, string where) => node is JsonArray array && array.All(n => n?.GetValueKind() == JsonValueKind.String)
-        ? [.. array.Select(n => n!.GetValue<string>() is var name && (DialectAxis.Find(name) is not null || name == "noise_policy") ? name : throw new DialectException($"{where}: parameters name '{n}', which is no axis; remove it"))]
+        ? [.. array.Select(n => n!.GetValue<string>() is var name && (DialectAxis.Find(name) is not null || name is "noise_policy" or "select_on") ? name : throw new DialectException($"{where}: parameters name '{n}', which is no axis; remove it"))]
         : throw new DialectException($"{where}: parameters is a list of axis names; write [\"k\", …]");
 }
 

@@ -47,7 +47,22 @@ public static class DialectRules
             "second_place_loss", true, "false: only a ranking has second places");
         Require(d, d.TrainingExtra != TrainingExtra.Reinforce || d.Selection == Selection.PolicySample,
             "training_extra", "reinforce", "none, or selection policy_sample, whose one choice is rewarded");
-        Require(d, d.GatedExperts || d.Activation is not (ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited), "activation", Named(d, "activation"), "another one, or set gated_experts");
+        Require(d, d.NullExperts >= 0, "null_experts", d.NullExperts, "0 or more");
+        Require(d, d.NullExperts == 0 || d.IdentityExperts == 0, "null_experts", d.NullExperts, "0: with identity experts nobody knows which come last");
+        Require(d, d.NullExperts == 0 || d.CapacityFormula == CapacityFormula.None && d.Selection == Selection.TopK,
+            "null_experts", d.NullExperts, "0: only tokens that take their best experts without capacity can choose none");
+        Require(d, d.ProductKeys >= 0, "product_keys", d.ProductKeys, "0 (the root of the experts) or more");
+        Require(d, !d.SharedInGates || d is { SharedExpert: true, Normalize: Normalize.Sum, Score: not Score.SoftmaxPost, Gate: Gate.Score },
+            "shared_in_gates", true, "false, or shared_expert, normalize sum, gate score and scores over all experts: the sum holds both");
+        Require(d, !d.ExpertsInNorm && !d.ExpertsPostNorm || d.LatentExperts, "latent_experts", false, "true: their norms stand at the experts' own width");
+        Require(d, !d.LatentExperts || d is { Combination: Combination.Gated, DroppedOutput: DroppedOutput.Zero, IdentityExperts: 0 },
+            "latent_experts", true, "false: this combination needs experts of the tokens' width");
+        Require(d, d.RouterNormEpsilon >= 0 && d.ExpertsInNormEpsilon >= 0 && d.ExpertsPostNormEpsilon >= 0, "router_norm_epsilon", d.RouterNormEpsilon, "0 or more in every norm");
+        Require(d, d.LogitsSoftcap >= 0 && d.ActivationLimit >= 0 && d.ActivationGateSoftcap > 0 && d.ActivationUpSoftcap > 0,
+            "logits_softcap", d.LogitsSoftcap, "0 (off) or more, activation_limit likewise, and activation soft caps above 0");
+        Require(d, d.Router is not (RouterForm.Mlp or RouterForm.ProductKeys) || d.Selection is not (Selection.HashTable or Selection.TaskTable or Selection.Random),
+            "router", Named(d, "router"), $"none with selection {Named(d, "selection")}, which no logit decides");
+        Require(d, d.GatedExperts || !d.Activation.IsLimited(), "activation", Named(d, "activation"), "another one, or set gated_experts");
         Require(d, d.Gate != Gate.NearWinner || d.Selection == Selection.SparseMixer, "gate", "near_winner", "another one: only selection sparse_mixer says who is near");
         Require(d, d.Gate != Gate.RankedScore || d.Selection is Selection.TopK or Selection.ExhaustionAware, "gate", "ranked_score", "score: only the best experts of a ranking have ranked scores");
         Require(d, d.Combination != Combination.MaskReadAsIndices || d is { Selection: Selection.TopK, K: 2 }, "combination", "mask_read_as_indices", "gated, unless each token takes its k = 2 best experts");
@@ -61,17 +76,26 @@ public static class DialectRules
     {
         Check(d);
         var inside = experts / d.Groups;
-        var repeats = d.Taken == Taken.Zeroed || d.LaterBy != d.SelectBy || d.Policy == Policy.Sample || d.Selection == Selection.ExhaustionAware;
+        var repeats = d.Taken == Taken.Zeroed || (d.LaterBy ?? d.SelectBy) != d.SelectBy || d.Policy == Policy.Sample || d.Selection == Selection.ExhaustionAware;
         Require(d, d.K <= experts || d.Selection is Selection.ExpertChoice or Selection.HashTable or Selection.SlotMixture || repeats && d.K <= experts + 1, "k", d.K, $"at most the {experts} experts");
         Require(d, experts % d.Groups == 0, "groups", d.Groups, $"a divisor of the {experts} experts");
         if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) Require(d, d.K <= inside, "k", d.K, $"at most the {inside} experts of a group");
         if (d.Selection == Selection.TwoLevelCapacity) Require(d, inside >= 2 && d.Groups >= 2, "groups", d.Groups, $"at least 2, with at least 2 of the {experts} experts in each");
-        if (d.Selection == Selection.TopK && d.Groups > d.GroupsKept) Require(d, d.K <= inside * d.GroupsKept, "k", d.K, $"at most the {inside * d.GroupsKept} experts of the kept groups");
+        if (d.Selection == Selection.TopK && d.Groups > d.GroupsKept && d.GroupMask == GroupMask.MinusInfinity)
+            Require(d, d.K <= inside * d.GroupsKept, "k", d.K, $"at most the {inside * d.GroupsKept} experts of the kept groups");
         if (d.Selection == Selection.OnePerPrototype || d.Score == Score.SoftmaxPerPrototype) Require(d, experts % d.K == 0,
             "k", d.K, $"a divisor of the {experts} experts");
+        Require(d, d.NullExperts < experts, "null_experts", d.NullExperts, $"fewer than the {experts} experts");
+        if (d.Router == RouterForm.ProductKeys) CheckKeys(d, experts);
         Require(d, d.IdentityExperts < experts, "identity_experts", d.IdentityExperts, $"fewer than the {experts} experts");
         if (d.Combination == Combination.MaskReadAsIndices) Require(d, experts >= 2, "experts", experts, "at least 2: the mask's 0 and 1 are read as experts");
         if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");
+    }
+
+    static void CheckKeys(Dialect d, int experts)
+    {
+        var keys = d.ProductKeys > 0 ? d.ProductKeys : (int)Math.Sqrt(experts);
+        Require(d, keys * keys == experts, "product_keys", d.ProductKeys, $"the root of the {experts} experts, and a square number of experts");
     }
 
     /// <summary>What runs but cannot learn; a recorded call may be like that, a new dialect and a training may not.</summary>

@@ -54,6 +54,14 @@ public sealed record RouterCall
     /// <summary>Number format of the logits, in which the losses that start from them are computed.</summary>
     public NumberFormat LogitsFormat { get; init; } = NumberFormat.Float32;
 
+    /// <summary>Number format of the experts' products, of their non-linearity, and of the sum over a token's choices.</summary>
+    public NumberFormat ExpertsFormat => Dialect.ExpertsDtype ?? Format;
+    public NumberFormat ActivationFormat => Dialect.ActivationDtype ?? ExpertsFormat;
+    public NumberFormat SumFormat => Dialect.SumDtype ?? Format;
+
+    /// <summary>Experts that have weights: neither those that return their input nor those that are none.</summary>
+    public int HeldExperts => Experts - Dialect.IdentityExperts - Dialect.NullExperts;
+
     /// <summary>What solvers may spend on this call; without limit where nobody sets one.</summary>
     public Effort Effort { get; init; } = new();
 

@@ -28,7 +28,7 @@ public static class Slots
             void Serve(int t, int j)
             {
                 var e = choices.Expert[t * k + j];
-                if (e < 0) return;
+                if (e < 0 || e >= call.Experts - d.NullExperts) return;
                 var place = asked[e]++;
                 if (place < capacity) slot[t * k + j] = place;
                 else if (d.DroppedOutput == DroppedOutput.SharedSlot) slot[t * k + j] = 0;

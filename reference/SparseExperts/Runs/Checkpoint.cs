@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SparseExperts.Formats;
+using SparseExperts.Layers;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -57,10 +58,13 @@ public static class Checkpoint
         var optimizerPath = Path.Combine(path, OptimizerFile);
         if (!File.Exists(optimizerPath))
             throw new RunException($"{optimizerPath}: is missing, and training cannot go on without the optimizer's state; put it back, or evaluate and generate with the model alone");
-        using var model = Opened(Path.Combine(path, ModelFile), ModelTensors(trainer));
-        using var optimizer = Opened(optimizerPath, trainer.Optimizer.State);
-        Read(trainer.Backend, model, ModelTensors(trainer));
-        Read(trainer.Backend, optimizer, trainer.Optimizer.State);
+        using var model = new CheckpointFile(Path.Combine(path, ModelFile));
+        using var optimizer = new CheckpointFile(optimizerPath);
+        var (ofModel, ofOptimizer) = (Parts(trainer), Parts(trainer.Optimizer.State));
+        model.Check(ofModel.Keys);
+        optimizer.Check(ofOptimizer.Keys);
+        Fill(trainer.Backend, model, ofModel);
+        Fill(trainer.Backend, optimizer, ofOptimizer);
         (trainer.Step, trainer.Skipped, trainer.Optimizer.Steps) = (state.Step, state.Skipped, state.OptimizerSteps);
     }
 
@@ -85,8 +89,10 @@ public static class Checkpoint
     public static void LoadModel(Predictor predictor, string path)
     {
         var state = ReadState(path);
-        using var model = Opened(Path.Combine(path, ModelFile), ModelTensors(predictor));
-        Read(predictor.Backend, model, ModelTensors(predictor));
+        using var model = new CheckpointFile(Path.Combine(path, ModelFile));
+        var parts = Parts(predictor);
+        model.Check(parts.Keys);
+        Fill(predictor.Backend, model, parts);
         predictor.Step = state.Step;
     }
 
@@ -97,34 +103,19 @@ public static class Checkpoint
             tensors.Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
     }
 
-    /// <summary>A file that has exactly these tensors.</summary>
-    static SafetensorsFile Opened(string path, IEnumerable<(string Name, Matrix Value)> tensors)
+    static Dictionary<WeightPart, Matrix> Parts(Predictor predictor)
     {
-        var file = SafetensorsFile.Open(path);
-        try
-        {
-            var wanted = tensors.ToDictionary(t => t.Name, t => t.Value);
-            foreach (var (name, value) in wanted)
-            {
-                var entry = file.Tensors.FirstOrDefault(t => t.Name == name)
-                    ?? throw new RunException($"{path}: no tensor '{name}'; the checkpoint belongs to another model or optimizer");
-                if (entry.DType != "F32" || !entry.Shape.SequenceEqual([value.Rows, value.Columns]))
-                    throw new RunException($"{path}: tensor '{name}' is {entry.DType} [{string.Join(", ", entry.Shape)}], the model needs F32 [{value.Rows}, {value.Columns}]; take the run's own checkpoint");
-            }
-            if (file.Tensors.FirstOrDefault(t => !wanted.ContainsKey(t.Name)) is { } extra)
-                throw new RunException($"{path}: tensor '{extra.Name}' is none of this model's; take the run's own checkpoint");
-            return file;
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        var parts = Parts(predictor.Model.State.Select(s => (s.Name, s.Value)));
+        foreach (var p in predictor.Model.Parameters) parts.Add(new(p.Name, p.Stack, p.Rows / p.Stack, p.Columns), p.Value);
+        return parts;
     }
 
-    static void Read(IBackend backend, SafetensorsFile file, IEnumerable<(string Name, Matrix Value)> tensors)
+    static Dictionary<WeightPart, Matrix> Parts(IEnumerable<(string Name, Matrix Value)> state) =>
+        state.ToDictionary(t => new WeightPart(t.Name, 1, t.Value.Rows, t.Value.Columns), t => t.Value);
+
+    static void Fill(IBackend backend, CheckpointFile file, Dictionary<WeightPart, Matrix> parts)
     {
-        foreach (var (name, value) in tensors) backend.Write(value, file.ReadFloats(name));
+        foreach (var (part, place) in parts) file.Fill(part, Starts.Zeros, backend, place);
     }
 
     static State ReadState(string checkpoint)
@@ -143,5 +134,5 @@ public static class Checkpoint
     }
 
     static IEnumerable<(string Name, Matrix Value)> ModelTensors(Predictor predictor) =>
-        predictor.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(predictor.Model.State);
+        predictor.Model.Parameters.Select(p => (p.Name, p.Value)).Concat(predictor.Model.State.Select(s => (s.Name, s.Value)));
 }

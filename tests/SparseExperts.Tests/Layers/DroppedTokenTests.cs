@@ -32,8 +32,8 @@ public sealed class DroppedTokenTests
     {
         using var backend = new CpuBackend(1);
         var tape = new Tape(backend);
-        var start = new Initialiser(3);
-        Parameter Weight(string name, int rows, int columns) => tape.Parameter(name, rows, columns, start.Normal(name, rows * columns, 0.5));
+        float[] Normal(string name, int rows, int columns, double deviation) => new StartValues(3).Of(new(name, 1, rows, columns), Starts.Normal(deviation));
+        Parameter Weight(string name, int rows, int columns) => tape.Parameter(name, rows, columns, Normal(name, rows, columns, 0.5));
         var call = new RouterCall
         {
             Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.5, MinCapacity = 1 },
@@ -42,7 +42,7 @@ public sealed class DroppedTokenTests
             Experts = 2,
             Training = true,
         };
-        var input = start.Normal("x", 64, 1);
+        var input = Normal("x", 16, 4, 1);
         var result = SparseLayer.Forward(tape, call, tape.Constant(16, 4, input), new() { Weight = Weight("router", 4, 2) }, new() { Wi = Weight("wi", 8, 6), Wo = Weight("wo", 12, 4) });
         Assert.InRange(result.Plan.DropRate, 0.4, 0.6);
         var y = combine(result, input);

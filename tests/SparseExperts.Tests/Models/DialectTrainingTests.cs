@@ -1,6 +1,7 @@
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
+using SparseExperts.Formats;
 using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Ops;
@@ -67,6 +68,50 @@ public sealed class DialectTrainingTests
         {
             folder.Delete(true);
         }
+    }
+
+    /// <summary>What routers carry was one matrix [1, E + 2] a layer in runs that are still there.</summary>
+    [Theory, MemberData(nameof(Stateful))]
+    public void A_checkpoint_with_the_state_in_one_matrix_is_still_read(string dialect)
+    {
+        var folder = Directory.CreateTempSubdirectory("dialect-");
+        try
+        {
+            using var backend = new CpuBackend(1);
+            var trainer = Make(backend, dialect);
+            for (var step = 0; step < 3; step++) trainer.Train(Text, step / 6.0);
+            var path = Checkpoint.Save(trainer, folder.FullName);
+            Pack(Path.Combine(path, "model.safetensors"), trainer.Model.Config.Experts);
+            var loaded = Make(backend, dialect);
+            Checkpoint.Load(loaded, path);
+            Assert.NotEmpty(loaded.Model.State);
+            foreach (var (one, other) in trainer.Model.State.Zip(loaded.Model.State)) Assert.Equal(backend.ToArray(one.Value), backend.ToArray(other.Value));
+        }
+        finally
+        {
+            folder.Delete(true);
+        }
+    }
+
+    static void Pack(string path, int experts)
+    {
+        List<(string, long[], ReadOnlyMemory<float>)> tensors = [];
+        Dictionary<string, float[]> packed = [];
+        using (var file = SafetensorsFile.Open(path))
+            foreach (var t in file.Tensors)
+            {
+                var at = Array.FindIndex(["correction_bias", "balance_coefficient", "baseline"], part => t.Name.EndsWith($".router_{part}", StringComparison.Ordinal));
+                var values = file.ReadFloats(t.Name);
+                if (at < 0)
+                {
+                    tensors.Add((t.Name, t.Shape, values));
+                    continue;
+                }
+                var name = t.Name[..(t.Name.LastIndexOf('.') + 1)] + "router_state";
+                if (!packed.TryGetValue(name, out var all)) packed[name] = all = new float[experts + 2];
+                values.CopyTo(all, at == 0 ? 0 : experts + at - 1);
+            }
+        SafetensorsWriter.Write(path, new Dictionary<string, string>(), tensors.Concat(packed.Select(p => (p.Key, new long[] { 1, experts + 2 }, (ReadOnlyMemory<float>)p.Value))));
     }
 
     /// <summary>

@@ -90,7 +90,7 @@ public sealed class RoutingTests
     [Fact]
     public void Switch_initialisation_is_a_truncated_normal_of_scale_a_tenth()
     {
-        var values = new Initialiser(1).TruncatedNormal("weight", 100_000, 0.1, 64);
+        var values = new StartValues(1).Of(new("weight", 1, 1, 100_000), Starts.TruncatedNormal(0.1, 64));
         var deviation = Math.Sqrt(0.1 / 64);
         Assert.All(values, v => Assert.InRange(v, -2 * deviation * 1.0000001, 2 * deviation * 1.0000001));
         // A normal cut at two deviations keeps 0.8796 of its deviation; five standard errors of the estimate allow 0.0098 of that.

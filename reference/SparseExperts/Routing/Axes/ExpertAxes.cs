@@ -13,6 +13,16 @@ public enum ExpertActivation
     [Means("x")] Identity,
     [Means("g·σ(αg)·(u + 1), g at most the limit, u within ± the limit", "transformers modeling_gpt_oss.py", Spelled = "swiglu_clamped")] SwigluClamped,
     [Means("silu(min(g, limit))·clip(u, ± limit)", "transformers modeling_deepseek_v4.py", Spelled = "swiglu_limited")] SwigluLimited,
+    [Means("max(x, 0)²", "transformers modeling_nemotron_h.py", Spelled = "relu2")] ReluSquared,
+    [Means("min(silu(g), limit)·clip(u, ± limit)", "transformers modeling_step3p7.py", Spelled = "swiglu_limited_after")] SwigluLimitedAfter,
+    [Means("cap(g)·σ(g)·cap(u), cap(v) = c·tanh(v/c)", "transformers modeling_inkling2.py", Spelled = "swiglu_softcapped")] SwigluSoftcapped,
+}
+
+public static class ExpertActivations
+{
+    /// <summary>Whether it limits both halves of a gated expert, and so needs a gate projection.</summary>
+    public static bool IsLimited(this ExpertActivation kind) => kind is ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited
+        or ExpertActivation.SwigluLimitedAfter or ExpertActivation.SwigluSoftcapped;
 }
 
 /// <summary>How the shared expert joins the routed ones.</summary>

@@ -7,10 +7,14 @@ public static class BuiltIn
     [
         .. ShazeerDialects.All, .. MeshDialects.All, .. LingvoDialects.All, .. FlaxDialects.All, .. VmoeDialects.All, .. HuggingFaceClassicDialects.All,
         .. LucidrainsDialects.All, .. MegatronDialects.All, .. DeepSpeedDialects.All, .. TutelDialects.All, .. FastMoeDialects.All, .. MegaBlocksDialects.All,
-        .. FairseqDialects.All, .. HuggingFaceDialects.All, .. DeepSeekDialects.All, .. HetuDialects.All, .. OtherDialects.All,
+        .. FairseqDialects.All, .. HuggingFaceDialects.All, .. DeepSeekDialects.All,
+        .. DeepSeekFamilyDialects.All, .. HuggingFaceFamilyDialects.All, .. HuggingFaceNewDialects.All, .. HetuDialects.All, .. OtherDialects.All,
     ];
 
     static readonly Dictionary<string, Dialect> ByName = All.ToDictionary(d => d.Name);
+
+    /// <summary>The entry of that name in one family, for families that start from it.</summary>
+    internal static Dialect Own(IReadOnlyList<Dialect> family, string name) => family.First(d => d.Name == name);
 
     public static Dialect? Find(string name) => ByName.GetValueOrDefault(name);
 

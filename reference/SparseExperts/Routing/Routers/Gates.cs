@@ -10,26 +10,25 @@ namespace SparseExperts.Routing;
 public static class Gates
 {
     /// <summary>Gates of all candidates before anybody is dropped.</summary>
-    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
-    {
-        return Divided(tape, call, Raw(tape, call, logits, scores, choices, correctionBias), choices.K);
-    }
+    /// <param name="shared">Scores of shared experts that take part in the normalisation [T, N], or null.</param>
+    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias, Tensor? shared = null) =>
+        Divided(tape, call, Raw(tape, call, logits, scores, choices, correctionBias), choices.K, shared);
 
     /// <summary>Raw gates [T, K] over their divisor, where there is one before anybody is dropped.</summary>
-    internal static Tensor Divided(Tape tape, RouterCall call, Tensor raw, int k)
+    internal static Tensor Divided(Tape tape, RouterCall call, Tensor raw, int k, Tensor? shared)
     {
         var d = call.Dialect;
         var normalize = d.Normalize;
         if (normalize is Normalize.None or Normalize.AfterDrop || k == 1 && !d.NormalizeSingle) return raw;
         if (normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost) return raw;
-        var divided = Divide(tape, call, raw);
+        var divided = Divide(tape, call, raw, Divisor(tape, call, raw, shared));
         if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.Policy != Policy.Random) return divided;
         // The policy writes the raw probability over the divided one, for later choices only.
         return Blend(tape, divided, raw, k);
     }
 
     /// <summary>Gates that are really applied: 0 for choices that are not used or have no slot.</summary>
-    public static Tensor AfterDrop(Tape tape, RouterCall call, Tensor gates, RoutingPlan plan)
+    public static Tensor AfterDrop(Tape tape, RouterCall call, Tensor gates, RoutingPlan plan, RouterWeights router)
     {
         var d = call.Dialect;
         var kept = new float[plan.RowOf.Length];
@@ -39,18 +38,42 @@ public static class Gates
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
         if (kept.Contains(0)) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, kept));
-        return Finished(tape, call, gates, () => PerExpertCount(plan));
+        return Finished(tape, call, gates, router, plan);
     }
 
     /// <summary>Gates of kept choices, others 0: divided late, shared and scaled.</summary>
-    /// <param name="perExpertCount">The share of every choice [T·K], for the gate that is shared among a token's experts.</param>
-    internal static Tensor Finished(Tape tape, RouterCall call, Tensor gates, Func<float[]>? perExpertCount = null)
+    /// <param name="plan">For gates that look at it; null where the backend planned, which it does for none of them.</param>
+    internal static Tensor Finished(Tape tape, RouterCall call, Tensor gates, RouterWeights router, RoutingPlan? plan)
     {
         var d = call.Dialect;
-        if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates);
-        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, perExpertCount!()));
-        return d.ScalingFactor == 1 ? gates : tape.Round(tape.Scale(gates, d.ScalingFactor), call.ScoreFormat);
+        if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates, Divisor(tape, call, gates));
+        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, PerExpertCount(plan!)));
+        gates = Scaled(tape, call, gates, router);
+        if (d.ExpertScale) gates = tape.In(call.ScoreFormat).Multiply(gates, ScaleOfExperts(tape, call, plan!, router));
+        return d.GateDtype is { } format ? tape.Round(gates, format) : gates;
     }
+
+    /// <summary>Gates of the shared experts that take part in the normalisation [T, N]: σ over the sum of the chosen ones' and theirs, scaled.</summary>
+    public static Tensor? OfShared(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, Tensor? shared, RouterWeights router)
+    {
+        if (shared is null) return null;
+        var chosen = Raw(tape, call, logits, scores, choices, router.CorrectionBias);
+        return Scaled(tape, call, Divide(tape, call, shared, Divisor(tape, call, chosen, shared)), router);
+    }
+
+    /// <summary>Times the fixed factor and the learned one.</summary>
+    static Tensor Scaled(Tape tape, RouterCall call, Tensor gates, RouterWeights router)
+    {
+        var rounded = tape.In(call.ScoreFormat);
+        if (call.Dialect.ScalingFactor != 1) gates = rounded.Scale(gates, call.Dialect.ScalingFactor);
+        if (!call.Dialect.GlobalScale) return gates;
+        var factor = RouterLogits.Needed(call, router.GlobalScale, "router.global_scale");
+        return rounded.Multiply(gates, tape.RepeatRow(tape.RepeatColumn(factor, gates.Columns), gates));
+    }
+
+    /// <summary>The learned number of each choice's expert [T, K].</summary>
+    static Tensor ScaleOfExperts(Tape tape, RouterCall call, RoutingPlan plan, RouterWeights router) =>
+        tape.GatherElements(RouterLogits.Needed(call, router.ExpertScale, "router.expert_scale"), plan.Expert, plan.Tokens, plan.Choices);
 
     static Tensor Raw(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
     {
@@ -131,24 +154,30 @@ public static class Gates
         return tape.Softmax(tape.Shift(chosen, [.. choices.Candidate.Select(e => e < 0 ? RouterScores.Out : 0)]));
     }
 
-    /// <summary>g / divisor, the divisor as the dialect guards it. It is not detached: raising one gate lowers the others.</summary>
-    static Tensor Divide(Tape tape, RouterCall call, Tensor gates)
+    /// <summary>g / divisor.</summary>
+    static Tensor Divide(Tape tape, RouterCall call, Tensor gates, Tensor divisor) =>
+        tape.Round(tape.Divide(gates, tape.RepeatColumn(divisor, gates.Columns)), call.ScoreFormat);
+
+    /// <summary>
+    /// What gates are divided by [T, 1], as the dialect guards it: their sum, with that of the shared experts where these take part, or their norm. It is
+    /// not detached: raising one gate lowers the others.
+    /// </summary>
+    static Tensor Divisor(Tape tape, RouterCall call, Tensor gates, Tensor? shared = null)
     {
         var d = call.Dialect;
-        var normalize = d.Normalize;
-        Tensor Rounded(Tensor x) => tape.Round(x, call.ScoreFormat);
-        var sum = Rounded(normalize == Normalize.Norm2
-            ? tape.Activate(Activation.Sqrt, tape.SumRows(tape.Multiply(gates, gates)))
-            : tape.SumRows(gates));
-        var divisor = (normalize == Normalize.AfterDrop ? d.LateNormalizeGuard ?? d.NormalizeGuard : d.NormalizeGuard) switch
+        var rounded = tape.In(call.ScoreFormat);
+        var sum = d.Normalize == Normalize.Norm2
+            ? rounded.Activate(Activation.Sqrt, tape.SumRows(tape.Multiply(gates, gates)))
+            : rounded.Round(tape.SumRows(gates));
+        if (shared is not null) sum = rounded.Add(sum, tape.SumRows(shared));
+        return (d.Normalize == Normalize.AfterDrop ? d.LateNormalizeGuard ?? d.NormalizeGuard : d.NormalizeGuard) switch
         {
-            NormalizeGuard.Added => Rounded(tape.Shift(sum, d.NormalizeEpsilon)),
+            NormalizeGuard.Added => rounded.Shift(sum, d.NormalizeEpsilon),
             NormalizeGuard.AtLeast => tape.Clamp(sum, d.NormalizeEpsilon, double.PositiveInfinity),
             NormalizeGuard.OneUnlessPositive => tape.Shift(sum, OneWhereNotPositive(tape, sum)),
             NormalizeGuard.None => sum,
             var other => throw new RoutingException($"{call.Where}: unknown guard {other}"),
         };
-        return Rounded(tape.Divide(gates, tape.RepeatColumn(divisor, gates.Columns)));
     }
 
     static float[] OneWhereNotPositive(Tape tape, Tensor sum)

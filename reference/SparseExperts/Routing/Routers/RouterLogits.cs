@@ -11,22 +11,46 @@ public static class RouterLogits
     const double UnitGuard = 1e-6, LargestTemperature = 4.605170185988092;      // ln 100
 
     /// <summary>Tokens as the router sees them [T, M]: in its own format where it has one.</summary>
-    public static Tensor Input(Tape tape, RouterCall call, Tensor x)
+    public static Tensor Input(Tape tape, RouterCall call, Tensor x, Tensor? norm = null)
     {
         var d = call.Dialect;
         x = InRouterFormat(tape, call, x);
+        if (d.RouterNorm) x = Normed(tape, call, x, Needed(call, norm, "router.norm"));
         if (call.Jitters) return tape.Round(tape.Multiply(x, tape.PlanConstant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
         if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase) || d.JitterAlone) return x;
         var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
         return tape.Multiply(x, tape.PlanConstant(x.Rows, x.Columns, kept));
     }
 
+    /// <summary>RMS(x)∘w·factor, each step rounded: the norm is taken in float32 and comes back to the router's format.</summary>
+    static Tensor Normed(Tape tape, RouterCall call, Tensor x, Tensor weight)
+    {
+        var rounded = tape.In(FormatOf(call));
+        var normed = rounded.Multiply(rounded.Normed(x, call.Dialect.RouterNormEpsilon), tape.RepeatRow(weight, x));
+        return rounded.Scale(normed, call.Dialect.RouterInputScale ?? 1 / Math.Sqrt(x.Columns));
+    }
+
+    /// <summary>What a router makes before its logits, and is compared with on its own: the state that it hands on, or the halves of its keys.</summary>
+    public static Tensor? Before(Tape tape, RouterCall call, Tensor input, RouterWeights weights) => call.Dialect.Router switch
+    {
+        RouterForm.Mlp => MlpRouter.State(tape, call, input, weights),
+        RouterForm.ProductKeys => ProductKeys.Halves(tape, call, input, weights),
+        _ => null,
+    };
+
+    /// <summary>Logits of the shared experts that have rows of the router [T, N], or null.</summary>
+    public static Tensor? Shared(Tape tape, RouterCall call, Tensor input, RouterWeights weights) => !call.Dialect.SharedInGates ? null
+        : tape.Round(tape.Linear(input, InRouterFormat(tape, call, Needed(call, weights.SharedWeight, "router.shared_weight"))), LogitsFormatOf(call));
+
     /// <summary>Clean logits [T, E].</summary>
-    public static Tensor Compute(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
+    /// <param name="before">What <see cref="Before"/> gave.</param>
+    public static Tensor Compute(Tape tape, RouterCall call, Tensor input, RouterWeights weights, Tensor? before = null)
     {
         var logits = call.Dialect.Router switch
         {
             RouterForm.Linear => Linear(tape, call, input, weights),
+            RouterForm.Mlp => MlpRouter.Logits(tape, call, before!, weights),
+            RouterForm.ProductKeys => ProductKeys.Logits(tape, call, before!),
             RouterForm.Cosine => Cosine(tape, call, input, weights),
             RouterForm.LinearPerTask => PerTask(tape, call, input, weights),
             RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.LookUp(Needed(call, weights.Table, "router.table"), tape.UploadPlan(call.TokenIds), input.Sequence)),
@@ -34,18 +58,29 @@ public static class RouterLogits
             RouterForm.None => Zero(tape, call),
             var other => throw new RoutingException($"{call.Where}: a router of the form {other} has a layer of its own"),
         };
-        logits = tape.Round(logits, call.Dialect.LogitsDtype ?? call.Dialect.RouterDtype ?? call.Format);
+        var rounded = tape.In(LogitsFormatOf(call));
+        logits = rounded.Round(logits);
+        if (call.Dialect.LogitsScale != 1) logits = rounded.Scale(logits, call.Dialect.LogitsScale);
+        if (call.Dialect.LogitsSoftcap > 0) logits = tape.In(call.ScoreFormat).Softcap(logits, call.Dialect.LogitsSoftcap);
         return SecondPlace.KnockOut(tape, call, Padding(tape, call, logits));
     }
 
     static Tensor Linear(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
     {
-        var logits = tape.Linear(input, InRouterFormat(tape, call, Needed(call, weights.Weight, "router.weight")));
+        var logits = tape.Linear(input, Stored(tape, call, Needed(call, weights.Weight, "router.weight")));
         return weights.Bias is { } bias ? tape.Add(logits, tape.RepeatRow(InRouterFormat(tape, call, bias), logits)) : logits;
     }
 
+    /// <summary>The format of the router's arithmetic, and that of its result.</summary>
+    internal static NumberFormat FormatOf(RouterCall call) => call.Dialect.RouterDtype ?? call.Format;
+    static NumberFormat LogitsFormatOf(RouterCall call) => call.Dialect.LogitsDtype ?? FormatOf(call);
+
     /// <summary>Tokens and weights are cast to the router's format before they meet.</summary>
     static Tensor InRouterFormat(Tape tape, RouterCall call, Tensor x) => call.Dialect.RouterDtype is { } format ? tape.Round(x, format) : x;
+
+    /// <summary>The weight as it is stored, then in the router's format.</summary>
+    static Tensor Stored(Tape tape, RouterCall call, Tensor weight) =>
+        InRouterFormat(tape, call, call.Dialect.RouterWeightDtype is { } format ? tape.Round(weight, format) : weight);
 
     /// <summary>cos(x·P, column of S)·e^{min(τ, ln 100)} (Tutel gates/cosine_top.py).</summary>
     static Tensor Cosine(Tape tape, RouterCall call, Tensor input, RouterWeights weights)
@@ -103,7 +138,7 @@ public static class RouterLogits
         return tape.Multiply(logits, tape.PlanConstant(logits.Rows, logits.Columns, values));
     }
 
-    internal static Tensor Needed(RouterCall call, Tensor? weight, string name) =>
+    internal static T Needed<T>(RouterCall call, T? weight, string name) where T : class =>
         weight ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} needs {name}; give it or choose another router");
 
     internal static float[] Drawn(RouterCall call, float[]? draws, string name, long count) =>

@@ -2,6 +2,15 @@ using SparseExperts.Autograd;
 
 namespace SparseExperts.Routing;
 
+/// <summary>What an MLP router has before its last matrix; R its width.</summary>
+/// <param name="Down">[M, R].</param>
+/// <param name="DownBias">[1, R].</param>
+/// <param name="PreviousScale">Factor on the state of the router before [1, R], or null in the first layer.</param>
+/// <param name="Norm">[1, R].</param>
+/// <param name="W1">[R, R], as W2.</param>
+/// <param name="B1">[1, R], as B2.</param>
+public sealed record MlpRouterWeights(Tensor? Down, Tensor? DownBias, Tensor? PreviousScale, Tensor Norm, Tensor W1, Tensor B1, Tensor W2, Tensor B2);
+
 /// <summary>The trained numbers of a router. M width, E experts; what a dialect does not have is null.</summary>
 public sealed record RouterWeights
 {
@@ -35,6 +44,25 @@ public sealed record RouterWeights
     /// <summary>Binary codes: [M, k·bits] or [1, k·bits], and the weights of the k selectors [M, k] or [1, k].</summary>
     public Tensor? Codes { get; init; }
     public Tensor? CodeWeights { get; init; }
+
+    /// <summary>Weights of the norm that the router alone reads through [1, M].</summary>
+    public Tensor? Norm { get; init; }
+
+    /// <summary>A factor on the gates of every expert [1, E], and one on all gates 1×1.</summary>
+    public Tensor? ExpertScale { get; init; }
+    public Tensor? GlobalScale { get; init; }
+
+    /// <summary>Rows of the router for N shared experts [M, N].</summary>
+    public Tensor? SharedWeight { get; init; }
+
+    /// <summary>Product keys [M, 2K].</summary>
+    public Tensor? Keys { get; init; }
+
+    /// <summary>A router that is an MLP of width R: its first projection [M, R] and bias, the factor [1, R] of the state before, norm [1, R], hidden layers.</summary>
+    public MlpRouterWeights? Mlp { get; init; }
+
+    /// <summary>What the router of the layer before handed on [T, R], or null in the first.</summary>
+    public Tensor? Previous { get; init; }
 
     /// <summary>Thresholds of the experts [1, E].</summary>
     public Tensor? Thresholds { get; init; }

@@ -37,7 +37,7 @@ public static class TopK
         var first = First(call, numbers);
         if (d.K < 2) return [first];
         if (d.Policy == Policy.Sample) return [first, Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts)];
-        return d.LaterBy != d.SelectBy ? [first, Ranking.Of(d.LaterBy == SelectBy.Logits ? numbers.Logits : numbers.Scores, call.Experts)] : [first];
+        return d.LaterBy is { } later && later != d.SelectBy ? [first, Ranking.Of(later == SelectBy.Logits ? numbers.Logits : numbers.Scores, call.Experts)] : [first];
     }
 
     /// <summary>Scores or logits; with sampling noise, bias and group mask where the dialect has them.</summary>

@@ -22,29 +22,37 @@ public sealed class LanguageModel
     readonly Parameter? _relativeBias;
     RotaryTables? _rotary;
 
-    public LanguageModel(Tape tape, ModelConfig config, ulong seed)
+    /// <summary>A model with start values.</summary>
+    public LanguageModel(Tape tape, ModelConfig config, ulong seed) : this(tape, config, new StartValues(seed))
+    {
+    }
+
+    /// <param name="source">Where its numbers come from.</param>
+    /// <param name="shard">The part of every matrix that is held here; null for all of it.</param>
+    public LanguageModel(Tape tape, ModelConfig config, IWeightSource source, Func<WeightPart, WeightPart>? shard = null)
     {
         config.Validate();
         (_tape, Config) = (tape, config);
-        var start = new Initialiser(seed);
-        _embedding = Make("embedding", config.Vocabulary, config.Width, (n, c) => start.Normal(n, c, 0.08));
-        _blocks = [.. Enumerable.Range(0, config.Layers).Select(i => new Block(this, start, i))];
-        _finalNorm = Norm("norm");
+        var weights = new Weights(tape, source, config.ProjectionStart, shard);
+        _embedding = weights.Matrix("embedding", config.Vocabulary, config.Width, Starts.Normal(0.08));
+        _blocks = [.. Enumerable.Range(0, config.Layers).Select(i => new Block(this, weights.Sub("blocks").Sub(i), i))];
+        _finalNorm = Norm(weights.Sub("norm"));
         if (config.Positions == Positions.T5Relative)
-            _relativeBias = Make("relative_bias", RelativePositions.Buckets, config.Heads, (n, c) => start.Normal(n, c, 1 / Math.Sqrt(config.Width)));
+            _relativeBias = weights.Matrix("relative_bias", RelativePositions.Buckets, config.Heads, Starts.Normal(1 / Math.Sqrt(config.Width)));
+        State = weights.States;
     }
 
     public ModelConfig Config { get; }
     public IReadOnlyList<Parameter> Parameters => _tape.Parameters;
 
     /// <summary>Numbers that are trained.</summary>
-    public long ParameterCount => _tape.Parameters.Sum(p => p.Value.Count);
+    public long ParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
 
     /// <summary>Numbers that one token meets: a sparse block counts the experts that a token is meant to have.</summary>
-    public long ActiveParameterCount => _tape.Parameters.Sum(p => p.Name.Contains(".experts.") ? p.Value.Count / p.Stack * Math.Min(p.Stack, Config.ExpertsPerToken) : p.Value.Count);
+    public long ActiveParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns / p.Stack * Math.Min(p.Stack, Config.ExpertsPerToken));
 
     /// <summary>What routers carry from step to step besides parameters, in a fixed order.</summary>
-    public IEnumerable<(string Name, Matrix Value)> State => _blocks.Where(b => b.Sparse?.State is not null).Select(b => b.Sparse!.State!.Value);
+    public IReadOnlyList<StateMatrix> State { get; }
 
     /// <param name="ids">B·S bytes, sequence by sequence.</param>
     /// <param name="streams">Random numbers; every use has streams of its own.</param>
@@ -117,49 +125,42 @@ public sealed class LanguageModel
     Tensor Normalise(Tensor x, Parameter[] norm) =>
         norm.Length == 2 ? _tape.LayerNorm(x, norm[0], norm[1], Epsilon) : _tape.RmsNorm(x, norm[0], Epsilon);
 
-    Parameter Make(string name, int rows, int columns, Func<string, int, float[]> values, int stack = 1) =>
-        _tape.Parameter(name, rows, columns, values(name, rows * columns), stack);
-
-    Parameter[] Norm(string name)
+    Parameter[] Norm(Weights weights)
     {
-        var scale = Make(name + ".weight", 1, Config.Width, (_, n) => Ones(n));
-        return Config.Normalisation == Normalisation.RmsNorm ? [scale] : [scale, Make(name + ".bias", 1, Config.Width, (_, n) => new float[n])];
-
-        static float[] Ones(int n) => [.. Enumerable.Repeat(1f, n)];
+        var scale = weights.Matrix("weight", 1, Config.Width, Starts.Ones);
+        return Config.Normalisation == Normalisation.RmsNorm ? [scale] : [scale, weights.Matrix("bias", 1, Config.Width, Starts.Zeros)];
     }
-
-    /// <summary>A weight [in, out]; <paramref name="gain"/> is for scaled initialisation.</summary>
-    Parameter Weight(Initialiser start, string name, int count, int input, int output, double gain) =>
-        Make(name, count * input, output, (n, c) => Config.Initialisation == Initialisation.Switch
-            ? start.TruncatedNormal(n, c, 0.1, input)
-            : start.Normal(n, c, gain / Math.Sqrt(input)), count);
 
     sealed class Block
     {
+        const double Gain = 0.58;
+
         readonly LanguageModel _model;
         readonly int _index;
         readonly Parameter[] _norm1, _norm2;
-        readonly Parameter _qkv, _out, _wi, _wo;
+        readonly Parameter _qkv, _out;
+
+        /// <summary>The dense feed-forward layer; null in a sparse block.</summary>
+        readonly Parameter? _wi, _wo;
 
         public SparseBlock? Sparse { get; }
         public string Name { get; }
 
-        public Block(LanguageModel model, Initialiser start, int index)
+        public Block(LanguageModel model, Weights weights, int index)
         {
             var config = model.Config;
-            (_model, _index) = (model, index);
-            var name = Name = $"blocks.{index}";
-            _norm1 = model.Norm($"{name}.norm1");
-            _qkv = model.Weight(start, $"{name}.attention.qkv", 1, config.Width, 3 * config.Width, 0.58);
-            _out = model.Weight(start, $"{name}.attention.out", 1, config.Width, config.Width, 0.58);
-            _norm2 = model.Norm($"{name}.norm2");
-            var sparse = config.IsSparse(index);
-            var (ffn, count) = sparse ? ("experts", config.Experts - config.Dialect.IdentityExperts) : ("ffn", 1);
-            _wi = model.Weight(start, $"{name}.{ffn}.wi", count, config.Width, config.Hidden, 0.58);
-            _wo = model.Weight(start, $"{name}.{ffn}.wo", count, config.Hidden, config.Width, 0.58);
-            if (sparse)
-                Sparse = new(model._tape, config, start, name, (n, c, input, output, gain) => model.Weight(start, n, c, input, output, gain),
-                    (n, rows, columns, values) => model._tape.Parameter(n, rows, columns, values), _wi, _wo);
+            (_model, _index, Name) = (model, index, weights.Path);
+            _norm1 = model.Norm(weights.Sub("norm1"));
+            _qkv = weights.Sub("attention").Projection("qkv", config.Width, 3 * config.Width, Gain);
+            _out = weights.Sub("attention").Projection("out", config.Width, config.Width, Gain);
+            _norm2 = model.Norm(weights.Sub("norm2"));
+            if (config.IsSparse(index))
+            {
+                Sparse = new(model._tape, weights, config.LayerShape, new(config.Activation, config.ExpertDropout));
+                return;
+            }
+            _wi = weights.Sub("ffn").Projection("wi", config.Width, config.Hidden, Gain);
+            _wo = weights.Sub("ffn").Projection("wo", config.Hidden, config.Width, Gain);
         }
 
         public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, BlockInputs inputs, int length, RotaryTables? rotary, Tensor? bias, KeyValueCache? cache) =>
@@ -182,8 +183,8 @@ public sealed class LanguageModel
             if (Sparse is null)
             {
                 using var place = tape.In("ffn");
-                var hidden = tape.Activate(config.Activation, tape.Linear(_model.Normalise(x, _norm2), _wi));
-                return (Residual(x, hidden, _wo, inputs, RandomUse.FeedForwardDropout), null);
+                var hidden = tape.Activate(config.Activation, tape.Linear(_model.Normalise(x, _norm2), _wi!));
+                return (Residual(x, hidden, _wo!, inputs, RandomUse.FeedForwardDropout), null);
             }
             var result = Sparse.Forward(_model.Normalise(x, _norm2), inputs);
             return (tape.Add(x, Drop(result.Output, inputs, RandomUse.FeedForwardDropout)), result);

@@ -50,6 +50,24 @@ public sealed record ModelConfig
     public int Heads => Width / HeadWidth;
     public bool IsSparse(int block) => Experts > 0 && (block + 1) % SparseEvery == 0;
 
+    /// <summary>What the parameters of a sparse block depend on.</summary>
+    internal LayerShape LayerShape => new(Dialect, Width, Hidden, Experts)
+    {
+        Vocabulary = Vocabulary,
+        Tasks = Tasks,
+        SlotsPerExpert = Dialect.Router == RouterForm.SlotSimilarity
+            ? SoftLayer.SlotsPerExpert(new() { Dialect = Dialect, Groups = 1, Size = Context, Experts = Experts, Training = true })
+            : 1,
+    };
+
+    /// <summary>How projections start; <paramref name="gain"/> is for scaled starts.</summary>
+    internal Start ProjectionStart(int input, double gain) => Initialisation switch
+    {
+        Initialisation.Switch => Starts.TruncatedNormal(0.1, input),
+        Initialisation.Scaled => Starts.Normal(gain / Math.Sqrt(input)),
+        _ => throw new ConfigurationException($"initialisation {Initialisation}: unknown"),
+    };
+
     /// <summary>Experts that a token is meant to meet in a sparse block: its choices, or all where all are mixed.</summary>
     public int ExpertsPerToken => Dialect.Selection switch
     {

@@ -1,0 +1,84 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Models;
+
+/// <summary>What the router of a layer carries from step to step, each a matrix of its own name; null where the dialect has no use for it.</summary>
+sealed class RouterState
+{
+    readonly Tape _tape;
+    readonly LayerShape _shape;
+    readonly Matrix? _bias, _coefficient, _baseline;
+
+    public RouterState(Tape tape, Weights weights, LayerShape shape)
+    {
+        (_tape, _shape) = (tape, shape);
+        var d = shape.Dialect;
+        if (d.CorrectionBias) _bias = weights.State("router_correction_bias", 1, shape.Experts);
+        if (d.AdaptiveSparsity) _coefficient = weights.State("router_balance_coefficient", 1, 1, d.BalanceCoefficient);
+        if (d.TrainingExtra == TrainingExtra.Reinforce) _baseline = weights.State("router_baseline", 1, 1);
+    }
+
+    /// <summary>The running mean of the rewards; 0 where none is kept.</summary>
+    public double Baseline => _baseline is { } mean ? Read(mean)[0] : 0;
+
+    /// <summary>The dialect with the coefficient as it is now.</summary>
+    public Dialect Settled(Dialect d) => _coefficient is { } now ? d with { BalanceCoefficient = Read(now)[0] } : d;
+
+    /// <summary>The router with its bias as it is now, read only where the host plans.</summary>
+    public RouterWeights Settled(RouterWeights router, bool backendPlans) =>
+        _bias is not { } bias ? router
+        : backendPlans ? router with { BiasOnBackend = bias }
+        : router with { CorrectionBias = [.. Read(bias).Select(b => (double)b)] };
+
+    /// <summary>Updates everything after a step, from what the router did.</summary>
+    /// <param name="where">Name of the layer.</param>
+    public void AfterStep(SparseResult result, double reward, string where)
+    {
+        using var place = _tape.In($"{where}.router");
+        using var plan = _tape.During(Activity.Plan);
+        if (_bias is { } bias) StepBias(bias, result, where);
+        if (_coefficient is { } coefficient) StepCoefficient(coefficient, result);
+        if (_baseline is { } baseline) Write(baseline, [(float)(0.9 * Read(baseline)[0] + 0.1 * reward)]);
+    }
+
+    void StepBias(Matrix bias, SparseResult result, string where)
+    {
+        var d = _shape.Dialect;
+        if (d.Selection == Selection.Quantile && result.Inputs is { } inputs)
+        {
+            double[] logits = _tape.Gather(inputs.Numbers.Logits.Values);
+            var call = new RouterCall { Dialect = d, Groups = 1, Size = logits.Length / _shape.Experts, Experts = _shape.Experts, Training = true, Where = where };
+            Write(bias, [.. Quantile.Beta(call, logits, [.. Read(bias).Select(b => (double)b)]).Select(b => (float)b)]);
+            return;
+        }
+        if (result.Handle.OnBackend is { } made && !d.BiasCentred)
+        {
+            _tape.Backend.Routing!.MoveBias(made.Offsets, d.BiasRate, bias);
+            return;
+        }
+        var counts = _tape.Total(CorrectionBias.Counts(result.Plan));
+        var values = Read(bias);
+        CorrectionBias.Step(d, counts, values);
+        Write(bias, values);
+    }
+
+    /// <summary>λ grows by 1.2 where fewer than 1 − k/E of the scores are 0, else it shrinks (ReMoE, eq. 8).</summary>
+    void StepCoefficient(Matrix coefficient, SparseResult result)
+    {
+        var experts = _shape.Experts;
+        var sparsity = 1 - (double)_tape.Total(result.Plan.Kept) / (_tape.Total(result.Plan.Tokens) * experts);
+        var now = Read(coefficient)[0];
+        Write(coefficient, [(float)(sparsity < 1 - (double)_shape.Dialect.K / experts ? now * 1.2 : now / 1.2)]);
+    }
+
+    /// <summary>Numbers for the host's part of the router.</summary>
+    float[] Read(Matrix matrix)
+    {
+        using var plan = _tape.During(Activity.Plan);
+        return _tape.Backend.ToArray(matrix);
+    }
+
+    void Write(Matrix matrix, ReadOnlySpan<float> values) => _tape.Backend.Write(matrix, values);
+}
