@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Conformance.Mutants;
 using SparseExperts.Cuda;
 using SparseExperts.Cuda.Emulator;
 using SparseExperts.Layers;
@@ -60,6 +61,29 @@ public sealed class PlanTests
             _ => throw new ArgumentOutOfRangeException(nameof(what)),
         };
         Assert.NotNull(FirstDifference(new Misreading(healthy, wrong, what == "bias")));
+    }
+
+    /// <summary>One instruction of a planning kernel changed: the laws see it, or the emulator does.</summary>
+    [Fact]
+    public void A_change_of_one_instruction_of_a_planning_kernel_is_seen()
+    {
+        var mutants = MutantRun.Draw(["plan_choices", "plan_slots", "plan_rows"], perKernel: 10, seed: 2).ToArray();
+        var survivors = mutants.Where(m => !IsSeen(m)).Select(m => m.ToString()).ToArray();
+        Assert.Equal(30, mutants.Length);
+        Assert.True(survivors.Length <= 4, string.Join(Environment.NewLine, survivors));
+    }
+
+    static bool IsSeen(Mutant mutant)
+    {
+        using var backend = MutantRun.Planted(mutant, 1);
+        try
+        {
+            return Enumerable.Range(0, Cases).Select(PlanCase.Drawn).Where(c => c.Scores.Length < 5000).Any(c => PlanLaws.Differs(backend, c) is not null);
+        }
+        catch (Exception e) when (e is CudaFault or InvalidDataException)
+        {
+            return true;
+        }
     }
 
     [Fact]
