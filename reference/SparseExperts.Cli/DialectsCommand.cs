@@ -1,29 +1,53 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Describing;
 using SparseExperts.Routing;
+using SparseExperts.Routing.Configs;
 
 namespace SparseExperts.Cli;
 
 /// <summary><c>moe dialects</c>: what everybody's sparse layer really computes, side by side or one with its citations.</summary>
 static class DialectsCommand
 {
-    static readonly Argument<string?> NameArgument = new("name") { Description = "A dialect, a part of names (mesh), or a JSON file. Without it: the comparison table.", Arity = ArgumentArity.ZeroOrOne };
-    static readonly Option<bool> JsonOption = new("--json") { Description = "A JSON list of objects, each with name and its axes." };
+    static readonly Argument<string?> NameArgument = new("name")
+    {
+        Description = "A dialect, a part of names (mesh), a JSON file, or a model_type or class of transformers (qwen3_moe). Without it: the comparison table.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+    static readonly Option<string?> ConfigOption = new("--config")
+    {
+        Description = "A Hugging Face config.json, or its folder: the dialect that it means and its parameters.",
+        HelpName = "FILE",
+    };
+    static readonly Option<bool> JsonOption = new("--json")
+    {
+        Description = "A JSON list of objects, each with name and its axes; of a configuration, one object.",
+    };
     static readonly Option<bool> MarkdownOption = new("--markdown") { Description = "The table as Markdown." };
 
     static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Command Create()
     {
-        var command = new Command("dialects", "What every framework's sparse layer really computes.") { NameArgument, JsonOption, MarkdownOption };
+        var command = new Command("dialects", "What every framework's sparse layer really computes.")
+        {
+            NameArgument, ConfigOption, JsonOption, MarkdownOption,
+        };
         command.SetAction(parsed =>
         {
             var name = parsed.GetValue(NameArgument);
+            if (parsed.GetValue(ConfigOption) is { } config)
+            {
+                if (name is not null || parsed.GetValue(MarkdownOption))
+                    throw new DialectException("--config: not with a name or --markdown; give one of them");
+                ConfigText.Print(ConfigFile.Load(config), parsed.GetValue(JsonOption));
+                return ExitCode.Ok;
+            }
             var dialects = Chosen(name);
-            if (parsed.GetValue(JsonOption)) Console.WriteLine(new JsonArray([.. dialects.Select(d => (JsonNode)DialectFile.ToJson(d))]).ToJsonString(Readable));
+            if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(dialects));
             else if (dialects.Count == 1 && name is not null && !parsed.GetValue(MarkdownOption)) One(dialects[0]);
             else Table(dialects, parsed.GetValue(MarkdownOption));
             return ExitCode.Ok;
@@ -31,18 +55,27 @@ static class DialectsCommand
         return command;
     }
 
+    static string Json(IEnumerable<Dialect> dialects) => new JsonArray([.. dialects.Select(d => (JsonNode)DialectFile.ToJson(d))]).ToJsonString(Readable);
+
     static IReadOnlyList<Dialect> Chosen(string? name)
     {
         if (name is null) return BuiltIn.All;
-        if (BuiltIn.Find(name) is null && !name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some) return some;
-        return [DialectFile.Resolve(name)];
+        if (BuiltIn.Find(name) is not null || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return [DialectFile.Resolve(name)];
+        if ((ModelTypes.Find(name) ?? ModelTypes.FindArchitecture(name)) is { } type)
+        {
+            Console.Error.WriteLine(ConfigText.Line(name, type));
+            return [BuiltIn.Named(type.Dialect)];
+        }
+        return BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some ? some : [DialectFile.Resolve(name)];
     }
 
     static void Table(IReadOnlyList<Dialect> dialects, bool markdown)
     {
         string[][] rows = [[.. DialectText.Columns], .. dialects.Select(d => DialectText.Row(d).ToArray())];
         int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(c => rows.Max(r => r[c].Length))];
-        string Line(string[] row) => markdown ? $"| {string.Join(" | ", row)} |" : string.Join("  ", row.Select((cell, c) => cell.PadRight(widths[c]))).TrimEnd();
+        string Line(string[] row) => markdown
+            ? $"| {string.Join(" | ", row)} |"
+            : string.Join("  ", row.Select((cell, c) => cell.PadRight(widths[c]))).TrimEnd();
         if (!markdown)
             Console.WriteLine("""
                 S tokens a group, E experts, k choices, cf capacity factor (training/evaluation), p softmax, s score, l logit, f share of tokens, P mean score.
@@ -71,17 +104,26 @@ static class DialectsCommand
         {
             if (axis.Format(dialect) is not { } value) continue;
             var named = axis.Values.FirstOrDefault(v => v.Name == value);
-            var (text, source) = named.Name is null ? (axis.Text, axis.Source) : ($"{axis.Text}: {named.Text}", named.Source.Length > 0 ? named.Source : axis.Source);
+            var (text, source) = named.Name is null
+                ? (axis.Text, axis.Source)
+                : ($"{axis.Text}: {named.Text}", named.Source.Length > 0 ? named.Source : axis.Source);
             Console.WriteLine($"  {axis.Name + " = " + value,-44} {text}{(source.Length > 0 ? $"  [{source}]" : "")}");
         }
         if (dialect.Causality == Causality.LooksAhead) Console.WriteLine("\nlater tokens of a group can change what earlier ones get: not for causal models");
         if (!DialectText.HasWorkedExample(dialect) || dialect.K > 4) return;
-        Console.WriteLine("\nworked example, training, expert:slot for every choice (× dropped, – none made), at most two slots an expert where there is a capacity; logits");
-        for (var t = 0; t < DialectText.ExampleLogits.Length / 4; t++) Console.WriteLine($"  token {t}: {string.Join("  ", DialectText.ExampleLogits[(t * 4)..(t * 4 + 4)].Select(l => l.ToString("0.0", System.Globalization.CultureInfo.InvariantCulture).PadLeft(4)))}");
+        Console.WriteLine("\nworked example, training, expert:slot for every choice (× dropped, – none made), "
+            + "at most two slots an expert where there is a capacity; logits");
+        for (var t = 0; t < DialectText.ExampleLogits.Length / 4; t++)
+        {
+            var logits = DialectText.ExampleLogits[(t * 4)..(t * 4 + 4)].Select(l => l.ToString("0.0", CultureInfo.InvariantCulture).PadLeft(4));
+            Console.WriteLine($"  token {t}: {string.Join("  ", logits)}");
+        }
         Console.Write(DialectText.WorkedExample(dialect).Describe());
     }
 
-    static readonly string[] Always = ["router", "score", "selection", "k", "ties", "padding", "capacity_formula", "gate", "normalize", "balance", "z_loss", "layer_reduction"];
+    static readonly string[] Always =
+        ["router", "score", "selection", "k", "ties", "padding", "capacity_formula", "gate", "normalize", "balance", "z_loss", "layer_reduction"];
 
-    static string Meaning(Evidence evidence) => typeof(Evidence).GetField(evidence.ToString())!.GetCustomAttributes(false).OfType<MeansAttribute>().First().Text;
+    static string Meaning(Evidence evidence) =>
+        typeof(Evidence).GetField(evidence.ToString())!.GetCustomAttributes(false).OfType<MeansAttribute>().First().Text;
 }

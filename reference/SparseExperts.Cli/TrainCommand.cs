@@ -127,10 +127,13 @@ static class TrainCommand
     static ModelConfig Model(ParseResult parsed, ModelConfig preset)
     {
         if (parsed.GetValue(DenseOption) && parsed.GetValue(ExpertsOption) is not null) throw new ConfigurationException("--dense and --experts: give one of them");
+        var dialect = Dialect(parsed, preset.Dialect);
         return preset with
         {
-            Experts = parsed.GetValue(DenseOption) ? 0 : parsed.GetValue(ExpertsOption) is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin") : preset.Experts,
-            Dialect = Dialect(parsed, preset.Dialect),
+            Experts = parsed.GetValue(DenseOption) ? 0
+                : parsed.GetValue(ExpertsOption) is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin")
+                : DialectRules.Fitting(dialect, preset.Experts),
+            Dialect = dialect,
             Context = parsed.GetValue(ContextOption) ?? preset.Context,
             Width = parsed.GetValue(WidthOption) ?? preset.Width,
             Hidden = parsed.GetValue(WidthOption) is { } width ? 4 * width : preset.Hidden,

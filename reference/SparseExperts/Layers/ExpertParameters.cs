@@ -10,28 +10,47 @@ public static class ExpertParameters
     /// <summary>Both projections of all experts.</summary>
     public static ExpertWeights Declare(Weights weights, LayerShape shape) => new()
     {
-        Wi = weights.Sub("experts").Projection("wi", shape.Width, shape.Hidden, Gain, shape.ExpertsWithWeights),
-        Wo = weights.Sub("experts").Projection("wo", shape.Hidden, shape.Width, Gain, shape.ExpertsWithWeights),
+        Wi = weights.Sub("experts").Projection("wi", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights),
+        Wo = weights.Sub("experts").Projection("wo", shape.Hidden, shape.ExpertWidth, Gain, shape.ExpertsWithWeights),
     };
 
     /// <summary>The second first projection of gated experts, the shared expert and the learned pair, where the dialect has them.</summary>
     public static ExpertWeights DeclareFurther(Weights weights, LayerShape shape, ExpertWeights experts)
     {
         var d = shape.Dialect;
-        if (IsGated(d)) experts = experts with { WiGate = weights.Sub("experts").Projection("wi_gate", shape.Width, shape.Hidden, Gain, shape.ExpertsWithWeights) };
+        if (IsGated(d)) experts = experts with { WiGate = weights.Sub("experts").Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
         if (d.SharedGate) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
+        if (d.LatentExperts) experts = Latent(weights.Sub("experts"), shape, experts);
+        if (d.OutputBias) experts = experts with { OutputBias = weights.Sub("experts").Matrix("output_bias", 1, shape.Width, Starts.Zeros) };
         return d.Combination == Combination.LearnedPair ? Pair(weights, shape, experts) : experts;
     }
 
-    /// <summary>The clamped activations are defined for gated experts; all others use the model's own feed-forward layer.</summary>
-    public static bool IsGated(Dialect d) => d.Activation is ExpertActivation.SwigluClamped or ExpertActivation.SwigluLimited;
+    /// <summary>The limited activations are defined for gated experts.</summary>
+    public static bool IsGated(Dialect d) => d.Activation.IsLimited();
 
-    static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts) => experts with
+    /// <summary>Whether the dialect's activation is its own; all others use that of the model's feed-forward layer, so that a dense twin computes the same.</summary>
+    public static bool HasOwnActivation(Dialect d) => d.Activation.IsLimited() || d.Activation == ExpertActivation.ReluSquared;
+
+    static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts)
     {
-        SharedWi = shared.Projection("wi", shape.Width, shape.Hidden, Gain),
-        SharedWiGate = IsGated(shape.Dialect) ? shared.Projection("wi_gate", shape.Width, shape.Hidden, Gain) : null,
-        SharedWo = shared.Projection("wo", shape.Hidden, shape.Width, Gain),
+        var count = shape.Dialect.SharedInGates ? LayerShape.SharedInGates : 1;
+        return experts with
+        {
+            SharedCount = count,
+            SharedWi = shared.Projection("wi", shape.Width, shape.Hidden, Gain, count),
+            SharedWiGate = IsGated(shape.Dialect) ? shared.Projection("wi_gate", shape.Width, shape.Hidden, Gain, count) : null,
+            SharedWo = shared.Projection("wo", shape.Hidden, shape.Width, Gain, count),
+        };
+    }
+
+    /// <summary>The projections around experts of a width of their own, and their norms.</summary>
+    static ExpertWeights Latent(Weights weights, LayerShape shape, ExpertWeights experts) => experts with
+    {
+        In = weights.Projection("in", shape.Width, shape.ExpertWidth, Gain),
+        Out = weights.Projection("out", shape.ExpertWidth, shape.Width, Gain),
+        InNorm = shape.Dialect.ExpertsInNorm ? weights.Matrix("in_norm", 1, shape.ExpertWidth, Starts.Ones) : null,
+        PostNorm = shape.Dialect.ExpertsPostNorm ? weights.Matrix("post_norm", 1, shape.ExpertWidth, Starts.Ones) : null,
     };
 
     static ExpertWeights Pair(Weights weights, LayerShape shape, ExpertWeights experts) => experts with

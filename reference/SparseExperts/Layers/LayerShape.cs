@@ -3,9 +3,15 @@ using SparseExperts.Routing;
 namespace SparseExperts.Layers;
 
 /// <summary>What a sparse layer's parameters depend on, whatever model it stands in.</summary>
-/// <param name="Experts">Experts of the layer, those that pass a token on unchanged included.</param>
+/// <param name="Experts">Experts of the layer, those that pass a token on unchanged, or that are none, included.</param>
 public sealed record LayerShape(Dialect Dialect, int Width, int Hidden, int Experts)
 {
+    /// <summary>Shared experts of a dialect in which they take part in the gates.</summary>
+    public const int SharedInGates = 2;
+
+    /// <summary>Whether a router hands a state to this one: not so in the first sparse layer.</summary>
+    public bool FollowsRouter { get; init; }
+
     /// <summary>Ids and tasks that there are, for routers that go by them.</summary>
     public int Vocabulary { get; init; } = 1;
     public int Tasks { get; init; } = 1;
@@ -14,5 +20,8 @@ public sealed record LayerShape(Dialect Dialect, int Width, int Hidden, int Expe
     public int SlotsPerExpert { get; init; } = 1;
 
     /// <summary>Experts that have weights.</summary>
-    public int ExpertsWithWeights => Experts - Dialect.IdentityExperts;
+    public int ExpertsWithWeights => Experts - Dialect.IdentityExperts - Dialect.NullExperts;
+
+    /// <summary>Width of the routed experts: the model's, or half of it between projections of their own.</summary>
+    public int ExpertWidth => Dialect.LatentExperts ? Math.Max(1, Width / 2) : Width;
 }

@@ -7,7 +7,7 @@ public static class RouterParameters
 {
     const double Gain = 0.1;
     const double CosineStart = 0.6931471805599453;          // ln(1/0.5)
-    const int CosineWidth = 64;
+    const int CosineWidth = 64, MlpWidth = 64;
 
     public static RouterWeights Declare(Weights weights, LayerShape shape)
     {
@@ -17,7 +17,7 @@ public static class RouterParameters
             Selection.BinaryCode => BinaryCode(weights, shape),
             Selection.TwoLevelCapacity => TwoLevelCapacity(weights, shape),
             Selection.Batchwise => Batchwise(weights, shape),
-            _ => Form(weights, shape),
+            _ => Scaled(weights, shape, Form(weights, shape)),
         };
     }
 
@@ -30,6 +30,8 @@ public static class RouterParameters
         RouterForm.Cosine => Cosine(weights, shape),
         RouterForm.SlotSimilarity => SlotSimilarity(weights, shape),
         RouterForm.TwoLevel => TwoLevel(weights, shape),
+        RouterForm.Mlp => Mlp(weights, shape),
+        RouterForm.ProductKeys => Disturbed(weights, shape, new() { Keys = weights.Projection("router_keys", shape.Width, 2 * Keys(shape), Gain) }),
         RouterForm.None or RouterForm.Constant => Disturbed(weights, shape, new()),
         var other => throw new RoutingException($"{shape.Dialect.Name}: unknown router {other}"),
     };
@@ -57,6 +59,34 @@ public static class RouterParameters
             Embeddings = weights.Matrix("router_embeddings", width, shape.Experts, Starts.Normal(0.01)),
             Temperature = weights.Matrix("router_temperature", 1, 1, Starts.Constant(CosineStart)),
         };
+    }
+
+    /// <summary>Keys a half, K·K = E.</summary>
+    static int Keys(LayerShape shape) => (int)Math.Sqrt(shape.Experts);
+
+    /// <summary>A projection to a width R of its own, a norm, two hidden layers and a matrix; the state of the router before comes in with a factor of 0 … 1.</summary>
+    static RouterWeights Mlp(Weights weights, LayerShape shape)
+    {
+        var width = Math.Min(MlpWidth, shape.Width);
+        var router = weights.Sub("router");
+        return Disturbed(weights, shape, new()
+        {
+            Weight = router.Projection("weight", width, shape.Experts, Gain),
+            Mlp = new(router.Projection("down", shape.Width, width, 1), router.Matrix("down_bias", 1, width, Starts.Zeros),
+                shape.FollowsRouter ? router.Matrix("previous_scale", 1, width, Starts.Constant(0.5)) : null, router.Matrix("norm", 1, width, Starts.Ones),
+                router.Projection("w1", width, width, 1), router.Matrix("b1", 1, width, Starts.Zeros),
+                router.Projection("w2", width, width, 1), router.Matrix("b2", 1, width, Starts.Zeros)),
+        });
+    }
+
+    /// <summary>The norm that the router alone reads through, factors of experts and of all gates, rows of shared experts, where the dialect has them.</summary>
+    static RouterWeights Scaled(Weights weights, LayerShape shape, RouterWeights router)
+    {
+        var d = shape.Dialect;
+        if (d.RouterNorm) router = router with { Norm = weights.Matrix("router_norm", 1, shape.Width, Starts.Ones) };
+        if (d.ExpertScale) router = router with { ExpertScale = weights.Matrix("router_expert_scale", 1, shape.Experts, Starts.Ones) };
+        if (d.GlobalScale) router = router with { GlobalScale = weights.Matrix("router_global_scale", 1, 1, Starts.Ones) };
+        return d.SharedInGates ? router with { SharedWeight = weights.Projection("router_shared", shape.Width, LayerShape.SharedInGates, Gain) } : router;
     }
 
     static RouterWeights SlotSimilarity(Weights weights, LayerShape shape) => Disturbed(weights, shape, new()) with

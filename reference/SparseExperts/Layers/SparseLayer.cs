@@ -22,9 +22,12 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
     /// <summary>The plan on the host; a read that waits where the backend planned, until the tape's next reset.</summary>
     public RoutingPlan Plan => Handle.Host;
 
+    /// <summary>What its router hands to the router of the next layer [T, R], where routers do that.</summary>
+    public Tensor? RouterState { get; init; }
+
     /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
     internal IEnumerable<Tensor?> Kept =>
-        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
+        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, RouterState, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
 }
 
 /// <summary>A sparse feed-forward layer of any kind.</summary>
@@ -54,7 +57,10 @@ public static class SparseLayer
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
-        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle, routed.Losses);
+        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle, routed.Losses)
+        {
+            RouterState = call.Dialect.Router == RouterForm.Mlp ? routed.Scored.Before : null,
+        };
     }
 
     static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)

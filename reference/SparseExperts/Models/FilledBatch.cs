@@ -42,6 +42,9 @@ sealed class FilledBatch
         return tape.Permute(x, tape.UploadPlan(_source), tape.UploadPlan(_place), _longer);
     }
 
+    /// <summary>The same of what may not be there.</summary>
+    public Tensor? FillOrNull(Tape tape, Tensor? x) => x is null ? null : Fill(tape, x);
+
     /// <summary>One number a token; 0 for an added one.</summary>
     public int[] Fill(int[] values) => IsFilled && values.Length > 0 ? [.. _source.Select(t => t < 0 ? 0 : values[t])] : values;
 
@@ -56,6 +59,7 @@ sealed class FilledBatch
             Output = Tokens(result.Output),
             Logits = Tokens(result.Logits),
             Probabilities = Tokens(result.Probabilities),
+            RouterState = result.RouterState is null ? null : Tokens(result.RouterState),
             Handle = new(Cut(result.Plan)),
         };
     }

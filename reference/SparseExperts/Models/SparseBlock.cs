@@ -16,6 +16,9 @@ public readonly record struct SparseOptions(Activation Activation, double Expert
 /// <param name="Plan">The part of this shard of a plan that was made for the whole batch, or null.</param>
 public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences, bool Training, LayerStreams Streams, RoutingPlan? Plan = null)
 {
+    /// <summary>What the router of the sparse layer before handed on [T, R], or null.</summary>
+    internal Tensor? RouterState { get; init; }
+
     /// <summary>The routes of the text that these tokens continue, or null where they stand alone.</summary>
     internal RoutesSoFar? Before { get; init; }
 }
@@ -53,7 +56,7 @@ sealed class SparseBlock
         var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _shape.Experts);
         x = batch.Fill(_tape, x);
         var groups = Grouping.Count(d, x.Rows, batch.Sequences, _shape.Experts);
-        if (!ExpertParameters.IsGated(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
+        if (!ExpertParameters.HasOwnActivation(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
         var call = new RouterCall
         {
             Dialect = d,
@@ -71,7 +74,10 @@ sealed class SparseBlock
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        var router = _state.Settled(_router, inputs.Before is null && BackendPlanning.RuleOf(_tape, call) is not null);
+        var router = _state.Settled(_router, inputs.Before is null && BackendPlanning.RuleOf(_tape, call) is not null) with
+        {
+            Previous = batch.FillOrNull(_tape, inputs.RouterState),
+        };
         return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
     }
 

@@ -8,6 +8,12 @@ namespace SparseExperts.Oracle;
 /// <summary>One tensor of a case file: its numbers, exactly, row-major, and the format that they were kept in.</summary>
 public sealed record CaseTensor(string Name, string DType, long[] Shape, double[] Values)
 {
+    /// <summary>Significant decimal digits that the numbers were printed with; null where they are exact.</summary>
+    public int? Digits { get; init; }
+
+    /// <summary>How far number <paramref name="i"/> may be from what was computed because of its last printed digit.</summary>
+    public double HalfDigit(int i) => CaseDigits.HalfUnit(Digits, Values[i]);
+
     public NumberFormat Format => DType switch
     {
         "F64" => NumberFormat.Float64,
@@ -34,11 +40,15 @@ public sealed class Case
     const string Format = "moe-case/1";
 
     readonly Dictionary<string, CaseTensor> _tensors;
+    readonly IReadOnlyDictionary<string, int> _digits;
+
+    /// <summary>Names of the tensors as the file has them.</summary>
+    readonly HashSet<string> _given;
     readonly bool _isHeldToAnother;
 
     Case(string path, Dictionary<string, CaseTensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
-        (Path, _tensors) = (path, tensors);
+        Path = path;
         string Text(string key, string? otherwise = null) => metadata.TryGetValue(key, out var value) ? value
             : otherwise ?? throw new CaseException($"{path}: no metadata '{key}'; write it beside format and mode");
         if (Text("format") != Format) throw new CaseException($"{path}: format '{Text("format")}', this program reads {Format}; convert the file");
@@ -46,17 +56,21 @@ public sealed class Case
         if (Mode is not ("train" or "eval")) throw new CaseException($"{path}: mode '{Mode}'; write train or eval");
         (Producer, Note, DialectText) = (Text("producer", ""), Text("note", ""), Text("dialect"));
         Parameters = Object(path, Text("parameters", "{}"));
-        CaseShapes.Check(path, tensors.Values);
+        _given = tensors.Keys.ToHashSet();
+        var ordinary = CaseLayout.Take(path, Parameters, _given).Ordinary(path, tensors.Values);
+        _digits = CaseDigits.Take(path, Parameters);
+        _tensors = CaseDigits.On(path, ordinary, _digits).ToDictionary(t => t.Name);
+        CaseShapes.Check(path, _tensors.Values);
         Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
         CaseReads.Check(this);
-        CaseShapes.CheckWhole(path, tensors.Values);
+        CaseShapes.CheckWhole(path, _tensors.Values);
     }
 
     /// <summary>The same numbers read under another dialect.</summary>
     Case(Case other, Dialect dialect, string mode)
     {
         (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, other._tensors, mode, other.Producer, other.Note, dialect.Name, other.Parameters);
-        (Dialect, _isHeldToAnother) = (dialect, true);
+        (Dialect, _isHeldToAnother, _digits, _given) = (dialect, true, other._digits, other._given);
     }
 
     /// <summary>The same call with other tensors.</summary>
@@ -64,7 +78,7 @@ public sealed class Case
     {
         CaseShapes.Check(other.Path, tensors.Values);
         (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, tensors, other.Mode, other.Producer, other.Note, other.DialectText, other.Parameters);
-        (Dialect, _isHeldToAnother) = (other.Dialect, other._isHeldToAnother);
+        (Dialect, _isHeldToAnother, _digits, _given) = (other.Dialect, other._isHeldToAnother, other._digits, other._given);
     }
 
     /// <summary>A case in memory, held to the same rules as a file.</summary>
@@ -99,10 +113,25 @@ public sealed class Case
         ["format"] = Format,
         ["dialect"] = _isHeldToAnother ? DialectFile.ToJson(Dialect).ToJsonString() : DialectText,
         ["mode"] = Mode,
-        ["parameters"] = _isHeldToAnother ? "{}" : Parameters.ToJsonString(),
+        ["parameters"] = Written().ToJsonString(),
         ["producer"] = Producer,
         ["note"] = Note,
     };
+
+    /// <summary>The parameters of a file that is written in the ordinary layout.</summary>
+    JsonObject Written()
+    {
+        var parameters = _isHeldToAnother ? [] : (JsonObject)Parameters.DeepClone();
+        if (_digits.Keys.Any(_tensors.ContainsKey))
+            parameters[CaseDigits.Key] = new JsonObject(_digits.Where(d => _tensors.ContainsKey(d.Key)).Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value)));
+        return parameters;
+    }
+
+    /// <summary>Verdicts on the tensors that the file holds, whatever layout the check saw.</summary>
+    internal IReadOnlyList<StageVerdict> Named(IReadOnlyList<StageVerdict> stages) => CaseLayout.Named(stages, _given);
+
+    /// <summary>Claims that were printed in decimal, with their digits.</summary>
+    public IEnumerable<(string Name, int Digits)> Printed => _tensors.Values.Where(t => t.Digits is not null).Select(t => (t.Name, t.Digits!.Value));
 
     /// <summary>Writes .npz, or .safetensors for any other name; whole, or not at all.</summary>
     public void Save(string path)
@@ -153,7 +182,8 @@ public sealed class Case
         using var file = SafetensorsFile.Open(path);
         // Shapes that cannot be are refused before any number is read.
         TensorEntry[] entries = [.. file.Tensors.Where(t => !IsFree(t.Name))];
-        CaseShapes.Check(path, entries.Select(t => new CaseTensor(t.Name, t.DType, t.Shape, [])));
+        var layout = CaseLayout.Take(path, Object(path, file.Metadata.GetValueOrDefault("parameters", "{}")), entries.Select(t => t.Name).ToHashSet());
+        CaseShapes.Check(path, layout.Ordinary(path, entries.Select(t => new CaseTensor(t.Name, t.DType, t.Shape, []))));
         var tensors = new CaseTensor[entries.Length];
         Parallelism.For(entries.Length, i => tensors[i] = new(entries[i].Name, entries[i].DType, entries[i].Shape, file.ReadDoubles(entries[i].Name)));
         return new(path, tensors.ToDictionary(t => t.Name), file.Metadata);

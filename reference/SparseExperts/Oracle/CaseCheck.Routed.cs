@@ -173,7 +173,7 @@ public sealed partial class CaseCheck
 
         Tensor? ClaimedGates(Tensor gates, RoutingPlan plan)
         {
-            if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return tape.Constant(tape.Written(gates.Rows, gates.Columns, claim.Values));
+            if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return Given(tape, claim, gates.Rows, gates.Columns);
             return check.Claimed(tape, "claim.combine", _call.Experts) is { } dense ? Routing.Gates.Gather(tape, _call, dense, plan.Expert, plan.Choices) : null;
         }
 

@@ -48,7 +48,7 @@ public sealed partial class CaseCheck
             case var other: throw new CaseException($"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
         }
         RefuseUnread();
-        return new([.. _stages.Select(Located)]);
+        return new(_case.Named([.. _stages.Select(Located)])) { Printed = [.. _case.Printed] };
     }
 
     /// <summary>A claim that no stage has read must not pass as right: it needs inputs that the file lacks, or the dialect does not have it.</summary>
@@ -133,7 +133,16 @@ public sealed partial class CaseCheck
     Tensor? Claimed(Tape tape, string name, int columns)
     {
         if (_case.Find(name) is not { } claim) return null;
-        return tape.Constant(tape.Written(_call.Tokens, columns, claim.Values));
+        return Given(tape, claim, _call.Tokens, columns);
+    }
+
+    /// <summary>A claim in the place of what was computed; one that was printed may be off by half a unit of its last digit.</summary>
+    static Tensor Given(Tape tape, CaseTensor claim, int rows, int columns)
+    {
+        var matrix = tape.Rent(rows, columns);
+        double[] errors = claim.Digits is null ? [] : [.. Enumerable.Range(0, claim.Values.Length).Select(claim.HalfDigit)];
+        ((IErrorBounds)tape.Backend).WriteErrors(matrix, claim.Values, errors);
+        return tape.Constant(matrix);
     }
 
     // Comparisons.
@@ -172,7 +181,8 @@ public sealed partial class CaseCheck
             var name = claim.Name["claim.loss.".Length..];
             Numbers[] each = [.. settled.Select(terms => HostNumbers.Of(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
                 : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms)))];
-            var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Bound(claim, n.Values[0], n.Errors[0])) && claim.Values[0] <= each.Max(n => n.Values[0] + Bound(claim, n.Values[0], n.Errors[0]));
+            double Room(Numbers n) => Bound(claim, n.Values[0], n.Errors[0]) + claim.HalfDigit(0);
+            var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Room(n)) && claim.Values[0] <= each.Max(n => n.Values[0] + Room(n));
             Compare($"loss.{name}", each[0], open: each.Length > 1 && isBetween);
         }
     }
@@ -216,7 +226,7 @@ public sealed partial class CaseCheck
             if (used?.Invoke(i) == false && claim.Values[i] == 0) continue;
             if (claim.Values[i] == expected[i] || double.IsNaN(claim.Values[i]) && double.IsNaN(expected[i])) continue;
             // Scores that no order rounds are the logits themselves, chosen among or cut off.
-            double bound = Bound(claim, expected[i], errors[i], isChosen: stage == "scores" && errors[i] == 0), margin = Math.Abs(claim.Values[i] - expected[i]);
+            double bound = Bound(claim, expected[i], errors[i], isChosen: stage == "scores" && errors[i] == 0) + claim.HalfDigit(i), margin = Math.Abs(claim.Values[i] - expected[i]);
             Difference Here() => new(i, claim.Values[i], expected[i], margin, bound, 0, expected.Length);
             if (double.IsPositiveInfinity(bound))
             {

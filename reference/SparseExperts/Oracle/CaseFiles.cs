@@ -4,7 +4,11 @@ namespace SparseExperts.Oracle;
 public static class CaseFiles
 {
     /// <summary>Claims in the order in which they are checked, as reports list them.</summary>
-    public static IReadOnlyList<string> Stages { get; } = ["logits", "scores", "capacity", "expert", "slot", "gate", "token", "combine", "slot_dispatch", "slot_combine", "count", "y", "loss.balance", "loss.z", "loss.total", "correction_bias"];
+    public static IReadOnlyList<string> Stages { get; } = 
+    [
+        "router_state", "key_logits", "logits", "shared_logits", "scores", "capacity", "expert", "slot", "gate", "token", "shared_gate", "combine", "slot_dispatch",
+        "slot_combine", "count", "y", "loss.balance", "loss.z", "loss.total", "correction_bias",
+    ];
 
     static readonly string[] Extensions = [".safetensors", ".npz"];
 

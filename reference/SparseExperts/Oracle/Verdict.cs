@@ -68,6 +68,9 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
     /// <summary>A narrower format than the file stores that the claims were held to; null where none was needed.</summary>
     public HeldFormat? Held { get; init; }
 
+    /// <summary>Claims that were printed in decimal, with their significant digits: half a unit of the last was allowed.</summary>
+    public IReadOnlyList<(string Name, int Digits)> Printed { get; init; } = [];
+
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;
 }

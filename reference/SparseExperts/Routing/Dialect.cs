@@ -205,7 +205,7 @@ public sealed record Dialect
 
     /// <summary>Whether later tokens can change what an earlier one gets.</summary>
     public Causality Causality => Selection is Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment
-            or Selection.OptimalTransport or Selection.Batchwise or Selection.SlotMixture || Score == Score.SoftmaxOverTokens
+            or Selection.OptimalTransport or Selection.Batchwise or Selection.SlotMixture || Score == Score.SoftmaxOverTokens || SeesOthersKeys
             || (CapacityFormula != CapacityFormula.None && (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
         ? Causality.LooksAhead : Causality.Causal;
 
@@ -214,8 +214,11 @@ public sealed record Dialect
     /// a text can be continued from a cache, for integers say whom its growth changes.
     /// </summary>
     public bool RoutesAlone => ChoosesAlone && Score != Score.SoftmaxOverTokens && !IsRandom(training: false) && Combination != Combination.MaskReadAsIndices
-        && DroppedOutput is DroppedOutput.Zero or DroppedOutput.GateTimesInput && !LoadAtLastToken
+        && DroppedOutput is DroppedOutput.Zero or DroppedOutput.GateTimesInput && !LoadAtLastToken && !SeesOthersKeys
         && (CapacityFormula == CapacityFormula.None || !BatchPrioritized && DropPolicy is DropPolicy.Position or DropPolicy.None);
+
+    /// <summary>Whether a token's logits are made from other tokens.</summary>
+    bool SeesOthersKeys => Router == RouterForm.ProductKeys && KeySplit == KeySplit.Pooled;
 
     bool ChoosesAlone => Selection switch
     {

@@ -31,6 +31,9 @@ public sealed class DialectAxis
     public bool IsFlag => _type == typeof(bool);
     public bool IsWhole => _type == typeof(int);
 
+    /// <summary>Whether its values are number formats.</summary>
+    public bool IsFormat => _type == typeof(NumberFormat);
+
     /// <summary>All axes, in the order of the pipeline.</summary>
     public static IReadOnlyList<DialectAxis> All { get; } =
         [.. typeof(Dialect).GetProperties().Where(p => p.GetCustomAttribute<MeansAttribute>() is not null).Select(p => new DialectAxis(p))];

@@ -99,17 +99,21 @@ public static class DialectFile
                 throw new DialectException($"{where}: {dialect.Name} has no parameter '{key}'; it has {string.Join(", ", dialect.Parameters)}");
             dialect = key switch
             {
-                "noise_policy" => Axis("router_policy", where).With(dialect, value, where),
-                "select_on" => Axis("select_by", where).With(dialect, value, where),
                 "capacity_factor" => Axis(key, where).With(dialect, value, where) with { EvalCapacityFactor = null },
                 "balance_coefficient" => Axis(key, where).With(dialect, value, where) with { EvalBalanceCoefficient = null },
                 "policy" => Axis(key, where).With(dialect, value, where) with { EvalPolicy = null },
-                _ => Axis(key, where).With(dialect, value, where),
+                _ => (AxisOf(key) ?? Axis(key, where)).With(dialect, value, where),
             };
         }
         DialectRules.Check(dialect);
         return dialect;
     }
+
+    /// <summary>Axes that files call by the name that some libraries give them.</summary>
+    static readonly Dictionary<string, string> OtherNames = new() { ["noise_policy"] = "router_policy", ["select_on"] = "select_by" };
+
+    /// <summary>The axis of a parameter's name, or null.</summary>
+    public static DialectAxis? AxisOf(string parameter) => DialectAxis.Find(OtherNames.GetValueOrDefault(parameter, parameter));
 
     /// <summary>What every file may say: number formats and the experts' non-linearity, which are no part of the routing.</summary>
     static readonly string[] Common = 
@@ -129,7 +133,7 @@ public static class DialectFile
     };
 
     static string[] Names(JsonNode? node, string where) => node is JsonArray array && array.All(n => n?.GetValueKind() == JsonValueKind.String)
-        ? [.. array.Select(n => n!.GetValue<string>() is var name && (DialectAxis.Find(name) is not null || name is "noise_policy" or "select_on") ? name : throw new DialectException($"{where}: parameters name '{n}', which is no axis; remove it"))]
+        ? [.. array.Select(n => n!.GetValue<string>() is var name && AxisOf(name) is not null ? name : throw new DialectException($"{where}: parameters name '{n}', which is no axis; remove it"))]
         : throw new DialectException($"{where}: parameters is a list of axis names; write [\"k\", …]");
 }
 

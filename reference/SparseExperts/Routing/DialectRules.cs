@@ -92,6 +92,14 @@ public static class DialectRules
         if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");
     }
 
+    /// <summary>The least number of experts, from the given one on, that the dialect can have: a square where two lists of keys name them.</summary>
+    public static int Fitting(Dialect d, int experts)
+    {
+        if (d.Router != RouterForm.ProductKeys) return experts;
+        var keys = d.ProductKeys > 0 ? d.ProductKeys : (int)Math.Ceiling(Math.Sqrt(experts));
+        return keys * keys;
+    }
+
     static void CheckKeys(Dialect d, int experts)
     {
         var keys = d.ProductKeys > 0 ? d.ProductKeys : (int)Math.Sqrt(experts);

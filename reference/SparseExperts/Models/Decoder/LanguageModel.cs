@@ -79,6 +79,7 @@ public sealed class LanguageModel
             var inputs = new BlockInputs(idsOf, taskOf, sequences, training, new(streams, step, i + 1), _blocks[i].Sparse is null ? null : plans?[sparse.Count])
             {
                 Before = cache?.Routes(i),
+                RouterState = sparse.LastOrDefault()?.RouterState,
             };
             using var place = _tape.In(_blocks[i].Name);
             (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache), b => [b.Output, .. b.Sparse?.Kept ?? []]);
@@ -156,7 +157,7 @@ public sealed class LanguageModel
             _norm2 = model.Norm(weights.Sub("norm2"));
             if (config.IsSparse(index))
             {
-                Sparse = new(model._tape, weights, config.LayerShape, new(config.Activation, config.ExpertDropout));
+                Sparse = new(model._tape, weights, config.LayerShape with { FollowsRouter = Enumerable.Range(0, index).Any(config.IsSparse) }, new(config.Activation, config.ExpertDropout));
                 return;
             }
             _wi = weights.Sub("ffn").Projection("wi", config.Width, config.Hidden, Gain);

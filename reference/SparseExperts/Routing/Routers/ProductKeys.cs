@@ -18,6 +18,8 @@ static class ProductKeys
         return call.Dialect.KeySplit switch
         {
             KeySplit.Token => products,
+            KeySplit.Pooled when tape.Shards is not null =>
+                throw new RoutingException($"{call.Where}: keys that are pooled over the whole batch cannot be made shard by shard; set key_split token, or train without shards"),
             KeySplit.Pooled => Quirks.PooledKeys.Read(tape, products),
             var other => throw new RoutingException($"{call.Where}: unknown split of keys {other}"),
         };

@@ -1,0 +1,61 @@
+using System.Text.RegularExpressions;
+
+namespace SparseExperts.Oracle;
+
+/// <summary>
+/// Experts under the names that checkpoints have on the hub, a tensor each: <c>mlp.experts.3.gate_proj.weight</c> (Qwen, DeepSeek),
+/// <c>block_sparse_moe.experts.3.w1.weight</c> (Mixtral), <c>experts.expert_3.wi.weight</c> (Switch), with any prefix, and their gradients.
+/// </summary>
+static partial class HubNames
+{
+    [GeneratedRegex(@"^(?<grad>claim\.grad\.)?(?:[A-Za-z_][\w]*\.|\d+\.)*experts\.(?:expert_)?(?<id>\d{1,6})\.(?<part>\w+)\.(?<kind>weight|bias)$")]
+    private static partial Regex OneExpert();
+
+    /// <summary>The projections by their names in checkpoints.</summary>
+    static readonly Dictionary<string, string> Parts = new()
+    {
+        ["gate_proj"] = "wi_gate",
+        ["up_proj"] = "wi",
+        ["down_proj"] = "wo",
+        ["w1"] = "wi_gate",
+        ["w3"] = "wi",
+        ["w2"] = "wo",
+        ["wi"] = "wi",
+        ["wo"] = "wo",
+        ["fc1"] = "wi",
+        ["fc2"] = "wo",
+    };
+
+    static readonly Dictionary<string, string> Biases = new() { ["wi"] = "bi", ["wi_gate"] = "bi_gate", ["wo"] = "bo" };
+
+    /// <summary>The same tensors with those of single experts stacked, [E, …].</summary>
+    public static IReadOnlyList<CaseTensor> Stacked(string path, IReadOnlyList<CaseTensor> tensors)
+    {
+        var found = tensors.Select(t => (Tensor: t, Match: OneExpert().Match(t.Name))).ToLookup(t => t.Match.Success && Parts.ContainsKey(t.Match.Groups["part"].Value));
+        if (!found[true].Any()) return tensors;
+        var result = found[false].Select(t => t.Tensor).ToList();
+        // Without a third matrix w1 is the one projection of an expert that has no gate.
+        var gated = found[true].Any(t => t.Match.Groups["part"].Value is "gate_proj" or "w3" || t.Match.Groups["part"].Value == "up_proj" && found[true].Any(o => o.Match.Groups["part"].Value == "gate_proj"));
+        foreach (var group in found[true].GroupBy(t => t.Match.Groups["grad"].Value + Name(t.Match, gated)))
+        {
+            var parts = group.OrderBy(t => int.Parse(t.Match.Groups["id"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture)).ToArray();
+            var first = parts[0].Tensor;
+            for (var e = 0; e < parts.Length; e++)
+            {
+                var id = int.Parse(parts[e].Match.Groups["id"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
+                if (id != e) throw new CaseException($"{path}: {first.Name} and others: expert {Math.Min(e, id)} {(id < e ? "comes twice" : "is missing")}; give every expert once, from 0");
+                if (!parts[e].Tensor.Shape.SequenceEqual(first.Shape))
+                    throw new CaseException($"{path}: {parts[e].Tensor.Name} is [{string.Join(", ", parts[e].Tensor.Shape)}], but {first.Name} is [{string.Join(", ", first.Shape)}]; experts have equal shapes");
+            }
+            if (result.Any(t => t.Name == group.Key)) throw new CaseException($"{path}: {group.Key} beside {first.Name}; give one of them");
+            result.Add(new(group.Key, first.DType, [parts.Length, .. first.Shape], [.. parts.SelectMany(p => p.Tensor.Values)]));
+        }
+        return result;
+    }
+
+    static string Name(Match match, bool gated)
+    {
+        var part = match.Groups["part"].Value == "w1" && !gated ? "wi" : Parts[match.Groups["part"].Value];
+        return $"experts.{(match.Groups["kind"].Value == "bias" ? Biases[part] : part)}";
+    }
+}
