@@ -18,7 +18,7 @@ public sealed partial class CudaBackend
         CheckOffsets("GemmGrouped", offsets, a.Rows);
         if (c.Count == 0) return;
         int groups = offsets.Count - 1, rows = a.Rows;
-        if (!accumulate)
+        if (!accumulate && !Cover(offsets, rows))
             Launch("zero_outside", new(OutsideBlocks, 1, 1, TableThreads), [Pointer(c), c.Stride, rows, c.Columns, Pointer(offsets), groups]);
         if (groups == 0) return;
         if (ByCublas)
@@ -26,7 +26,8 @@ public sealed partial class CudaBackend
             CublasGrouped(a, b, transposeB, c, offsets, accumulate);
             return;
         }
-        var shape = new ProductShape(rows, c.Columns, a.Columns, Left(a, false), Right(b, transposeB), Rows(c), SumTree.OfProduct(a.Columns), Chains(accumulate));
+        var shape = new ProductShape(
+            rows, c.Columns, a.Columns, Left(a, false), Right(b, transposeB), Rows(c), SumTree.OfProduct(a.Columns), Chains(accumulate));
         var (leaves, even) = (shape.Tree.Leaves, Even(groups, rows));
         if (accumulate || !Splits(even, c.Columns, leaves) || leaves * c.Count > ScratchNumbers)
         {
@@ -76,6 +77,9 @@ public sealed partial class CudaBackend
         Run(Pointer(a), Pointer(b), Pointer(c), shape, side, tree, table);
         Return(table.Storage);
     }
+
+    /// <summary>Whether the groups are known to have all rows.</summary>
+    bool Cover(Indices offsets, int rows) => !IsMade(offsets) && Integers(offsets) is [0, .., var last] && last == rows;
 
     Indices Slices(int count) => new(Rent(ElementType.Integer, (long)count * Slice.Integers), 0, count * Slice.Integers);
 

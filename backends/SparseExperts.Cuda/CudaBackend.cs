@@ -158,5 +158,6 @@ public sealed partial class CudaBackend : IBackend
     static DevicePointer Place(Storage storage, ElementType type, long offset, int count) =>
         storage.Type == type && offset >= 0 && offset + count <= storage.Length
             ? ((CudaStorage)storage).Memory + offset * 4
-            : throw new ShapeException($"transfer: {count} {type} elements at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
+            : throw new ShapeException(
+                $"transfer: {count} {type} elements at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
 }

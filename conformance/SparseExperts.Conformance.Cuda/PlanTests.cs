@@ -39,7 +39,8 @@ public sealed class PlanTests
     {
         public override IRouting? Routing => this;
         public bool Plans(in PlanRule asked) => Inner.Routing!.Plans(asked);
-        public void Plan(in PlanRule asked, Matrix scores, Matrix? bias, in PlanArrays to) => Inner.Routing!.Plan(rule(asked), scores, ignoresBias ? null : bias, to);
+        public void Plan(in PlanRule asked, Matrix scores, Matrix? bias, in PlanArrays to) =>
+            Inner.Routing!.Plan(rule(asked), scores, ignoresBias ? null : bias, to);
         public void MoveBias(Indices offsets, double rate, Matrix bias) => Inner.Routing!.MoveBias(offsets, rate, bias);
     }
 
@@ -56,8 +57,9 @@ public sealed class PlanTests
             "group mask" => rule => rule with { LeftOut = rule.LeftOut == 0 ? double.NegativeInfinity : 0 },
             "group score" => rule => rule with { BestOfGroup = rule.BestOfGroup + 1 },
             "groups kept" => rule => rule with { ExpertGroupsKept = Math.Min(rule.ExpertGroups, rule.ExpertGroupsKept + 1) },
-            "slots" => rule => rule.Capacity is > 0 and < RoutingPlan.Unlimited && (long)rule.Groups * rule.Experts * rule.Capacity >= (long)rule.Tokens * rule.Choices
-                ? rule with { Capacity = rule.Capacity + 1 } : rule,
+            "slots" => rule => rule.Capacity != RoutingPlan.Unlimited && (long)rule.Groups * rule.Experts * rule.Capacity >= (long)rule.Tokens * rule.Choices
+                ? rule with { Capacity = rule.Capacity + 1 }
+                : rule,
             _ => throw new ArgumentOutOfRangeException(nameof(what)),
         };
         Assert.NotNull(FirstDifference(new Misreading(healthy, wrong, what == "bias")));

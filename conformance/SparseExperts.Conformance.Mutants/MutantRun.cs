@@ -29,7 +29,8 @@ public static class MutantRun
         {
             for (var i = 0; i < own.Count; i++)
             {
-                if (!backends.TryGetValue(own[i].Multiprocessors, out var backend)) backends[own[i].Multiprocessors] = backend = Planted(mutant, own[i].Multiprocessors);
+                var device = own[i].Multiprocessors;
+                if (!backends.TryGetValue(device, out var backend)) backends[device] = backend = Planted(mutant, device);
                 if (own[i].Fault(backend) is { } fault) return new(mutant, $"{own[i].Card}: {fault}", i + 1);
             }
             return new(mutant, null, own.Count);
@@ -52,7 +53,8 @@ public static class MutantRun
         return all.Take(count);
     }
 
-    static IEnumerable<string> Files => typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order();
+    static IEnumerable<string> Files =>
+        typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order();
 
     static string Text(string file)
     {

@@ -15,17 +15,22 @@ public sealed record PlanCase(PlanRule Rule, float[] Scores, float[] Bias)
         var random = new Random(seed);
         T Of<T>(params T[] values) => values[random.Next(values.Length)];
         int groups = random.Next(1, 4), size = Of(Sizes), experts = Of(Experts), choices = random.Next(1, Math.Min(8, experts) + 1);
-        var rule = new PlanRule(groups, size, experts, choices, Of(0, 1, 2, size * choices / experts + 1, size, RoutingPlan.Unlimited)) { ChoiceMajor = Of(true, false) };
+        var capacity = Of(0, 1, 2, size * choices / experts + 1, size, RoutingPlan.Unlimited);
+        var rule = new PlanRule(groups, size, experts, choices, capacity) { ChoiceMajor = Of(true, false) };
         var parts = Of(1, 1, 2, 4, 8);
         if (experts % parts == 0 && parts > 1 && experts > parts)
-            rule = rule with { ExpertGroups = parts, ExpertGroupsKept = random.Next(1, parts), BestOfGroup = random.Next(1, 4), LeftOut = Of(0, double.NegativeInfinity) };
+        {
+            var (kept, best, leftOut) = (random.Next(1, parts), random.Next(1, 4), Of(0, double.NegativeInfinity));
+            rule = rule with { ExpertGroups = parts, ExpertGroupsKept = kept, BestOfGroup = best, LeftOut = leftOut };
+        }
         // The sum of both infinities is NaN, which no order ranks.
         float[] infinities = random.Next(2) == 0 ? [] : rule.ExpertGroups == 1 ? [float.PositiveInfinity, float.NegativeInfinity] : [float.NegativeInfinity];
         var scores = new float[rule.Tokens * experts];
         for (var i = 0; i < scores.Length; i++)
             scores[i] = infinities.Length > 0 && random.Next(6) == 0 ? Of(infinities) : random.Next(3) > 0 ? Of(Grid) : (float)random.NextDouble();
         if (random.Next(12) == 0) scores[random.Next(scores.Length)] = float.NaN;
-        float[] bias = infinities.Length == 0 && random.Next(2) == 0 ? [.. Enumerable.Range(0, experts).Select(_ => Of(0, 0.5f, -0.25f, (float)random.NextDouble()))] : [];
+        float[] drawn = [.. Enumerable.Range(0, experts).Select(_ => Of(0, 0.5f, -0.25f, (float)random.NextDouble()))];
+        float[] bias = infinities.Length == 0 && random.Next(2) == 0 ? drawn : [];
         return new(rule, scores, bias);
     }
 
@@ -52,14 +57,18 @@ public static class PlanLaws
         routing.Plan(rule, scores, bias, arrays);
         try
         {
-            int[] faults = backend.ToArray(arrays.Fault), first = [.. Enumerable.Range(0, rule.Tokens).Select(t => Array.FindIndex(asked.Scores, t * rule.Experts, rule.Experts, float.IsNaN))];
-            if (Unequal("fault", [.. first.Select((i, t) => i < 0 ? -1 : i - t * rule.Experts)], faults) is { } fault) return fault;
+            var faults = backend.ToArray(arrays.Fault);
+            int FirstNaN(int token) => Array.FindIndex(asked.Scores[(token * rule.Experts)..((token + 1) * rule.Experts)], float.IsNaN);
+            int[] first = [.. Enumerable.Range(0, rule.Tokens).Select(FirstNaN)];
+            if (Unequal("fault", first, faults) is { } fault) return fault;
             if (faults.Any(f => f >= 0)) return Refuses(asked) ? null : "the host plans and the backend finds a fault";
             var plan = Host(asked, out var choices);
             int[] ByChoice(int[] byToken) => [.. Enumerable.Range(0, byToken.Length).Select(i => byToken[i % rule.Tokens * rule.Choices + i / rule.Tokens])];
             int[] Padded(int[] rows) => [.. rows, .. Enumerable.Repeat(-1, rule.Rows - rows.Length)];
-            return Unequal("expert", ByChoice(plan.Expert), backend.ToArray(arrays.Expert)) ?? Unequal("slot", ByChoice(plan.Slot), backend.ToArray(arrays.Slot))
-                ?? Unequal("row", ByChoice(plan.RowOf), backend.ToArray(arrays.Row)) ?? Unequal("offset", plan.Offsets, backend.ToArray(arrays.Offsets))
+            return Unequal("expert", ByChoice(plan.Expert), backend.ToArray(arrays.Expert))
+                ?? Unequal("slot", ByChoice(plan.Slot), backend.ToArray(arrays.Slot))
+                ?? Unequal("row", ByChoice(plan.RowOf), backend.ToArray(arrays.Row))
+                ?? Unequal("offset", plan.Offsets, backend.ToArray(arrays.Offsets))
                 ?? Unequal("token of row", Padded(plan.TokenOfRow), backend.ToArray(arrays.TokenOfRow))
                 ?? Unequal("choice of row", Padded(plan.ChoiceOfRow), backend.ToArray(arrays.ChoiceOfRow))
                 ?? Unequal("asked", Asked(rule, choices), backend.ToArray(arrays.Asked));

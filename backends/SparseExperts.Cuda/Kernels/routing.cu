@@ -108,7 +108,8 @@ ROW_KERNEL plan_choices(SOURCE(scores), int tokens, int experts, const float *bi
 }
 
 /// The slots of one expert in one group of tokens, a warp each: its requests in order, until it is full.
-KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, int size, int experts, int choices, int choiceMajor, int capacity, int *slot, int *asked)
+KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, int size, int experts, int choices, int choiceMajor, int capacity,
+    int *slot, int *asked)
 {
     int warp = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
     if (warp >= groups * experts) return;
@@ -133,8 +134,8 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, in
 }
 
 /// The rows of one expert, a warp each: behind those of the experts before it, by token and then by choice.
-KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_rows(const int *expert, const int *slot, const int *asked, int groups, int tokens, int experts, int choices, int capacity,
-    int *row, int *offsets, int *tokenOfRow, int *choiceOfRow)
+KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_rows(const int *expert, const int *slot, const int *asked, int groups, int tokens, int experts, int choices,
+    int capacity, int *row, int *offsets, int *tokenOfRow, int *choiceOfRow)
 {
     int own = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
     if (own >= experts) return;

@@ -10,8 +10,8 @@ public static class FeedForward
     /// <summary>All experts, each on its own rows: rows [offsets[e], offsets[e + 1]) meet the matrices of expert e.</summary>
     /// <param name="rows">[rows, M] in expert order.</param>
     /// <param name="indices">Where the rows come from, for dropout's words; null where nothing is dropped out.</param>
-    internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, GroupOffsets offsets, double dropout = 0, LayerStreams streams = default,
-        PlanIndices? indices = null)
+    internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, GroupOffsets offsets, double dropout = 0,
+        LayerStreams streams = default, PlanIndices? indices = null)
     {
         var experts = call.HeldExperts;
         if (experts < call.Experts) offsets = offsets.First(experts);

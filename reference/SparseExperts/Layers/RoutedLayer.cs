@@ -55,8 +55,10 @@ public static class RoutedLayer
         using var place = tape.In("router");
         using var exact = tape.Exactly();
         instead ??= Substitution.None;
+        var onBackend = ReferenceEquals(instead, Substitution.None) && router.CorrectionBias.Length == 0 ? BackendPlanning.RuleOf(tape, call) : null;
+        if (onBackend is null) router = router.WithBiasOnHost(tape);
         var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
-        if (ReferenceEquals(instead, Substitution.None) && scored.SharedScores is null && BackendPlanning.RuleOf(tape, call) is { } rule)
+        if (onBackend is { } rule)
         {
             var (handle, applied) = BackendPlanning.Route(tape, call, rule, scored.Noisy, scored.Scores, router);
             return new(scored, null, handle, applied, null, (applied, handle), router);
@@ -88,7 +90,8 @@ public static class RoutedLayer
     /// <summary>Choices and capacity, integers on the host.</summary>
     public static (Choices Choices, int Capacity) Choose(RouterCall call, RouterNumbers numbers, Substitution instead)
     {
-        var choices = instead.Choices(numbers, () => Selector.Select(call, numbers, () => instead.CapacityOfChoosing(() => CapacityRule.Capacity(call, default))));
+        int Capacity() => instead.CapacityOfChoosing(() => CapacityRule.Capacity(call, default));
+        var choices = instead.Choices(numbers, () => Selector.Select(call, numbers, Capacity));
         return (choices, instead.Capacity(numbers, choices, () => CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers))));
     }
 
@@ -99,8 +102,12 @@ public static class RoutedLayer
     /// <summary>Dispatch, experts and combine [T, M].</summary>
     /// <param name="x">The tokens.</param>
     /// <param name="own">What the experts read where it is not the tokens, or null.</param>
-    public static Tensor Output(Tape tape, RouterCall call, Routed routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0, LayerStreams streams = default) =>
-        Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, routed.Applied.Gates, routed.Applied.Plan, dropout, streams, routed.SharedGates);
+    public static Tensor Output(Tape tape, RouterCall call, Routed routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0,
+        LayerStreams streams = default)
+    {
+        var (gates, plan) = routed.Applied;
+        return Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, gates, plan, dropout, streams, routed.SharedGates);
+    }
 
     /// <summary>What the experts get: the tokens, or the disturbed ones where a library disturbs its tokens in place.</summary>
     public static Tensor ExpertInput(RouterCall call, Tensor x, Tensor input) => call.Jitters && call.Dialect.JitterReach switch

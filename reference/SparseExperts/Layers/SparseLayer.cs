@@ -17,7 +17,8 @@ public sealed record LayerInputs(Tensor X, Tensor? Experts = null)
 /// <param name="Output">[T, M]; a dropped token's row is exactly 0 unless the dialect says otherwise, so that the residual carries it.</param>
 /// <param name="Loss">Weighted auxiliary losses, 1×1, or null.</param>
 /// <param name="Probabilities">What the router thinks of every expert [T, E], for reports.</param>
-public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, PlanHandle Handle, LossInputs? Inputs)
+public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, PlanHandle Handle,
+    LossInputs? Inputs)
 {
     /// <summary>The plan on the host; a read that waits where the backend planned, until the tape's next reset.</summary>
     public RoutingPlan Plan => Handle.Host;

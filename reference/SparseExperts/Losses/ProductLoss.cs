@@ -201,7 +201,8 @@ public static class ProductLoss
     internal static bool Counts(RouterCall call, int t) => call.IsReal(t) || call.Dialect.BalanceTokens is BalanceTokens.All or BalanceTokens.ScaledByRealShare or BalanceTokens.RealMassOverAll;
 
     /// <summary>Whether a top-k of the loss's own is over logits, else over scores.</summary>
-    static bool CleanNumbers(RouterCall call) => call.Dialect.BalanceMass != BalanceMass.Distribution || call.Dialect.Score is Score.Softmax or Score.SoftmaxPost;
+    static bool CleanNumbers(RouterCall call) =>
+        call.Dialect.BalanceMass != BalanceMass.Distribution || call.Dialect.Score is Score.Softmax or Score.SoftmaxPost;
 
     /// <summary>A top-k of its own, over clean numbers.</summary>
     static IEnumerable<(int Token, int Expert)> FreshTopK(RouterCall call, LossInputs inputs)

@@ -31,8 +31,8 @@ static class LayerLosses
         var k = inputs[0].Handle.Choices;
         RoutingPlan Plan()
         {
-            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)], slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
-            // Slots only say who was kept here.
+            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
+            int[] slots = [.. inputs.SelectMany(i => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];      // they only say who was kept here
             return new(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
         }
         var call = new RouterCall { Dialect = config.Dialect, Groups = 1, Size = all, Experts = config.Experts, Training = training, SpansShards = tape.Shards is not null };

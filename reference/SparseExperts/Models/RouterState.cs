@@ -26,11 +26,8 @@ sealed class RouterState
     /// <summary>The dialect with the coefficient as it is now.</summary>
     public Dialect Settled(Dialect d) => _coefficient is { } now ? d with { BalanceCoefficient = Read(now)[0] } : d;
 
-    /// <summary>The router with its bias as it is now, read only where the host plans.</summary>
-    public RouterWeights Settled(RouterWeights router, bool backendPlans) =>
-        _bias is not { } bias ? router
-        : backendPlans ? router with { BiasOnBackend = bias }
-        : router with { CorrectionBias = [.. Read(bias).Select(b => (double)b)] };
+    /// <summary>The router with its bias as it is now.</summary>
+    public RouterWeights Settled(RouterWeights router) => _bias is { } bias ? router with { BiasOnBackend = bias } : router;
 
     /// <summary>Updates everything after a step, from what the router did.</summary>
     /// <param name="where">Name of the layer.</param>

@@ -74,11 +74,8 @@ sealed class SparseBlock
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        var router = _state.Settled(_router, inputs.Before is null && BackendPlanning.RuleOf(_tape, call) is not null) with
-        {
-            Previous = batch.FillOrNull(_tape, inputs.RouterState),
-        };
-        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, router, _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
+        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) },
+            _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
     }
 
     /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>

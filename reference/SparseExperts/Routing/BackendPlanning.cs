@@ -15,7 +15,8 @@ public static class BackendPlanning
         if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Plan is not null || call.Importance.Length > 0) return null;
         if (HostReason(call) is not null) return null;
         var d = call.Dialect;
-        var rule = new PlanRule(call.Groups, call.Size, call.Experts, d.K, CapacityRule.Capacity(call, default)) { ChoiceMajor = d.Order == RequestOrder.ChoiceMajor };
+        var capacity = CapacityRule.Capacity(call, default);
+        var rule = new PlanRule(call.Groups, call.Size, call.Experts, d.K, capacity) { ChoiceMajor = d.Order == RequestOrder.ChoiceMajor };
         if (d.Groups > d.GroupsKept)
         {
             rule = rule with
@@ -38,28 +39,43 @@ public static class BackendPlanning
     public static string? HostReason(Dialect dialect, bool training) =>
         HostReason(new() { Dialect = dialect, Groups = 1, Size = 1, Experts = 1, Training = training });
 
-    static string? HostReason(RouterCall call)
+    static string? HostReason(RouterCall call) => ReasonOfChoices(call) ?? ReasonOfGates(call.Dialect) ?? ReasonOfSlots(call.Dialect);
+
+    static string? ReasonOfChoices(RouterCall call)
     {
         var d = call.Dialect;
         if (d.Selection != Selection.TopK) return $"selection {d.Selection}";
         if (d.Ties is not (TieRule.Lowest or TieRule.Unspecified)) return $"ties {d.Ties}";
-        if (d.K > 1 && d.Taken != Taken.Removed) return $"a chosen expert is {d.Taken}";
-        if (d.K > 1 && d.LaterBy is { } later && later != d.SelectBy && !(later == SelectBy.Scores && ScoresAreLogits(call))) return $"later choices by {later}";
-        if (d.K > 1 && d.Policy != Policy.All) return $"policy {d.Policy}";
-        if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone || d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase))
-            return $"router policy {d.RouterPolicy}";
-        if (d.Gate != Gate.Score) return $"gate {d.Gate}";
-        if (d.Normalize is not (Normalize.None or Normalize.SumUnlessSoftmax) && (d.NormalizeGuard == NormalizeGuard.OneUnlessPositive || d.LateNormalizeGuard == NormalizeGuard.OneUnlessPositive))
-            return $"normalize guard {NormalizeGuard.OneUnlessPositive}";
-        if (d.Combination == Combination.MaskReadAsIndices) return $"combination {d.Combination}";
-        if (d.DroppedOutput != DroppedOutput.Zero) return $"dropped output {d.DroppedOutput}";
-        if (d.ExpertScale) return "a scale for every expert";
-        if (d.StraightThrough) return "a straight-through gate";
         if (call.HeldExperts < call.Experts) return "experts without matrices";
         if (call.Training && d.SecondPlaceProbability > 0) return "second places";
+        if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone) return $"router policy {d.RouterPolicy}";
+        if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return $"router policy {d.RouterPolicy}";
+        if (d.K == 1) return null;
+        if (d.Taken != Taken.Removed) return $"a chosen expert is {d.Taken}";
+        if (d.Policy != Policy.All) return $"policy {d.Policy}";
+        var later = d.LaterBy ?? d.SelectBy;
+        return later == d.SelectBy || later == SelectBy.Scores && ScoresAreLogits(call) ? null : $"later choices by {later}";
+    }
+
+    static string? ReasonOfGates(Dialect d)
+    {
+        if (d.Gate != Gate.Score) return $"gate {d.Gate}";
+        if (d.NormalizeGuard == NormalizeGuard.OneUnlessPositive || d.LateNormalizeGuard == NormalizeGuard.OneUnlessPositive)
+            return $"normalize guard {NormalizeGuard.OneUnlessPositive}";
+        if (d.Combination == Combination.MaskReadAsIndices) return $"combination {d.Combination}";
+        if (d.SharedInGates) return "shared experts in the gates";
+        if (d.StraightThrough) return "a straight-through gate";
+        return d.ExpertScale ? "a scale for every expert" : null;
+    }
+
+    static string? ReasonOfSlots(Dialect d)
+    {
+        if (d.DroppedOutput != DroppedOutput.Zero) return $"dropped output {d.DroppedOutput}";
         if (d.CapacityFormula == CapacityFormula.None) return null;
-        if (d.DropPolicy != DropPolicy.Position || d.BatchPrioritized) return d.BatchPrioritized ? "batch priority" : $"drop policy {d.DropPolicy}";
-        return d.CapacityFormula is CapacityFormula.LargestLoad or CapacityFormula.UnlessZero or CapacityFormula.ChoicesTimesWholeShare ? $"capacity {d.CapacityFormula}" : null;
+        if (d.BatchPrioritized) return "batch priority";
+        if (d.DropPolicy != DropPolicy.Position) return $"drop policy {d.DropPolicy}";
+        var looksAtLoads = d.CapacityFormula is CapacityFormula.LargestLoad or CapacityFormula.UnlessZero or CapacityFormula.ChoicesTimesWholeShare;
+        return looksAtLoads ? $"capacity {d.CapacityFormula}" : null;
     }
 
     /// <summary>Whether scores are the logits that they come from, in the same format.</summary>
@@ -96,7 +112,8 @@ public static class BackendPlanning
     internal static Indices? FreshTopK(Tape tape, RouterCall call, Tensor numbers)
     {
         var d = call.Dialect;
-        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Importance.Length > 0 || d.Ties is not (TieRule.Lowest or TieRule.Unspecified)) return null;
+        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Importance.Length > 0) return null;
+        if (d.Ties is not (TieRule.Lowest or TieRule.Unspecified)) return null;
         var rule = new PlanRule(call.Groups, call.Size, call.Experts, Math.Min(d.K, call.Experts), RoutingPlan.Unlimited);
         return routing.Plans(rule) ? AllOf(tape.PlanOnBackend(rule, numbers.Value, null).Asked) : null;
     }

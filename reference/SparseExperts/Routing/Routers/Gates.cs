@@ -11,7 +11,8 @@ public static class Gates
 {
     /// <summary>Gates of all candidates before anybody is dropped.</summary>
     /// <param name="shared">Scores of shared experts that take part in the normalisation [T, N], or null.</param>
-    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias, Tensor? shared = null) =>
+    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias,
+        Tensor? shared = null) =>
         Divided(tape, call, Raw(tape, call, logits, scores, choices, correctionBias), choices.K, shared);
 
     /// <summary>Raw gates [T, K] over their divisor, where there is one before anybody is dropped.</summary>
