@@ -30,17 +30,6 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
             "cublasGemmEx", call);
     }
 
-    public unsafe void StridedBatched(in GemmCall first, long strideA, long strideB, long strideC, int count, CudaStream stream)
-    {
-        var (alpha, beta) = (first.Alpha, first.Beta);
-        Check(
-            cublasGemmStridedBatchedEx(
-                For(stream).Handle, Op(first.TransposeA), Op(first.TransposeB), first.M, first.N, first.K,
-                (nint)(&alpha), At(first.A), Reals, first.LeadingA, strideA, At(first.B), Reals, first.LeadingB, strideB,
-                (nint)(&beta), At(first.C), Reals, first.LeadingC, strideC, count, (cudaDataType)(int)Units(first.Precision), GemmAlgo.Default),
-            "cublasGemmStridedBatchedEx", first);
-    }
-
     /// <summary>One call for all; one call each where this cuBLAS has no grouped products (before 12.5) or not in this precision (bfloat16).</summary>
     public void Grouped(ReadOnlySpan<GemmCall> calls, CudaStream stream)
     {

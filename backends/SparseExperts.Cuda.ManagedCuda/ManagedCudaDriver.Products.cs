@@ -11,12 +11,6 @@ public sealed partial class ManagedCudaDriver
         if (call is { M: > 0, N: > 0 }) _products.Gemm(call, stream);
     }
 
-    public void GemmStridedBatched(in GemmCall first, long strideA, long strideB, long strideC, int count, CudaStream stream)
-    {
-        MakeCurrent();
-        if (count > 0 && first is { M: > 0, N: > 0 }) _products.StridedBatched(first, strideA, strideB, strideC, count, stream);
-    }
-
     public void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream)
     {
         MakeCurrent();

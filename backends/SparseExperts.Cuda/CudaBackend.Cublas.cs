@@ -41,21 +41,6 @@ public sealed partial class CudaBackend
         if (c.Count > 0) _driver.Gemm(Call(a, transposeA, b, transposeB, c, accumulate), _stream);
     }
 
-    /// <summary>One call where all members are equally spaced, otherwise one for each run of the inner level.</summary>
-    void CublasBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
-    {
-        if (c.First.Count == 0) return;
-        (a, b, c) = (OneLevel(a), OneLevel(b), OneLevel(c));
-        var run = a.Inner == c.Inner && b.Inner == c.Inner ? c.Inner : 1;
-        for (var i = 0; i < c.Count; i += run)
-            _driver.GemmStridedBatched(Call(a[i], transposeA, b[i], transposeB, c[i], accumulate), b.InnerStride, a.InnerStride, c.InnerStride, run, _stream);
-    }
-
-    /// <summary>The same members on the inner level alone, if they are equally spaced.</summary>
-    static Batch OneLevel(Batch batch) =>
-        batch.Inner == 1 ? batch with { Outer = 1, Inner = batch.Outer, InnerStride = batch.OuterStride } :
-        batch.Outer == 1 || batch.OuterStride == batch.Inner * batch.InnerStride ? batch with { Outer = 1, Inner = batch.Count } : batch;
-
     /// <summary>cuBLAS wants sizes from the host.</summary>
     void CublasGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices made, bool accumulate)
     {

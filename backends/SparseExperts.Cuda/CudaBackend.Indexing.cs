@@ -4,15 +4,16 @@ public sealed partial class CudaBackend
 {
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
     {
-        Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
-        CheckLabels("GatherRows", rows, x.Rows, -1);
-        Elements("gather_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, Pointer(rows), accumulate);
+        Check.GatherRows(this, x, rows, y, accumulate);
+        Look(new("GatherRows", x.Rows, -1), rows);
+        if (x.Type.IsNarrow()) Elements("gather_narrow_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, x.Rows, Pointer(rows));
+        else Elements("gather_rows", [y], y.Rows, y.Columns, Pointer(x), x.Stride, x.Rows, Pointer(rows), accumulate);
     }
 
     public void ScatterAddRows(Matrix x, Indices rows, Matrix y)
     {
         Check.RowIndices(this, "ScatterAddRows", x, y, rows, x.Rows);
-        CheckLabels("ScatterAddRows", rows, y.Rows, -1);
+        Look(new("ScatterAddRows", y.Rows, -1), rows);
         var runs = new RunsOfRows(Integers(rows), y.Rows);
         var (storage, table) = Tables(runs.Starts, runs.Order, runs.Targets);
         Elements("scatter_add_rows", [], runs.Count, y.Columns, table[0], table[1], table[2], Pointer(x), x.Stride, Pointer(y), y.Stride);
@@ -23,7 +24,7 @@ public sealed partial class CudaBackend
     {
         Check.RowIndices(this, "ScatterAddTokens", x, y, rows, x.Rows);
         Check.Sequence("ScatterAddTokens", sequence);
-        CheckLabels("ScatterAddTokens", rows, y.Rows, -1);
+        Look(new("ScatterAddTokens", y.Rows, -1), rows);
         var targets = new RunsOfRows(Integers(rows), y.Rows);
         var blocks = new RunsOfBlocks(targets, new(x.Rows, sequence));
         var parts = this.Rent(blocks.Count, y.Columns);
@@ -39,8 +40,8 @@ public sealed partial class CudaBackend
         Check.Owned(this, "GatherColumns", x, y);
         Check.Owned(this, "GatherColumns", columns, x.Rows);
         Check.Shape("GatherColumns", "Y", y, x.Rows, 1);
-        CheckLabels("GatherColumns", columns, x.Columns, -1);
-        Elements("gather_columns", [y], y.Rows, 1, Pointer(x), x.Stride, Pointer(columns));
+        Look(new("GatherColumns", x.Columns, -1), columns);
+        Elements("gather_columns", [y], y.Rows, 1, Pointer(x), x.Stride, x.Columns, Pointer(columns));
     }
 
     public void ScatterAddColumns(Matrix x, Indices columns, Matrix y)
@@ -48,8 +49,8 @@ public sealed partial class CudaBackend
         Check.Owned(this, "ScatterAddColumns", x, y);
         Check.Owned(this, "ScatterAddColumns", columns, y.Rows);
         Check.Shape("ScatterAddColumns", "X", x, y.Rows, 1);
-        CheckLabels("ScatterAddColumns", columns, y.Columns, -1);
-        Elements("scatter_add_columns", [x], x.Rows, 1, Pointer(y), y.Stride, Pointer(columns));
+        Look(new("ScatterAddColumns", y.Columns, -1), columns);
+        Elements("scatter_add_columns", [x], x.Rows, 1, Pointer(y), y.Stride, y.Columns, Pointer(columns));
     }
 
     /// <summary>Brings tables to the device in one transfer; where each of them lies in the storage.</summary>

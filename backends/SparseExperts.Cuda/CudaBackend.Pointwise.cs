@@ -70,19 +70,13 @@ public sealed partial class CudaBackend
 
     public void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
     {
-        Check.Owned(this, "Gated", gate, linear, y);
-        Check.Same("Gated", "gate", gate, "linear", linear);
-        Check.Same("Gated", "gate", gate, "Y", y);
+        Check.Gated(this, gate, linear, y);
         Elements("gated", [gate, linear, y], Number(kind));
     }
 
     public void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear)
     {
-        Check.Owned(this, "GatedBackward", gate, linear, dy, dGate, dLinear);
-        Check.Same("GatedBackward", "gate", gate, "linear", linear);
-        Check.Same("GatedBackward", "gate", gate, "dY", dy);
-        Check.Same("GatedBackward", "gate", gate, "dGate", dGate);
-        Check.Same("GatedBackward", "gate", gate, "dLinear", dLinear);
+        Check.GatedBackward(this, gate, linear, dy, dGate, dLinear);
         Elements("gated_backward", [gate, linear, dy, dGate, dLinear], Number(kind), accumulateGate, accumulateLinear);
     }
 

@@ -51,7 +51,7 @@ public sealed partial class CudaBackend
     public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
         Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
-        CheckLabels("CrossEntropy", labels, logits.Columns, -100);
+        Look(new("CrossEntropy", logits.Columns, -100), labels);
         EachRow("cross_entropy", [logits, losses, logSums], logits.Rows, logits.Columns,
             Pointer(labels), smoothing != 0, (float)smoothing, (float)(1 - smoothing));
     }
@@ -61,16 +61,9 @@ public sealed partial class CudaBackend
         Check.CrossEntropy(this, "CrossEntropyBackward", logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);
         Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
-        CheckLabels("CrossEntropyBackward", labels, logits.Columns, -100);
+        Look(new("CrossEntropyBackward", logits.Columns, -100), labels);
         Elements("cross_entropy_backward", [logits, logSums, dLosses, dLogits], logits.Rows, logits.Columns,
             Pointer(labels), (float)(smoothing / logits.Columns), (float)(1 - smoothing), accumulate);
-    }
-
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumRows", x, y);
-        Check.Shape("SumRows", "Y", y, x.Rows, 1);
-        EachRow("sum_rows", [x, y], x.Rows, x.Columns, accumulate);
     }
 
     public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)
@@ -104,7 +97,7 @@ public sealed partial class CudaBackend
     public void RunSquares(Matrix x, Indices offsets, Matrix y)
     {
         Check.RunSquares(this, x, offsets, y);
-        CheckOffsets("RunSquares", offsets, x.Columns, "columns");
-        EachRow("run_squares", [y], y.Rows, 1, Pointer(x), Pointer(offsets));
+        Look(new("RunSquares", x.Columns, null), offsets);
+        EachRow("run_squares", [y], y.Rows, 1, Pointer(x), x.Columns, Pointer(offsets));
     }
 }

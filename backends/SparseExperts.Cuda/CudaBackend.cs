@@ -71,14 +71,28 @@ public sealed partial class CudaBackend : IBackend
     /// <summary>Waits until all work is done.</summary>
     public void Synchronize() => _driver.Synchronize(_stream);
 
-    public void Write(Storage to, long offset, ReadOnlySpan<float> values) =>
-        _driver.CopyToDevice(Place(to, ElementType.Real, offset, values.Length), MemoryMarshal.AsBytes(values), _stream);
+    public void Write(Storage to, long offset, ReadOnlySpan<float> values)
+    {
+        if (to.Type.IsNarrow()) Write(to, offset, [.. values], static (type, value) => Narrow.Bits(type, value));
+        else _driver.CopyToDevice(Place(to, ElementType.Real, offset, values.Length), MemoryMarshal.AsBytes(values), _stream);
+    }
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
     {
+        if (to.Type.IsNarrow())
+        {
+            Write(to, offset, [.. values], static (type, value) => Narrow.Bits(type, value));
+            return;
+        }
         var rounded = new float[values.Length];
         for (var i = 0; i < values.Length; i++) rounded[i] = (float)values[i];
         Write(to, offset, (ReadOnlySpan<float>)rounded);
+    }
+
+    void Write<T>(Storage to, long offset, T[] values, Func<ElementType, T, ushort> bits)
+    {
+        var narrow = Array.ConvertAll(values, value => bits(to.Type, value));
+        _driver.CopyToDevice(Place(to, to.Type, offset, values.Length), MemoryMarshal.AsBytes<ushort>(narrow), _stream);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<int> values)
@@ -89,8 +103,17 @@ public sealed partial class CudaBackend : IBackend
         _driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
     }
 
-    public void Read(Storage from, long offset, Span<float> values) =>
-        _driver.CopyToHost(MemoryMarshal.AsBytes(values), Place(from, ElementType.Real, offset, values.Length), _stream);
+    public void Read(Storage from, long offset, Span<float> values)
+    {
+        if (!from.Type.IsNarrow())
+        {
+            _driver.CopyToHost(MemoryMarshal.AsBytes(values), Place(from, ElementType.Real, offset, values.Length), _stream);
+            return;
+        }
+        var bits = new ushort[values.Length];
+        _driver.CopyToHost(MemoryMarshal.AsBytes(bits.AsSpan()), Place(from, from.Type, offset, values.Length), _stream);
+        for (var i = 0; i < bits.Length; i++) values[i] = Narrow.Value(from.Type, bits[i]);
+    }
 
     public void Read(Storage from, long offset, Span<double> values)
     {
@@ -114,13 +137,21 @@ public sealed partial class CudaBackend : IBackend
 
     public void Copy(Matrix from, Matrix to)
     {
-        Check.Owned(this, "Copy", from, to);
-        Check.Same("Copy", "from", from, "to", to);
-        Elements("copy", [from, to]);
+        Check.Copy(this, from, to);
+        Elements(from.Type.IsNarrow() ? "copy_narrow" : "copy", [from, to]);
+    }
+
+    public void Cast(Matrix x, Matrix y)
+    {
+        Check.Cast(this, x, y);
+        if (x.Type == y.Type) Copy(x, y);
+        else if (!x.Type.IsNarrow()) Elements("narrow", [x, y], (int)y.Type);
+        else if (!y.Type.IsNarrow()) Elements("widen", [x, y], (int)x.Type);
+        else Elements("narrow_again", [x, y], x.Rows, x.Columns, (int)x.Type, (int)y.Type);
     }
 
     /// <summary>Where element (0, 0) of a view lies.</summary>
-    static DevicePointer Pointer(Matrix matrix) => ((CudaStorage)matrix.Storage).Memory + matrix.Offset * sizeof(float);
+    static DevicePointer Pointer(Matrix matrix) => ((CudaStorage)matrix.Storage).Memory + matrix.Offset * matrix.Type.Bytes();
 
     static DevicePointer Pointer(Indices indices) => ((CudaStorage)indices.Storage).Memory + indices.Offset * sizeof(int);
 
@@ -135,16 +166,10 @@ public sealed partial class CudaBackend : IBackend
 
     static bool IsMade(Indices indices) => ((CudaStorage)indices.Storage).IsMade;
 
-    /// <summary>Indices of the host are looked at; those that kernels made are right by construction.</summary>
-    void CheckLabels(string op, Indices indices, int classes, int ignored)
+    /// <summary>Offsets of the host are looked at; those that kernels made are right by construction.</summary>
+    void CheckOffsets(string op, Indices offsets, int rows)
     {
-        if (!IsMade(indices)) Check.Labels(op, Integers(indices), classes, ignored);
-    }
-
-    /// <summary>Offsets likewise.</summary>
-    void CheckOffsets(string op, Indices offsets, int rows, string what = "rows")
-    {
-        if (!IsMade(offsets)) Check.Groups(op, Integers(offsets), rows, what);
+        if (!IsMade(offsets)) Check.Groups(op, Integers(offsets), rows);
     }
 
     /// <summary>Gives a kernel to the stream; nothing where there are no blocks.</summary>
@@ -157,7 +182,7 @@ public sealed partial class CudaBackend : IBackend
 
     static DevicePointer Place(Storage storage, ElementType type, long offset, int count) =>
         storage.Type == type && offset >= 0 && offset + count <= storage.Length
-            ? ((CudaStorage)storage).Memory + offset * 4
+            ? ((CudaStorage)storage).Memory + offset * type.Bytes()
             : throw new ShapeException(
                 $"transfer: {count} {type} elements at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
 }

@@ -23,8 +23,9 @@ sealed class CudaStorage : Storage
         Host = type == ElementType.Integer ? new int[length] : [];
     }
 
-    /// <summary>Powers of two from 64 elements on.</summary>
-    public static int ClassOf(long length) => Math.Max(6, 64 - BitOperations.LeadingZeroCount((ulong)Math.Max(1, length - 1)));
+    /// <summary>Powers of two from 64 words of four bytes on.</summary>
+    public static int ClassOf(ElementType type, long length) =>
+        Math.Max(6, 64 - BitOperations.LeadingZeroCount((ulong)Math.Max(1, (length * type.Bytes() + 3) / 4 - 1)));
 }
 
 /// <summary>
@@ -38,7 +39,7 @@ sealed class CudaPool(ICudaDriver driver) : IDisposable
 
     public CudaStorage Rent(IBackend owner, ElementType type, long length)
     {
-        var sizeClass = CudaStorage.ClassOf(length);
+        var sizeClass = CudaStorage.ClassOf(type, length);
         if (!_free[sizeClass].TryPop(out var memory)) _all.Add(memory = driver.Allocate((1L << sizeClass) * 4));
         return new(owner, type, length, memory, sizeClass);
     }

@@ -4,7 +4,7 @@ namespace SparseExperts.Cuda;
 
 /// <summary>
 /// Rows sorted by the target that their index names: target <see cref="Targets"/>[i] gets the rows <see cref="Order"/>[<see cref="Starts"/>[i]] …
-/// <see cref="Order"/>[<see cref="Starts"/>[i + 1] − 1], in ascending order. Targets that no index names are left out, and so are rows of −1.
+/// <see cref="Order"/>[<see cref="Starts"/>[i + 1] − 1], in ascending order. Targets that no index names are left out, and so are rows whose index names none.
 /// </summary>
 sealed class RunsOfRows
 {
@@ -18,7 +18,7 @@ sealed class RunsOfRows
         int named = 0, rows = 0;
         foreach (var target in index)
         {
-            if (target < 0) continue;
+            if ((uint)target >= (uint)targets) continue;
             rows++;
             if (counts[target]++ == 0) named++;
         }
@@ -33,7 +33,7 @@ sealed class RunsOfRows
             next[target] = Starts[run++];
         }
         for (var row = 0; row < index.Length; row++)
-            if (index[row] >= 0) Order[next[index[row]]++] = row;
+            if ((uint)index[row] < (uint)targets) Order[next[index[row]]++] = row;
         ArrayPool<int>.Shared.Return(counts);
     }
 }

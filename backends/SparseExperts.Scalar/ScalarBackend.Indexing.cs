@@ -4,22 +4,26 @@ public sealed partial class ScalarBackend<T>
 {
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)
     {
-        Check.RowIndices(this, "GatherRows", x, y, rows, y.Rows);
+        Check.GatherRows(this, x, rows, y, accumulate);
         var index = Integers(rows);
-        Check.Labels("GatherRows", index, x.Rows, -1);
-        View<T> a = new(x), b = new(y);
-        for (var r = 0; r < b.Rows; r++)
-            for (var j = 0; j < b.Columns; j++) Put(ref b[r, j], index[r] < 0 ? Zero : a[index[r], j], accumulate);
+        _faults.Look("GatherRows", index, x.Rows, -1);
+        AnyView<T> a = new(x), b = new(y);
+        for (var r = 0; r < y.Rows; r++)
+            for (var j = 0; j < y.Columns; j++)
+            {
+                var value = Names(index[r], x.Rows) ? a[index[r], j] : Zero;
+                b[r, j] = accumulate ? b[r, j] + value : value;
+            }
     }
 
     public void ScatterAddRows(Matrix x, Indices rows, Matrix y)
     {
         Check.RowIndices(this, "ScatterAddRows", x, y, rows, x.Rows);
         var index = Integers(rows);
-        Check.Labels("ScatterAddRows", index, y.Rows, -1);
+        _faults.Look("ScatterAddRows", index, y.Rows, -1);
         View<T> a = new(x), b = new(y);
         for (var r = 0; r < a.Rows; r++)
-            if (index[r] >= 0)
+            if (Names(index[r], b.Rows))
                 for (var j = 0; j < a.Columns; j++) b[index[r], j] += a[r, j];
     }
 
@@ -28,7 +32,7 @@ public sealed partial class ScalarBackend<T>
         Check.RowIndices(this, "ScatterAddTokens", x, y, rows, x.Rows);
         Check.Sequence("ScatterAddTokens", sequence);
         var index = Integers(rows);
-        Check.Labels("ScatterAddTokens", index, y.Rows, -1);
+        _faults.Look("ScatterAddTokens", index, y.Rows, -1);
         View<T> a = new(x), b = new(y);
         var tree = new SumTree(a.Rows, sequence);
         for (var i = 0; i < b.Rows; i++)
@@ -56,9 +60,9 @@ public sealed partial class ScalarBackend<T>
         Check.Owned(this, "GatherColumns", columns, x.Rows);
         Check.Shape("GatherColumns", "Y", y, x.Rows, 1);
         var index = Integers(columns);
-        Check.Labels("GatherColumns", index, x.Columns, -1);
+        _faults.Look("GatherColumns", index, x.Columns, -1);
         View<T> a = new(x), b = new(y);
-        for (var r = 0; r < a.Rows; r++) b[r, 0] = index[r] < 0 ? Zero : a[r, index[r]];
+        for (var r = 0; r < a.Rows; r++) b[r, 0] = Names(index[r], a.Columns) ? a[r, index[r]] : Zero;
     }
 
     public void ScatterAddColumns(Matrix x, Indices columns, Matrix y)
@@ -67,9 +71,12 @@ public sealed partial class ScalarBackend<T>
         Check.Owned(this, "ScatterAddColumns", columns, y.Rows);
         Check.Shape("ScatterAddColumns", "X", x, y.Rows, 1);
         var index = Integers(columns);
-        Check.Labels("ScatterAddColumns", index, y.Columns, -1);
+        _faults.Look("ScatterAddColumns", index, y.Columns, -1);
         View<T> a = new(x), b = new(y);
         for (var r = 0; r < a.Rows; r++)
-            if (index[r] >= 0) b[r, index[r]] += a[r, 0];
+            if (Names(index[r], b.Columns)) b[r, index[r]] += a[r, 0];
     }
+
+    /// <summary>Whether an index names one of so many; what does not means none.</summary>
+    static bool Names(int index, int count) => (uint)index < (uint)count;
 }

@@ -8,12 +8,6 @@ public sealed partial class ScalarBackend<T>
         Product(a, transposeA, b, transposeB, c, accumulate);
     }
 
-    public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
-    {
-        Check.Batches(this, "GemmBatched", a, transposeA, b, transposeB, c);
-        for (var i = 0; i < a.Count; i++) Product(a[i], transposeA, b[i], transposeB, c[i], accumulate);
-    }
-
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);

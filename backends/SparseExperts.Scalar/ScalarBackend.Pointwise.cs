@@ -99,9 +99,7 @@ public sealed partial class ScalarBackend<T>
 
     public void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
     {
-        Check.Owned(this, "Gated", gate, linear, y);
-        Check.Same("Gated", "gate", gate, "linear", linear);
-        Check.Same("Gated", "gate", gate, "Y", y);
+        Check.Gated(this, gate, linear, y);
         View<T> a = new(gate), b = new(linear), c = new(y);
         for (var r = 0; r < a.Rows; r++)
             for (var j = 0; j < a.Columns; j++) c[r, j] = Activations<T>.Value(kind, a[r, j]) * b[r, j];
@@ -109,11 +107,7 @@ public sealed partial class ScalarBackend<T>
 
     public void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear)
     {
-        Check.Owned(this, "GatedBackward", gate, linear, dy, dGate, dLinear);
-        Check.Same("GatedBackward", "gate", gate, "linear", linear);
-        Check.Same("GatedBackward", "gate", gate, "dY", dy);
-        Check.Same("GatedBackward", "gate", gate, "dGate", dGate);
-        Check.Same("GatedBackward", "gate", gate, "dLinear", dLinear);
+        Check.GatedBackward(this, gate, linear, dy, dGate, dLinear);
         View<T> a = new(gate), b = new(linear), g = new(dy), da = new(dGate), db = new(dLinear);
         for (var r = 0; r < a.Rows; r++)
             for (var j = 0; j < a.Columns; j++)

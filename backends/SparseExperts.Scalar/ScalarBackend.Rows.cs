@@ -76,13 +76,13 @@ public sealed partial class ScalarBackend<T>
     {
         Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
         var label = Integers(labels);
-        Check.Labels("CrossEntropy", label, logits.Columns, -100);
+        _faults.Look("CrossEntropy", label, logits.Columns, -100);
         View<T> x = new(logits), loss = new(losses), lse = new(logSums);
         T s = T.Of(smoothing), rest = T.Of(1 - smoothing), n = T.Of(x.Columns);
         for (var r = 0; r < x.Rows; r++)
         {
             lse[r, 0] = LogSumExp(x, r);
-            loss[r, 0] = label[r] < 0 ? Zero
+            loss[r, 0] = !Names(label[r], x.Columns) ? Zero
                 : smoothing == 0 ? lse[r, 0] - x[r, label[r]]
                 : lse[r, 0] - T.Fma(rest, x[r, label[r]], s * (Sum(x, r) / n));
         }
@@ -94,7 +94,7 @@ public sealed partial class ScalarBackend<T>
         Check.Owned(this, "CrossEntropyBackward", dLogits);
         Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
         var label = Integers(labels);
-        Check.Labels("CrossEntropyBackward", label, logits.Columns, -100);
+        _faults.Look("CrossEntropyBackward", label, logits.Columns, -100);
         View<T> x = new(logits), lse = new(logSums), g = new(dLosses), d = new(dLogits);
         T spread = T.Of(smoothing / logits.Columns), rest = T.Of(1 - smoothing);
         for (var r = 0; r < x.Rows; r++)
@@ -102,16 +102,8 @@ public sealed partial class ScalarBackend<T>
             {
                 var slope = T.Exp(x[r, j] - lse[r, 0]) - spread;
                 if (j == label[r]) slope -= rest;
-                Put(ref d[r, j], label[r] < 0 ? Zero : g[r, 0] * slope, accumulate);
+                Put(ref d[r, j], Names(label[r], x.Columns) ? g[r, 0] * slope : Zero, accumulate);
             }
-    }
-
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumRows", x, y);
-        Check.Shape("SumRows", "Y", y, x.Rows, 1);
-        View<T> a = new(x), b = new(y);
-        for (var r = 0; r < a.Rows; r++) Put(ref b[r, 0], Sum(a, r), accumulate);
     }
 
     public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)
@@ -158,12 +150,13 @@ public sealed partial class ScalarBackend<T>
     {
         Check.RunSquares(this, x, offsets, y);
         var bounds = Integers(offsets);
-        Check.Groups("RunSquares", bounds, x.Columns, "columns");
+        _faults.Look("RunSquares", bounds, x.Columns, null);
         View<T> a = new(x), b = new(y);
         for (var r = 0; r < b.Rows; r++)
         {
             var lanes = new Lanes<T>();
-            for (var k = bounds[r]; k < bounds[r + 1]; k++) lanes.AddProduct(k - bounds[r], a[0, k], a[0, k]);
+            var start = Math.Clamp(bounds[r], 0, a.Columns);
+            for (var k = start; k < Math.Min(bounds[r + 1], a.Columns); k++) lanes.AddProduct(k - start, a[0, k], a[0, k]);
             b[r, 0] = lanes.Join();
         }
     }

@@ -15,30 +15,34 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
 
     public bool CarriesBounds => typeof(T) == typeof(Tracked);
 
+    readonly FaultFlag _faults = new();
+
+    public IndexFault? TakeFault() => _faults.Take();
+
     public Storage Rent(ElementType type, long length) => new ScalarStorage<T>(this, type, length);
     public void Return(Storage storage) => ((ScalarStorage<T>)storage).Release();
     public void Dispose() { }
 
     public void Write(Storage to, long offset, ReadOnlySpan<float> values)
     {
-        for (var i = 0; i < values.Length; i++) Reals(to)[offset + i] = T.Of(values[i]);
+        for (var i = 0; i < values.Length; i++) Numbers(to).Write(offset + i, values[i]);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
     {
-        for (var i = 0; i < values.Length; i++) Reals(to)[offset + i] = T.Of(values[i]);
+        for (var i = 0; i < values.Length; i++) Numbers(to).Write(offset + i, values[i]);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<int> values) => values.CopyTo(Integers(to).AsSpan(checked((int)offset)));
 
     public void Read(Storage from, long offset, Span<float> values)
     {
-        for (var i = 0; i < values.Length; i++) values[i] = (float)Reals(from)[offset + i].Value;
+        for (var i = 0; i < values.Length; i++) values[i] = (float)Numbers(from)[offset + i].Value;
     }
 
     public void Read(Storage from, long offset, Span<double> values)
     {
-        for (var i = 0; i < values.Length; i++) values[i] = Reals(from)[offset + i].Value;
+        for (var i = 0; i < values.Length; i++) values[i] = Numbers(from)[offset + i].Value;
     }
 
     public void Read(Storage from, long offset, Span<int> values) => Integers(from).AsSpan(checked((int)offset), values.Length).CopyTo(values);
@@ -77,14 +81,24 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
 
     public void Copy(Matrix from, Matrix to)
     {
-        Check.Owned(this, "Copy", from, to);
-        Check.Same("Copy", "from", from, "to", to);
-        View<T> x = new(from), y = new(to);
-        for (var r = 0; r < x.Rows; r++)
-            for (var c = 0; c < x.Columns; c++) y[r, c] = x[r, c];
+        Check.Copy(this, from, to);
+        Move(from, to);
     }
 
-    static T[] Reals(Storage storage) => ((ScalarStorage<T>)storage).Reals;
+    public void Cast(Matrix x, Matrix y)
+    {
+        Check.Cast(this, x, y);
+        Move(x, y);
+    }
+
+    static void Move(Matrix from, Matrix to)
+    {
+        AnyView<T> x = new(from), y = new(to);
+        for (var r = 0; r < from.Rows; r++)
+            for (var c = 0; c < from.Columns; c++) y[r, c] = x[r, c];
+    }
+
+    static ScalarStorage<T> Numbers(Storage storage) => (ScalarStorage<T>)storage;
     static int[] Integers(Storage storage) => ((ScalarStorage<T>)storage).Integers;
     static ReadOnlySpan<int> Integers(Indices indices) => Integers(indices.Storage).AsSpan(checked((int)indices.Offset), indices.Count);
 

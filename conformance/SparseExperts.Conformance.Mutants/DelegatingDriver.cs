@@ -29,8 +29,6 @@ public abstract class DelegatingDriver(ICudaDriver inner) : ICudaDriver
     public virtual void Launch(CudaGraph graph, CudaStream stream) => inner.Launch(graph, stream);
     public virtual void DestroyGraph(CudaGraph graph) => inner.DestroyGraph(graph);
     public virtual void Gemm(in GemmCall call, CudaStream stream) => inner.Gemm(call, stream);
-    public virtual void GemmStridedBatched(in GemmCall first, long strideA, long strideB, long strideC, int count, CudaStream stream) =>
-        inner.GemmStridedBatched(first, strideA, strideB, strideC, count, stream);
     public virtual void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream) => inner.GemmGrouped(calls, stream);
 
     public virtual void Dispose()

@@ -8,7 +8,7 @@ namespace SparseExperts.Conformance.Mutants;
 /// <summary>A card's case on a device of so many multiprocessors, the definition's numbers, and which kernels take part.</summary>
 public sealed class KernelCase(OpCard card, OpCase @case, int multiprocessors)
 {
-    readonly OpResult _expected = OpRunner.Run(new ScalarBackend<Float32>(), card, @case);
+    readonly OpResult _expected = OpRunner.Run(new ScalarBackend<Float32>(), card, @case, new(MayFault: true));
 
     public OpCard Card => card;
     public int Multiprocessors => multiprocessors;
@@ -31,7 +31,7 @@ public sealed class KernelCase(OpCard card, OpCase @case, int multiprocessors)
         OpResult actual;
         try
         {
-            actual = OpRunner.Run(backend, card, @case);
+            actual = OpRunner.Run(backend, card, @case, new(MayFault: true));
         }
         catch (Exception e) when (e is CudaFault or InvalidDataException)
         {
@@ -39,6 +39,7 @@ public sealed class KernelCase(OpCard card, OpCase @case, int multiprocessors)
         }
         if (actual.Trespasses.Count > 0) return $"wrote outside of {actual.Trespasses[0]}";
         if (actual.Modified.Count > 0) return $"changed {actual.Modified[0]}";
+        if (actual.Fault != _expected.Fault) return $"says '{actual.Fault?.Message}' of its indices, expected '{_expected.Fault?.Message}'";
         foreach (var (name, values) in _expected.Values)
             if (OpRunner.FirstDifference(values, actual.Values[name]) is >= 0 and var at) return $"{name}[{at}] is {actual.Values[name][at]:R}, expected {values[at]:R}";
         return null;
@@ -61,13 +62,16 @@ public sealed class KernelCases
             using var driver = new EmulatedDriver(Options(multiprocessors));
             using var backend = new CudaBackend(driver);
             foreach (var card in OpCards.All)
-                foreach (var @case in card.Edges.Where((_, i) => (i / 2 + multiprocessors) % every == 0).Concat(card.Large).Concat(Products(card)))      // edges come in pairs
+            {
+                var some = card.Edges.Where((_, i) => (i / 2 + multiprocessors) % every == 0);      // edges come in pairs
+                foreach (var @case in some.Concat(card.Large).Concat(Products(card)).Concat(WrongIndices(card)))
                 {
                     var watched = new KernelCase(card, @case, multiprocessors);
                     watched.Watch(backend, driver);
                     foreach (var kernel in watched.Kernels.Where(k => kernels.Count == 0 || kernels.Contains(k)))
                         (_byKernel.TryGetValue(kernel, out var known) ? known : _byKernel[kernel] = []).Add(watched);
                 }
+            }
         }
         foreach (var cases in _byKernel.Values) cases.Sort((a, b) => a.Time.CompareTo(b.Time));
     }
@@ -82,6 +86,13 @@ public sealed class KernelCases
         yield return draw.Complete(card.Case(draw, new(70, 80, 530)), true, 1);
         yield return draw.Complete(card.Case(draw, new(33, 9, 600)), false, 0);
     }
+
+    /// <summary>Indices out of their range, which find_fault keeps and the ops leave alone.</summary>
+    static IEnumerable<OpCase> WrongIndices(OpCard card) =>
+        from drawn in card.Large.Append(card.At(new Draw(new Random(4)), new(7, 5, 3)))
+        from integers in drawn.Integers
+        from wrong in integers.Wrong
+        select drawn.With(wrong.Integers);
 
     /// <summary>Cases that launch the kernel, quick ones first.</summary>
     public IReadOnlyList<KernelCase> Of(string kernel) => _byKernel.GetValueOrDefault(kernel) ?? [];

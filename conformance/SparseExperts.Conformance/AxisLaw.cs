@@ -17,6 +17,8 @@ public static class AxisLaw
 
     const string Wide = "nothing is computed wider than float32; a claim that was lies within the bounds of float32";
 
+    const string Stored = "a file's weight is what was stored, and no file stores more than float32";
+
     /// <summary>Values that are one in what is computed, each with the reason.</summary>
     public static IReadOnlyList<(string Axis, string A, string B, string Reason)> Documentation { get; } =
     [
@@ -24,6 +26,15 @@ public static class AxisLaw
         ("router_dtype", "f64", "f32", Wide),
         ("logits_dtype", "f64", "f32", Wide),
         ("score_dtype", "f64", "f32", Wide),
+        ("experts_dtype", "f64", "f32", Wide),
+        ("activation_dtype", "f64", "f32", Wide),
+        ("sum_dtype", "f64", "f32", Wide),
+        ("gate_dtype", "null", "f64", Wide),
+        ("gate_dtype", "null", "f32", Wide),
+        ("gate_dtype", "f64", "f32", Wide),
+        ("router_weight_dtype", "null", "f64", Wide),
+        ("router_weight_dtype", "null", "f32", Stored),
+        ("router_weight_dtype", "f64", "f32", Stored),
         ("selection", "top_k", "sparse_mixer", "it chooses as top-k does; its gates, near_winner, are an axis that the rules allow it alone"),
         ("capacity_formula", "per_token", "factor_times_tokens", "the same product; FastMoE counts at the expert what others count in the group"),
         ("capacity_formula", "choices_times_share", "given_or_choices_times_share", "a given capacity wins in every formula; NLLB's says so by its name"),

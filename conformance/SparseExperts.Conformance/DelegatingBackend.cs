@@ -16,14 +16,12 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Read(Storage from, long offset, Span<int> values) => inner.Read(from, offset, values);
     public virtual IDisposable Exactly() => inner.Exactly();
     public virtual IRouting? Routing => inner.Routing;
+    public virtual IndexFault? TakeFault() => inner.TakeFault();
     public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
     public virtual void Copy(Matrix from, Matrix to) => inner.Copy(from, to);
 
     public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
-
-    public virtual void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate) =>
-        inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
 
     public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
@@ -41,6 +39,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool accumulate) =>
         inner.ClampBackward(x, low, high, dy, dx, accumulate);
     public virtual void Round(NumberFormat format, Matrix x, Matrix y) => inner.Round(format, x, y);
+    public virtual void Cast(Matrix x, Matrix y) => inner.Cast(x, y);
     public virtual void Activate(Activation kind, Matrix x, Matrix y) => inner.Activate(kind, x, y);
     public virtual void ActivateBackward(Activation kind, Matrix x, Matrix dy, Matrix dx, bool accumulate) =>
         inner.ActivateBackward(kind, x, dy, dx, accumulate);
@@ -80,7 +79,6 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
         Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate) =>
         inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
 
-    public virtual void SumRows(Matrix x, Matrix y, bool accumulate) => inner.SumRows(x, y, accumulate);
     public virtual void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate) => inner.SumColumns(x, y, sequence, accumulate);
     public virtual void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate) => inner.ScaleRows(x, s, y, accumulate);
     public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);

@@ -82,6 +82,22 @@ public abstract class OpLaws<TFixture> : LawsOf<TFixture> where TFixture : IBack
     [Theory, MemberData(nameof(Cards))]
     public void Wrong_calls_fail_with_the_documented_line(string card) => Once(CallLaws.WrongCalls, card);
 
+    [Law(20)]
+    public void An_index_out_of_range_means_none_and_is_reported_once(Recipe drawn) => CallLaws.WrongIndices.Demand(Subject, drawn);
+
+    [Theory, MemberData(nameof(Cards))]
+    public void A_format_that_the_op_does_not_take_is_refused(string card)
+    {
+        if (FormatLaws.Refused.Concerns(OpCards.Named(card))) Once(FormatLaws.Refused, card);
+    }
+
+    [Fact]
+    public void To_a_format_and_back_rounds()
+    {
+        var cast = OpCards.Named("Cast");
+        foreach (var @case in cast.Edges.Concat(cast.Large)) FormatLaws.ThereAndBack.Demand(Subject, cast, @case);
+    }
+
     [Theory, MemberData(nameof(Cards))]
     public void Empty_input_is_fine(string card) => Once(CallLaws.EmptyInput, card);
 

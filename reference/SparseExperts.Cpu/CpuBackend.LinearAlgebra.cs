@@ -27,22 +27,6 @@ public sealed unsafe partial class CpuBackend
         Workers.Run(parts, new SplitJob { Whole = product, Tree = tree, Parts = parts });
     }
 
-    public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
-    {
-        Check.Batches(this, "GemmBatched", a, transposeA, b, transposeB, c);
-        if (a.Count == 0) return;
-        Workers.Run(a.Count, new BatchJob
-        {
-            First = ProductOf(a.First, transposeA, b.First, transposeB, c.First, accumulate),
-            InnerA = a.Inner,
-            InnerB = b.Inner,
-            InnerC = c.Inner,
-            StepA = (a.OuterStride, a.InnerStride),
-            StepB = (b.OuterStride, b.InnerStride),
-            StepC = (c.OuterStride, c.InnerStride),
-        });
-    }
-
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);
@@ -121,22 +105,6 @@ public sealed unsafe partial class CpuBackend
                 var (start, count) = Share(Whole.N, Parts, part, 32);
                 Whole.Columns(start, count).Run(Tree);
             }
-        }
-    }
-
-    struct BatchJob : IJob
-    {
-        public Product First;
-        public int InnerA, InnerB, InnerC;
-        public (long Outer, long Inner) StepA, StepB, StepC;
-
-        public readonly void Run(int part)
-        {
-            var product = First;
-            product.A += part / InnerA * StepA.Outer + part % InnerA * StepA.Inner;
-            product.B += part / InnerB * StepB.Outer + part % InnerB * StepB.Inner;
-            product.C += part / InnerC * StepC.Outer + part % InnerC * StepC.Inner;
-            product.Run(SumTree.OfProduct(product.K));
         }
     }
 

@@ -82,19 +82,13 @@ public sealed unsafe partial class CpuBackend
 
     public void Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
     {
-        Check.Owned(this, "Gated", gate, linear, y);
-        Check.Same("Gated", "gate", gate, "linear", linear);
-        Check.Same("Gated", "gate", gate, "Y", y);
+        Check.Gated(this, gate, linear, y);
         Dispatch(kind, new GatedForward(this, gate, linear, y));
     }
 
     public void GatedBackward(Activation kind, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear)
     {
-        Check.Owned(this, "GatedBackward", gate, linear, dy, dGate, dLinear);
-        Check.Same("GatedBackward", "gate", gate, "linear", linear);
-        Check.Same("GatedBackward", "gate", gate, "dY", dy);
-        Check.Same("GatedBackward", "gate", gate, "dGate", dGate);
-        Check.Same("GatedBackward", "gate", gate, "dLinear", dLinear);
+        Check.GatedBackward(this, gate, linear, dy, dGate, dLinear);
         Dispatch(kind, new GateBackward(this, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear));
     }
 

@@ -157,7 +157,7 @@ public sealed unsafe partial class CpuBackend
     public void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
     {
         Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
-        Check.Labels("CrossEntropy", Integers(labels), logits.Columns, -100);
+        _faults.Look("CrossEntropy", Integers(labels), logits.Columns, -100);
         EachRow(new CrossEntropyOp { X = new(logits), Labels = PointerTo(labels), Smoothing = (float)smoothing, Rest = (float)(1 - smoothing), Losses = new(losses), LogSums = new(logSums) }, logits);
     }
 
@@ -173,7 +173,7 @@ public sealed unsafe partial class CpuBackend
             var x = X.Row(row);
             int n = X.Columns, label = Labels[row];
             var lse = *LogSums.Row(row) = LogSumExpOp.Of(x, n);
-            *Losses.Row(row) = label < 0 ? 0f
+            *Losses.Row(row) = !Names(label, n) ? 0f
                 : Smoothing == 0 ? lse - x[label]
                 : lse - MathF.FusedMultiplyAdd(Rest, x[label], Smoothing * (Sum(x, n) / n));
         }
@@ -184,7 +184,7 @@ public sealed unsafe partial class CpuBackend
         Check.CrossEntropy(this, "CrossEntropyBackward", logits, labels, smoothing, dLosses, logSums);
         Check.Owned(this, "CrossEntropyBackward", dLogits);
         Check.Same("CrossEntropyBackward", "logits", logits, "dLogits", dLogits);
-        Check.Labels("CrossEntropyBackward", Integers(labels), logits.Columns, -100);
+        _faults.Look("CrossEntropyBackward", Integers(labels), logits.Columns, -100);
         EachRow(new CrossEntropyBackwardOp
         {
             X = new(logits),
@@ -211,7 +211,7 @@ public sealed unsafe partial class CpuBackend
             float* x = X.Row(row), dx = Dx.Row(row);
             int n = X.Columns, label = Labels[row];
             float lse = *LogSums.Row(row), dy = *Dy.Row(row);
-            if (label < 0)
+            if (!Names(label, n))
             {
                 for (var j = 0; j < n; j += 16) Put(Vector512<float>.Zero, dx, j, n, Accumulate);
                 return;
@@ -220,25 +220,6 @@ public sealed unsafe partial class CpuBackend
             for (var j = 0; j < n; j += 16) Put(Set(dy) * (VectorMath.Exp(RowMath.Load(x, j, n) - Set(lse)) - Set(Spread)), dx, j, n, Accumulate);
             var slope = dy * (VectorMath.Exp(x[label] - lse) - Spread - Rest);
             dx[label] = Accumulate ? old + slope : slope;
-        }
-    }
-
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        Check.Owned(this, "SumRows", x, y);
-        Check.Shape("SumRows", "Y", y, x.Rows, 1);
-        EachRow(new SumRowsOp { X = new(x), Y = new(y), Accumulate = accumulate }, x);
-    }
-
-    struct SumRowsOp : IRowOp
-    {
-        public Grid X, Y;
-        public bool Accumulate;
-
-        public readonly void Row(int row)
-        {
-            var sum = Sum(X.Row(row), X.Columns);
-            *Y.Row(row) = Accumulate ? *Y.Row(row) + sum : sum;
         }
     }
 
@@ -264,7 +245,7 @@ public sealed unsafe partial class CpuBackend
     public void RunSquares(Matrix x, Indices offsets, Matrix y)
     {
         Check.RunSquares(this, x, offsets, y);
-        Check.Groups("RunSquares", Integers(offsets), x.Columns, "columns");
+        _faults.Look("RunSquares", Integers(offsets), x.Columns, null);
         EachRow(new RunSquaresOp { X = new(x), Offsets = PointerTo(offsets), Y = new(y) }, y.Rows, x.Columns / Math.Max(1, y.Rows));
     }
 
@@ -275,8 +256,8 @@ public sealed unsafe partial class CpuBackend
 
         public readonly void Row(int row)
         {
-            var run = X.First + Offsets[row];
-            *Y.Row(row) = Dot(run, run, Offsets[row + 1] - Offsets[row]);
+            int start = Math.Clamp(Offsets[row], 0, X.Columns), end = Math.Clamp(Offsets[row + 1], start, X.Columns);
+            *Y.Row(row) = Dot(X.First + start, X.First + start, end - start);
         }
     }
 

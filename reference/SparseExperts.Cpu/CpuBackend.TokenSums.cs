@@ -73,16 +73,16 @@ public sealed unsafe partial class CpuBackend
         Check.RowIndices(this, "ScatterAddTokens", x, y, rows, x.Rows);
         Check.Sequence("ScatterAddTokens", sequence);
         var index = Integers(rows);
-        Check.Labels("ScatterAddTokens", index, y.Rows, -1);
+        _faults.Look("ScatterAddTokens", index, y.Rows, -1);
 
         // Rows sorted by index, equal ones in ascending order: after counting, ends[i] moves from the start of i's rows to their end.
         int[] ends = ArrayPool<int>.Shared.Rent(y.Rows + 1), sorted = ArrayPool<int>.Shared.Rent(Math.Max(1, index.Length));
         Array.Clear(ends, 0, y.Rows + 1);
         foreach (var i in index)
-            if (i >= 0) ends[i + 1]++;
+            if (Names(i, y.Rows)) ends[i + 1]++;
         for (var i = 0; i < y.Rows; i++) ends[i + 1] += ends[i];
         for (var r = 0; r < index.Length; r++)
-            if (index[r] >= 0) sorted[ends[index[r]]++] = r;
+            if (Names(index[r], y.Rows)) sorted[ends[index[r]]++] = r;
         const int perPart = 32;
         fixed (int* order = sorted, last = ends)
             Workers.Run((y.Rows + perPart - 1) / perPart, new ScatterAddTokensJob

@@ -10,6 +10,7 @@ namespace SparseExperts.Cpu;
 public sealed unsafe partial class CpuBackend : IBackend
 {
     readonly StoragePool _pool = new();
+    readonly FaultFlag _faults = new();
 
     /// <param name="threads">Threads that share the work; 0 takes one a processor.</param>
     public CpuBackend(int threads = 0)
@@ -25,6 +26,7 @@ public sealed unsafe partial class CpuBackend : IBackend
     public BackendInfo Info { get; }
     internal Workers Workers { get; }
 
+    public IndexFault? TakeFault() => _faults.Take();
     public Storage Rent(ElementType type, long length) => _pool.Rent(this, type, length);
     public void Return(Storage storage) => _pool.Return((CpuStorage)storage);
 
@@ -34,20 +36,40 @@ public sealed unsafe partial class CpuBackend : IBackend
         _pool.Dispose();
     }
 
-    public void Write(Storage to, long offset, ReadOnlySpan<float> values) => values.CopyTo(Reals(to, offset, values.Length));
-    public void Write(Storage to, long offset, ReadOnlySpan<int> values) => values.CopyTo(Integers(to, offset, values.Length));
-    public void Read(Storage from, long offset, Span<float> values) => Reals(from, offset, values.Length).CopyTo(values);
-    public void Read(Storage from, long offset, Span<int> values) => Integers(from, offset, values.Length).CopyTo(values);
+    public void Write(Storage to, long offset, ReadOnlySpan<float> values)
+    {
+        if (to.Type.IsNarrow()) Formats.Narrow(to.Type, values, Narrow(to, offset, values.Length));
+        else values.CopyTo(Reals(to, offset, values.Length));
+    }
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
     {
-        TensorPrimitives.ConvertTruncating(values, Reals(to, offset, values.Length));         // rounds to nearest even, as the cast does
+        if (!to.Type.IsNarrow()) TensorPrimitives.ConvertTruncating(values, Reals(to, offset, values.Length));      // to nearest even, as the cast does
+        else
+        {
+            var narrow = Narrow(to, offset, values.Length);
+            for (var i = 0; i < values.Length; i++) narrow[i] = SparseExperts.Narrow.Bits(to.Type, values[i]);
+        }
+    }
+
+    public void Read(Storage from, long offset, Span<float> values)
+    {
+        if (from.Type.IsNarrow()) Formats.Widen(from.Type, Narrow(from, offset, values.Length), values);
+        else Reals(from, offset, values.Length).CopyTo(values);
     }
 
     public void Read(Storage from, long offset, Span<double> values)
     {
-        TensorPrimitives.ConvertTruncating((ReadOnlySpan<float>)Reals(from, offset, values.Length), values);
+        if (!from.Type.IsNarrow()) TensorPrimitives.ConvertTruncating((ReadOnlySpan<float>)Reals(from, offset, values.Length), values);
+        else
+        {
+            var narrow = Narrow(from, offset, values.Length);
+            for (var i = 0; i < values.Length; i++) values[i] = SparseExperts.Narrow.Value(from.Type, narrow[i]);
+        }
     }
+
+    public void Write(Storage to, long offset, ReadOnlySpan<int> values) => values.CopyTo(Integers(to, offset, values.Length));
+    public void Read(Storage from, long offset, Span<int> values) => Integers(from, offset, values.Length).CopyTo(values);
 
     public void Fill(Matrix matrix, double value)
     {
@@ -57,9 +79,9 @@ public sealed unsafe partial class CpuBackend : IBackend
 
     public void Copy(Matrix from, Matrix to)
     {
-        Check.Owned(this, "Copy", from, to);
-        Check.Same("Copy", "from", from, "to", to);
-        Apply(new CopyMap(), from, from, from, to);
+        Check.Copy(this, from, to);
+        if (from.Type.IsNarrow()) Cast(from, to);
+        else Apply(new CopyMap(), from, from, from, to);
     }
 
     internal static float* Pointer(Matrix matrix) => (float*)((CpuStorage)matrix.Storage).Pointer + matrix.Offset;
@@ -68,6 +90,11 @@ public sealed unsafe partial class CpuBackend : IBackend
         storage.Type == ElementType.Real && offset >= 0 && offset + count <= storage.Length
             ? new((float*)((CpuStorage)storage).Pointer + offset, count)
             : throw new ShapeException($"transfer: {count} reals at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
+
+    static Span<ushort> Narrow(Storage storage, long offset, int count) =>
+        storage.Type.IsNarrow() && offset >= 0 && offset + count <= storage.Length
+            ? new((ushort*)((CpuStorage)storage).Pointer + offset, count)
+            : throw new ShapeException($"transfer: {count} numbers at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
 
     static Span<int> Integers(Storage storage, long offset, int count) =>
         storage.Type == ElementType.Integer && offset >= 0 && offset + count <= storage.Length

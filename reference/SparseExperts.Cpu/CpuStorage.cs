@@ -17,15 +17,16 @@ sealed unsafe class CpuStorage : Storage
 
     public static CpuStorage Allocate(IBackend owner, ElementType type, long length)
     {
-        var sizeClass = ClassOf(length);
+        var sizeClass = ClassOf(type, length);
         return new(owner, type, length, NativeMemory.AlignedAlloc((nuint)(1L << sizeClass) * 4, 64), sizeClass);
     }
 
     /// <summary>The same memory under another length.</summary>
     public CpuStorage As(ElementType type, long length) => type == Type && length == Length ? this : new(Owner, type, length, Pointer, SizeClass);
 
-    /// <summary>Powers of two from 64 elements on.</summary>
-    public static int ClassOf(long length) => Math.Max(6, 64 - BitOperations.LeadingZeroCount((ulong)Math.Max(1, length - 1)));
+    /// <summary>Powers of two from 64 words of four bytes on.</summary>
+    public static int ClassOf(ElementType type, long length) =>
+        Math.Max(6, 64 - BitOperations.LeadingZeroCount((ulong)Math.Max(1, (length * type.Bytes() + 3) / 4 - 1)));
 }
 
 /// <summary>Blocks by size class. A training step in steady state finds every block here.</summary>
@@ -37,7 +38,7 @@ sealed unsafe class StoragePool : IDisposable
     public CpuStorage Rent(IBackend owner, ElementType type, long length)
     {
         lock (_lock)
-            if (_free[CpuStorage.ClassOf(length)].TryPop(out var storage)) return storage.As(type, length);
+            if (_free[CpuStorage.ClassOf(type, length)].TryPop(out var storage)) return storage.As(type, length);
         return CpuStorage.Allocate(owner, type, length);
     }
 

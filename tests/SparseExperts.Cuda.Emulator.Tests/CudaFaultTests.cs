@@ -12,6 +12,9 @@ public class CudaFaultTests
         mul.lo.s32 %r5, %r1, 4; mov.u32 %r6, s; add.s32 %r6, %r6, %r5;
         """;
 
+    /// <summary>%r7 is the address of the thread's number of two bytes in shared memory.</summary>
+    const string Halves = "cvt.u16.u32 %rs1, %r1; shl.b32 %r7, %r1, 1; mov.u32 %r8, s; add.s32 %r7, %r7, %r8; ";
+
     /// <summary>
     /// Addresses: %rd4 element thread of the first array, %rd6 element block·threads + thread of the second, %r6 element thread of shared memory.
     /// </summary>
@@ -53,6 +56,10 @@ public class CudaFaultTests
     [InlineData("st.shared.u32 [%r6+1024], %r1;", "out of bounds: 4 bytes at 1024 of shared array s")]
     [InlineData("st.shared.u32 [s], %r1;", "a race: word 0 of shared array s was written by thread 0")]
     [InlineData("st.shared.u32 [%r6], %r1; xor.b32 %r7, %r6, 4; ld.shared.u32 %r8, [%r7];", "a race: word 1 of shared array s was written by thread 1")]
+    [InlineData("cvt.u16.u32 %rs1, %r1; shr.u32 %r7, %r5, 2; mov.u32 %r8, s; add.s32 %r7, %r7, %r8; and.b32 %r7, %r7, -2; st.shared.u16 [%r7], %rs1;",
+        "a race: word 0 of shared array s was written by thread 0")]
+    [InlineData(Halves + "st.shared.u16 [%r7], %rs1; setp.eq.s32 %p1, %r1, 9; @%p1 ld.shared.u32 %r9, [s];", "was written by thread")]
+    [InlineData(Halves + "setp.eq.s32 %p1, %r1, 9; @%p1 st.shared.u32 [s], %r1; st.shared.u16 [%r7], %rs1;", "was written by thread")]
     [InlineData(
         "setp.eq.s32 %p1, %r1, 0; @%p1 st.shared.u32 [s], %r1; bar.sync 0; ld.shared.u32 %r8, [s]; setp.eq.s32 %p2, %r1, 40; @%p2 st.shared.u32 [s], %r1;",
         "was read by another thread of the block with no barrier between")]
@@ -88,6 +95,7 @@ public class CudaFaultTests
     [InlineData("setp.ge.s32 %p1, %r1, 20; @%p1 bra L; add.s32 %r8, %r1, 1; L: shfl.sync.bfly.b32 %r7, %r1, 1, 31, -1; st.global.u32 [%rd6], %r7;")]
     [InlineData("setp.ge.s32 %p1, %r1, 16; @%p1 ret; shfl.sync.down.b32 %r7, %r1, 1, 4127, 65535;")]
     [InlineData("atom.global.add.u32 %r7, [%rd1], 1;")]
+    [InlineData(Halves + "st.shared.u16 [%r7], %rs1; bar.sync 0; ld.shared.u32 %r9, [s]; ")]
     [InlineData("bar.sync 0; setp.lt.s32 %p1, %r1, 32; @%p1 ret; st.global.u32 [%rd6], %r1;")]
     public void What_is_ordered_is_no_fault(string body) => Fine(body);
 

@@ -54,3 +54,60 @@ public sealed class NothingReadsRowZero(IBackend inner) : Saboteur(inner)
         Inner.Return(clamped.Storage);
     }
 }
+
+/// <summary>Moves an index out of its range to the nearest row that there is.</summary>
+public sealed class IndicesMovedIntoRange(IBackend inner) : Saboteur(inner)
+{
+    public override void ScatterAddRows(Matrix x, Indices rows, Matrix y)
+    {
+        Inner.ScatterAddRows(x, rows, y);                    // the flag is right
+        var moved = Look(rows).Select(i => i < -1 ? 0 : i >= y.Rows ? y.Rows - 1 : -1);
+        var more = Inner.Upload([.. moved]);
+        Inner.ScatterAddRows(x, more, y);
+        Inner.Return(more.Storage);
+    }
+}
+
+/// <summary>Tells nobody of wrong indices.</summary>
+public sealed class FaultsForgotten(IBackend inner) : Saboteur(inner)
+{
+    public override IndexFault? TakeFault()
+    {
+        Inner.TakeFault();
+        return null;
+    }
+}
+
+/// <summary>The flag stays up when it has been taken.</summary>
+public sealed class FaultsToldTwice(IBackend inner) : Saboteur(inner)
+{
+    IndexFault? _last;
+    public override IndexFault? TakeFault() => _last = Inner.TakeFault() ?? _last;
+}
+
+/// <summary>Cuts off what a narrow format has no digits for.</summary>
+public sealed class CastsCutOff(IBackend inner) : Saboteur(inner)
+{
+    public override void Cast(Matrix x, Matrix y)
+    {
+        if (y.Type != ElementType.BFloat16)
+        {
+            Inner.Cast(x, y);
+            return;
+        }
+        var cut = Array.ConvertAll(Inner.ToArray(x), value => float.IsFinite(value) ? BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF0000) : value);
+        Inner.Write(y, (ReadOnlySpan<float>)cut);
+    }
+}
+
+/// <summary>Takes a matrix of any format by a silent copy.</summary>
+public sealed class FormatsTakenSilently(IBackend inner) : Saboteur(inner)
+{
+    public override void Softmax(Matrix x, Matrix y)
+    {
+        var real = Inner.Rent(x.Rows, x.Columns);
+        Inner.Cast(x, real);
+        Inner.Softmax(real, y);
+        Inner.Return(real.Storage);
+    }
+}

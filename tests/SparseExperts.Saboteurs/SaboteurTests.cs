@@ -69,6 +69,24 @@ public sealed class SaboteurTests
     public void A_source_used_as_scratch_is_seen() => Caught(inner => new SourceUsedAsScratch(inner), MemoryLaws.InputsAreKept, "Softmax");
 
     [Fact]
+    public void An_index_moved_into_range_is_not_none() => Caught(inner => new IndicesMovedIntoRange(inner), CallLaws.WrongIndices, "ScatterAddRows");
+
+    [Fact]
+    public void A_fault_that_nobody_hears_of_is_missed() => Caught(inner => new FaultsForgotten(inner), CallLaws.WrongIndices, "GatherRows");
+
+    [Fact]
+    public void A_flag_that_stays_up_is_seen() => Caught(inner => new FaultsToldTwice(inner), CallLaws.WrongIndices, "CrossEntropy");
+
+    [Fact]
+    public void A_cast_that_cuts_off_is_not_the_definition() => Caught(inner => new CastsCutOff(inner), DefinitionLaws.EqualsTheDefinition, "Cast");
+
+    [Fact]
+    public void A_cast_that_cuts_off_does_not_round() => Caught(inner => new CastsCutOff(inner), FormatLaws.ThereAndBack, "Cast");
+
+    [Fact]
+    public void A_format_taken_silently_is_seen() => Caught(inner => new FormatsTakenSilently(inner), FormatLaws.Refused, "Softmax");
+
+    [Fact]
     public void Scatter_in_descending_order_is_not_the_definition() =>
         Caught(inner => new ScatterInDescendingOrder(inner), DefinitionLaws.EqualsTheDefinition, "ScatterAddRows");
 

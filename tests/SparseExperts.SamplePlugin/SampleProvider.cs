@@ -1,10 +1,8 @@
-using SparseExperts.Scalar;
-
 namespace SparseExperts.SamplePlugin;
 
 /// <summary>
-/// A backend as a plugin: the definition under another name, with a copy of its assembly that is the plugin's own. Files beside it make it misbehave:
-/// <c>contract</c> has the version that it claims to be built for, <c>probe</c> what its probe throws, <c>device</c> what its device fails with,
+/// A backend as a plugin: the required ops of the definition and no other, with a copy of its assembly that is the plugin's own. Files beside it make it
+/// misbehave: <c>contract</c> has the version that it claims to be built for, <c>probe</c> what its probe throws, <c>device</c> what its device fails with,
 /// <c>fault</c> what nobody foresaw.
 /// </summary>
 public sealed class SampleProvider : IBackendProvider
@@ -17,7 +15,7 @@ public sealed class SampleProvider : IBackendProvider
     public IBackend Create(BackendOptions options) =>
         Beside("device") is { } failure ? throw new DeviceFaultException(failure)
         : Beside("fault") is { } fault ? throw new InvalidOperationException(fault)
-        : new ScalarBackend<Float32>();
+        : new SampleBackend();
 
     static string? Beside(string name)
     {

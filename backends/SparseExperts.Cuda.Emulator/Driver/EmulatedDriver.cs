@@ -109,16 +109,14 @@ public sealed partial class EmulatedDriver : ICudaDriver
         });
     }
 
-    public void Gemm(in GemmCall call, CudaStream stream) => GemmStridedBatched(call, 0, 0, 0, 1, stream);
-
-    public void GemmStridedBatched(in GemmCall first, long strideA, long strideB, long strideC, int count, CudaStream stream)
+    public void Gemm(in GemmCall call, CudaStream stream)
     {
-        var call = first;
-        Cublas.Check(call);
+        var product = call;
+        Cublas.Check(product);
         Give(Queue(stream), () =>
         {
-            for (var i = 0; i < count; i++, _products++)
-                _cublas.Run(call with { A = call.A + i * strideA * 4, B = call.B + i * strideB * 4, C = call.C + i * strideC * 4 });
+            _cublas.Run(product);
+            _products++;
         });
     }
 

@@ -50,10 +50,19 @@ unsafe ref struct MemoryCursor(Warp warp, Space space, int bytes, int alignment,
                 else if (region.Written[word] == 0) throw warp.Fault(lane, $"reads word {word} of {region.Name}, which was never written");
             }
             if (region.Writes == null) continue;
-            if (region.Writes[word] < _launch && region.Reads[word] < _launch && access is Access.Read or Access.Write)
-                (access == Access.Read ? region.Reads : region.Writes)[word] = _first.Record(lane);
-            else if (warp.Block.Races(warp.Thread(lane)).Touch(ref region.Writes[word], ref region.Reads[word], access) is { } wrong)
-                throw warp.Fault(lane, $"a race: word {word} of {region.Name} {wrong}");
+            var (isWhole, isUpper) = (bytes >= sizeof(uint), (offset & 2) != 0);
+            if (!isWhole) region.SplitWords();
+            if (isWhole || !isUpper) Order(lane, word, region.Writes, region.Reads);
+            if (region.UpperWrites != null && (isWhole || isUpper)) Order(lane, word, region.UpperWrites, region.UpperReads);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    readonly void Order(int lane, long word, ulong* writes, ulong* reads)
+    {
+        if (writes[word] < _launch && reads[word] < _launch && access is Access.Read or Access.Write)
+            (access == Access.Read ? reads : writes)[word] = _first.Record(lane);
+        else if (warp.Block.Races(warp.Thread(lane)).Touch(ref writes[word], ref reads[word], access) is { } wrong)
+            throw warp.Fault(lane, $"a race: word {word} of {_region!.Name} {wrong}");
     }
 }

@@ -18,6 +18,9 @@ sealed unsafe class Region : IDisposable
     /// <summary>The last write and the last reads of every word, as <see cref="RaceCheck"/> keeps them. Null where that is not checked.</summary>
     public readonly ulong* Writes, Reads;
 
+    /// <summary>The same of the upper halves of words, once anybody touches less than a word; the above is then of the lower halves.</summary>
+    public ulong* UpperWrites, UpperReads;
+
     public bool ReadOnly;
 
     /// <summary>Every thread has a part of its own.</summary>
@@ -52,6 +55,22 @@ sealed unsafe class Region : IDisposable
         return at < 0 ? -1 : offset / 4 + at;
     }
 
+    /// <summary>From now on the halves of words are told apart; so far both were touched together.</summary>
+    public void SplitWords()
+    {
+        if (UpperWrites != null) return;
+        UpperWrites = Copied(Writes);
+        UpperReads = Copied(Reads);
+
+        ulong* Copied(ulong* records)
+        {
+            var bytes = (nuint)(Words + 1) * sizeof(ulong);
+            var copy = (ulong*)NativeMemory.Alloc(bytes);
+            NativeMemory.Copy(records, copy, bytes);
+            return copy;
+        }
+    }
+
     /// <summary>Nothing was written or touched yet.</summary>
     public void Forget()
     {
@@ -59,6 +78,9 @@ sealed unsafe class Region : IDisposable
         if (Writes == null) return;
         new Span<ulong>(Writes, checked((int)Words)).Clear();
         new Span<ulong>(Reads, checked((int)Words)).Clear();
+        NativeMemory.Free(UpperWrites);
+        NativeMemory.Free(UpperReads);
+        UpperWrites = UpperReads = null;
     }
 
     public void Dispose()
@@ -67,5 +89,7 @@ sealed unsafe class Region : IDisposable
         NativeMemory.Free(Written);
         NativeMemory.Free(Writes);
         NativeMemory.Free(Reads);
+        NativeMemory.Free(UpperWrites);
+        NativeMemory.Free(UpperReads);
     }
 }

@@ -60,9 +60,6 @@ public interface ICudaDriver : IDisposable
     /// <summary>One product in cuBLAS's terms (column-major).</summary>
     void Gemm(in GemmCall call, CudaStream stream);
 
-    /// <summary>The same product for <paramref name="count"/> members, each so many elements behind the one before.</summary>
-    void GemmStridedBatched(in GemmCall first, long strideA, long strideB, long strideC, int count, CudaStream stream);
-
     /// <summary>Products of different sizes in one call; all have the first one's precision.</summary>
     void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream);
 }

@@ -11,6 +11,7 @@
 #define VIEW(view) float *view, int view##_stride
 #define SOURCE(view) const float *view, int view##_stride
 
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;

@@ -1,31 +1,34 @@
 #include "elements.h"
 
-/// y_r (+)= x_(index r), 0 where the index is negative.
-KERNEL gather_rows(VIEW(y), int rows, int columns, SOURCE(x), const int *index, int accumulate)
+/// Whether an index names one of so many; what does not means none.
+DEVICE bool names(int index, int count) { return (u32)index < (u32)count; }
+
+/// y_r (+)= x_(index r), 0 where the index names no row.
+KERNEL gather_rows(VIEW(y), int rows, int columns, SOURCE(x), int x_rows, const int *index, int accumulate)
 {
     EACH_ELEMENT(rows, columns)
     {
         int from = index[row];
-        put(&AT(y), from < 0 ? 0.0f : x[(i64)from * x_stride + column], accumulate);
+        put(&AT(y), names(from, x_rows) ? x[(i64)from * x_stride + column] : 0.0f, accumulate);
     }
 }
 
-/// y_r = x_(r, index r), 0 where the index is negative. Y has one column.
-KERNEL gather_columns(VIEW(y), int rows, int columns, SOURCE(x), const int *index)
+/// y_r = x_(r, index r), 0 where the index names no column. Y has one column.
+KERNEL gather_columns(VIEW(y), int rows, int columns, SOURCE(x), int x_columns, const int *index)
 {
     EACH_ELEMENT(rows, columns)
     {
         int from = index[row];
-        AT(y) = from < 0 ? 0.0f : x[(i64)row * x_stride + from];
+        AT(y) = names(from, x_columns) ? x[(i64)row * x_stride + from] : 0.0f;
     }
 }
 
 /// y_(r, index r) += x_r. X has one column.
-KERNEL scatter_add_columns(SOURCE(x), int rows, int columns, VIEW(y), const int *index)
+KERNEL scatter_add_columns(SOURCE(x), int rows, int columns, VIEW(y), int y_columns, const int *index)
 {
     EACH_ELEMENT(rows, columns)
     {
         int to = index[row];
-        if (to >= 0) y[(i64)row * y_stride + to] = y[(i64)row * y_stride + to] + AT(x);
+        if (names(to, y_columns)) y[(i64)row * y_stride + to] = y[(i64)row * y_stride + to] + AT(x);
     }
 }

@@ -54,7 +54,7 @@ ROW_KERNEL log_sum_exp(SOURCE(x), VIEW(y), int rows, int columns)
     if (own.writes) *ROW(y) = max + log(sum);
 }
 
-/// loss = lse − x_label, or with smoothing s: lse − fma(1 − s, x_label, s·(Σ x_j / n)); 0 where the label is negative. The log sums are kept.
+/// loss = lse − x_label, or with smoothing s: lse − fma(1 − s, x_label, s·(Σ x_j / n)); 0 where the label names no column. The log sums are kept.
 ROW_KERNEL cross_entropy(SOURCE(logits), VIEW(losses), VIEW(log_sums), int rows, int columns, const int *labels, int smooth, float smoothing, float rest)
 {
     OwnRow own = own_row(rows, columns);
@@ -65,5 +65,5 @@ ROW_KERNEL cross_entropy(SOURCE(logits), VIEW(losses), VIEW(log_sums), int rows,
     float log_sum = max + log(sum);
     int label = labels[own.row];
     *ROW(log_sums) = log_sum;
-    *ROW(losses) = label < 0 ? 0.0f : log_sum - (smooth ? fma(rest, x[label], smoothing * (all / (float)columns)) : x[label]);
+    *ROW(losses) = (u32)label >= (u32)columns ? 0.0f : log_sum - (smooth ? fma(rest, x[label], smoothing * (all / (float)columns)) : x[label]);
 }

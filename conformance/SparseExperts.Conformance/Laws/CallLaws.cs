@@ -10,7 +10,7 @@ public static class CallLaws
         foreach (var error in card.Errors)
         {
             var expected = error.Message.Replace("{backend}", backend.Info.Name, StringComparison.Ordinal);
-            if (Failure(() => error.Call(backend, subject.Other)) is not { } line) return $"{error.Name}: nothing failed, expected '{expected}'";
+            if (Failure(() => Report(error, backend, subject.Other)) is not { } line) return $"{error.Name}: nothing failed, expected '{expected}'";
             if (line != expected) return $"{error.Name}: '{line}', expected '{expected}'";
             if (line.Contains('\n') || !(line.Contains("; ", StringComparison.Ordinal) || line.EndsWith(')')))
                 return $"{error.Name}: '{line}' is not one line with a remedy";
@@ -19,6 +19,37 @@ public static class CallLaws
         var foreign = Failure(() => OpRunner.Run(subject.Other, elsewhere, @case, new(Backward: false)));
         return foreign is not null && foreign.Contains("belong", StringComparison.Ordinal) ? null : $"a foreign argument gave '{foreign ?? "no failure"}'";
     });
+
+    /// <summary>
+    /// An index out of its range, first or in the middle: nothing is touched outside of the views, the flag says which it was and is then down, and the
+    /// numbers are those of an index that means none. A backend may also refuse the call, with the same line.
+    /// </summary>
+    public static Law WrongIndices { get; } = new("An_index_out_of_range_means_none_and_is_reported_once", (subject, card, @case) =>
+    {
+        foreach (var integers in @case.Integers)
+            foreach (var (wrong, expected) in integers.Wrong)
+            {
+                OpResult result;
+                try
+                {
+                    result = OpRunner.Run(subject.Backend, card, @case.With(wrong), new(MayFault: true));
+                }
+                catch (ShapeException refused) when (refused.Message == expected.Message)
+                {
+                    continue;
+                }
+                if (result.Trespasses is { Count: > 0 } found) return $"{expected.Message}: wrote outside {string.Join("; ", found)}";
+                if (result.Fault?.Message != expected.Message) return $"the flag says '{result.Fault?.Message ?? "nothing"}', expected '{expected.Message}'";
+                if (subject.Backend.TakeFault() is { } left) return $"the flag was taken and still says '{left.Message}'";
+                if (expected.Rule.None is not { } none) continue;
+                var missing = OpRunner.Run(subject.Backend, card, @case.With(integers.With(expected.Position, none)));
+                if (DefinitionLaws.Different(missing, result) is { } detail) return $"{expected.Message}: {detail}";
+            }
+        return null;
+    })
+    {
+        Concerns = card => card.Sample(new Random(1), 4).Integers.Any(i => i.Rule is not null),
+    };
 
     public static Law EmptyInput { get; } = new("Empty_input_is_fine", (subject, card, _) =>
     {
@@ -30,6 +61,13 @@ public static class CallLaws
         }
         return null;
     });
+
+    /// <summary>A wrong call, and the point where numbers are read, at which a fault of indices shows at the latest.</summary>
+    static void Report(OpError error, IBackend backend, IBackend other)
+    {
+        error.Call(backend, other);
+        backend.CheckFaults();
+    }
 
     static string? Failure(Action call)
     {

@@ -4,23 +4,8 @@ namespace SparseExperts;
 /// The argument rules of every op, shared by all backends, so that a wrong call fails with the same line everywhere:
 /// op, what, both shapes or owners, what to do.
 /// </summary>
-public static class Check
+public static partial class Check
 {
-    /// <summary>Every view belongs to <paramref name="backend"/>, holds reals and lies inside its storage.</summary>
-    public static void Owned(IBackend backend, string op, params ReadOnlySpan<Matrix> views)
-    {
-        foreach (var view in views)
-        {
-            if (view.Storage is null) throw new ShapeException($"{op}: an argument is missing; rent a matrix from '{backend.Info.Name}'");
-            if (!ReferenceEquals(view.Storage.Owner, backend))
-                throw new ShapeException($"{op}: a matrix belongs to '{view.Storage.Owner.Info.Name}', the op ran on '{backend.Info.Name}'; write its values there first");
-            if (view.Storage.Type != ElementType.Real) throw new ShapeException($"{op}: a matrix views integers; rent it with ElementType.Real");
-            if (view.Rows < 0 || view.Columns < 0 || view.Offset < 0 || (view.Rows > 1 && view.Stride < view.Columns) ||
-                (view.Count > 0 && view.Offset + (long)(view.Rows - 1) * view.Stride + view.Columns > view.Storage.Length))
-                throw new ShapeException($"{op}: a {view.Shape} view at {view.Offset} with stride {view.Stride} leaves its storage of {view.Storage.Length}; shrink the view");
-        }
-    }
-
     public static void Owned(IBackend backend, string op, Indices indices, int count)
     {
         if (indices.Storage is null || !ReferenceEquals(indices.Storage.Owner, backend))
@@ -66,22 +51,14 @@ public static class Check
         if (sequence < 0) throw new ShapeException($"{op}: sequences of {sequence} rows; give their length, or 0 where rows are no tokens");
     }
 
-    public static void Batches(IBackend backend, string op, Batch a, bool ta, Batch b, bool tb, Batch c)
-    {
-        if (a.Count != b.Count || a.Count != c.Count)
-            throw new ShapeException($"{op}: batches of {a.Count}, {b.Count} and {c.Count} products; give the three equal counts");
-        if (a.Count == 0) return;
-        Gemm(backend, op, a.First, ta, b.First, tb, c.First);
-        Gemm(backend, op, a[a.Count - 1], ta, b[b.Count - 1], tb, c[c.Count - 1]);
-    }
-
-    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows, string what = "rows")
+    public static int Groups(string op, ReadOnlySpan<int> offsets, int rows)
     {
         if (offsets.Length < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");
         var before = 0;
         foreach (var offset in offsets)
         {
-            if (offset < before || offset > rows) throw new ShapeException($"{op}: offset {offset} after {before} with {rows} {what}; offsets ascend within 0…{what}");
+            if (offset < before || offset > rows)
+                throw new ShapeException($"{op}: offset {offset} after {before} with {rows} rows; offsets ascend within 0…rows");
             before = offset;
         }
         return offsets.Length - 1;
@@ -160,6 +137,24 @@ public static class Check
         if (!(low <= high)) throw new ShapeException($"{op}: bounds {low} and {high}; give the lower one first");
     }
 
+    public static void Gated(IBackend backend, Matrix gate, Matrix linear, Matrix y)
+    {
+        const string op = "Gated";
+        Owned(backend, op, gate, linear, y);
+        Same(op, "gate", gate, "linear", linear);
+        Same(op, "gate", gate, "Y", y);
+    }
+
+    public static void GatedBackward(IBackend backend, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, Matrix dLinear)
+    {
+        const string op = "GatedBackward";
+        Owned(backend, op, gate, linear, dy, dGate, dLinear);
+        Same(op, "gate", gate, "linear", linear);
+        Same(op, "gate", gate, "dY", dy);
+        Same(op, "gate", gate, "dGate", dGate);
+        Same(op, "gate", gate, "dLinear", dLinear);
+    }
+
     public static void Rate(string op, double rate)
     {
         if (!(rate >= 0 && rate < 1)) throw new ShapeException($"{op}: rate {rate} is outside [0, 1); give the fraction to drop");
@@ -211,7 +206,7 @@ public static class Check
     static void Momentum(IBackend backend, string op, Matrix parameter, Matrix? momentum)
     {
         if (momentum is not { } m) return;
-        Owned(backend, op, m);
+        Owned(backend, op, m, "momentum");
         Same(op, "parameter", parameter, "momentum", m);
     }
 
@@ -257,11 +252,10 @@ public static class Check
         if (x.Columns != y.Columns) throw new ShapeException($"{op}: X is {x.Shape}, Y is {y.Shape}; give both the same columns");
     }
 
-    public static void Labels(string op, ReadOnlySpan<int> labels, int classes, int ignored)
+    /// <summary>For ops that see their indices on the host and stop at a wrong one.</summary>
+    public static void Indices(IndexRule rule, ReadOnlySpan<int> indices)
     {
-        for (var r = 0; r < labels.Length; r++)
-            if (labels[r] != ignored && (uint)labels[r] >= (uint)classes)
-                throw new ShapeException($"{op}: index {labels[r]} at row {r} is outside 0…{classes - 1}; {ignored} means none");
+        if (rule.Find(indices) is { } fault) throw new ShapeException(fault.Message);
     }
 
     public static void Attention(IBackend backend, string op, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad,
@@ -276,8 +270,8 @@ public static class Check
         Shape(op, "Y", y, s.QueryRows, s.Width);
         var (rows, columns) = backend.AttentionSaved(s);
         Shape(op, "saved", saved, rows, columns);
-        if (bias is { } b) { Owned(backend, op, b); Shape(op, "bias", b, s.Heads * s.Queries, s.Keys); }
-        if (pad is { } p) { Owned(backend, op, p); Shape(op, "pad", p, s.Sequences, s.Keys); }
+        if (bias is { } b) { Owned(backend, op, b, "bias"); Shape(op, "bias", b, s.Heads * s.Queries, s.Keys); }
+        if (pad is { } p) { Owned(backend, op, p, "pad"); Shape(op, "pad", p, s.Sequences, s.Keys); }
     }
 
     /// <summary>The forward op's arguments again, and gradients of the shapes of what they belong to.</summary>
@@ -291,6 +285,6 @@ public static class Check
         Shape(op, "dQ", dq, s.QueryRows, s.Width);
         Shape(op, "dK", dk, s.KeyRows, s.Width);
         Shape(op, "dV", dv, s.KeyRows, s.Width);
-        if (dBias is { } b) { Owned(backend, op, b); Shape(op, "dBias", b, s.Heads * s.Queries, s.Keys); }
+        if (dBias is { } b) { Owned(backend, op, b, "dBias"); Shape(op, "dBias", b, s.Heads * s.Queries, s.Keys); }
     }
 }

@@ -9,9 +9,6 @@ public interface ILinearAlgebra
     /// <summary>C (+)= op(A)·op(B), op = transpose where the flag says so. Shapes [M,K]·[K,N] → [M,N].</summary>
     void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate);
 
-    /// <summary>The same product for every member of three batches of equal count.</summary>
-    void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate);
-
     /// <summary>
     /// C[o_g…o_{g+1}) (+)= A[o_g…o_{g+1}) · op(B_g): row blocks of A meet their own matrix. B holds the G matrices one
     /// below the other; <paramref name="offsets"/> has G+1 ascending entries, the last is at most A.Rows. Rows of C that are in no group become 0, or stay
@@ -79,6 +76,12 @@ public interface IPointwise
     void Round(NumberFormat format, Matrix x, Matrix y);
 
     /// <summary>
+    /// Y = X in the format of Y, whatever either is: rounded once to nearest even, ±∞ beyond the range, or exactly where Y's format has more digits. To a
+    /// narrow format and back is <see cref="Round"/>.
+    /// </summary>
+    void Cast(Matrix x, Matrix y);
+
+    /// <summary>
     /// Y = f(X). relu max(x, 0); gelu(erf) ½x(1 + erf(x/√2)); gelu(tanh) ½x(1 + tanh(√(2/π)(x + 0.044715x³)));
     /// silu x·σ(x); sigmoid 1/(1 + e⁻ˣ); tanh; softplus ln(1 + eˣ); identity; √x; eˣ; ln x; erf x.
     /// </summary>
@@ -144,15 +147,13 @@ public interface IRows
 
     /// <summary>
     /// loss_r = lse(x_r) − (1 − s)·x_{r,label} − s·mean_j x_{rj}, s = label smoothing. A label of −100 gives loss 0 and no gradient;
-    /// any other label outside 0…columns−1 is an error. <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
+    /// any other label outside 0…columns−1 counts as −100 and is a fault (<see cref="IBackend.TakeFault"/>).
+    /// <paramref name="losses"/> and <paramref name="logSums"/> are [rows,1].
     /// </summary>
     void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums);
 
     /// <summary>dx_j (+)= dloss_r · (e^{x_j − lse} − s/n − (1 − s)[j = label]).</summary>
     void CrossEntropyBackward(Matrix logits, Indices labels, double smoothing, Matrix logSums, Matrix dLosses, Matrix dLogits, bool accumulate);
-
-    /// <summary>y_r (+)= Σ_j x_rj; Y is [rows, 1].</summary>
-    void SumRows(Matrix x, Matrix y, bool accumulate);
 
     /// <summary>y_j (+)= Σ_r x_rj; Y is [1, columns].</summary>
     void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate);
@@ -165,7 +166,8 @@ public interface IRows
 
     /// <summary>
     /// y_r = Σ x_k² over the elements o_r … o_{r+1} − 1 of X, which is one row: rows of many lengths that lie one behind the other. Each has its own 16 lanes,
-    /// as in <see cref="RowDots"/>. Y is [runs, 1]; <paramref name="offsets"/> has runs + 1 ascending entries, the last is at most X.Columns.
+    /// as in <see cref="RowDots"/>. Y is [runs, 1]; <paramref name="offsets"/> has runs + 1 ascending entries, the last is at most X.Columns;
+    /// one that is not is a fault (<see cref="IBackend.TakeFault"/>) and is moved to the nearest that would be right.
     /// </summary>
     void RunSquares(Matrix x, Indices offsets, Matrix y);
 }
@@ -223,10 +225,13 @@ public interface IAttention
         Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias);
 }
 
-/// <summary>Rows and elements chosen by integers. An index of −1 means "nothing": a gather reads 0, a scatter skips.</summary>
+/// <summary>
+/// Rows and elements chosen by integers. An index of −1 means "nothing": a gather reads 0, a scatter skips. Any other index outside of the rows or columns
+/// counts as −1 and is a fault (<see cref="IBackend.TakeFault"/>).
+/// </summary>
 public interface IIndexing
 {
-    /// <summary>y_r (+)= x_{index r}.</summary>
+    /// <summary>y_r (+)= x_{index r}; of narrow formats the bits themselves, which cannot be added.</summary>
     void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate);
 
     /// <summary>y_{index r} += x_r, one chain in ascending r that starts from what is there: rows that share a slot.</summary>

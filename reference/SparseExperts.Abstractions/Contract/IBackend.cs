@@ -19,7 +19,7 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
 /// Ops of one backend run one after the other: it serves one thread at a time, and several threads take a backend each.
 /// A destination never overlaps a source unless the op's card says so. Constants are doubles, rounded once to the backend's reals.
 /// </summary>
-public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
+public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
 {
     BackendInfo Info { get; }
 
@@ -29,6 +29,7 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
     /// <summary>Gives a storage back to the pool.</summary>
     void Return(Storage storage);
 
+    /// <summary>Numbers from the host; a storage of a narrow format gets each rounded once.</summary>
     void Write(Storage to, long offset, ReadOnlySpan<float> values);
     void Write(Storage to, long offset, ReadOnlySpan<double> values);
     void Write(Storage to, long offset, ReadOnlySpan<int> values);
@@ -45,10 +46,18 @@ public interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IInde
     /// <summary>Planning on the backend; null where the host plans.</summary>
     IRouting? Routing => null;
 
+    /// <summary>
+    /// The first index out of its range that an op met since the last call, or null. Ops need not look at indices on the host, so a wrong one stops nobody
+    /// where it stands: it counts as none, nothing is read or written outside of a view, and this flag stays until somebody takes it, as whoever reads a
+    /// loss or a result does (<see cref="BackendExtensions.CheckFaults"/>). Waits for the work that was given. A backend that refuses a wrong index in the
+    /// op itself, by a <see cref="ShapeException"/> with the same line, has none.
+    /// </summary>
+    IndexFault? TakeFault() => null;
+
     /// <summary>Every element of <paramref name="matrix"/> becomes <paramref name="value"/>.</summary>
     void Fill(Matrix matrix, double value);
 
-    /// <summary>Row-by-row copy between views of equal shape.</summary>
+    /// <summary>Row-by-row copy between views of equal shape and format.</summary>
     void Copy(Matrix from, Matrix to);
 }
 
@@ -67,8 +76,14 @@ public interface IErrorBounds
 /// <summary>Convenience on top of the contract: views in, arrays out.</summary>
 public static class BackendExtensions
 {
-    public static Matrix Rent(this IBackend backend, int rows, int columns) =>
-        new(backend.Rent(ElementType.Real, Math.Max(1, (long)rows * columns)), rows, columns);
+    public static Matrix Rent(this IBackend backend, int rows, int columns, ElementType type = ElementType.Real) =>
+        new(backend.Rent(type, Math.Max(1, (long)rows * columns)), rows, columns);
+
+    /// <summary>Throws where an op has met an index out of its range since the last call: before numbers that came of it are believed.</summary>
+    public static void CheckFaults(this IBackend backend)
+    {
+        if (backend.TakeFault() is { } fault) throw new ShapeException(fault.Message);
+    }
 
     public static Indices Upload(this IBackend backend, ReadOnlySpan<int> values)
     {

@@ -25,7 +25,12 @@ public interface IBackendProvider
     IBackend Create(BackendOptions options);
 }
 
-/// <summary>The version of the contract between the program and its backends. It changes when a backend has to be compiled again.</summary>
+/// <summary>
+/// The version of the contract between the program and its backends. A backend works with a program of the same version and with no other: the version
+/// changes when something is taken away, renamed, or means something else, and when an op without a default body is added. An op that is added with a
+/// default body (<see cref="IBackend"/>, made of older ops, with the definition's bits) leaves the version as it is, because a backend that was compiled
+/// before it works with that body; so do new members of records that keep what they were when nobody sets them.
+/// </summary>
 public static class BackendContract
 {
     /// <summary>A constant, so that a plugin carries the one it was compiled against.</summary>

@@ -1,7 +1,10 @@
 namespace SparseExperts;
 
-/// <summary>What a storage holds: 32-bit floats (or the backend's own real type) or 32-bit integers.</summary>
-public enum ElementType { Real, Integer }
+/// <summary>
+/// What a storage holds: 32-bit floats (or the backend's own real type), 32-bit integers, or numbers of two bytes. Ops compute on reals;
+/// <see cref="IPointwise.Cast"/> goes from a format to another, and only copies and gathers move narrow numbers as they are.
+/// </summary>
+public enum ElementType { Real, Integer, BFloat16, Float16 }
 
 /// <summary>An opaque block of numbers that one backend owns. Only its owner can look inside.</summary>
 public abstract class Storage(IBackend owner, ElementType type, long length)
@@ -39,23 +42,15 @@ public readonly record struct Matrix(Storage Storage, long Offset, int Rows, int
             ? new(Storage, Offset, rows, columns, columns)
             : throw new ShapeException($"Reshape: a {Shape} view with stride {Stride} cannot be read as {rows}×{columns}; copy it first or keep the count");
 
+    /// <summary>The format of its numbers.</summary>
+    public ElementType Type => Storage.Type;
+
     public string Shape => $"{Rows}×{Columns}";
     public override string ToString() => $"{Shape} on '{Storage.Owner.Info.Name}'";
 }
 
 /// <summary>A run of 32-bit integers inside a storage.</summary>
 public readonly record struct Indices(Storage Storage, long Offset, int Count);
-
-/// <summary>
-/// Equally spaced matrices: matrix (o, i) starts at <c>First.Offset + o·OuterStride + i·InnerStride</c>.
-/// Two levels, because attention needs one stride for the sequence and one for the head.
-/// </summary>
-public readonly record struct Batch(Matrix First, int Outer, long OuterStride, int Inner, long InnerStride)
-{
-    public int Count => Outer * Inner;
-    public Matrix this[int index] =>
-        First with { Offset = First.Offset + index / Inner * OuterStride + index % Inner * InnerStride };
-}
 
 /// <summary>A shape, owner or argument that an op cannot work with. The message names op, shapes and remedy.</summary>
 public sealed class ShapeException(string message) : ArgumentException(message);

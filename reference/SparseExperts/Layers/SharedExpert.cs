@@ -14,6 +14,8 @@ static class SharedExpert
     {
         if (weights.SharedWi is null) return y;
         var rounded = tape.In(call.Format);
+        if (weights.SharedCount > 1 && !call.Dialect.SharedInGates)
+            throw new RoutingException($"{call.Where}: {call.Dialect.Name} has one shared expert, {weights.SharedCount} are given; set shared_in_gates or give one");
         if (call.Dialect.SharedInGates) return rounded.Add(y, Gated(tape, call, x, weights, RouterLogits.Needed(call, gates, "router.shared_weight")));
         var gate = weights.SharedWiGate is { } w ? rounded.Linear(x, w) : null;                                         // [T, F']
         var hidden = FeedForward.Activate(tape, call, rounded.Linear(x, weights.SharedWi), gate, shared: true);         // [T, F']

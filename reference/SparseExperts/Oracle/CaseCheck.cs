@@ -47,6 +47,7 @@ public sealed partial class CaseCheck
             case LayerKind.Routed: RoutedStages(tape, tensors); break;
             case var other: throw new CaseException($"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
         }
+        _backend.CheckFaults();
         RefuseUnread();
         return new(_case.Named([.. _stages.Select(Located)])) { Printed = [.. _case.Printed] };
     }

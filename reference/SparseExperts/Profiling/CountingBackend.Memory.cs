@@ -17,37 +17,37 @@ public sealed partial class CountingBackend
 
     public void Write(Storage to, long offset, ReadOnlySpan<float> values)
     {
-        using var call = Begin(0, (long)values.Length * NumberBytes, null);
+        using var call = Begin(0, (long)values.Length * to.Type.Bytes(), null);
         inner.Write(to, offset, values);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
     {
-        using var call = Begin(0, (long)values.Length * NumberBytes, null);
+        using var call = Begin(0, (long)values.Length * to.Type.Bytes(), null);
         inner.Write(to, offset, values);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<int> values)
     {
-        using var call = Begin(0, (long)values.Length * NumberBytes, null);
+        using var call = Begin(0, (long)values.Length * to.Type.Bytes(), null);
         inner.Write(to, offset, values);
     }
 
     public void Read(Storage from, long offset, Span<float> values)
     {
-        using var call = Begin((long)values.Length * NumberBytes, 0, null);
+        using var call = Begin((long)values.Length * from.Type.Bytes(), 0, null);
         inner.Read(from, offset, values);
     }
 
     public void Read(Storage from, long offset, Span<double> values)
     {
-        using var call = Begin((long)values.Length * NumberBytes, 0, null);
+        using var call = Begin((long)values.Length * from.Type.Bytes(), 0, null);
         inner.Read(from, offset, values);
     }
 
     public void Read(Storage from, long offset, Span<int> values)
     {
-        using var call = Begin((long)values.Length * NumberBytes, 0, null);
+        using var call = Begin((long)values.Length * from.Type.Bytes(), 0, null);
         inner.Read(from, offset, values);
     }
 

@@ -9,12 +9,6 @@ public sealed partial class CountingBackend
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
     }
 
-    public void GemmBatched(Batch a, bool transposeA, Batch b, bool transposeB, Batch c, bool accumulate)
-    {
-        using var call = Begin(Bytes(a) + Bytes(b) + (accumulate ? Bytes(c) : 0), Bytes(c), c.First);
-        inner.GemmBatched(a, transposeA, b, transposeB, c, accumulate);
-    }
-
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
         using var call = Begin(Bytes(a) + Bytes(b) + Bytes(offsets), c, accumulate);
@@ -73,6 +67,12 @@ public sealed partial class CountingBackend
     {
         using var call = Begin(Bytes(x), y);
         inner.Round(format, x, y);
+    }
+
+    public void Cast(Matrix x, Matrix y)
+    {
+        using var call = Begin(Bytes(x), y);
+        inner.Cast(x, y);
     }
 
     public void Activate(Activation kind, Matrix x, Matrix y)
@@ -187,12 +187,6 @@ public sealed partial class CountingBackend
     {
         using var call = Begin(Bytes(logits) + Bytes(labels) + Bytes(logSums) + Bytes(dLosses), dLogits, accumulate);
         inner.CrossEntropyBackward(logits, labels, smoothing, logSums, dLosses, dLogits, accumulate);
-    }
-
-    public void SumRows(Matrix x, Matrix y, bool accumulate)
-    {
-        using var call = Begin(Bytes(x), y, accumulate);
-        inner.SumRows(x, y, accumulate);
     }
 
     public void SumColumns(Matrix x, Matrix y, int sequence, bool accumulate)

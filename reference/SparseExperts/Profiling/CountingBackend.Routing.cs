@@ -7,7 +7,7 @@ public sealed partial class CountingBackend
 
     void IRouting.Plan(in PlanRule rule, Matrix scores, Matrix? bias, in PlanArrays to)
     {
-        using var call = Begin(Bytes(scores) + Bytes(bias), PlanArrays.Length(rule) * NumberBytes, null, "Plan");
+        using var call = Begin(Bytes(scores) + Bytes(bias), PlanArrays.Length(rule) * sizeof(int), null, "Plan");
         inner.Routing!.Plan(rule, scores, bias, to);
     }
 

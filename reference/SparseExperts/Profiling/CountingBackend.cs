@@ -15,8 +15,6 @@ namespace SparseExperts.Profiling;
 /// </param>
 public sealed partial class CountingBackend(IBackend inner, bool waits = false) : IBackend, IRouting, IErrorBounds, IKnowsCaller
 {
-    const int NumberBytes = 4;
-
     readonly Dictionary<CallKey, CallTotals> _calls = [];
     readonly float[] _one = new float[1];
 
@@ -50,13 +48,14 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
     /// <summary>The inner backend's planner, counted; null where it has none.</summary>
     public IRouting? Routing => inner.Routing is null ? null : this;
 
+    public IndexFault? TakeFault() => inner.TakeFault();
     public bool CarriesBounds => inner is IErrorBounds { CarriesBounds: true };
 
     public Storage Rent(ElementType type, long length)
     {
         var storage = inner.Rent(type, length);
         Rents++;
-        LiveBytes += storage.Length * NumberBytes;
+        LiveBytes += storage.Length * storage.Type.Bytes();
         PeakBytes = Math.Max(PeakBytes, LiveBytes);
         return storage;
     }
@@ -64,15 +63,14 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
     public void Return(Storage storage)
     {
         inner.Return(storage);
-        LiveBytes -= storage.Length * NumberBytes;
+        LiveBytes -= storage.Length * storage.Type.Bytes();
     }
 
     public void Dispose() => inner.Dispose();
 
-    static long Bytes(Matrix matrix) => matrix.Count * NumberBytes;
+    static long Bytes(Matrix matrix) => matrix.Count * matrix.Type.Bytes();
     static long Bytes(Matrix? matrix) => matrix is { } m ? Bytes(m) : 0;
-    static long Bytes(Batch batch) => batch.Count * Bytes(batch.First);
-    static long Bytes(Indices? indices) => indices is { } i ? (long)i.Count * NumberBytes : 0;
+    static long Bytes(Indices? indices) => indices is { } i ? (long)i.Count * i.Storage.Type.Bytes() : 0;
 
     /// <summary>A call that lasts until disposal and ends with <paramref name="result"/>; where it adds, it reads that as well.</summary>
     Call Begin(long reads, Matrix result, bool adds = false, [CallerMemberName] string kernel = "") =>

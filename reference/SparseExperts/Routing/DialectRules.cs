@@ -47,6 +47,7 @@ public static class DialectRules
             "second_place_loss", true, "false: only a ranking has second places");
         Require(d, d.TrainingExtra != TrainingExtra.Reinforce || d.Selection == Selection.PolicySample,
             "training_extra", "reinforce", "none, or selection policy_sample, whose one choice is rewarded");
+        CheckRoutedOnly(d);
         Require(d, d.NullExperts >= 0, "null_experts", d.NullExperts, "0 or more");
         Require(d, d.NullExperts == 0 || d.IdentityExperts == 0, "null_experts", d.NullExperts, "0: with identity experts nobody knows which come last");
         Require(d, d.NullExperts == 0 || d.CapacityFormula == CapacityFormula.None && d.Selection == Selection.TopK,
@@ -90,6 +91,16 @@ public static class DialectRules
         Require(d, d.IdentityExperts < experts, "identity_experts", d.IdentityExperts, $"fewer than the {experts} experts");
         if (d.Combination == Combination.MaskReadAsIndices) Require(d, experts >= 2, "experts", experts, "at least 2: the mask's 0 and 1 are read as experts");
         if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");
+    }
+
+    /// <summary>What only the stages of an ordinary routed layer read.</summary>
+    static void CheckRoutedOnly(Dialect d)
+    {
+        if (d.Selection is not (Selection.TwoLevel or Selection.BinaryCode or Selection.SlotMixture or Selection.TwoLevelCapacity)) return;
+        var remedy = $"its default with selection {Named(d, "selection")}, whose layer does not read it";
+        foreach (var axis in (string[])["router_norm", "logits_scale", "logits_softcap", "expert_scale", "global_scale", "shared_in_gates", "latent_experts", "output_bias", "output_scaling_factor"])
+            Require(d, DialectAxis.Find(axis)!.IsDefault(d), axis, Named(d, axis), remedy);
+        Require(d, d.Router is not (RouterForm.Mlp or RouterForm.ProductKeys), "router", Named(d, "router"), $"another one with selection {Named(d, "selection")}");
     }
 
     /// <summary>The least number of experts, from the given one on, that the dialect can have: a square where two lists of keys name them.</summary>

@@ -26,7 +26,9 @@ public class Predictor
     /// <summary>Training steps behind the parameters, skipped ones included.</summary>
     public long Step { get; set; }
 
-    /// <summary>Runs the model without recording and hands out the result before its memory is taken back.</summary>
+    /// <summary>
+    /// Runs the model without recording and hands out the result before its memory is taken back. What comes of an index that an op could not follow is thrown.
+    /// </summary>
     /// <param name="cache">What was computed of the text that <paramref name="ids"/> continue.</param>
     public T Evaluate<T>(ReadOnlySpan<int> ids, int sequences, Func<ModelResult, Tape, T> use, ReadOnlySpan<int> tasks = default, KeyValueCache? cache = null)
     {
@@ -34,7 +36,9 @@ public class Predictor
         using var place = _tape.In(EvaluationPath);
         try
         {
-            return use(Model.Forward(ids, sequences, false, tasks: tasks, cache: cache), _tape);
+            var used = use(Model.Forward(ids, sequences, false, tasks: tasks, cache: cache), _tape);
+            Backend.CheckFaults();
+            return used;
         }
         finally
         {

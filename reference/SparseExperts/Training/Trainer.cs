@@ -115,10 +115,13 @@ public sealed class Trainer : Predictor
         return (_tape.CrossEntropy(result.Logits, targets), targets);
     }
 
-    /// <summary>What decides whether the step counts, and what it is reported with.</summary>
+    /// <summary>
+    /// What decides whether the step counts, and what it is reported with. An index that an op could not follow ends the run before anything is updated.
+    /// </summary>
     (double Norm, float Loss, float Entropy) Measured(Tensor loss, Tensor entropy)
     {
         using var reporting = _tape.During(Activity.Report);
+        Backend.CheckFaults();
         return (_norm.Compute(), Scalar(loss), Scalar(entropy));
     }
 

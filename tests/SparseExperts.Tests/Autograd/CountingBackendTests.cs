@@ -16,7 +16,8 @@ public sealed class CountingBackendTests
         {
             var map = typeof(CountingBackend).GetInterfaceMap(contract);
             for (var i = 0; i < map.TargetMethods.Length; i++)
-                Assert.True(map.TargetMethods[i].DeclaringType == typeof(CountingBackend),
+                Assert.True(!map.InterfaceMethods[i].IsPublic ||      // a default body, which the counter's own method replaces
+                    map.TargetMethods[i].DeclaringType == typeof(CountingBackend),
                     $"CountingBackend lets {contract.Name}.{map.InterfaceMethods[i].Name} past; count it there");
         }
     }
@@ -55,5 +56,21 @@ public sealed class CountingBackendTests
         backend.Clear();
         Assert.Equal((0, 4 * (12 + 15)), (backend.Rents, backend.PeakBytes));
         Assert.Empty(backend.Calls);
+    }
+
+    [Fact]
+    public void Numbers_of_two_bytes_count_as_such()
+    {
+        using var backend = new CountingBackend(new CpuBackend(1));
+        Matrix x = backend.Rent(3, 4), y = backend.Rent(3, 4, ElementType.BFloat16);
+        Assert.Equal(12 * (4 + 2), backend.LiveBytes);
+        backend.Write(x, new float[12]);
+        backend.Cast(x, y);
+        backend.ToArray(y);
+        CallTotals Of(string kernel) => backend.Calls[new(kernel, "", "", Activity.Forward)];
+        Assert.Equal((12 * 4, 12 * 2), (Of("Cast").BytesRead, Of("Cast").BytesWritten));
+        Assert.Equal((12 * 4, 12 * 2), (Of("Write").BytesWritten, Of("Read").BytesRead));
+        backend.Return(y.Storage);
+        Assert.Equal(12 * 4, backend.LiveBytes);
     }
 }

@@ -23,7 +23,10 @@ public sealed partial class LayerTests
         ["Profiling"],
     ];
 
-    /// <summary>What each project may reference; a folder in the list stands for itself.</summary>
+    /// <summary>
+    /// What each project may reference. The contract stands alone, backends know nothing else (the definition excepted, nothing of the product knows them), and
+    /// the cards lie above the definition: who is bound to the contract is not bound to its cases.
+    /// </summary>
     static readonly Dictionary<string, string[]> Projects = new()
     {
         ["SparseExperts.Abstractions"] = [],
@@ -32,9 +35,12 @@ public sealed partial class LayerTests
         ["SparseExperts.Cuda"] = ["SparseExperts.Abstractions"],
         ["SparseExperts.Cuda.Emulator"] = ["SparseExperts.Abstractions", "SparseExperts.Cuda"],
         ["SparseExperts.Cuda.ManagedCuda"] = ["SparseExperts.Abstractions", "SparseExperts.Cuda", "CudaBlas.Declarations", "ManagedCuda.Declarations"],
-        ["SparseExperts.Conformance.Mutants"] = ["SparseExperts.Cuda.Emulator", "SparseExperts.Scalar"],
+        ["SparseExperts.Cards"] = ["SparseExperts.Abstractions", "SparseExperts.Scalar"],
         ["SparseExperts"] = ["SparseExperts.Abstractions"],
-        ["SparseExperts.Conformance"] = ["SparseExperts", "SparseExperts.Abstractions", "SparseExperts.Scalar"],
+        ["SparseExperts.Cli"] = ["SparseExperts", "SparseExperts.Cards", "SparseExperts.Cpu", "SparseExperts.Scalar"],
+        ["SparseExperts.Conformance"] = ["SparseExperts", "SparseExperts.Abstractions", "SparseExperts.Cards", "SparseExperts.Scalar"],
+        ["SparseExperts.Conformance.Mutants"] = ["SparseExperts.Cards", "SparseExperts.Cuda.Emulator", "SparseExperts.Scalar"],
+        ["SparseExperts.SamplePlugin"] = ["SparseExperts.Abstractions", "SparseExperts.Scalar"],
     };
 
     [GeneratedRegex(@"^using SparseExperts\.(\w+)|(?<![\w.])(Formats|Data|Autograd|Sharding|Ops|Routing|Losses|Layers|Describing|Oracle|Models|Training|Analysis|Runs|Profiling)\.[A-Z]\w+[.(]", RegexOptions.Multiline)]
@@ -63,6 +69,13 @@ public sealed partial class LayerTests
                 var used = use.Groups[1].Success ? use.Groups[1].Value : use.Groups[2].Value;
                 Assert.True(!known.Contains(used) || allowed.Contains(used), $"{folder}/{Path.GetFileName(file)} uses {used}, which lies above it");
             }
+    }
+
+    [Fact]
+    public void Every_project_of_the_product_and_its_backends_has_its_place()
+    {
+        var projects = ((string[])["reference", "backends"]).SelectMany(folder => Directory.GetDirectories(Path.Combine(Root(), folder))).Select(d => Path.GetFileName(d));
+        Assert.Empty(projects.Except(Projects.Keys));
     }
 
     [Fact]

@@ -31,6 +31,36 @@ public sealed class TrainerTests
         Assert.False(trainer.Train(Text, 0.2).Skipped);
     }
 
+    /// <summary>The step has gone wrong before its loss is read, and says so there: nothing is updated, and the next one is whole.</summary>
+    [Fact]
+    public void An_index_that_an_op_could_not_follow_ends_the_step_before_the_update()
+    {
+        using var backend = new WrongLabel(new CpuBackend(1));
+        var trainer = new Trainer(backend, Model with { Experts = 0 }, new() { Batch = 2, Steps = 10 });
+        trainer.Train(Text, 0);
+        var before = trainer.Model.Parameters.Select(p => backend.ToArray(p.Value)).ToArray();
+        backend.IsWrong = true;
+        const string line = "CrossEntropy: index 999 at row 3 is outside 0…255; -100 means none";
+        Assert.Equal(line, Assert.Throws<ShapeException>(() => trainer.Train(Text, 0.1)).Message);
+        Assert.Equal(before, trainer.Model.Parameters.Select(p => backend.ToArray(p.Value)));
+        Assert.Equal(line, Assert.Throws<ShapeException>(() => Evaluation.Run(trainer, Text.HeldOut, 1)).Message);
+        backend.IsWrong = false;
+        Assert.True(Evaluation.Run(trainer, Text.HeldOut, 1).BitsPerByte > 0);
+    }
+
+    /// <summary>A backend whose labels somebody has spoilt on the way.</summary>
+    sealed class WrongLabel(IBackend inner) : SparseExperts.Conformance.DelegatingBackend(inner)
+    {
+        public bool IsWrong { get; set; }
+
+        public override void CrossEntropy(Matrix logits, Indices labels, double smoothing, Matrix losses, Matrix logSums)
+        {
+            var spoilt = this.ToArray(labels);
+            if (IsWrong) spoilt[3] = 999;
+            base.CrossEntropy(logits, this.Upload(spoilt), smoothing, losses, logSums);
+        }
+    }
+
     [Fact]
     public void NaN_router_scores_are_an_error_that_names_token_and_layer()
     {

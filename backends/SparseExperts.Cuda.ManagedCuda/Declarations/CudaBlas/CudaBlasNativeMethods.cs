@@ -45,13 +45,6 @@ public static class CudaBlasNativeMethods
         CudaBlasHandle handle, Operation transa, Operation transb, int m, int n, int k, nint alpha, CUdeviceptr A, cudaDataType Atype, int lda,
         CUdeviceptr B, cudaDataType Btype, int ldb, nint beta, CUdeviceptr C, cudaDataType Ctype, int ldc, ComputeType computeType, GemmAlgo algo);
 
-    /// <summary>The C function takes a <see cref="ComputeType"/>; ManagedCuda's declaration says <see cref="cudaDataType"/>, so callers cast.</summary>
-    [DllImport(Library)]
-    public static extern CublasStatus cublasGemmStridedBatchedEx(
-        CudaBlasHandle handle, Operation transa, Operation transb, int m, int n, int k, nint alpha, CUdeviceptr A, cudaDataType Atype, int lda, long strideA,
-        CUdeviceptr B, cudaDataType Btype, int ldb, long strideB, nint beta, CUdeviceptr C, cudaDataType Ctype, int ldc, long strideC, int batchCount,
-        cudaDataType computeType, GemmAlgo algo);
-
     [DllImport(Library)]
     public static extern CublasStatus cublasGemmGroupedBatchedEx(
         CudaBlasHandle handle, Operation[] transa_array, Operation[] transb_array, int[] m_array, int[] n_array, int[] k_array, float[] alpha_array,

@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Softmax and its relatives, the loss over it, and sums along rows and columns.</summary>
 static class RowCards
 {
-    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumRows, SumColumns, ScaleRows, RowDots, RunSquares];
+    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumColumns, ScaleRows, RowDots, RunSquares];
 
     static OpCard Softmax => new()
     {
@@ -86,7 +86,7 @@ static class RowCards
         Case = (draw, e) => new("CrossEntropy")
         {
             Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
-            Integers = [new("labels", draw.Indices(e.Rows, e.Columns, -100)) { Batch = 1 }],
+            Integers = [new("labels", draw.Indices(e.Rows, e.Columns, -100)) { Batch = 1, Rule = new("CrossEntropy", e.Columns, -100) }],
             Outputs = [new("loss", e.Rows, 1) { Batch = 1 }, new("lse", e.Rows, 1) { Batch = 1, Saved = true }],
             Parameters = new Dictionary<string, object> { ["smoothing"] = draw.One(0.0, 0.1, 0.3) },
         },
@@ -94,7 +94,7 @@ static class RowCards
                             select new OpCase("CrossEntropy")
                             {
                                 Inputs = [draw.Input("x", 3, 5, 1)],
-                                Integers = [new("labels", [4, -100, 0]) { Batch = 1 }],
+                                Integers = [new("labels", [4, -100, 0]) { Batch = 1, Rule = new("CrossEntropy", 5, -100) }],
                                 Outputs = [new("loss", 3, 1) { Batch = 1 }, new("lse", 3, 1) { Batch = 1, Saved = true }],
                                 Parameters = new Dictionary<string, object> { ["smoothing"] = smoothing },
                             },
@@ -102,7 +102,7 @@ static class RowCards
         Backward = (b, c) => b.CrossEntropyBackward(c["x"], c.Indices("labels"), c.Number("smoothing"), c["lse"], c["dloss"], c["dx"], c.Accumulate),
         Errors =
         [
-            new("label outside", (b, _) => b.CrossEntropy(b.Rent(2, 3), b.Upload([0, 3]), 0, b.Rent(2, 1), b.Rent(2, 1)),
+            new("label outside", (b, _) => b.CrossEntropy(b.Zeros(2, 3), b.Upload([0, 3]), 0, b.Rent(2, 1), b.Rent(2, 1)),
                 "CrossEntropy: index 3 at row 1 is outside 0…2; -100 means none"),
             new("one label short", (b, _) => b.CrossEntropy(b.Rent(2, 3), b.Upload([0]), 0, b.Rent(2, 1), b.Rent(2, 1)),
                 "CrossEntropy: 1 indices for 2 rows; give one index a row"),
@@ -111,25 +111,6 @@ static class RowCards
             new("labels of another backend", (b, other) => b.CrossEntropy(b.Rent(2, 3), other.Upload([0, 1]), 0, b.Rent(2, 1), b.Rent(2, 1)),
                 "CrossEntropy: the indices belong to '{backend}', the op ran on '{backend}'; upload them there"),
         ],
-    };
-
-    static OpCard SumRows => new()
-    {
-        Name = "SumRows",
-        Family = "rows",
-        Formula = "y_r (+)= Σ_j x_rj, in 16 lanes",
-        Gradient = "dx_rj (+)= dy_r",
-        Source = "canonical row sum",
-        SpecialValues = "IEEE: ∞ − ∞ is NaN; an empty row sums to 0.",
-        Exactness = new Reduction("columns"),
-        Case = (draw, e) => new("SumRows")
-        {
-            Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
-            Outputs = [new("y", e.Rows, 1) { Batch = 1, Mode = OutputMode.Flagged }],
-        },
-        Forward = (b, c) => b.SumRows(c["x"], c["y"], c.Accumulate),
-        Backward = (b, c) => b.Gemm(c["dy"], false, c.Ones(1, c["x"].Columns), false, c["dx"], c.Accumulate),
-        Errors = [new("destination", (b, _) => b.SumRows(b.Rent(2, 3), b.Rent(1, 3), false), "SumRows: Y is 1×3, expected 2×1; reshape or rent it so")],
     };
 
     static OpCard SumColumns => new()
@@ -209,15 +190,15 @@ static class RowCards
             new("destination", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(1, 2)),
                 "RunSquares: Y is 1×2, expected 1×1; reshape or rent it so"),
             new("offsets", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 3]), b.Rent(2, 1)), "RunSquares: 2 indices for 3 rows; give one index a row"),
-            new("range", (b, _) => b.RunSquares(b.Rent(1, 3), b.Upload([0, 4]), b.Rent(1, 1)),
-                "RunSquares: offset 4 after 0 with 3 columns; offsets ascend within 0…columns"),
+            new("range", (b, _) => b.RunSquares(b.Zeros(1, 3), b.Upload([0, 4]), b.Rent(1, 1)),
+                "RunSquares: offset 4 at place 1 is below the one before or beyond 3; offsets ascend within 0…3"),
         ],
     };
 
     static OpCase Runs(Draw draw, int elements, int[] offsets) => new("RunSquares")
     {
         Inputs = [draw.Constant("x", 1, elements)],
-        Integers = [new("offsets", offsets)],
+        Integers = [new("offsets", offsets) { Rule = new("RunSquares", elements, null) }],
         Outputs = [new("y", offsets.Length - 1, 1)],
     };
 

@@ -1,4 +1,6 @@
-namespace SparseExperts.Scalar;
+using SparseExperts.Scalar;
+
+namespace SparseExperts;
 
 /// <summary>
 /// How far a run of a card's case lies from the double arbiter. <paramref name="Fault"/> names the first element that is further than its card allows;

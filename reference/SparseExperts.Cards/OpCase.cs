@@ -8,6 +8,8 @@ namespace SparseExperts;
 /// </summary>
 public sealed record OpInput(string Name, int Rows, int Columns, double[] Values)
 {
+    /// <summary>The format that it is held in; the values are numbers of it.</summary>
+    public ElementType Type { get; init; }
     public bool Differentiable { get; init; }
 
     /// <summary>The gradient op always adds, whatever the call asks for.</summary>
@@ -24,6 +26,24 @@ public sealed record OpInput(string Name, int Rows, int Columns, double[] Values
 public sealed record OpIntegers(string Name, int[] Values)
 {
     public int Batch { get; init; }
+
+    /// <summary>What the op demands of them; null where it takes any.</summary>
+    public IndexRule? Rule { get; init; }
+
+    /// <summary>The same with one of them wrong, in ways that are wrong whatever the others are, and what the op says of it.</summary>
+    public IEnumerable<(OpIntegers Integers, IndexFault Fault)> Wrong =>
+        Rule is not { } rule || Values.Length == 0 ? [] :
+        from wrong in (int[])[rule.Limit + 1, int.MaxValue, -2, int.MinValue]
+        from place in ((int[])[0, Values.Length / 2]).Distinct()
+        select (With(place, wrong), new IndexFault(rule, place, wrong));
+
+    /// <summary>The same with another value at a place.</summary>
+    public OpIntegers With(int place, int value)
+    {
+        var values = (int[])Values.Clone();
+        values[place] = value;
+        return this with { Values = values };
+    }
 }
 
 /// <summary>Whether an op writes over its destination, does so unless told to accumulate, or always starts from what is there.</summary>
@@ -32,6 +52,7 @@ public enum OutputMode { Overwritten, Flagged, Updated }
 /// <summary>A destination. One that is <see cref="Saved"/> serves the backward op and has no cotangent.</summary>
 public sealed record OpOutput(string Name, int Rows, int Columns)
 {
+    public ElementType Type { get; init; }
     public OutputMode Mode { get; init; }
     public bool Saved { get; init; }
 
@@ -75,6 +96,9 @@ public sealed record OpCase(string Op)
 
     public OpOutput Output(string name) => Outputs.First(o => o.Name == name);
 
+    /// <summary>The case with other integers of the same name.</summary>
+    public OpCase With(OpIntegers integers) => this with { Integers = [.. Integers.Select(i => i.Name == integers.Name ? integers : i)] };
+
     /// <summary>Items <paramref name="start"/> … <paramref name="start"/> + <paramref name="count"/> − 1 as a case of their own.</summary>
     public OpCase Slice(int start, int count)
     {
@@ -96,12 +120,14 @@ public sealed record OpCase(string Op)
 
     public override string ToString()
     {
-        var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
-        var outputs = Outputs.Where(o => o.Opaque is null).Select(o => $"{o.Name} {o.Rows}×{o.Columns}");
+        var inputs = Inputs.Select(i => $"{i.Name} {i.Rows}×{i.Columns}{Text(i.Type)}").Concat(Integers.Select(i => $"{i.Name}[{i.Values.Length}]"));
+        var outputs = Outputs.Where(o => o.Opaque is null).Select(o => $"{o.Name} {o.Rows}×{o.Columns}{Text(o.Type)}");
         var sequence = Sequence > 0 ? new[] { $"sequence={Sequence}" } : [];
         var rest = Parameters.Select(p => $"{p.Key}={Text(p.Value)}").Concat(sequence).Append($"accumulate={Text(Accumulate)}").Append($"padding={Padding}");
         return $"{Op}({string.Join(", ", inputs)} → {string.Join(", ", outputs)}; {string.Join(", ", rest)})";
     }
+
+    static string Text(ElementType type) => type == ElementType.Real ? "" : $" {type}";
 
     static string Text(object value) => value switch
     {

@@ -7,7 +7,7 @@ static class LinearAlgebraCards
     const string Special = "IEEE: 0·∞ and ∞ − ∞ are NaN, and a NaN reaches its own row and column only. K = 0 gives 0, or C when accumulating.";
 
     public static IEnumerable<OpCard> All =>
-        [Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmBatched, GemmGrouped(false), GemmGrouped(true), GemmOuter, GemmGroupedOuter];
+        [Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmGrouped(false), GemmGrouped(true), GemmOuter, GemmGroupedOuter];
 
     static OpCard Gemm(bool ta, bool tb) => new()
     {
@@ -70,57 +70,6 @@ static class LinearAlgebraCards
                 "Gemm: a 2×5 view at 0 with stride 5 leaves its storage of 9; shrink the view"),
         ];
     }
-
-    /// <summary>Members lie side by side within a block of rows, as the heads of attention do.</summary>
-    static OpCard GemmBatched => new()
-    {
-        Name = "GemmBatched",
-        Family = "linear algebra",
-        Formula = "C_p (+)= op(A_p)·op(B_p) for every member p",
-        Gradient = "as Gemm, member by member",
-        Source = Source,
-        SpecialValues = Special + " No members: nothing happens.",
-        Exactness = new Reduction("k"),
-        Case = (draw, e) =>
-        {
-            int outer = Math.Min(e.Rows, 3), inner = draw.Between(1, 3), m = Math.Min(e.Rows, 9), k = Math.Min(e.Depth, 40), n = e.Columns;
-            bool ta = draw.Coin(), tb = draw.Coin();
-            return new("GemmBatched")
-            {
-                Inputs =
-                [
-                    draw.Input("a", outer * (ta ? k : m), inner * (ta ? m : k), ta ? k : m),
-                    draw.Input("b", outer * (tb ? n : k), inner * (tb ? k : n), tb ? n : k),
-                ],
-                Outputs = [new("c", outer * m, inner * n) { Mode = OutputMode.Flagged, Batch = m }],
-                Parameters = new Dictionary<string, object> { ["transposeA"] = ta, ["transposeB"] = tb, ["outer"] = outer, ["inner"] = inner },
-                BatchParameter = "outer",
-            };
-        },
-        Forward = (b, c) => b.GemmBatched(Members(c, "a"), c.Flag("transposeA"), Members(c, "b"), c.Flag("transposeB"), Members(c, "c"), c.Accumulate),
-        Backward = (b, c) =>
-        {
-            bool ta = c.Flag("transposeA"), tb = c.Flag("transposeB");
-            if (ta) b.GemmBatched(Members(c, "b"), tb, Members(c, "dc"), true, Members(c, "da"), c.Accumulate);
-            else b.GemmBatched(Members(c, "dc"), false, Members(c, "b"), !tb, Members(c, "da"), c.Accumulate);
-            if (tb) b.GemmBatched(Members(c, "dc"), true, Members(c, "a"), ta, Members(c, "db"), c.Accumulate);
-            else b.GemmBatched(Members(c, "a"), !ta, Members(c, "dc"), false, Members(c, "db"), c.Accumulate);
-        },
-        Errors =
-        [
-            new("unequal counts",
-                (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 0, 1, 0), false, new(b.Rent(3, 4), 3, 0, 1, 0), false, new(b.Rent(2, 4), 2, 0, 1, 0), false),
-                "GemmBatched: batches of 2, 3 and 2 products; give the three equal counts"),
-            new("inner dimensions",
-                (b, _) => b.GemmBatched(new(b.Rent(2, 3), 1, 0, 1, 0), false, new(b.Rent(4, 5), 1, 0, 1, 0), false, new(b.Rent(2, 5), 1, 0, 1, 0), false),
-                "GemmBatched: inner dimensions differ: A is 2×3, B is 4×5 (A·B needs A.Columns = B.Rows)"),
-            new("last member outside",
-                (b, _) => b.GemmBatched(new(b.Rent(2, 3), 2, 6, 1, 0), false, new(b.Rent(3, 5), 2, 0, 1, 0), false, new(b.Rent(2, 5), 2, 0, 1, 0), false),
-                "GemmBatched: a 2×3 view at 6 with stride 3 leaves its storage of 6; shrink the view"),
-        ],
-    };
-
-    static Batch Members(OpCall call, string name) => call.Batch(name, call.Count("outer"), call.Count("inner"));
 
     static OpCard GemmOuter => new()
     {

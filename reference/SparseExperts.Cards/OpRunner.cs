@@ -1,10 +1,17 @@
 namespace SparseExperts;
 
-/// <summary>How a case is run. <paramref name="Garbage"/> is what destinations hold that an op must write over.</summary>
-public sealed record OpRun(bool Backward = true, double Garbage = double.NaN, bool InPlace = false);
+/// <summary>
+/// How a case is run. <paramref name="Garbage"/> is what destinations hold that an op must write over. With <paramref name="MayFault"/> an index out of its
+/// range is part of the result, otherwise it is thrown.
+/// </summary>
+public sealed record OpRun(bool Backward = true, double Garbage = double.NaN, bool InPlace = false, bool MayFault = false);
 
 /// <summary>What a run left behind: every output and gradient by name, and what it touched that it must not.</summary>
-public sealed record OpResult(IReadOnlyDictionary<string, double[]> Values, IReadOnlyList<string> Trespasses, IReadOnlyList<string> Modified);
+public sealed record OpResult(IReadOnlyDictionary<string, double[]> Values, IReadOnlyList<string> Trespasses, IReadOnlyList<string> Modified)
+{
+    /// <summary>The first index out of its range.</summary>
+    public IndexFault? Fault { get; init; }
+}
 
 /// <summary>
 /// Runs a card's case on a backend. Every view lies between guard words and, with padding, among them; the guards are checked
@@ -31,13 +38,13 @@ public sealed class OpRunner
     {
         var call = new OpCall(_backend, _case);
         var aliased = _run.InPlace ? _card.InPlace!.Value : default;
-        foreach (var input in _case.Inputs) call[input.Name] = Hold(input.Name, input.Rows, input.Columns, input.Values);
+        foreach (var input in _case.Inputs) call[input.Name] = Hold(input.Name, input.Rows, input.Columns, input.Values, input.Type);
         foreach (var output in _case.Outputs)
         {
             var (rows, columns) = output.Opaque?.Invoke(_backend, _case) ?? (output.Rows, output.Columns);
             call[output.Name] = output.Name == aliased.Output
                 ? call[aliased.Input]
-                : Hold(output.Name, rows, columns, Before(output.Mode, rows * columns, output.Initial));
+                : Hold(output.Name, rows, columns, Before(output.Mode, rows * columns, output.Initial), output.Type);
         }
         foreach (var integers in _case.Integers) call.Bind(integers.Name, Integers(integers.Values));
         List<string> modified = [];
@@ -63,7 +70,8 @@ public sealed class OpRunner
         }
         var trespasses = Trespasses();
         foreach (var storage in _held.Values.Select(h => h.View.Storage).Concat(call.Scratch).Concat(_integers)) _backend.Return(storage);
-        return new(values, trespasses, [.. modified.Distinct()]);
+        if (!_run.MayFault) _backend.CheckFaults();
+        return new(values, trespasses, [.. modified.Distinct()]) { Fault = _backend.TakeFault() };
     }
 
     double[] Before(OutputMode mode, int count, double[] old)
@@ -75,13 +83,13 @@ public sealed class OpRunner
     }
 
     /// <summary>A view between guards, with guards in the padding of its rows.</summary>
-    Matrix Hold(string name, int rows, int columns, double[] values)
+    Matrix Hold(string name, int rows, int columns, double[] values, ElementType type = ElementType.Real)
     {
         int stride = columns + _case.Padding, front = GuardLength + _case.Padding;
         var all = new double[front + rows * stride + GuardLength];
-        for (var i = 0; i < all.Length; i++) all[i] = Guard(i);
+        for (var i = 0; i < all.Length; i++) all[i] = Guard(i, type);
         for (var r = 0; r < rows; r++) Array.Copy(values, r * columns, all, front + r * stride, columns);
-        var storage = _backend.Rent(ElementType.Real, all.Length);
+        var storage = _backend.Rent(type, all.Length);
         _backend.Write(storage, 0, (ReadOnlySpan<double>)all);
         var view = new Matrix(storage, front, rows, columns, stride);
         _held[name] = (view, all);
@@ -95,8 +103,8 @@ public sealed class OpRunner
         return indices;
     }
 
-    /// <summary>A different number at every place, so that a shifted copy shows.</summary>
-    static double Guard(int place) => 1000003 + place % 251;
+    /// <summary>A different number at every place, so that a shifted copy shows; numbers that every format has where the format is narrow.</summary>
+    static double Guard(int place, ElementType type) => (type.IsNarrow() ? 1 : 1000003) + place % 251;
 
     List<string> Trespasses()
     {
@@ -109,7 +117,7 @@ public sealed class OpRunner
             {
                 var (row, column) = ((i - (int)view.Offset) / Math.Max(1, view.Stride), (i - (int)view.Offset) % Math.Max(1, view.Stride));
                 var inside = i >= view.Offset && row < view.Rows && column < view.Columns;
-                if (inside || after[i] == Guard(i)) continue;
+                if (inside || after[i] == Guard(i, view.Type)) continue;
                 found.Add($"{name} {view.Shape}: element {i - view.Offset} of a view with stride {view.Stride}");
                 break;
             }

@@ -36,14 +36,6 @@ public sealed class OpCall(IBackend backend, OpCase @case)
     public int Count(string parameter) => Get<int>(parameter);
     public double Number(string parameter) => Get<double>(parameter);
 
-    /// <summary>Matrices side by side (inner) and one below the other (outer).</summary>
-    public Batch Batch(string name, int outer, int inner)
-    {
-        var all = this[name];
-        int rows = all.Rows / Math.Max(1, outer), columns = all.Columns / Math.Max(1, inner);
-        return new(new(all.Storage, all.Offset, rows, columns, all.Stride), outer, (long)rows * all.Stride, inner, columns);
-    }
-
     /// <summary>A matrix of ones that lives as long as the call.</summary>
     public Matrix Ones(int rows, int columns)
     {

@@ -17,17 +17,32 @@ static class IndexingCards
         Case = (draw, e) => new("GatherRows")
         {
             Inputs = [draw.Input("x", e.Depth, e.Columns) with { GradientAdds = true }],
-            Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1)) { Batch = 1 }],
+            Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1)) { Batch = 1, Rule = new("GatherRows", e.Depth, -1) }],
             Outputs = [new("y", e.Rows, e.Columns) { Batch = 1, Mode = OutputMode.Flagged }],
         },
-        Forward = (b, c) => b.GatherRows(c["x"], c.Indices("index"), c["y"], c.Accumulate),
-        Backward = (b, c) => b.ScatterAddRows(c["dy"], c.Indices("index"), c["dx"]),
+        MoreEdges = draw => from type in (ElementType[])[ElementType.BFloat16, ElementType.Float16]
+                            from rows in (int[])[0, 5]
+                            select new OpCase("GatherRows")
+                            {
+                                Inputs = [Formats.In(type, draw.Constant("x", rows, 17))],
+                                Integers = [new("index", draw.Indices(9, rows, -1)) { Batch = 1, Rule = new("GatherRows", rows, -1) }],
+                                Outputs = [new("y", 9, 17) { Batch = 1, Type = type, Saved = true }],
+                            },
+        Forward = (b, c) => b.GatherRows(c["x"], c.Indices("index"), c["y"], c.Accumulate && c["y"].Type == ElementType.Real),
+        Backward = (b, c) =>
+        {
+            if (c.Optional("dx") is { } dx) b.ScatterAddRows(c["dy"], c.Indices("index"), dx);
+        },
         Errors =
         [
-            new("index outside", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 2]), b.Rent(2, 3), false),
+            new("index outside", (b, _) => b.GatherRows(b.Zeros(2, 3), b.Upload([0, 2]), b.Zeros(2, 3), false),
                 "GatherRows: index 2 at row 1 is outside 0…1; -1 means none"),
             new("one index short", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0]), b.Rent(2, 3), false),
                 "GatherRows: 1 indices for 2 rows; give one index a row"),
+            new("formats", (b, _) => b.GatherRows(b.Rent(2, 3, ElementType.BFloat16), b.Upload([0, 1]), b.Rent(2, 3), false),
+                "GatherRows: x holds BFloat16, y holds Real; Cast moves numbers from a format to another"),
+            new("narrow sums", (b, _) => b.GatherRows(b.Rent(2, 3, ElementType.Float16), b.Upload([0, 1]), b.Rent(2, 3, ElementType.Float16), true),
+                "GatherRows: y holds Float16, the op takes Real; Cast it to a matrix of Real first"),
             new("columns", (b, _) => b.GatherRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), false),
                 "GatherRows: X is 2×3, Y is 2×4; give both the same columns"),
             new("reals as indices", (b, _) => b.GatherRows(b.Rent(2, 3), new(b.Rent(ElementType.Real, 2), 0, 2), b.Rent(2, 3), false),
@@ -47,14 +62,14 @@ static class IndexingCards
         Case = (draw, e) => new("ScatterAddRows")
         {
             Inputs = [draw.Input("x", e.Rows, e.Columns)],
-            Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1))],
+            Integers = [new("index", draw.Indices(e.Rows, e.Depth, -1)) { Rule = new("ScatterAddRows", e.Depth, -1) }],
             Outputs = [draw.Updated("y", e.Depth, e.Columns, draw.Reals(e.Depth * e.Columns)) with { Saved = false }],
         },
         Forward = (b, c) => b.ScatterAddRows(c["x"], c.Indices("index"), c["y"]),
         Backward = (b, c) => b.GatherRows(c["dy"], c.Indices("index"), c["dx"], c.Accumulate),
         Errors =
         [
-            new("index outside", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, -2]), b.Rent(2, 3)),
+            new("index outside", (b, _) => b.ScatterAddRows(b.Zeros(2, 3), b.Upload([0, -2]), b.Zeros(2, 3)),
                 "ScatterAddRows: index -2 at row 1 is outside 0…1; -1 means none"),
             new("columns", (b, _) => b.ScatterAddRows(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4)),
                 "ScatterAddRows: X is 2×3, Y is 2×4; give both the same columns"),
@@ -76,7 +91,7 @@ static class IndexingCards
         Backward = (b, c) => b.GatherRows(c["dy"], c.Indices("index"), c["dx"], c.Accumulate),
         Errors =
         [
-            new("index outside", (b, _) => b.ScatterAddTokens(b.Rent(2, 3), b.Upload([0, 2]), b.Rent(2, 3), 0),
+            new("index outside", (b, _) => b.ScatterAddTokens(b.Zeros(2, 3), b.Upload([0, 2]), b.Zeros(2, 3), 0),
                 "ScatterAddTokens: index 2 at row 1 is outside 0…1; -1 means none"),
             new("columns", (b, _) => b.ScatterAddTokens(b.Rent(2, 3), b.Upload([0, 1]), b.Rent(2, 4), 0),
                 "ScatterAddTokens: X is 2×3, Y is 2×4; give both the same columns"),
@@ -88,7 +103,7 @@ static class IndexingCards
     static OpCase Tokens(Draw draw, int rows, int columns, int destinations, int sequence) => new("ScatterAddTokens")
     {
         Inputs = [draw.Input("x", rows, columns, 1)],
-        Integers = [new("index", draw.Indices(rows, destinations, -1)) { Batch = 1 }],
+        Integers = [new("index", draw.Indices(rows, destinations, -1)) { Batch = 1, Rule = new("ScatterAddTokens", destinations, -1) }],
         Outputs = [draw.Updated("y", destinations, columns, draw.Reals(destinations * columns)) with { Saved = false, OverTokens = true }],
         Sequence = sequence,
     };
@@ -108,7 +123,7 @@ static class IndexingCards
         Backward = (b, c) => b.ScatterAddColumns(c["dy"], c.Indices("index"), c["dx"]),
         Errors =
         [
-            new("index outside", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([3, 0]), b.Rent(2, 1)),
+            new("index outside", (b, _) => b.GatherColumns(b.Zeros(2, 3), b.Upload([3, 0]), b.Zeros(2, 1)),
                 "GatherColumns: index 3 at row 0 is outside 0…2; -1 means none"),
             new("destination", (b, _) => b.GatherColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(1, 2)),
                 "GatherColumns: Y is 1×2, expected 2×1; reshape or rent it so"),
@@ -121,7 +136,7 @@ static class IndexingCards
     static OpCase ChosenOf(Draw draw, int rows, int columns) => new("GatherColumns")
     {
         Inputs = [draw.Input("x", rows, columns, 1) with { GradientAdds = true }],
-        Integers = [new("index", draw.Indices(rows, columns, -1)) { Batch = 1 }],
+        Integers = [new("index", draw.Indices(rows, columns, -1)) { Batch = 1, Rule = new("GatherColumns", columns, -1) }],
         Outputs = [new("y", rows, 1) { Batch = 1 }],
     };
 
@@ -137,7 +152,7 @@ static class IndexingCards
         Case = (draw, e) => new("ScatterAddColumns")
         {
             Inputs = [draw.Input("x", e.Rows, 1, 1)],
-            Integers = [new("index", draw.Indices(e.Rows, e.Columns, -1)) { Batch = 1 }],
+            Integers = [new("index", draw.Indices(e.Rows, e.Columns, -1)) { Batch = 1, Rule = new("ScatterAddColumns", e.Columns, -1) }],
             Outputs = [draw.Updated("y", e.Rows, e.Columns, draw.Reals(e.Rows * e.Columns)) with { Saved = false, Batch = 1 }],
         },
         Forward = (b, c) => b.ScatterAddColumns(c["x"], c.Indices("index"), c["y"]),
@@ -145,7 +160,7 @@ static class IndexingCards
         [
             new("source", (b, _) => b.ScatterAddColumns(b.Rent(2, 3), b.Upload([0, 0]), b.Rent(2, 3)),
                 "ScatterAddColumns: X is 2×3, expected 2×1; reshape or rent it so"),
-            new("index outside", (b, _) => b.ScatterAddColumns(b.Rent(2, 1), b.Upload([0, 3]), b.Rent(2, 3)),
+            new("index outside", (b, _) => b.ScatterAddColumns(b.Zeros(2, 1), b.Upload([0, 3]), b.Zeros(2, 3)),
                 "ScatterAddColumns: index 3 at row 1 is outside 0…2; -1 means none"),
         ],
     };
