@@ -14,8 +14,15 @@ public sealed record LossInputs
     /// <summary>Deviation of input-dependent noise, or null.</summary>
     public Tensor? Deviation { get; init; }
     public required RouterNumbers Numbers { get; init; }
-    public required Choices Choices { get; init; }
-    public required RoutingPlan Plan { get; init; }
+    public required PlanHandle Handle { get; init; }
+
+    /// <summary>The plan and the choices on the host, read where the backend planned.</summary>
+    public RoutingPlan Plan => Handle.Host;
+    public Choices Choices => _choices ??= Chosen ?? Choices.Of(Plan);
+    Choices? _choices;
+
+    /// <summary>Who wanted whom, where the host chose.</summary>
+    public Choices? Chosen { get; init; }
 
     /// <summary>Gates as they are applied.</summary>
     public required Tensor Gates { get; init; }

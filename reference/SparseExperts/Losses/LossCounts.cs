@@ -1,3 +1,4 @@
+using SparseExperts.Autograd;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Losses;
@@ -50,12 +51,23 @@ static class LossCounts
         }
     }
 
+    /// <summary>Choices of every group and expert [G·E] as the backend counted them, in the order of a plan or of a top-k of the loss's own; null where the host counts.</summary>
+    public static Indices? OnBackend(Tape tape, RouterCall call, LossInputs inputs) => call.Dialect.BalanceCount switch
+    {
+        BalanceCount.FreshTopK when inputs.FreshTopK is null => BackendPlanning.FreshTopK(tape, call, RanksScores(call.Dialect) ? inputs.Scores : inputs.Logits),
+        BalanceCount.FirstChoice when inputs.Handle.OnBackend is { } made => BackendPlanning.FirstOf(made.Asked),
+        BalanceCount.AllChoices or BalanceCount.Candidates when inputs.Handle.OnBackend is { } made => BackendPlanning.AllOf(made.Asked),
+        _ => null,
+    };
+
+    /// <summary>Whether a top-k of the loss's own is over scores, else over logits.</summary>
+    static bool RanksScores(Dialect d) => d.BalanceMass == BalanceMass.Distribution && d.Score is not (Score.Softmax or Score.SoftmaxPost);
+
     /// <summary>A top-k of its own, over clean numbers.</summary>
     static IEnumerable<(int Token, int Expert)> FreshTopK(RouterCall call, LossInputs inputs)
     {
         var d = call.Dialect;
-        var isOfScores = d.BalanceMass == BalanceMass.Distribution && d.Score is not (Score.Softmax or Score.SoftmaxPost);
-        var ranking = Ranking.Of(isOfScores ? inputs.Numbers.Scores : inputs.Numbers.Logits, call.Experts);
+        var ranking = Ranking.Of(RanksScores(d) ? inputs.Numbers.Scores : inputs.Numbers.Logits, call.Experts);
         for (var t = 0; t < call.Tokens; t++)
         {
             if (!Includes(call, t)) continue;

@@ -21,6 +21,7 @@ public static class ProductLoss
     {
         var parts = LossParts.Of(tape, call, level);
         var mass = tape.Round(LossMass.Of(tape, call, inputs), call.LogitsFormat);                                       // [T, E]
+        if (OnBackend(tape, call, inputs, parts, level, mass) is { } made) return made;
         var loss = Product(tape, call, parts, level, mass, LossCounts.Of(call, inputs, parts));
         return call.Dialect.SecondPlaceLoss ? tape.Add(loss, tape.Scale(OfSecondPlaces(tape, call, inputs, parts, level, mass), 0.5)) : loss;
     }
@@ -48,7 +49,40 @@ public static class ProductLoss
         var experts = call.Experts;
         var counts = Counted(tape, call, parts, level, own);
         var each = Factors(tape, call, parts, level, own, counts);
-        double[] f = [.. counts.Select((n, i) => each[i / experts] is var of ? n / of.Counts * of.Scale / of.Parts : 0)];
+        double[] f = [.. counts.Select((n, i) => Share(n, each[i / experts]))];
+        return OfMeans(tape, call, parts, mass, each, tape.Numbers(parts.Count, experts, f));
+    }
+
+    /// <summary>
+    /// The same with f from the backend's counts, where it made them for the parts of this loss: no token is padding then, and what becomes of a count is
+    /// looked up, because the host knows the number that every count gives. Null where the host counts.
+    /// </summary>
+    static Tensor? OnBackend(Tape tape, RouterCall call, LossInputs inputs, LossParts parts, BalanceLevel level, Tensor mass)
+    {
+        var d = call.Dialect;
+        var isOfGroups = parts.Count == call.Groups && parts.Count * parts.Size * call.Layers == call.Tokens && (call.Layers == 1 || parts.Count == 1);
+        if (!isOfGroups || d.SecondPlaceLoss || level is BalanceLevel.Global or BalanceLevel.RankShare) return null;
+        if (LossCounts.OnBackend(tape, call, inputs) is not { } asked) return null;
+        var each = Factors(tape, call, parts, level, [], []);
+        var (of, unit, most) = (each[0], d.BalanceCount == BalanceCount.Candidates ? 1.0 / d.K : 1, parts.Size * call.Layers);
+        var shares = tape.Constants.Column((nameof(ProductLoss), most, of, unit), () =>
+        {
+            var table = new double[most + 1];
+            for (var (n, count) = (0, 0.0); n <= most; n++, count += unit) table[n] = Share(count, of);
+            return table;
+        });
+        var f = tape.Rent(parts.Count, call.Experts);
+        tape.Backend.GatherRows(shares, asked, f.Reshape(parts.Count * call.Experts, 1), false);
+        return OfMeans(tape, call, parts, mass, each, tape.Constant(f));
+    }
+
+    /// <summary>f with its scale, from a count.</summary>
+    static double Share(double count, Factor of) => count / of.Counts * of.Scale / of.Parts;
+
+    /// <summary>Σ_pe f_pe·P_pe.</summary>
+    /// <param name="f">[P, E], with its scale.</param>
+    static Tensor OfMeans(Tape tape, RouterCall call, LossParts parts, Tensor mass, Factor[] each, Tensor f)
+    {
         var sums = tape.SumGroups(LossMass.OfCounted(tape, call, mass), parts.Count, parts.SpansShards);
         var means = tape.ScaleRows(sums, tape.Column([.. each.Select(of => 1 / of.Mass)]));                               // P [P, E]
         return tape.Round(tape.WeightedSum(tape.Round(means, call.LogitsFormat), f), call.LogitsFormat);

@@ -26,14 +26,16 @@ static class LayerLosses
     static Tensor? Pooled(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
-        var (of, logits) = (inputs[0].Plan, inputs[0].Logits);
+        var (of, logits) = (inputs[0].Handle, inputs[0].Logits);
         Tensor Stack(Func<LossInputs, Tensor> part) => tape.StackRows([.. inputs.Select(part)]);
-        Numbers Join(Func<LossInputs, Numbers> part) => new([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]);
-        int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
-        int[] slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
+        Numbers Join(Func<LossInputs, Numbers> part) => new(() => ([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]));
         var k = of.Choices;
-        // Slots only say who was kept here.
-        var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        RoutingPlan Plan()
+        {
+            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
+            int[] slots = [.. inputs.SelectMany(i => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];      // they only say who was kept here
+            return new(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        }
         var call = new RouterCall
         {
             Dialect = config.Dialect,
@@ -51,8 +53,7 @@ static class LayerLosses
             Noisy = Stack(i => i.Noisy),
             Scores = Stack(i => i.Scores),
             Numbers = new() { Logits = Join(i => i.Numbers.Logits), Noisy = Join(i => i.Numbers.Noisy), Scores = Join(i => i.Numbers.Scores) },
-            Choices = new() { K = k, Candidate = experts, Expert = experts },
-            Plan = plan,
+            Handle = PlanHandle.WhenAsked(config.Experts, 1, k, of.Tokens * inputs.Length, Plan),
             Gates = Stack(i => i.Gates),
         };
         return AuxiliaryLosses.Total(tape, call, AuxiliaryLosses.Compute(tape, call, pooled));

@@ -63,6 +63,8 @@ public static partial class Op
 
     /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>
     /// <remarks>dx_i = w_i·dy.</remarks>
-    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights) =>
-        tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Numbers(x.Rows, x.Columns, weights))), 1);
+    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights) => tape.WeightedSum(x, tape.Numbers(x.Rows, x.Columns, weights));
+
+    /// <summary>The same with constants that the backend has, of X's shape.</summary>
+    internal static Tensor WeightedSum(this Tape tape, Tensor x, Tensor weights) => tape.SumColumns(tape.SumRows(tape.Multiply(x, weights)), 1);
 }

@@ -129,8 +129,8 @@ public sealed class BalanceLevelTests
                 Noisy = logits,
                 Scores = tape.Softmax(logits),
                 Numbers = new() { Logits = numbers, Noisy = numbers, Scores = numbers },
-                Choices = new() { K = 1, Candidate = plan.Expert, Expert = plan.Expert },
-                Plan = plan,
+                Chosen = new() { K = 1, Candidate = plan.Expert, Expert = plan.Expert },
+                Handle = plan,
                 Gates = logits,
             };
             var loss = ProductLoss.Compute(tape, call, inputs, level);
