@@ -28,6 +28,13 @@ public sealed class AxisLawTests
     [InlineData("balance_tokens", "hf.mixtral")]
     [InlineData("layer_reduction", "hf.mixtral")]
     [InlineData("threshold", "mesh.top_2")]
+    [InlineData("balance_level", "megatron.topk")]
+    [InlineData("previous_batches", "megatron.topk")]
+    [InlineData("sequence_balance_coefficient", "megatron.topk")]
+    [InlineData("global_balance_coefficient", "megatron.topk")]
+    [InlineData("pad_to_capacity", "megatron.topk")]
+    [InlineData("bias_tokens", "megatron.topk")]
+    [InlineData("force_balance", "torchtitan.topk")]
     public void An_axis_whose_reader_is_removed_is_named(string axis, string dialect)
     {
         var subject = DialectAxis.Find(axis)!;

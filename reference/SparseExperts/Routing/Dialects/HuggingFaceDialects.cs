@@ -24,6 +24,7 @@ static class HuggingFaceDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = 0.001,
         LayerReduction = LayerReduction.Pooled,
     };
@@ -40,15 +41,30 @@ static class HuggingFaceDialects
     };
 
     /// <summary>The same without a balance loss.</summary>
-    static Dialect Plain => Qwen3 with { Name = "", Parameters = Shared, Balance = BalanceLoss.None, BalanceCoefficient = 0, LayerReduction = LayerReduction.Sum };
+    static Dialect Plain => Qwen3 with
+    { Name = "", Parameters = Shared, Balance = BalanceLoss.None, BalanceCoefficient = 0, LayerReduction = LayerReduction.Sum };
 
     public static IReadOnlyList<Dialect> All { get; } =
     [
         Mixtral,
-        Qwen3 with { Name = "hf.qwen2_moe", Summary = "as Qwen3, and a shared expert with a sigmoid gate", Source = "transformers modeling_qwen2_moe.py", SharedExpert = true, SharedGate = true },
+        Qwen3 with
+        {
+            Name = "hf.qwen2_moe",
+            Summary = "as Qwen3, and a shared expert with a sigmoid gate",
+            Source = "transformers modeling_qwen2_moe.py",
+            SharedExpert = true,
+            SharedGate = true,
+        },
         Qwen3,
-        Qwen3 with { Name = "hf.olmoe", Summary = "softmax, top-k, not divided by default", Source = "transformers modeling_olmoe.py", BalanceCoefficient = 0.01 },
-        Qwen3 with { Name = "hf.jamba", Summary = "softmax, top-k, never divided", Source = "transformers modeling_jamba.py", Parameters = [.. Shared, "balance_coefficient"] },
+        Qwen3 with
+        { Name = "hf.olmoe", Summary = "softmax, top-k, not divided by default", Source = "transformers modeling_olmoe.py", BalanceCoefficient = 0.01 },
+        Qwen3 with
+        {
+            Name = "hf.jamba",
+            Summary = "softmax, top-k, never divided",
+            Source = "transformers modeling_jamba.py",
+            Parameters = [.. Shared, "balance_coefficient"],
+        },
         Mixtral with
         {
             Name = "hf.dbrx",
@@ -128,7 +144,14 @@ static class HuggingFaceDialects
             Gate = Gate.NearWinner,
             Normalize = Normalize.None,
         },
-        Plain with { Name = "hf.hunyuan_v1_moe", Summary = "softmax, top-k, over their sum; shared expert", Source = "transformers modeling_hunyuan_v1_moe.py", Normalize = Normalize.Sum, SharedExpert = true },
+        Plain with
+        {
+            Name = "hf.hunyuan_v1_moe",
+            Summary = "softmax, top-k, over their sum; shared expert",
+            Source = "transformers modeling_hunyuan_v1_moe.py",
+            Normalize = Normalize.Sum,
+            SharedExpert = true,
+        },
         Qwen3 with { Name = "hf.flex_olmo", Summary = "as OLMoE", Source = "transformers modeling_flex_olmo.py" },
         Plain with
         {
