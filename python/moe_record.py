@@ -55,7 +55,7 @@ def record_layer(block, x, dialect, *, path=None, parameters=None, router=None, 
         for p in frozen if gradients else ():
             p.requires_grad_()
         with torch.set_grad_enabled(gradients), Watch(parts) as watch:
-            y = _first(block(leaf.clone()))
+            y = first(block(leaf.clone()))
         claims, more = watch.routing()
         case = {"x": x} | {name: _stack(value, lambda p: p) for name, value in named.items()} | {f"claim.{name}": value for name, value in claims.items()}
         case["claim.y"] = y.reshape(x.shape)
@@ -93,13 +93,13 @@ class Parts:
 
     def __init__(self, block, router=None, experts=None, tensors=None):
         self.block, self.more, kind = block, tensors or {}, type(block).__name__
-        self.router, self.experts = _given(block, router, "router") or _find(block, ROUTERS), _given(block, experts, "experts") or _find(block, EXPERTS)
+        self.router, self.experts = _given(block, router, "router") or find(block, ROUTERS), _given(block, experts, "experts") or find(block, EXPERTS)
         for module, what, names in ((self.router, "router", ROUTERS), (self.experts, "experts", EXPERTS)):
             if module is None:
-                inside = [name for name, child in block.named_modules() if name and _find(child, ROUTERS) and _find(child, EXPERTS)]
+                inside = [name for name, child in block.named_modules() if name and find(child, ROUTERS) and find(child, EXPERTS)]
                 hint = f"record {inside[0]} of it, or pass" if inside else "pass"
                 raise ValueError(f"{kind} has no {what} that can be recognised (looked for {', '.join(names)}); {hint} {what}= with the module or its name")
-        self.shared, self.shared_gate = _find(block, SHARED), _find(block, SHARED_GATES)
+        self.shared, self.shared_gate = find(block, SHARED), find(block, SHARED_GATES)
         matrices = [m for m in self.router.modules() if isinstance(getattr(m, "weight", None), torch.Tensor) and m.weight.dim() == 2]
         if len(matrices) != 1:
             raise ValueError(f"the router {type(self.router).__name__} of {kind} holds {len(matrices)} matrices; pass router= with the module that holds the one")
@@ -214,18 +214,9 @@ class Watch:
             self.inputs.append(next((i.detach() for i in inputs if isinstance(i, torch.Tensor)), None))
             self.returned.append([t.detach() for t in _flat(output)])
 
-        def experts(module, inputs, named=None):
-            self.given.append([t.detach() for t in _flat([inputs, list((named or {}).values())])])
-
-        self._hooks = [self.parts.router.register_forward_hook(router), self.parts.block.register_forward_pre_hook(self._entered)]
-        try:
-            self._hooks.append(self.parts.experts.register_forward_pre_hook(experts, with_kwargs=True))
-        except TypeError:       # PyTorch 1 shows positional arguments only
-            self._hooks.append(self.parts.experts.register_forward_pre_hook(experts))
+        self._hooks = [self.parts.router.register_forward_hook(router), before(self.parts.block, lambda given: self.block_inputs.append(given[0].detach())),
+                       before(self.parts.experts, lambda given: self.given.append([t.detach() for t in given]))]
         return self
-
-    def _entered(self, module, inputs):
-        self.block_inputs.append(inputs[0].detach() if inputs and isinstance(inputs[0], torch.Tensor) else None)
 
     def __exit__(self, *_):
         for hook in self._hooks:
@@ -280,7 +271,7 @@ class Watch:
             hooks += [parts.shared.register_forward_hook(lambda m, i, o: torch.zeros_like(o))] if parts.shared is not None else []
             try:
                 with torch.no_grad():
-                    dense.append(_first(parts.block(x.clone())).reshape(-1, width)[:, :parts.count - start])
+                    dense.append(first(parts.block(x.clone())).reshape(-1, width)[:, :parts.count - start])
             finally:
                 for hook in hooks:
                     hook.remove()
@@ -305,6 +296,17 @@ class Watch:
         claims = {"logits": logits, "capacity": torch.tensor(capacity, dtype=torch.int32), "expert": expert.int(), "slot": torch.where(here, place, -1).int(),
                   "gate": torch.where(here, probability, torch.zeros_like(probability))}
         return claims, {"capacity": capacity}
+
+
+def before(module, see):
+    """A hook that shows the tensors a module is called with, in their order; PyTorch 1 shows positional arguments only."""
+    def hook(module, inputs, named=None):
+        see(_flat([inputs, list((named or {}).values())]))
+
+    try:
+        return module.register_forward_pre_hook(hook, with_kwargs=True)
+    except TypeError:
+        return module.register_forward_pre_hook(hook)
 
 
 def _gradients(y, leaf, named, weights, cotangent, seed):
@@ -347,19 +349,19 @@ def _parts(modules, what, every=False):
 def _given(block, module, what):
     if not isinstance(module, str):
         return module
-    found = _find(block, (module,))
+    found = find(block, (module,))
     if found is None:
         raise ValueError(f"{what}={module!r} names no submodule of {type(block).__name__}; it has {', '.join(name for name, _ in block.named_children())}")
     return found
 
 
-def _find(module, names):
+def find(module, names):
     """The first submodule of such a name, or None."""
     children = dict(module.named_modules())
     return next((children[name] for name in names if name in children), None)
 
 
-def _first(output):
+def first(output):
     return output[0] if isinstance(output, (tuple, list)) else output
 
 
