@@ -50,9 +50,10 @@ def write_case(path, *, dialect, mode, parameters=None, producer="", note="", dt
 
 
 def write_tensors(path, meta, tensors):
-    """Write numpy arrays or PyTorch tensors of any names to .safetensors, types kept; meta: strings by their keys. An earlier file is replaced only when all is written."""
+    """Write arrays or PyTorch tensors of any names to .safetensors, types kept; meta: strings by their keys. An earlier file stays until all is written."""
+    brain = {name for name, value in tensors.items() if _is_bfloat16(value)}
     with _replaced(path) as file:
-        _write_safetensors(file, meta, {name: _array(name, value) for name, value in tensors.items()}, {name for name, value in tensors.items() if _is_bfloat16(value)})
+        _write_safetensors(file, meta, {name: _array(name, value) for name, value in tensors.items()}, brain)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Record everything that one forward pass of a whole model computes, block by block, from PyTorch and transformers; needs PyTorch and moe_record.py.
+"""Record everything that one forward pass of a whole model computes, block by block, from PyTorch and transformers; needs moe_record.py.
 
     from moe_record_model import record_model
 
@@ -21,7 +21,8 @@ import sys
 import torch
 
 from moe_case import write_tensors
-from moe_record import EXPERTS, ROUTERS, Parts, Watch, before, find, first
+from moe_parts import EXPERTS, ROUTERS, Parts, find
+from moe_record import Watch, before, first
 
 STACKS = ("model.layers", "layers", "model.language_model.layers", "language_model.layers", "language_model.model.layers", "transformer.layers")
 MIXERS = ("self_attn", "linear_attn", "mamba", "conv", "attention", "attn")
@@ -34,9 +35,10 @@ LOSSES = ("loss", "aux_loss", "encoder_z_loss", "decoder_z_loss", "encoder_aux_l
 def record_model(model, inputs, path, labels=None, *, rename=None, note=""):
     """Run the model once by hooks and write what it computed to path (.safetensors); returns the tensors by name.
 
-    inputs: a dict of what the model is called with, or its input_ids [B,S]. labels: handed to the model too; its loss is differentiated, with the modules' own .grad
-    left alone. rename: a function from a parameter's or router's name in the model to its name in the checkpoint, where they differ (Mixtral in transformers 5:
-    lambda name: name.replace(".mlp.", ".block_sparse_moe.")). ValueError, in one line: the model is in training mode, its layers are not recognised, it has no loss.
+    inputs: a dict of what the model is called with, or its input_ids [B,S]. labels: handed to the model too; its loss is differentiated, with the modules' own
+    .grad left alone. rename: a function from a parameter's or router's name in the model to its name in the checkpoint, where they differ (Mixtral in
+    transformers 5: lambda name: name.replace(".mlp.", ".block_sparse_moe.")). ValueError, in one line: the model is in training mode, its layers are not
+    recognised, it has no loss.
     """
     if not str(path).endswith(".safetensors"):
         raise ValueError(f"{path}: name it .safetensors")

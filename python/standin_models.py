@@ -1,4 +1,4 @@
-"""Whole models built like a decoder of transformers 5 and like its Switch Transformers: names, hooks' places and results as there; attention is a running mean."""
+"""Whole models built like a decoder of transformers 5 and like Switch Transformers: names, places and results as there; attention is a running mean."""
 from types import SimpleNamespace
 
 import torch

@@ -15,6 +15,10 @@ def read(path, torch):
     return {name: torch.frombuffer(bytearray(data[slice(*at["data_offsets"])]), dtype=kinds[at["dtype"]]).reshape(at["shape"]) for name, at in header.items()}
 
 
+def renamed(name):
+    return name.replace("layers.1.mlp.", "layers.1.block_sparse_moe.")
+
+
 def decoders(folder, torch, record_model):
     import standins
     import standin_models
@@ -24,14 +28,14 @@ def decoders(folder, torch, record_model):
         model = standin_models.LanguageModel([standins.SoftmaxBlock(), standins.ListBlock(), standins.DeepseekBlock(), standins.GptOssBlock()]).to(dtype).eval()
         ids, path = torch.randint(20, (2, 7)), os.path.join(folder, f"decoder-{name}.safetensors")
         mask, labels = torch.ones_like(ids), torch.where(ids == 3, -100, ids)
-        record_model(model, {"input_ids": ids, "attention_mask": mask}, path, labels=labels, rename=lambda n: n.replace("layers.1.mlp.", "layers.1.block_sparse_moe."))
+        record_model(model, {"input_ids": ids, "attention_mask": mask}, path, labels=labels, rename=renamed)
         assert all(p.grad is None for p in model.parameters())
         io, layers = read(path, torch), 5
         routers = [f"router.model.layers.{i}.{part}" for i, part in enumerate(["block_sparse_moe.gate", "mlp.gate", "mlp.gate", "mlp.router"], 1)]
         expected = {"input_ids", "attention_mask", "labels", "logits", "loss"} | {f"hidden_states.{i}" for i in range(layers + 1)}
         expected |= {f"block.layers.{i}.{part}.{end}" for i in range(layers) for part in ("self_attn", "mlp") for end in ("in", "out")}
         expected |= {router + part for router in routers for part in ("", ".gates", ".experts")}
-        expected |= {f"grad.{n}".replace("layers.1.mlp.", "layers.1.block_sparse_moe.") for n, _ in model.named_parameters()}
+        expected |= {f"grad.{renamed(n)}" for n, _ in model.named_parameters()}
         assert set(io) == expected, set(io) ^ expected
         assert io["input_ids"].dtype == torch.int32 and io["labels"].tolist() == labels.tolist() and io["hidden_states.0"].dtype == dtype
         for i, layer in enumerate(model.model.layers):
@@ -40,14 +44,15 @@ def decoders(folder, torch, record_model):
             assert torch.equal(attention("out"), attention("in") + layer.self_attn(layer.input_layernorm(attention("in")))[0])
             y = layer.mlp(layer.post_attention_layernorm(feed_forward("in")))
             assert torch.equal(feed_forward("out"), feed_forward("in") + (y[0] if isinstance(y, tuple) else y))
-        assert torch.equal(io["hidden_states.5"], model.model.norm(io["block.layers.4.mlp.out"])) and torch.equal(io["logits"], model.lm_head(io["hidden_states.5"]))
+        assert torch.equal(io["hidden_states.5"], model.model.norm(io["block.layers.4.mlp.out"]))
+        assert torch.equal(io["logits"], model.lm_head(io["hidden_states.5"]))
         for router, count, k in zip(routers, (6, 6, 8, 6), (2, 2, 3, 2)):
             assert io[router].shape == (14, count) and io[f"{router}.experts"].shape == io[f"{router}.gates"].shape == (14, k)
             chosen = io[router].gather(-1, io[f"{router}.experts"].long())
             assert "layers.3" in router or torch.equal(chosen.float(), io[router].float().topk(k).values), router
         assert abs(io["loss"].item() - model(ids, labels=labels).loss.item()) == 0
         model(ids, labels=labels).loss.backward()
-        assert all(torch.equal(io[f"grad.{n}".replace("layers.1.mlp.", "layers.1.block_sparse_moe.")], torch.zeros_like(p) if p.grad is None else p.grad)
+        assert all(torch.equal(io[f"grad.{renamed(n)}"], torch.zeros_like(p) if p.grad is None else p.grad)
                    for n, p in model.named_parameters())
         model.zero_grad(set_to_none=True)
         without = record_model(model, ids, path)
@@ -81,7 +86,8 @@ def refusals(folder, torch, record_model):
     path = os.path.join(folder, "refused.safetensors")
     odd = standin_models.LanguageModel([]).eval()
     del odd.model.layers[0].post_attention_layernorm
-    for model, more, text in ((standin_models.LanguageModel([]), {}, "is in training mode"), (torch.nn.Linear(2, 2).eval(), {}, "looked for model.layers, layers,"),
+    for model, more, text in ((standin_models.LanguageModel([]), {}, "is in training mode"),
+                              (torch.nn.Linear(2, 2).eval(), {}, "looked for model.layers, layers,"),
                               (odd, {}, "layer 0, DecoderLayer, has no norm that can be recognised; it holds self_attn, mlp, input_layernorm"),
                               (standin_models.LanguageModel([]).eval().requires_grad_(False), {"labels": torch.ones(1, 3).long()}, "requires gradients")):
         try:
