@@ -13,7 +13,8 @@ ACTIVATIONS = {"silu": "silu", "swish": "silu", "SiLU": "silu", "SiLUActivation"
                "gelu_new": "gelu_tanh", "NewGELUActivation": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "PytorchGELUTanh": "gelu_tanh",
                "GELUTanh": "gelu_tanh", "relu": "relu", "ReLU": "relu"}
 # Dialects that divide gates if norm_topk_prob, and those with DeepSeek-V3's router.
-DIVIDE = {f"hf.{name}" for name in ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen4_exp", "olmoe", "flex_olmo", "mellum")}
+DIVIDE = {f"hf.{name}" for name in ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwen3_omni_moe", "qwen4_exp", "olmoe", "flex_olmo", "mellum", "lara_mini",
+                                    "flint")}
 DEEPSEEK = {f"hf.{name}" for name in ("deepseek_v3", "deepseek_v32", "glm4_moe", "glm4_moe_lite", "glm4v_moe", "glm_moe_dsa", "dots1", "exaone_moe",
                                       "solar_open", "kimi_linear", "axk1", "bailing_hybrid", "mimo_v2_flash")}
 

@@ -19,9 +19,10 @@ def record_layer(block, x, dialect, *, path=None, parameters=None, router=None, 
     """Run a sparse block once on x [G,S,M] (or [T,M]: one group) and return a Recorded case: inputs, weights, and every claim that the block lets one see.
 
     dialect: a name of `moe dialects` or an inline dialect. path: written at once, too. parameters: added to those that are clear from the block and its
-    configuration (k, normalize, scaling_factor, groups, activation, capacity, layouts); None takes one out. router, experts: the submodules or their
-    names, where they are not found by name. tensors: parameters of the block by a case's names ({"experts.in": block.fc.weight}), for those that have no
-    name here. gradients: claim.grad.* of all of these for cotangent [G,S,M], or a normal one from seed; the modules' own .grad is left alone.
+    configuration: k, activation, layouts, Switch's capacity, normalize of Qwen's and OLMoE's kind, normalize, scaling_factor and groups of DeepSeek-V3's kind
+    (DIVIDE and DEEPSEEK of moe_parts.py); None takes one out. router, experts: the submodules or their names, where they are not found by name. tensors:
+    parameters of the block by a case's names ({"experts.in": block.fc.weight}), for those that have no name here. gradients: claim.grad.* of all of these
+    for cotangent [G,S,M], or a normal one from seed; the modules' own .grad is left alone.
 
     The choice and the gates are what the experts module was called with, else what the router returned. Where experts are modules of their own and neither
     shows it (transformers 4), the block runs again with expert e's output replaced by the e-th unit vector, which makes its output the gates. What the router
@@ -85,9 +86,12 @@ class Watch:
             self.inputs.append(next((i.detach() for i in inputs if isinstance(i, torch.Tensor)), None))
             self.returned.append([t.detach() for t in _flat(output)])
 
-        self._hooks = [self.parts.router.register_forward_hook(router), before(self.parts.block, lambda given: self.block_inputs.append(given[0].detach())),
+        self._hooks = [self.parts.router.register_forward_hook(router), before(self.parts.block, self._entered),
                        before(self.parts.experts, lambda given: self.given.append([t.detach() for t in given]))]
         return self
+
+    def _entered(self, given):
+        self.block_inputs.append(given[0].detach() if given else None)
 
     def __exit__(self, *_):
         for hook in self._hooks:
@@ -133,7 +137,7 @@ class Watch:
     def _probe(self, scores):
         """Gates [T,k] of a block with a module an expert: with unit vectors for their outputs and 0 for the shared ones' the block returns its gates."""
         parts, each = self.parts, self.parts.each
-        if each is None or scores is None:
+        if each is None or scores is None or self.block_inputs[0] is None:
             raise ValueError(f"neither the router {type(parts.router).__name__} nor a call of {type(parts.experts).__name__} shows the chosen experts and "
                              "their gates; pass router= with the module that returns them")
         x, dense = self.block_inputs[0], []

@@ -119,8 +119,12 @@ def _last_norm(model, stack):
 
 
 def _in(recording, *names):
-    # A copy, for what comes may be added to in place.
-    return lambda given: recording.update(dict.fromkeys(names, given[0].detach().clone()))
+    def see(given):
+        if not given:
+            raise ValueError(f"what gives {names[-1]} was called by keyword, which PyTorch 1 does not show a hook; use PyTorch 2")
+        # A copy, for what comes may be added to in place.
+        recording.update(dict.fromkeys(names, given[0].detach().clone()))
+    return see
 
 
 def _out(recording, *names):

@@ -53,6 +53,29 @@ def small(folder, torch, standins, record_layer):
                      note="a stand-in with random weights")
 
 
+def readme(folder, torch, standins):
+    """The README's two snippets, run in the folder on a stand-in model."""
+    import standin_models
+
+    torch.manual_seed(6)
+    model = standin_models.LanguageModel([standins.SoftmaxBlock()]).eval()
+    ids = torch.randint(20, (2, 7))
+    names = {"model": model, "x": torch.randn(2, 9, 12), "ids": ids, "mask": torch.ones_like(ids), "labels": ids}
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "README.md"), encoding="utf-8") as file:
+        snippets = [part.split("```", 1)[0] for part in file.read().split("```python\n")[1:]]
+    recording = [snippet for snippet in snippets if "from moe_record" in snippet]
+    assert len(recording) == 2, "README.md has other snippets of the recorder than this test knows"
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for snippet in recording:
+            exec(snippet, names)    # noqa: S102  our own README
+        assert os.path.exists("a.safetensors") and os.path.exists("io.safetensors")
+        os.unlink("io.safetensors")     # no case
+    finally:
+        os.chdir(here)
+
+
 def other_ways(torch, standins, record_layer):
     """One group, no gradients, submodules by hand, a parameter that has no name of its own."""
     torch.manual_seed(2)
@@ -174,6 +197,7 @@ def main(folder, command):
     record_all(right, torch, standins, record_layer)
     other_ways(torch, standins, record_layer)
     small(reduced, torch, standins, record_layer)
+    readme(reduced, torch, standins)
     faults(wrong, torch, standins, record_layer)
     if command:
         print(f"{check(command, right, True) + check(command, reduced, True)} recorded blocks agree, {check(command, wrong, False)} planted faults are found")
