@@ -15,6 +15,8 @@ static class HuggingFaceDialects
         RouterPolicy = RouterPolicy.InputJitter,
         Jitter = 0,
         JitterReach = JitterReach.RouterAndExperts,
+        ScoreDtype = NumberFormat.Float32,
+        GateDtype = NumberFormat.Float32,
         K = 2,
         Ties = TieRule.Unspecified,
         Normalize = Normalize.Sum,
@@ -28,7 +30,7 @@ static class HuggingFaceDialects
         LayerReduction = LayerReduction.Pooled,
     };
 
-    static Dialect Qwen3 => Mixtral with
+    static Dialect Qwen3 => Mixtral.GatesInTokensFormat() with
     {
         Name = "hf.qwen3_moe",
         Summary = "as Mixtral; gates divided only if norm_topk_prob",
@@ -45,11 +47,18 @@ static class HuggingFaceDialects
     public static IReadOnlyList<Dialect> All { get; } =
     [
         Mixtral,
-        Qwen3 with { Name = "hf.qwen2_moe", Summary = "as Qwen3, and a shared expert with a sigmoid gate", Source = "transformers modeling_qwen2_moe.py", SharedExpert = true, SharedGate = true },
+        Qwen3 with
+        {
+            Name = "hf.qwen2_moe",
+            Summary = "as Qwen3, and a shared expert with a sigmoid gate",
+            Source = "transformers modeling_qwen2_moe.py",
+            SharedExpert = true,
+            SharedGate = true,
+        },
         Qwen3,
         Qwen3 with { Name = "hf.olmoe", Summary = "softmax, top-k, not divided by default", Source = "transformers modeling_olmoe.py", BalanceCoefficient = 0.01 },
         Qwen3 with { Name = "hf.jamba", Summary = "softmax, top-k, never divided", Source = "transformers modeling_jamba.py", Parameters = [.. Shared, "balance_coefficient"] },
-        Mixtral with
+        Mixtral.InTokensFormat() with
         {
             Name = "hf.dbrx",
             Summary = "softmax, top-k, divided by a p-norm; the loss takes one softmax although the router returns softmaxed values",
@@ -57,7 +66,7 @@ static class HuggingFaceDialects
             Parameters = [.. Shared, "jitter", "normalize", "balance_coefficient"],
             BalanceCoefficient = 0.05,
         },
-        Qwen3 with
+        Qwen3.InTokensFormat() with
         {
             Name = "hf.granitemoe",
             Summary = "top-k of logits, softmax over the chosen",
@@ -66,7 +75,7 @@ static class HuggingFaceDialects
             Score = Score.SoftmaxPost,
             SelectBy = SelectBy.Logits,
         },
-        Qwen3 with
+        Qwen3.InTokensFormat() with
         {
             Name = "hf.gpt_oss",
             Summary = "router with bias, softmax over the chosen, clamped gated experts with biases; Mixtral's balance loss",
@@ -101,7 +110,7 @@ static class HuggingFaceDialects
             CorrectionBias = true,
             OpenOrder = true,
         },
-        Plain with
+        Plain.Float32Router() with
         {
             Name = "hf.longcat_flash",
             Summary = "softmax over routed and identity experts, chosen with a bias, not divided, times 6",
@@ -112,7 +121,7 @@ static class HuggingFaceDialects
             ScalingFactor = 6,
             IdentityExperts = 2,
         },
-        Mixtral with
+        Mixtral.InTokensFormat() with
         {
             Name = "hf.phimoe",
             Summary = "SparseMixer: each gate is a softmax over the logits near its winner",
@@ -128,9 +137,16 @@ static class HuggingFaceDialects
             Gate = Gate.NearWinner,
             Normalize = Normalize.None,
         },
-        Plain with { Name = "hf.hunyuan_v1_moe", Summary = "softmax, top-k, over their sum; shared expert", Source = "transformers modeling_hunyuan_v1_moe.py", Normalize = Normalize.Sum, SharedExpert = true },
+        Plain.Float32RouterAndWeight() with
+        {
+            Name = "hf.hunyuan_v1_moe",
+            Summary = "softmax, top-k, over their sum; shared expert",
+            Source = "transformers modeling_hunyuan_v1_moe.py",
+            Normalize = Normalize.Sum,
+            SharedExpert = true,
+        },
         Qwen3 with { Name = "hf.flex_olmo", Summary = "as OLMoE", Source = "transformers modeling_flex_olmo.py" },
-        Plain with
+        Plain.InTokensFormat() with
         {
             Name = "hf.lfm2_moe",
             Summary = "sigmoid plus bias, over their sum + 10⁻⁶",
@@ -143,7 +159,7 @@ static class HuggingFaceDialects
             NormalizeGuard = NormalizeGuard.Added,
             NormalizeEpsilon = 1e-6,
         },
-        Plain with
+        Plain.Float32ScoresAndGates() with
         {
             Name = "hf.afmoe",
             Summary = "sigmoid plus bias, over their sum, scaled; shared expert",
@@ -157,7 +173,7 @@ static class HuggingFaceDialects
             NormalizeEpsilon = 1e-20,
             SharedExpert = true,
         },
-        Plain with
+        Plain.InTokensFormat() with
         {
             Name = "hf.cohere2_moe",
             Summary = "top-k of logits, softmax over the chosen or sigmoids; shared expert added or averaged",
@@ -167,7 +183,7 @@ static class HuggingFaceDialects
             SelectBy = SelectBy.Logits,
             SharedExpert = true,
         },
-        Mixtral with
+        Mixtral.GatesInTokensFormat() with
         {
             Name = "hf.qwen3_5_moe",
             Summary = "as Mixtral, and a shared expert with a sigmoid gate",
@@ -178,7 +194,7 @@ static class HuggingFaceDialects
             SharedExpert = true,
             SharedGate = true,
         },
-        Qwen3 with
+        Qwen3.Float32RouterAndWeight().GatesInTokensFormat() with
         {
             Name = "hf.ernie4_5_moe",
             Summary = "chosen by softmax plus bias, softmax values over their sum; shared expert; Mixtral's balance loss",
