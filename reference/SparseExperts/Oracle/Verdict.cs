@@ -71,6 +71,9 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
     /// <summary>Claims that were printed in decimal, with their significant digits: half a unit of the last was allowed.</summary>
     public IReadOnlyList<(string Name, int Digits)> Printed { get; init; } = [];
 
+    /// <summary>Stages whose numbers are of another format than the dialect's, whether or not rounding hides it.</summary>
+    public IReadOnlyList<PrecisionDeparture> Precision { get; init; } = [];
+
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;
 }

@@ -74,6 +74,9 @@ public sealed class DialectAxis
     /// <summary>Whether the dialect has the value that a dialect has which says nothing.</summary>
     public bool IsDefault(Dialect dialect) => Equals(Get(dialect), Get(Blank));
 
+    /// <summary>That value as text; null where it is not set.</summary>
+    public string? Default => Format(Blank);
+
     static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
 
     /// <summary>The dialect with this axis changed.</summary>
