@@ -5,7 +5,8 @@ namespace SparseExperts.Describing;
 /// <summary>In which number format each stage of a dialect computes, as words.</summary>
 public static class PrecisionText
 {
-    const string Tokens = "as the tokens";
+    /// <summary>What a format that is not set means.</summary>
+    public const string Tokens = "as the tokens";
 
     /// <summary>Stages that every dialect has, by their axes.</summary>
     public static IReadOnlyList<string> Router { get; } = ["router_weight_dtype", "router_dtype", "logits_dtype", "score_dtype", "gate_dtype"];

@@ -164,7 +164,7 @@ public sealed class Identification
 
     /// <summary>Departures in precision that show in any file, but for the changes that are found already.</summary>
     IReadOnlyList<PrecisionDeparture> Formats(Candidate best) =>
-        [.. _files.Select(f => Under(f, best)).OfType<Case>().SelectMany(StageFormats.Departures).Where(p => best.Changes.All(c => c.Axis != p.Change.Axis)).Distinct()];
+        [.. _files.Select(f => Under(f, best)).OfType<Case>().SelectMany(StageFormats.Departures).Where(p => !best.Changes.Any(p.IsExplainedBy)).Distinct()];
 
     /// <summary>What departs first when one change is taken back.</summary>
     AxisEvidence Evidence(Candidate best, AxisChange change)

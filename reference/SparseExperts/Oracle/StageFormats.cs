@@ -9,6 +9,9 @@ public sealed record PrecisionDeparture(AxisChange Change, string Claim)
     /// <summary>Whether the numbers are wider than the dialect's format, and not narrower.</summary>
     public bool IsWider { get; init; }
 
+    /// <summary>Whether a change is this one, or one of the product that the logits are.</summary>
+    public bool IsExplainedBy(AxisChange change) => change.Axis == Change.Axis || Change.Axis == "logits_dtype" && change.Axis == "router_dtype";
+
     public override string ToString() => IsWider
         ? $"{Change.Axis}: {Claim} holds numbers that are no {Change.InsteadOf} numbers"
         : $"{Change.Axis}: {Claim} holds nothing but {Change.Is} numbers, where {Change.InsteadOf} is expected";
@@ -54,11 +57,12 @@ static class StageFormats
         if (format == NumberFormat.Float32) return own is NumberFormat.BFloat16 or NumberFormat.Float16 && !StoredFormat.Holds(own.Value, claim);
         return axis switch
         {
-            "router_weight_dtype" => AreMadeFrom(c, format, backend, "router.weight"),
-            "router_dtype" => IsNarrow(format, claim) && AreMadeFrom(c, format, backend, "x", "router.weight", "router.bias"),
+            "router_weight_dtype" => !IsNarrow(format, claim) && AreMadeFrom(c, format, backend, "router.weight"),
+            "router_dtype" => IsNarrow(format, claim) && AreMadeFrom(WithLogitsIn(format), format, backend, "x", "router.weight", "router.bias"),
             "logits_dtype" => IsNarrow(format, claim),
             _ => IsNarrow(format, claim) && !IsCopy(c, claim),
         };
+        Case WithLogitsIn(NumberFormat narrow) => c.Under(c.Dialect with { LogitsDtype = narrow });
     }
 
     /// <summary>Whether every number of a claim is one of the format, and enough of them tell.</summary>

@@ -72,7 +72,7 @@ public static class DialectPage
 
     static string Head(Dialect d, string level) =>
         $"<{level} id=\"{Escape(d.Name)}\"><a href=\"#{Escape(d.Name)}\">{Escape(d.Name)}</a> {Mark(d.Evidence)}</{level}>\n<p>{Escape(d.Summary)}. "
-        + $"<span class=\"source\">{Escape(d.Source)}; {Escape(Meaning(d.Evidence))}.</span></p>\n";
+        + $"<span class=\"source\">{Escape(d.Source)}{(d.RuleOf is null ? $"; {Escape(Meaning(d.Evidence))}" : "")}.</span></p>\n";
 
     static string Body(Dialect d) => "<details class=\"more\">\n<summary>axes, parameters, precision, example</summary>\n"
         + Glance(d) + Axes(d) + Fact("Capacity", CapacityText.Of(d)) + Losses(d) + Precision(d) + Parameters(d) + Configs(d) + Example(d) + "</details>\n";
@@ -100,12 +100,15 @@ public static class DialectPage
         DialectAxis[] shown = [.. all.Where(a => !a.IsDefault(d) || a.Name == stage || a.Name is "score" or "k" or "ties" && stage is "scores" or "selection")];
         var rows = shown.Length == 0 ? "" : $"<table class=\"axes\">\n<tbody>\n{string.Concat(shown.Select(a => Row(a, d)))}</tbody>\n</table>\n";
         var rest = all.Length - shown.Length;
-        return $"<h5>{stage}</h5>\n{rows}<details class=\"defaults\" data-of=\"{Escape(d.Name)}\" data-stage=\"{stage}\"><summary>{rest} at their default</summary></details>\n";
+        var folded = rest == 0 ? "" : $"<details class=\"defaults\" data-stage=\"{stage}\"><summary>{rest} at their default</summary></details>\n";
+        return $"<h5>{stage}</h5>\n{rows}{folded}";
     }));
 
     static string Row(DialectAxis axis, Dialect d) => $"<tr><th scope=\"row\">{axis.Name}</th><td><b>{Value(axis, d)}</b></td><td>{Words(axis, d)}</td></tr>\n";
 
-    static string Value(DialectAxis axis, Dialect d) => Escape(axis.Format(d) ?? "not set");
+    static string Value(DialectAxis axis, Dialect d) => Escape(axis.Format(d) ?? NotSet(axis));
+
+    static string NotSet(DialectAxis axis) => axis.IsFormat ? PrecisionText.Tokens : "not set";
 
     /// <summary>What the axis is, what its value means, and where that is written.</summary>
     static string Words(DialectAxis axis, Dialect d)
@@ -137,7 +140,7 @@ public static class DialectPage
         var also = type.Also.Count > 0 ? $", also {string.Join(", ", type.Also)}" : "";
         var version = type.Version > 0 ? $" (transformers {type.Version})" : "";
         return $"<details class=\"config\">\n<summary>config.json: model_type {Escape(type.Name + also + version)}</summary>\n<p class=\"note\">{Escape(type.Rule)}. "
-            + $"Classes {Escape(string.Join(", ", type.Classes.Select(c => c + "…")))}.</p>\n<table class=\"axes\">\n"
+            + $"Classes {Escape(string.Join(", ", type.Classes.Select(c => c + "*")))}</p>\n<table class=\"axes\">\n"
             + "<thead><tr><th scope=\"col\">parameter</th><th scope=\"col\">key</th><th scope=\"col\">default; other spellings</th></tr></thead>\n<tbody>\n"
             + string.Concat(type.Settings.Prepend(type.Experts).Select(Setting)) + "</tbody>\n</table>\n</details>\n";
     }
@@ -183,10 +186,10 @@ public static class DialectPage
             ["name"] = a.Name,
             ["stage"] = Pipeline.StageOf(a),
             ["text"] = a.Text,
-            ["default"] = a.Default ?? "not set",
+            ["default"] = a.Default ?? NotSet(a),
             ["values"] = new JsonObject(a.Values.Select(v => KeyValuePair.Create(v.Name, (JsonNode?)v.Text))),
         })]),
         ["dialects"] = new JsonObject(BuiltIn.All.Select(d => KeyValuePair.Create(d.Name, (JsonNode?)new JsonObject(
-            DialectAxis.All.Where(a => !a.IsDefault(d)).Select(a => KeyValuePair.Create(a.Name, (JsonNode?)(a.Format(d) ?? "not set"))))))),
+            DialectAxis.All.Where(a => !a.IsDefault(d)).Select(a => KeyValuePair.Create(a.Name, (JsonNode?)(a.Format(d) ?? NotSet(a)))))))),
     };
 }

@@ -13,8 +13,9 @@ static class DialectPageStyle
         .bar :focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--s0);outline-offset:1px}
         .pair{display:flex;gap:8px;flex:0 1 auto;min-width:0}.pair select{max-width:190px;flex:1 1 0}
         a{color:var(--s0);text-decoration:none}a:hover{text-decoration:underline}
-        .index{margin-top:20px}.index dl{margin-top:8px;font-size:.875rem}
-        .index dt{margin-top:8px;font-weight:600;color:var(--ink)}
+        #count:empty{display:none}
+        .index{margin-top:20px}.index dl{display:grid;grid-template-columns:7.2em 1fr;gap:3px 10px;margin-top:8px;font-size:.875rem}
+        .index dt{font-size:.875rem;line-height:inherit;font-weight:600;color:var(--ink)}
         .index dd a{display:inline-block;margin-right:10px}
         .rule{border-top:1px solid var(--grid);padding:18px 0 16px;content-visibility:auto;contain-intrinsic-size:auto 130px}
         h2+.rule{border-top:0}
@@ -47,7 +48,10 @@ static class DialectPageStyle
         @media (max-width:640px){html{scroll-padding-top:140px}.pair{flex:1 1 100%}.pair select{max-width:none}
         .axes,.axes tbody,.axes tr,.axes th,.axes td{display:block;width:auto!important}.axes thead{display:none}
         .axes tr{padding:6px 0;border-bottom:1px solid var(--grid)}.axes th,.axes td{border:0;padding:0}
-        #compare table{table-layout:fixed}#compare th,#compare td{padding-right:8px;overflow-wrap:anywhere}}
+        #compare tr{display:grid;grid-template-columns:1fr 1fr;padding:7px 0;border-bottom:1px solid var(--rule)}
+        #compare th,#compare td{border:0;padding:0 8px 0 0;width:auto!important;overflow-wrap:anywhere}
+        #compare tbody th{grid-column:1/3;padding-bottom:3px}#compare thead th:first-child{display:none}
+        .index dl{grid-template-columns:5.6em 1fr}}
         @media print{.bar,.index{display:none}}
 
         """;
@@ -61,8 +65,13 @@ static class DialectPageStyle
         const valueOf = (dialect, axis) => data.dialects[dialect][axis.name] ?? axis.default;
         const meaning = (axis, value) => axis.values[value] || '';
 
-        // Search: every word must stand somewhere in the rule or one of its dialects.
-        const rules = [...document.querySelectorAll('.rule')].map(e => ({ e, text: e.textContent.toLowerCase() }));
+        // Search: every word must stand somewhere in the rule or one of its dialects; where a value's meaning is cited from does not count.
+        function wordsOf(e) {
+          const copy = e.cloneNode(true);
+          for (const c of copy.querySelectorAll('cite')) c.remove();
+          return copy.textContent.toLowerCase();
+        }
+        const rules = [...document.querySelectorAll('.rule')].map(e => ({ e, text: wordsOf(e) }));
         const families = [...document.querySelectorAll('.family')];
         const q = byId('q'), count = byId('count'), index = document.querySelector('.index');
         function search() {
