@@ -41,8 +41,10 @@ public sealed partial class CudaBackend
         if (c.Count > 0) _driver.Gemm(Call(a, transposeA, b, transposeB, c, accumulate), _stream);
     }
 
-    void CublasGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    /// <summary>cuBLAS wants sizes from the host.</summary>
+    void CublasGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices made, bool accumulate)
     {
+        var offsets = Integers(made);
         List<GemmCall> calls = [];
         var groups = offsets.Length - 1;
         for (var g = 0; g < groups && c.Columns > 0; g++)
@@ -53,8 +55,9 @@ public sealed partial class CudaBackend
         if (calls.Count > 0) _driver.GemmGrouped([.. calls], _stream);
     }
 
-    void CublasGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    void CublasGroupedOuter(Matrix a, Matrix c, Matrix b, Indices made, bool accumulate)
     {
+        var offsets = Integers(made);
         List<GemmCall> calls = [];
         for (var g = 0; g < offsets.Length - 1 && c.Columns > 0 && a.Columns > 0; g++)
         {

@@ -20,7 +20,7 @@ public sealed partial class CudaBackend
 
     void Look(IndexRule rule, Indices indices)
     {
-        if (indices.Count == 0) return;
+        if (indices.Count == 0 || IsMade(indices)) return;      // what kernels made is right by construction
         if (!_opsWithIndices.Contains(rule.Op)) _opsWithIndices.Add(rule.Op);
         var lookers = (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((uint)indices.Count), FewestLookers, MostLookers);
         Launch("find_fault", new(1, 1, 1, lookers),

@@ -98,6 +98,7 @@ public sealed partial class CudaBackend : IBackend
     public void Write(Storage to, long offset, ReadOnlySpan<int> values)
     {
         var place = Place(to, ElementType.Integer, offset, values.Length);
+        if (((CudaStorage)to).IsMade) throw new InvalidOperationException("transfer: kernels wrote these integers; rent others for the host's");
         values.CopyTo(((CudaStorage)to).Host.AsSpan(checked((int)offset)));
         _driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
     }
@@ -123,8 +124,9 @@ public sealed partial class CudaBackend : IBackend
 
     public void Read(Storage from, long offset, Span<int> values)
     {
-        Place(from, ElementType.Integer, offset, values.Length);
-        ((CudaStorage)from).Host.AsSpan(checked((int)offset), values.Length).CopyTo(values);
+        var place = Place(from, ElementType.Integer, offset, values.Length);
+        if (((CudaStorage)from).IsMade) _driver.CopyToHost(MemoryMarshal.AsBytes(values), place, _stream);
+        else ((CudaStorage)from).Host.AsSpan(checked((int)offset), values.Length).CopyTo(values);
     }
 
     public void Fill(Matrix matrix, double value)
@@ -153,8 +155,22 @@ public sealed partial class CudaBackend : IBackend
 
     static DevicePointer Pointer(Indices indices) => ((CudaStorage)indices.Storage).Memory + indices.Offset * sizeof(int);
 
-    /// <summary>The integers of a run, as the host knows them.</summary>
-    internal static ReadOnlySpan<int> Integers(Indices indices) => ((CudaStorage)indices.Storage).Host.AsSpan(checked((int)indices.Offset), indices.Count);
+    /// <summary>The integers of a run, as the host knows them; waits for those that kernels made.</summary>
+    ReadOnlySpan<int> Integers(Indices indices)
+    {
+        if (!IsMade(indices)) return ((CudaStorage)indices.Storage).Host.AsSpan(checked((int)indices.Offset), indices.Count);
+        var read = new int[indices.Count];
+        Read(indices.Storage, indices.Offset, read);
+        return read;
+    }
+
+    static bool IsMade(Indices indices) => ((CudaStorage)indices.Storage).IsMade;
+
+    /// <summary>Offsets of the host are looked at; those that kernels made are right by construction.</summary>
+    void CheckOffsets(string op, Indices offsets, int rows)
+    {
+        if (!IsMade(offsets)) Check.Groups(op, Integers(offsets), rows);
+    }
 
     /// <summary>Gives a kernel to the stream; nothing where there are no blocks.</summary>
     void Launch(string kernel, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
@@ -167,5 +183,6 @@ public sealed partial class CudaBackend : IBackend
     static DevicePointer Place(Storage storage, ElementType type, long offset, int count) =>
         storage.Type == type && offset >= 0 && offset + count <= storage.Length
             ? ((CudaStorage)storage).Memory + offset * type.Bytes()
-            : throw new ShapeException($"transfer: {count} {type} elements at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
+            : throw new ShapeException(
+                $"transfer: {count} {type} elements at {offset} leave a storage of {storage.Length} {storage.Type} elements; shrink the range");
 }

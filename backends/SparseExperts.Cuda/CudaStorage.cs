@@ -3,7 +3,7 @@ using System.Numerics;
 namespace SparseExperts.Cuda;
 
 /// <summary>
-/// Memory of the device. Integers, which only the host writes, are kept there too, so that indices are checked without a wait.
+/// Memory of the device. Integers that the host wrote are kept there too, so that indices are checked without a wait.
 /// </summary>
 sealed class CudaStorage : Storage
 {
@@ -12,6 +12,9 @@ sealed class CudaStorage : Storage
 
     /// <summary>The integers as the host wrote them; empty for reals.</summary>
     public readonly int[] Host;
+
+    /// <summary>Kernels wrote the integers: the host does not know them, and nothing but a wait would tell.</summary>
+    public bool IsMade { get; set; }
 
     internal CudaStorage(IBackend owner, ElementType type, long length, DevicePointer memory, int sizeClass) : base(owner, type, length)
     {

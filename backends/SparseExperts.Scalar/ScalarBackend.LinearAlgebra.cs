@@ -8,13 +8,19 @@ public sealed partial class ScalarBackend<T>
         Product(a, transposeA, b, transposeB, c, accumulate);
     }
 
-    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);
-        var groups = offsets.Length - 1;
+        var starts = Integers(offsets);
+        var groups = Check.Groups("GemmGrouped", starts, a.Rows);
+        if (!accumulate)
+        {
+            Fill(c.RowRange(0, starts[0]), 0);
+            Fill(c.RowRange(starts[^1], c.Rows - starts[^1]), 0);
+        }
         for (var g = 0; g < groups; g++)
         {
-            int start = offsets[g], count = offsets[g + 1] - start, rows = b.Rows / groups;
+            int start = starts[g], count = starts[g + 1] - start, rows = b.Rows / groups;
             Product(a.RowRange(start, count), false, b.RowRange(g * rows, rows), transposeB, c.RowRange(start, count), accumulate);
         }
     }
@@ -44,12 +50,14 @@ public sealed partial class ScalarBackend<T>
             }
     }
 
-    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate)
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);
-        for (var g = 0; g < offsets.Length - 1; g++)
+        var starts = Integers(offsets);
+        var groups = Check.Groups("GemmGroupedOuter", starts, a.Rows);
+        for (var g = 0; g < groups; g++)
         {
-            int start = offsets[g], count = offsets[g + 1] - start;
+            int start = starts[g], count = starts[g + 1] - start;
             Product(a.RowRange(start, count), true, c.RowRange(start, count), false, b.RowRange(g * a.Columns, a.Columns), accumulate, new(count, 0));
         }
     }

@@ -43,7 +43,7 @@ public sealed class CardTests
         public override void Fill(Matrix matrix, double value) { Note(); base.Fill(matrix, value); }
         public override void Copy(Matrix from, Matrix to) { Note(); base.Copy(from, to); }
         public override void Gemm(Matrix a, bool ta, Matrix b, bool tb, Matrix c, bool add) { Note(); base.Gemm(a, ta, b, tb, c, add); }
-        public override void GemmGrouped(Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets, bool add)
+        public override void GemmGrouped(Matrix a, Matrix b, bool tb, Matrix c, Indices offsets, bool add)
         {
             Note();
             base.GemmGrouped(a, b, tb, c, offsets, add);
@@ -51,7 +51,7 @@ public sealed class CardTests
 
         public override void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool add) { Note(); base.GemmOuter(a, b, c, sequence, add); }
 
-        public override void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool add)
+        public override void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool add)
         {
             Note();
             base.GemmGroupedOuter(a, c, b, offsets, add);

@@ -10,9 +10,12 @@ public sealed record MutantResult(Mutant Mutant, string? Killed, int Cases);
 /// <summary>Runs mutants on the cases of their kernels.</summary>
 public static class MutantRun
 {
-    /// <summary>Up to so many mutants of every kernel, drawn with a seed.</summary>
+    /// <summary>The file of kernels that no card reaches: they plan, and the host's engine is their definition.</summary>
+    const string Planning = "routing.ptx";
+
+    /// <summary>Up to so many mutants of every kernel that cards reach, or of those that are named, drawn with a seed.</summary>
     public static IEnumerable<Mutant> Draw(IReadOnlyCollection<string> kernels, int perKernel, int seed) =>
-        from file in Files.Select(f => Mutations.Of(f, Text(f)).ToArray())
+        from file in Files.Where(f => kernels.Count > 0 || !f.EndsWith(Planning, StringComparison.Ordinal)).Select(f => Mutations.Of(f, Text(f)).ToArray())
         from kernel in file.GroupBy(m => m.Kernel)
         where kernels.Count == 0 || kernels.Contains(kernel.Key)
         from mutant in Drawn([.. kernel], perKernel, seed)
@@ -26,7 +29,8 @@ public static class MutantRun
         {
             for (var i = 0; i < own.Count; i++)
             {
-                if (!backends.TryGetValue(own[i].Multiprocessors, out var backend)) backends[own[i].Multiprocessors] = backend = Planted(mutant, own[i].Multiprocessors);
+                var device = own[i].Multiprocessors;
+                if (!backends.TryGetValue(device, out var backend)) backends[device] = backend = Planted(mutant, device);
                 if (own[i].Fault(backend) is { } fault) return new(mutant, $"{own[i].Card}: {fault}", i + 1);
             }
             return new(mutant, null, own.Count);
@@ -37,7 +41,8 @@ public static class MutantRun
         }
     }
 
-    static CudaBackend Planted(Mutant mutant, int multiprocessors) => new(new EmulatedDriver(KernelCases.Options(multiprocessors) with
+    /// <summary>A device with the mutant in the place of its kernel.</summary>
+    public static CudaBackend Planted(Mutant mutant, int multiprocessors) => new(new EmulatedDriver(KernelCases.Options(multiprocessors) with
     {
         Rewrite = (file, text) => file == mutant.File ? mutant.Plant(text) : text,
     }));
@@ -48,7 +53,8 @@ public static class MutantRun
         return all.Take(count);
     }
 
-    static IEnumerable<string> Files => typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order();
+    static IEnumerable<string> Files =>
+        typeof(CudaBackend).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order();
 
     static string Text(string file)
     {

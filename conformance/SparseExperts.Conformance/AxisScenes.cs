@@ -26,6 +26,9 @@ public static class AxisScenes
         BuiltIn.Named("tutel.topk") with { BatchPrioritized = true, CapacityFactor = 0, EvalCapacityFactor = 0 },
         BuiltIn.Named("fairseq.top2") with { Policy = Policy.Random },
         BuiltIn.Named("hf.mixtral") with { K = 1 },
+        BuiltIn.Named("megatron.topk") with { BalanceLevel = BalanceLevel.Global, PreviousBatches = 1, BalanceCoefficient = 0.5 },
+        BuiltIn.Named("megatron.topk") with { BalanceLevel = BalanceLevel.Sequence, BalanceCoefficient = 0.5 },
+        BuiltIn.Named("megatron.topk") with { CapacityFactor = 1 },
         BuiltIn.Named("lingvo.top2") with { LossDenominator = LossDenominator.RealTokens },
     ];
 }

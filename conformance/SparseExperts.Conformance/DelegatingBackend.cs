@@ -15,6 +15,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Read(Storage from, long offset, Span<double> values) => inner.Read(from, offset, values);
     public virtual void Read(Storage from, long offset, Span<int> values) => inner.Read(from, offset, values);
     public virtual IDisposable Exactly() => inner.Exactly();
+    public virtual IRouting? Routing => inner.Routing;
     public virtual IndexFault? TakeFault() => inner.TakeFault();
     public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
     public virtual void Copy(Matrix from, Matrix to) => inner.Copy(from, to);
@@ -22,12 +23,12 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
 
-    public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
+    public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
 
     public virtual void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate) => inner.GemmOuter(a, b, c, sequence, accumulate);
 
-    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) =>
+    public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate) =>
         inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
 
     public virtual void Add(Matrix a, Matrix b, Matrix c) => inner.Add(a, b, c);

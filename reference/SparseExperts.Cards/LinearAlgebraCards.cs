@@ -111,32 +111,34 @@ static class LinearAlgebraCards
         Formula = "C[o_g … o_{g+1}) (+)= A[o_g … o_{g+1}) · op(B_g)",
         Gradient = tb ? "dA_g = dC_g·B_g, dB_g = dC_gᵀ·A_g" : "dA_g = dC_g·B_gᵀ, dB_g = A_gᵀ·dC_g",
         Source = "grouped product of a mixture of experts (Gale et al. 2022, section 4)",
-        SpecialValues = Special + " An empty group writes nothing; rows beyond the last offset keep what they hold.",
+        SpecialValues = Special + " An empty group writes nothing; rows in no group become 0, or stay when accumulating.",
         Exactness = new Reduction("k"),
         Case = (draw, e) => Grouped(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows), tb),
         MoreEdges = draw =>
         [
-            Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true, KeepsSome = true },
+            Grouped(draw, new(7, 9, 5), [2, 2, 6], tb) with { Accumulate = true },
+            Grouped(draw, new(7, 9, 5), [2, 2, 6], tb),
             Grouped(draw, new(4, 3, 2), [0, 0, 4, 4], tb),
         ],
-        Forward = (b, c) => b.GemmGrouped(c["a"], c["b"], tb, c["c"], c.Get<int[]>("offsets"), c.Accumulate),
+        Forward = (b, c) => b.GemmGrouped(c["a"], c["b"], tb, c["c"], c.Indices("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {
-            b.GemmGrouped(c["dc"], c["b"], !tb, c["da"], c.Get<int[]>("offsets"), c.Accumulate);
-            if (tb) b.GemmGroupedOuter(c["dc"], c["a"], c["db"], c.Get<int[]>("offsets"), c.Accumulate);
-            else b.GemmGroupedOuter(c["a"], c["dc"], c["db"], c.Get<int[]>("offsets"), c.Accumulate);
+            b.GemmGrouped(c["dc"], c["b"], !tb, c["da"], c.Indices("offsets"), c.Accumulate);
+            if (tb) b.GemmGroupedOuter(c["dc"], c["a"], c["db"], c.Indices("offsets"), c.Accumulate);
+            else b.GemmGroupedOuter(c["a"], c["dc"], c["db"], c.Indices("offsets"), c.Accumulate);
         },
         Errors =
         [
-            new("inner dimensions", (b, _) => b.GemmGrouped(b.Rent(4, 3), tb ? b.Rent(10, 2) : b.Rent(4, 5), tb, b.Rent(4, 5), [0, 1, 4], false),
+            new("inner dimensions", (b, _) => b.GemmGrouped(b.Rent(4, 3), tb ? b.Rent(10, 2) : b.Rent(4, 5), tb, b.Rent(4, 5), b.Upload([0, 1, 4]), false),
                 $"GemmGrouped: inner dimensions differ: A is 4×3, each B{(tb ? "ᵀ" : "")} is 2×5 (A·B needs A.Columns = B.Rows)"),
-            new("descending offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [0, 3, 2], false),
+            new("descending offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), tb ? b.Rent(10, 3) : b.Rent(6, 5), tb, b.Rent(4, 5), b.Upload([0, 3, 2]), false),
                 "GemmGrouped: offset 2 after 3 with 4 rows; offsets ascend within 0…rows"),
-            new("offset beyond the rows", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [0, 3, 5], false),
+            new("offset beyond the rows",
+                (b, _) => b.GemmGrouped(b.Rent(4, 3), tb ? b.Rent(10, 3) : b.Rent(6, 5), tb, b.Rent(4, 5), b.Upload([0, 3, 5]), false),
                 "GemmGrouped: offset 5 after 3 with 4 rows; offsets ascend within 0…rows"),
-            new("no offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), [], false),
+            new("no offsets", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(6, 5), tb, b.Rent(4, 5), b.Upload([]), false),
                 "GemmGrouped: no offsets; give one more offset than groups"),
-            new("uneven stack", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(7, 5), tb, b.Rent(4, 5), [0, 2, 4], false),
+            new("uneven stack", (b, _) => b.GemmGrouped(b.Rent(4, 3), b.Rent(7, 5), tb, b.Rent(4, 5), b.Upload([0, 2, 4]), false),
                 "GemmGrouped: B has 7 rows for 2 groups; stack equal matrices"),
         ],
     };
@@ -145,7 +147,8 @@ static class LinearAlgebraCards
     {
         Inputs = [draw.Input("a", e.Rows, e.Depth), draw.Input("b", (offsets.Length - 1) * (tb ? e.Columns : e.Depth), tb ? e.Depth : e.Columns)],
         Outputs = [new("c", e.Rows, e.Columns) { Mode = OutputMode.Flagged }],
-        Parameters = new Dictionary<string, object> { ["transposeB"] = tb, ["offsets"] = offsets },
+        Integers = [new("offsets", offsets)],
+        Parameters = new Dictionary<string, object> { ["transposeB"] = tb },
     };
 
     static OpCard GemmGroupedOuter => new()
@@ -158,18 +161,18 @@ static class LinearAlgebraCards
         SpecialValues = Special + " An empty group gives a matrix of zeros, or what was there when accumulating.",
         Exactness = new Reduction("rows of a group"),
         Case = (draw, e) => Outer(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows)),
-        MoreEdges = draw => [Outer(draw, new(7, 9, 5), [0, 2, 2, 7]), Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true, KeepsSome = true }],
-        Forward = (b, c) => b.GemmGroupedOuter(c["a"], c["c"], c["b"], c.Get<int[]>("offsets"), c.Accumulate),
+        MoreEdges = draw => [Outer(draw, new(7, 9, 5), [0, 2, 2, 7]), Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true }],
+        Forward = (b, c) => b.GemmGroupedOuter(c["a"], c["c"], c["b"], c.Indices("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {
-            b.GemmGrouped(c["c"], c["db"], true, c["da"], c.Get<int[]>("offsets"), c.Accumulate);
-            b.GemmGrouped(c["a"], c["db"], false, c["dc"], c.Get<int[]>("offsets"), c.Accumulate);
+            b.GemmGrouped(c["c"], c["db"], true, c["da"], c.Indices("offsets"), c.Accumulate);
+            b.GemmGrouped(c["a"], c["db"], false, c["dc"], c.Indices("offsets"), c.Accumulate);
         },
         Errors =
         [
-            new("unequal rows", (b, _) => b.GemmGroupedOuter(b.Rent(4, 3), b.Rent(5, 2), b.Rent(6, 2), [0, 1, 4], false),
+            new("unequal rows", (b, _) => b.GemmGroupedOuter(b.Rent(4, 3), b.Rent(5, 2), b.Rent(6, 2), b.Upload([0, 1, 4]), false),
                 "GemmGroupedOuter: A is 4×3, C is 5×2; both need one row a token"),
-            new("destination", (b, _) => b.GemmGroupedOuter(b.Rent(4, 3), b.Rent(4, 2), b.Rent(3, 2), [0, 1, 4], false),
+            new("destination", (b, _) => b.GemmGroupedOuter(b.Rent(4, 3), b.Rent(4, 2), b.Rent(3, 2), b.Upload([0, 1, 4]), false),
                 "GemmGroupedOuter: B is 3×2, expected 6×2; reshape or rent it so"),
         ],
     };
@@ -178,6 +181,6 @@ static class LinearAlgebraCards
     {
         Inputs = [draw.Input("a", e.Rows, e.Depth), draw.Input("c", e.Rows, e.Columns)],
         Outputs = [new("b", (offsets.Length - 1) * e.Depth, e.Columns) { Mode = OutputMode.Flagged }],
-        Parameters = new Dictionary<string, object> { ["offsets"] = offsets },
+        Integers = [new("offsets", offsets)],
     };
 }

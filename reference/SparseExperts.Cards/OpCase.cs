@@ -82,9 +82,6 @@ public sealed record OpCase(string Op)
     /// <summary>Unused elements between the rows of every view.</summary>
     public int Padding { get; init; }
 
-    /// <summary>Part of a destination keeps what it holds, even when overwriting.</summary>
-    public bool KeepsSome { get; init; }
-
     /// <summary>The parameter that counts the items of the batch, for ops that take it.</summary>
     public string? BatchParameter { get; init; }
 

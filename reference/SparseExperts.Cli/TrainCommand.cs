@@ -212,6 +212,15 @@ static class TrainCommand
         return folder;
     }
 
+    /// <summary>Where the backend plans by itself and not for this dialect, every step waits for the host: that is said once.</summary>
+    static string? HostPlans(TrainingRun run)
+    {
+        var model = run.Config.Model;
+        return model.Experts > 0 && run.Trainer.Backend.Routing is not null && BackendPlanning.HostReason(model.Dialect, training: true) is { } reason
+            ? $"the host plans {model.Dialect.Name} ({reason}), and every step waits for it"
+            : null;
+    }
+
     static int Execute(TrainingRun run, bool json)
     {
         using var cancel = new CancellationTokenSource();
@@ -227,6 +236,7 @@ static class TrainCommand
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
 
         var screen = TrainingScreen.Choose(run, json);
+        if (HostPlans(run) is { } reason) screen.Say(reason);
         var profiler = run.Trainer.Backend is CountingBackend counter ? new TrainingProfiler(counter, run) : null;
         var outcome = screen.Show((watch, log) => run.Execute(progress =>
         {

@@ -27,29 +27,37 @@ public sealed unsafe partial class CpuBackend
         Workers.Run(parts, new SplitJob { Whole = product, Tree = tree, Parts = parts });
     }
 
-    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
         Check.GemmGrouped(this, a, b, transposeB, c, offsets);
-        var groups = offsets.Length - 1;
+        var starts = Integers(offsets);
+        var groups = Check.Groups("GemmGrouped", starts, a.Rows);
+        if (!accumulate)
+        {
+            Fill(c.RowRange(0, starts[0]), 0);
+            Fill(c.RowRange(starts[^1], c.Rows - starts[^1]), 0);
+        }
         if (groups == 0) return;
-        fixed (int* starts = offsets)
+        fixed (int* first = starts)
             Workers.Run(groups * 2, new GroupJob
             {
                 First = ProductOf(a, false, b.RowRange(0, b.Rows / groups), transposeB, c, accumulate),
-                Offsets = starts,
+                Offsets = first,
                 StepB = (long)(b.Rows / groups) * b.Stride,
             });
     }
 
-    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate)
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);
-        if (offsets.Length == 1) return;
-        fixed (int* starts = offsets)
-            Workers.Run(offsets.Length - 1, new OuterJob
+        var starts = Integers(offsets);
+        var groups = Check.Groups("GemmGroupedOuter", starts, a.Rows);
+        if (groups == 0) return;
+        fixed (int* first = starts)
+            Workers.Run(groups, new OuterJob
             {
                 First = ProductOf(a, true, c, false, b.RowRange(0, a.Columns), accumulate),
-                Offsets = starts,
+                Offsets = first,
                 StepC = (long)a.Columns * b.Stride,
             });
     }

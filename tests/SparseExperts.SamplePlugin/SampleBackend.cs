@@ -32,11 +32,11 @@ public class SampleBackend : IBackend
     public void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
         _inner.Gemm(In(a), transposeA, In(b), transposeB, In(c), accumulate);
 
-    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate) =>
-        _inner.GemmGrouped(In(a), In(b), transposeB, In(c), offsets, accumulate);
+    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate) =>
+        _inner.GemmGrouped(In(a), In(b), transposeB, In(c), In(offsets), accumulate);
 
-    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate) =>
-        _inner.GemmGroupedOuter(In(a), In(c), In(b), offsets, accumulate);
+    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate) =>
+        _inner.GemmGroupedOuter(In(a), In(c), In(b), In(offsets), accumulate);
 
     public void Add(Matrix a, Matrix b, Matrix c) => _inner.Add(In(a), In(b), In(c));
     public void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate) => _inner.Multiply(In(a), In(b), In(c), accumulate);

@@ -1,16 +1,6 @@
-#include "gpu.h"
+#include "slices.h"
 
 typedef float quad __attribute__((ext_vector_type(4)));
-
-/// At most a tile of rows of one product: where op(A), op(B) and C begin (in elements), how many rows and columns C has here, how long k is.
-struct Slice
-{
-    i64 a, b, c;
-    int rows, columns, depth, start;
-};
-
-/// What becomes of C: the chain of the first block of k starts from it, or the sum is added to it, or it is written over; +0 is added at the end.
-enum { StartsAtC = 1, AddsToC = 2, PlusZero = 4 };
 
 /// A tile of C has Side × Side numbers, Each × Each of them a thread's. Operands come through shared memory, Deep of k at a time.
 template <int side, int each, int deep> struct Tile

@@ -13,7 +13,6 @@ public static class MemoryLaws
 
     public static Law OverwritingIgnores { get; } = new("Overwriting_ignores_what_was_there", (subject, card, @case) =>
     {
-        if (@case.KeepsSome) return null;
         var overwriting = @case with { Accumulate = false };
         return DefinitionLaws.Different(
             OpRunner.Run(subject.Backend, card, overwriting, new(Garbage: 1e30f)), OpRunner.Run(subject.Backend, card, overwriting, new(Garbage: double.NaN)));
@@ -22,7 +21,6 @@ public static class MemoryLaws
     /// <summary>Old value plus what overwriting gives, up to the two running error bounds.</summary>
     public static Law AccumulatingAdds { get; } = new("Accumulating_adds_to_what_was_there", (subject, card, @case) =>
     {
-        if (@case.KeepsSome) return null;
         OpCase adding = @case with { Accumulate = true }, overwriting = @case with { Accumulate = false };
         OpResult sum = OpRunner.Run(subject.Backend, card, adding), part = OpRunner.Run(subject.Backend, card, overwriting);
         Dictionary<string, double[]> old = @case.Outputs.Where(o => o.Mode == OutputMode.Flagged).ToDictionary(o => o.Name, o => o.Initial);

@@ -64,25 +64,69 @@ public static partial class Check
         return offsets.Length - 1;
     }
 
-    public static void GemmGrouped(IBackend backend, Matrix a, Matrix b, bool tb, Matrix c, ReadOnlySpan<int> offsets)
+    /// <summary>The number of groups of offsets that are not looked at.</summary>
+    static int Groups(IBackend backend, string op, Indices offsets)
+    {
+        if (offsets.Count < 1) throw new ShapeException($"{op}: no offsets; give one more offset than groups");
+        Owned(backend, op, offsets, offsets.Count);
+        return offsets.Count - 1;
+    }
+
+    public static void GemmGrouped(IBackend backend, Matrix a, Matrix b, bool tb, Matrix c, Indices offsets)
     {
         const string op = "GemmGrouped";
         Owned(backend, op, a, b, c);
-        var groups = Groups(op, offsets, a.Rows);
-        if (groups == 0) return;
+        var groups = Groups(backend, op, offsets);
+        if (groups == 0)
+        {
+            if (a.Rows != c.Rows) throw new ShapeException($"{op}: A is {a.Shape}, C is {c.Shape}; both need one row a token");
+            return;
+        }
         if (b.Rows % groups != 0) throw new ShapeException($"{op}: B has {b.Rows} rows for {groups} groups; stack equal matrices");
         int rows = b.Rows / groups, k = tb ? b.Columns : rows, n = tb ? rows : b.Columns;
         if (a.Columns != k) throw new ShapeException($"{op}: inner dimensions differ: A is {a.Shape}, each B{(tb ? "ᵀ" : "")} is {k}×{n} (A·B needs A.Columns = B.Rows)");
         Shape(op, "C", c, a.Rows, n);
     }
 
-    public static void GemmGroupedOuter(IBackend backend, Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets)
+    public static void GemmGroupedOuter(IBackend backend, Matrix a, Matrix c, Matrix b, Indices offsets)
     {
         const string op = "GemmGroupedOuter";
         Owned(backend, op, a, b, c);
-        var groups = Groups(op, offsets, a.Rows);
+        var groups = Groups(backend, op, offsets);
         if (a.Rows != c.Rows) throw new ShapeException($"{op}: A is {a.Shape}, C is {c.Shape}; both need one row a token");
         Shape(op, "B", b, groups * a.Columns, c.Columns);
+    }
+
+    public static void Plan(IBackend backend, in PlanRule rule, Matrix scores, Matrix? bias, in PlanArrays to)
+    {
+        const string op = "Plan";
+        Owned(backend, op, scores);
+        Shape(op, "scores", scores, rule.Tokens, rule.Experts);
+        if (bias is { } b)
+        {
+            Owned(backend, op, b);
+            Shape(op, "bias", b, 1, rule.Experts);
+        }
+        if (rule.Choices < 1 || rule.Choices > rule.Experts)
+            throw new ShapeException($"{op}: {rule.Choices} choices among {rule.Experts} experts; give at least one choice and at most one an expert");
+        if (rule.Capacity < 0) throw new ShapeException($"{op}: {rule.Capacity} slots; give at least 0");
+        int choices = rule.Tokens * rule.Choices;
+        Owned(backend, op, to.Expert, choices);
+        Owned(backend, op, to.Slot, choices);
+        Owned(backend, op, to.Fault, rule.Tokens);
+        Owned(backend, op, to.Row, choices);
+        Owned(backend, op, to.Offsets, rule.Experts + 1);
+        Owned(backend, op, to.TokenOfRow, rule.Rows);
+        Owned(backend, op, to.ChoiceOfRow, rule.Rows);
+        Owned(backend, op, to.Asked, 2 * rule.Groups * rule.Experts);
+    }
+
+    public static void MoveBias(IBackend backend, Indices offsets, Matrix bias)
+    {
+        const string op = "MoveBias";
+        Owned(backend, op, bias);
+        Shape(op, "bias", bias, 1, bias.Columns);
+        Owned(backend, op, offsets, bias.Columns + 1);
     }
 
     public static void Clamp(IBackend backend, string op, Matrix x, double low, double high, Matrix from, Matrix to)

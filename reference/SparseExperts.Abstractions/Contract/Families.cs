@@ -11,9 +11,10 @@ public interface ILinearAlgebra
 
     /// <summary>
     /// C[o_g…o_{g+1}) (+)= A[o_g…o_{g+1}) · op(B_g): row blocks of A meet their own matrix. B holds the G matrices one
-    /// below the other; <paramref name="offsets"/> has G+1 ascending entries, the last is at most A.Rows.
+    /// below the other; <paramref name="offsets"/> has G+1 ascending entries, the last is at most A.Rows. Rows of C that are in no group become 0, or stay
+    /// when accumulating. Offsets that the backend made are not looked at by the host: A.Rows is all that is known of them.
     /// </summary>
-    void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate);
+    void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate);
 
     /// <summary>
     /// C (+)= Σ_t a_tᵀ·b_t over the rows of A [T,M] and B [T,N], in the order of <see cref="SumTree"/>: the gradient of a weight that every token
@@ -26,7 +27,7 @@ public interface ILinearAlgebra
     /// B_g (+)= A[o_g…o_{g+1})ᵀ · C[o_g…o_{g+1}): the weight gradient of <see cref="GemmGrouped"/>, one chain a group, because a group's matrix has
     /// one owner, who has all of its rows. An empty group gives 0.
     /// </summary>
-    void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate);
+    void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate);
 }
 
 /// <summary>

@@ -43,6 +43,9 @@ public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttentio
     /// </summary>
     IDisposable Exactly() => AlwaysExact.Scope;
 
+    /// <summary>Planning on the backend; null where the host plans.</summary>
+    IRouting? Routing => null;
+
     /// <summary>
     /// The first index out of its range that an op met since the last call, or null. Ops need not look at indices on the host, so a wrong one stops nobody
     /// where it stands: it counts as none, nothing is read or written outside of a view, and this flag stays until somebody takes it, as whoever reads a

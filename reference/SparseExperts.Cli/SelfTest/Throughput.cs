@@ -38,9 +38,9 @@ static class Throughput
     static string Grouped(IBackend backend, int rows, int groups, int width, int hidden)
     {
         Matrix a = Filled(backend, rows, width), b = Filled(backend, groups * width, hidden), c = backend.Rent(rows, hidden);
-        int[] offsets = [.. Enumerable.Range(0, groups + 1).Select(g => rows * g / groups)];
+        var offsets = backend.Upload([.. Enumerable.Range(0, groups + 1).Select(g => rows * g / groups)]);
         var seconds = Time(backend, c, () => backend.GemmGrouped(a, b, false, c, offsets, false));
-        foreach (var m in new[] { a, b, c }) backend.Return(m.Storage);
+        foreach (var storage in new[] { a.Storage, b.Storage, c.Storage, offsets.Storage }) backend.Return(storage);
         return Line($"{groups} experts, {rows} rows, {width} → {hidden}", 2.0 * rows * width * hidden, seconds);
     }
 

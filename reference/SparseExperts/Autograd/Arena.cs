@@ -13,6 +13,14 @@ sealed class Arena(IBackend backend)
         return matrix;
     }
 
+    /// <summary>Integers of arbitrary contents.</summary>
+    public Storage RentIntegers(long count)
+    {
+        var storage = backend.Rent(ElementType.Integer, Math.Max(1, count));
+        _rented.Add(storage);
+        return storage;
+    }
+
     public Indices Upload(ReadOnlySpan<int> values)
     {
         var indices = backend.Upload(values);

@@ -4,6 +4,7 @@ namespace SparseExperts.Autograd;
 sealed class Constants(IBackend backend)
 {
     readonly Dictionary<int, Matrix> _ones = [], _units = [];
+    readonly Dictionary<object, Matrix> _columns = [];
     readonly Dictionary<object, Indices> _indices = [];
 
     /// <summary>A column of ones: products with it broadcast and sum exactly.</summary>
@@ -35,6 +36,16 @@ sealed class Constants(IBackend backend)
             for (var i = 0; i < count; i++) values[i] = first + i / repeats * step;
             return values;
         });
+    }
+
+    /// <summary>A column of numbers that <paramref name="key"/> alone decides.</summary>
+    public Matrix Column(object key, Func<double[]> make)
+    {
+        if (_columns.TryGetValue(key, out var known)) return known;
+        var values = make();
+        var column = backend.Rent(values.Length, 1);
+        backend.Write(column, (ReadOnlySpan<double>)values);
+        return _columns[key] = column;
     }
 
     /// <summary>Indices that <paramref name="key"/> alone decides.</summary>

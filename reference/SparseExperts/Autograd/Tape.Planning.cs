@@ -1,6 +1,9 @@
 namespace SparseExperts.Autograd;
 
-/// <summary>What a router's host part asks of the backend: numbers come, a plan goes. A planner on the device would do without all of it.</summary>
+/// <summary>
+/// What a router's host part asks of the backend: numbers come, a plan goes. A backend that plans by itself does without all of it, until somebody wants to
+/// see the plan.
+/// </summary>
 public sealed partial class Tape
 {
     /// <summary>Numbers for the host that plans; <paramref name="values"/> has one for each element.</summary>
@@ -9,6 +12,25 @@ public sealed partial class Tape
         using var plan = During(Activity.Plan);
         Backend.Read(from, values);
     }
+
+    /// <summary>Integers of a plan that the backend made.</summary>
+    internal int[] ReadPlan(Indices from)
+    {
+        using var plan = During(Activity.Plan);
+        return Backend.ToArray(from);
+    }
+
+    /// <summary>A plan that the backend makes, until the next reset.</summary>
+    internal PlanArrays PlanOnBackend(in PlanRule rule, Matrix scores, Matrix? bias)
+    {
+        using var plan = During(Activity.Plan);
+        var arrays = PlanArrays.In(_step.RentIntegers(PlanArrays.Length(rule)), rule);
+        Backend.Routing!.Plan(rule, scores, bias, arrays);
+        return arrays;
+    }
+
+    /// <summary>How often this tape was reset: what the backend planned is gone with the next one.</summary>
+    internal int Resets { get; private set; }
 
     /// <summary>Indices of a plan until the next reset.</summary>
     internal Indices UploadPlan(ReadOnlySpan<int> values)

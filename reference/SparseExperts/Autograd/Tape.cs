@@ -213,5 +213,6 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
             foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
         _host.Reset();
+        Resets++;
     }
 }

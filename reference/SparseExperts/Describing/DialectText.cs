@@ -8,11 +8,13 @@ namespace SparseExperts.Describing;
 public static class DialectText
 {
     /// <summary>Column heads of the comparison table.</summary>
-    public static IReadOnlyList<string> Columns { get; } = ["dialect", "choice", "scores", "noise", "slots of an expert", "who stays", "gate", "padding", "balance loss", "z-loss", "layers", "known"];
+    public static IReadOnlyList<string> Columns { get; } =
+        ["dialect", "choice", "scores", "noise", "slots of an expert", "who stays", "gate", "padding", "balance loss", "z-loss", "layers", "known"];
 
     /// <summary>One row of the comparison table.</summary>
     public static IReadOnlyList<string> Row(Dialect d) =>
-        [d.Name, Choice(d), Scores(d), Noise(d), Slots(d), Stays(d), Gates(d), Padding(d), Balance(d), ZTerm(d), d.LayerReduction.ToString().ToLowerInvariant(), d.Evidence.ToString().ToLowerInvariant()];
+        [d.Name, Choice(d), Scores(d), Noise(d), Slots(d), Stays(d), Gates(d), Padding(d), Balance(d), ZTerm(d),
+            d.LayerReduction.ToString().ToLowerInvariant(), d.Evidence.ToString().ToLowerInvariant()];
 
     static string Choice(Dialect d)
     {
@@ -61,6 +63,7 @@ public static class DialectText
             TieRule.BitReversedLane => ", ties by lane",
             _ => throw Unknown(d.Ties),
         };
+        if (d.ForceBalance) return $"round robin, {d.K}";
         return choice + (d.CorrectionBias ? " + bias" : "") + later + ties;
     }
 
@@ -87,7 +90,8 @@ public static class DialectText
             LogitNoise.NormalSoftplus => "N(0,1)·softplus",
             LogitNoise.UniformShift => "+U(0.9,1.1)",
             LogitNoise.Gumbel => "Gumbel",
-            LogitNoise.None when d.RouterPolicy == RouterPolicy.InputJitter => $"jitter {Number(d.Jitter)}" + (d.JitterReach == JitterReach.Router ? "" : ", experts too"),
+            LogitNoise.None when d.RouterPolicy == RouterPolicy.InputJitter =>
+                $"jitter {Number(d.Jitter)}" + (d.JitterReach == JitterReach.Router ? "" : ", experts too"),
             LogitNoise.None => "–",
             _ => throw Unknown(d.Noise),
         };
@@ -211,7 +215,9 @@ public static class DialectText
                 BalanceCount.FirstChoice => "1st",
                 _ => throw Unknown(d.BalanceCount),
             };
-            terms.Add($"{Number(d.GshardLoss ? d.GshardCoefficient : d.BalanceCoefficient)}·{scale}·Σ f({count})·P");
+            terms.Add($"{Number(d.GshardLoss ? d.GshardCoefficient : d.BalanceCoefficient)}·{scale}·Σ f({count})·P{Level(d.BalanceLevel)}");
+            if (d.SequenceBalanceCoefficient != 0) terms.Add($"{Number(d.SequenceBalanceCoefficient)} by sequence");
+            if (d.GlobalBalanceCoefficient != 0) terms.Add($"{Number(d.GlobalBalanceCoefficient)} global");
         }
         else if (d.Balance != BalanceLoss.None)
             terms.Add($"{Number(d.BalanceCoefficient)}·{Formula(d.Balance)}");
@@ -223,6 +229,17 @@ public static class DialectText
         return terms.Count == 0 ? "–" : string.Join(" + ", terms) + phase;
     }
 
+    static string Level(BalanceLevel level) => level switch
+    {
+        BalanceLevel.Group => "",
+        BalanceLevel.Batch => ", batch",
+        BalanceLevel.Sequence => ", by sequence",
+        BalanceLevel.SequenceSum => ", Σ sequences",
+        BalanceLevel.Global => ", global",
+        BalanceLevel.RankShare => ", a rank's share",
+        _ => throw Unknown(level),
+    };
+
     static string Formula(BalanceLoss loss) => loss switch
     {
         BalanceLoss.VariationOfKeptMass => "CV²(kept mass)",
@@ -232,7 +249,10 @@ public static class DialectText
         _ => throw Unknown(loss),
     };
 
-    static string ZTerm(Dialect d) => d.ZLoss == ZLoss.None ? "–" : $"{(d.ZLoss == ZLoss.RealTokens ? "real tokens" : "all tokens")}{(d.ZPhase == Phase.Training ? ", train" : "")}{(d.ZCoefficient > 0 ? $", {Number(d.ZCoefficient)}" : "")}";
+    static string ZTerm(Dialect d) =>
+        d.ZLoss == ZLoss.None ? "–"
+            : (d.ZLoss == ZLoss.RealTokens ? "real tokens" : "all tokens") + (d.ZPhase == Phase.Training ? ", train" : "")
+                + (d.ZCoefficient > 0 ? $", {Number(d.ZCoefficient)}" : "");
 
     static string Number(double value) => value.ToString("0.########", CultureInfo.InvariantCulture);
 
@@ -241,7 +261,8 @@ public static class DialectText
     /// <summary>Logits of the worked example: eight tokens, four experts, most of them fond of expert 0.</summary>
     public static float[] ExampleLogits { get; } =
     [
-        2, 1, 0, -1, 1.5f, 1.4f, 0.2f, 0.1f, 2.5f, 0.5f, 0.4f, 0.3f, 1, 2, 1.5f, -0.5f, 3, 1, 2, 0, 0.3f, 0.2f, 0.1f, 0.9f, 2.2f, 0.7f, 1.9f, 0.4f, 1.2f, 1.1f, 0.6f, 1.3f,
+        2, 1, 0, -1, 1.5f, 1.4f, 0.2f, 0.1f, 2.5f, 0.5f, 0.4f, 0.3f, 1, 2, 1.5f, -0.5f,
+        3, 1, 2, 0, 0.3f, 0.2f, 0.1f, 0.9f, 2.2f, 0.7f, 1.9f, 0.4f, 1.2f, 1.1f, 0.6f, 1.3f,
     ];
 
     /// <summary>

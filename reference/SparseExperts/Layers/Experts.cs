@@ -12,7 +12,7 @@ public static class Experts
     /// <param name="gates">As they are applied [T, K].</param>
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
     /// <param name="sharedGates">Gates of the shared experts that have some [T, N].</param>
-    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, RoutingPlan plan, double dropout = 0,
+    public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, PlanHandle plan, double dropout = 0,
         LayerStreams streams = default, Tensor? sharedGates = null)
     {
         using var place = tape.In("experts");
@@ -23,7 +23,8 @@ public static class Experts
         if (call.Dialect.StraightThrough && rowGates is not null) inputs = StraightThrough.Apply(tape, inputs, rowGates);
         if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.ExpertsFormat).ScaleRows(inputs, rowGates!);
         // 2. Experts: every row meets its expert's matrices.
-        var outputs = IdentityExperts.Around(tape, call, inputs, plan, rows => FeedForward.Grouped(tape, call, rows, weights, plan.Offsets, dropout, streams, indices));
+        var outputs = IdentityExperts.Around(tape, call, inputs, plan,
+            rows => FeedForward.Grouped(tape, call, rows, weights, indices.Offsets, dropout, streams, indices));
         outputs = TokenDropout.Apply(tape, call, outputs, streams, indices);                                            // [rows, L]
         outputs = LatentExperts.Normed(tape, call, outputs, weights);                                                   // [rows, L]
         // 3. Combine: a token's rows, each times its gate, added up.

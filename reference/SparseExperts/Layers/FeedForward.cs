@@ -10,12 +10,12 @@ public static class FeedForward
     /// <summary>All experts, each on its own rows: rows [offsets[e], offsets[e + 1]) meet the matrices of expert e.</summary>
     /// <param name="rows">[rows, M] in expert order.</param>
     /// <param name="indices">Where the rows come from, for dropout's words; null where nothing is dropped out.</param>
-    internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, int[] offsets, double dropout = 0, LayerStreams streams = default,
-        PlanIndices? indices = null)
+    internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, GroupOffsets offsets, double dropout = 0,
+        LayerStreams streams = default, PlanIndices? indices = null)
     {
         var experts = call.HeldExperts;
-        if (experts < call.Experts) offsets = offsets[..(experts + 1)];
-        Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets));
+        if (experts < call.Experts) offsets = offsets.First(experts);
+        Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets.OnHost(), rows.Rows));
         var rounded = tape.In(call.ExpertsFormat);
         Tensor Project(Tensor from, Tensor w, Tensor? bias)
         {
@@ -29,9 +29,11 @@ public static class FeedForward
         return Project(hidden, weights.Wo, weights.Bo);                                                                 // [rows, M]
     }
 
-    static int[] ExpertOfRow(int[] offsets)
+    /// <summary>The expert of every row, −1 for rows of nobody.</summary>
+    static int[] ExpertOfRow(int[] offsets, int rows)
     {
-        var experts = new int[offsets[^1]];
+        var experts = new int[rows];
+        Array.Fill(experts, -1);
         for (var e = 0; e + 1 < offsets.Length; e++) Array.Fill(experts, e, offsets[e], offsets[e + 1] - offsets[e]);
         return experts;
     }

@@ -1,6 +1,7 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers.Quirks;
 using SparseExperts.Losses;
+using SparseExperts.Ops;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Layers;
@@ -16,11 +17,18 @@ public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? D
 
 /// <summary>What a router did.</summary>
 /// <param name="Gates">As they are applied [T, K].</param>
+/// <param name="Chosen">Who wanted whom, where the host chose.</param>
 /// <param name="SharedGates">Of shared experts that take part in the normalisation [T, N], or null.</param>
-/// <param name="Effective">Gates and plan as they take effect: another pair where a library reads one thing as another.</param>
-public sealed record Routed(Scored Scored, Choices Choices, int Capacity, RoutingPlan Plan, Tensor Gates, Tensor? SharedGates,
-    (Tensor Gates, RoutingPlan Plan) Effective, RouterWeights Weights)
+/// <param name="Applied">Gates and plan as they take effect: another pair where a library reads one thing as another.</param>
+public sealed record Routed(Scored Scored, Choices? Chosen, PlanHandle Handle, Tensor Gates, Tensor? SharedGates, (Tensor Gates, PlanHandle Plan) Applied,
+    RouterWeights Weights)
 {
+    /// <summary>The plan on the host, read where the backend planned; so are the members that follow.</summary>
+    public RoutingPlan Plan => Handle.Host;
+    public Choices Choices => Chosen ?? Choices.Of(Plan);
+    public int Capacity => Handle.Capacity;
+    public (Tensor Gates, RoutingPlan Plan) Effective => (Applied.Gates, Applied.Plan.Host);
+
     public LossInputs Losses => new()
     {
         Logits = Scored.Logits,
@@ -28,8 +36,8 @@ public sealed record Routed(Scored Scored, Choices Choices, int Capacity, Routin
         Scores = Scored.Scores,
         Deviation = Scored.Deviation,
         Numbers = Scored.Numbers,
-        Choices = Choices,
-        Plan = Plan,
+        Handle = Handle,
+        Chosen = Chosen,
         Gates = Gates,
         Weights = Weights,
     };
@@ -47,14 +55,23 @@ public static class RoutedLayer
         using var place = tape.In("router");
         using var exact = tape.Exactly();
         instead ??= Substitution.None;
+        var onBackend = ReferenceEquals(instead, Substitution.None) && router.CorrectionBias.Length == 0 ? BackendPlanning.RuleOf(tape, call) : null;
+        if (onBackend is null) router = router.WithBiasOnHost(tape);
         var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
+        if (onBackend is { } rule)
+        {
+            var (handle, applied) = BackendPlanning.Route(tape, call, rule, scored.Noisy, scored.Scores, router);
+            return new(scored, null, handle, applied, null, (applied, handle), router);
+        }
         var (choices, capacity) = Choose(call, scored.Numbers, instead);                                                                // [T, K]
         var candidates = Gates.BeforeDrop(tape, call, scored.Noisy, scored.Scores, choices, router.CorrectionBias, scored.SharedScores);        // [T, K]
         var decided = new Decisions(scored.Numbers, choices, capacity, HostNumbers.Of(tape, candidates));
         var plan = instead.Plan(decided, () => call.Plan ?? Assign(call, decided));                                                     // slot of [T, K]
         var gates = instead.Gates(Gates.AfterDrop(tape, call, candidates, plan, router));                                               // [T, K]
         var shared = instead.SharedGates(Gates.OfShared(tape, call, scored.Noisy, scored.Scores, choices, scored.SharedScores, router)); // [T, N]
-        return new(scored, choices, capacity, plan, gates, shared, instead.Effective(MaskReadAsIndices.Effective(tape, call, gates, plan)), router);
+        var effective = instead.Effective(MaskReadAsIndices.Effective(tape, call, gates, plan));
+        var host = new PlanHandle(plan);
+        return new(scored, choices, host, gates, shared, (effective.Gates, ReferenceEquals(effective.Plan, plan) ? host : new(effective.Plan)), router);
     }
 
     /// <summary>Router input, logits and scores.</summary>
@@ -73,7 +90,8 @@ public static class RoutedLayer
     /// <summary>Choices and capacity, integers on the host.</summary>
     public static (Choices Choices, int Capacity) Choose(RouterCall call, RouterNumbers numbers, Substitution instead)
     {
-        var choices = instead.Choices(numbers, () => Selector.Select(call, numbers, () => instead.CapacityOfChoosing(() => CapacityRule.Capacity(call, default))));
+        int Capacity() => instead.CapacityOfChoosing(() => CapacityRule.Capacity(call, default));
+        var choices = instead.Choices(numbers, () => Selector.Select(call, numbers, Capacity));
         return (choices, instead.Capacity(numbers, choices, () => CapacityRule.Capacity(call, CapacityRule.Loads(call, choices, numbers))));
     }
 
@@ -84,8 +102,12 @@ public static class RoutedLayer
     /// <summary>Dispatch, experts and combine [T, M].</summary>
     /// <param name="x">The tokens.</param>
     /// <param name="own">What the experts read where it is not the tokens, or null.</param>
-    public static Tensor Output(Tape tape, RouterCall call, Routed routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0, LayerStreams streams = default) =>
-        Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, routed.Effective.Gates, routed.Effective.Plan, dropout, streams, routed.SharedGates);
+    public static Tensor Output(Tape tape, RouterCall call, Routed routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0,
+        LayerStreams streams = default)
+    {
+        var (gates, plan) = routed.Applied;
+        return Experts.Apply(tape, call, own ?? ExpertInput(call, x, routed.Scored.Input), experts, gates, plan, dropout, streams, routed.SharedGates);
+    }
 
     /// <summary>What the experts get: the tokens, or the disturbed ones where a library disturbs its tokens in place.</summary>
     public static Tensor ExpertInput(RouterCall call, Tensor x, Tensor input) => call.Jitters && call.Dialect.JitterReach switch

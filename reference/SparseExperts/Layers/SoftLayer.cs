@@ -59,7 +59,7 @@ public static class SoftLayer
             inputs = Place(tape, inputs, mixed, g * perGroup, call.Groups * perGroup);
         }
         var ordered = tape.GatherRows(inputs!, tape.UploadPlan(rowOf));
-        var outputs = FeedForward.Grouped(tape, call, ordered, experts, offsets);
+        var outputs = FeedForward.Grouped(tape, call, ordered, experts, GroupOffsets.Upload(tape, offsets));
         var backOf = new int[rowOf.Length];
         for (var r = 0; r < rowOf.Length; r++) backOf[rowOf[r]] = r;
         var bySlot = tape.GatherRows(outputs, tape.UploadPlan(backOf));

@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Losses;
+using SparseExperts.Ops;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Layers;
@@ -16,8 +17,12 @@ public sealed record LayerInputs(Tensor X, Tensor? Experts = null)
 /// <param name="Output">[T, M]; a dropped token's row is exactly 0 unless the dialect says otherwise, so that the residual carries it.</param>
 /// <param name="Loss">Weighted auxiliary losses, 1×1, or null.</param>
 /// <param name="Probabilities">What the router thinks of every expert [T, E], for reports.</param>
-public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, RoutingPlan Plan, LossInputs? Inputs)
+public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<LossTerm> Losses, Tensor Logits, Tensor Probabilities, PlanHandle Handle,
+    LossInputs? Inputs)
 {
+    /// <summary>The plan on the host; a read that waits where the backend planned, until the tape's next reset.</summary>
+    public RoutingPlan Plan => Handle.Host;
+
     /// <summary>What its router hands to the router of the next layer [T, R], where routers do that.</summary>
     public Tensor? RouterState { get; init; }
 
@@ -53,7 +58,7 @@ public static class SparseLayer
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
-        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Plan, routed.Losses)
+        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle, routed.Losses)
         {
             RouterState = call.Dialect.Router == RouterForm.Mlp ? routed.Scored.Before : null,
         };

@@ -56,7 +56,7 @@ static class TwoLevelLayer
                 Wi = tape.RowRange(experts.Wi, g * innerCount * width, innerCount * width),
                 Wo = tape.RowRange(experts.Wo, g * innerCount * experts.Wi.Columns, innerCount * experts.Wi.Columns),
             };
-            var y = Experts.Apply(tape, inner, inputs, own, routed.Gates, routed.Plan);                 // [slots, M]
+            var y = Experts.Apply(tape, inner, inputs, own, routed.Gates, routed.Handle);                 // [slots, M]
             int[] place = [.. Enumerable.Range(0, outerCount * slots).Select(i => i / slots == g ? i % slots : -1)];
             var placed = tape.GatherRows(y, tape.UploadPlan(place));
             outputs = outputs is null ? placed : tape.Add(outputs, placed);

@@ -14,19 +14,33 @@ public sealed record LossInputs
     /// <summary>Deviation of input-dependent noise, or null.</summary>
     public Tensor? Deviation { get; init; }
     public required RouterNumbers Numbers { get; init; }
-    public required Choices Choices { get; init; }
-    public required RoutingPlan Plan { get; init; }
+    public required PlanHandle Handle { get; init; }
+
+    /// <summary>The plan and the choices on the host, read where the backend planned.</summary>
+    public RoutingPlan Plan => Handle.Host;
+    public Choices Choices => _choices ??= Chosen ?? Choices.Of(Plan);
+    Choices? _choices;
+
+    /// <summary>Who wanted whom, where the host chose.</summary>
+    public Choices? Chosen { get; init; }
 
     /// <summary>Gates as they are applied.</summary>
     public required Tensor Gates { get; init; }
     public RouterWeights Weights { get; init; } = new();
 
-    /// <summary>The choices of a balance loss that takes a top-k of its own, where ties leave them open and a checker settles them; null takes them by the dialect's tie rule.</summary>
+    /// <summary>
+    /// The choices of a balance loss that takes a top-k of its own, where ties leave them open and a checker settles them; null takes them by the dialect's
+    /// tie rule.
+    /// </summary>
     internal IReadOnlyList<(int Token, int Expert)>? FreshTopK { get; init; }
 }
 
 /// <summary>One auxiliary loss before its coefficient, 1×1.</summary>
-public sealed record LossTerm(string Name, Tensor Value, double Coefficient);
+public sealed record LossTerm(string Name, Tensor Value, double Coefficient)
+{
+    /// <summary>What a product loss is taken over; null for other losses.</summary>
+    public BalanceLevel? Level { get; init; }
+}
 
 /// <summary>The auxiliary losses of a dialect, by name, and their weighted sum.</summary>
 public static class AuxiliaryLosses
@@ -41,8 +55,11 @@ public static class AuxiliaryLosses
         {
             if (d.Balance != BalanceLoss.None && d.Loss != LossChoice.LoadImportance)
                 terms.Add(d.GshardLoss
-                    ? new("gshard", ProductLoss.Compute(tape, call, inputs), d.GshardCoefficient)
+                    ? Product("gshard", d.BalanceLevel, d.GshardCoefficient)
+                    : d.Balance == BalanceLoss.Product ? Product("balance", d.BalanceLevel, d.BalanceCoefficient)
                     : new("balance", Balance(tape, call, inputs), d.BalanceCoefficient));
+            if (d.SequenceBalanceCoefficient != 0) terms.Add(Product("sequence_balance", BalanceLevel.Sequence, d.SequenceBalanceCoefficient));
+            if (d.GlobalBalanceCoefficient != 0) terms.Add(Product("global_balance", BalanceLevel.Global, d.GlobalBalanceCoefficient));
             if (d.Loss == LossChoice.LoadImportance && d.NoiseStd > 0)
                 terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
             if (d.Importance != ImportanceLoss.None) terms.Add(new("importance", LoadLosses.Importance(tape, call, inputs), d.ImportanceCoefficient));
@@ -54,6 +71,9 @@ public static class AuxiliaryLosses
         }
         if (d.ZLoss != ZLoss.None && call.Is(d.ZPhase)) terms.Add(new("z", RouterZLoss.Mean(tape, call, inputs.Logits), d.ZCoefficient));
         return terms;
+
+        LossTerm Product(string name, BalanceLevel level, double coefficient) =>
+            new(name, ProductLoss.Compute(tape, call, inputs, level), coefficient) { Level = level };
     }
 
     /// <summary>Σ coefficient·loss; null where nothing is added.</summary>
@@ -70,7 +90,6 @@ public static class AuxiliaryLosses
 
     static Tensor Balance(Tape tape, RouterCall call, LossInputs inputs) => call.Dialect.Balance switch
     {
-        BalanceLoss.Product => ProductLoss.Compute(tape, call, inputs),
         BalanceLoss.VariationOfKeptMass => VariationOfKeptMass.Compute(tape, call, inputs),
         BalanceLoss.TokenSquares => TokenSquares.Compute(tape, call, inputs),
         BalanceLoss.MeanSquares => MeanSquares.Compute(tape, call, inputs),

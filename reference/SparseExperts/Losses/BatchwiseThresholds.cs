@@ -4,12 +4,15 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Losses;
 
-/// <summary>Σ_e Σ_t ([score &gt; T_e] − [chosen by the batch])·(score − T_e): pulls the thresholds to where the batch cuts (Shazeer et al. 2017, eq. 20).</summary>
+/// <summary>
+/// Σ_e Σ_t ([score &gt; T_e] − [chosen by the batch])·(score − T_e): pulls the thresholds to where the batch cuts (Shazeer et al. 2017, eq. 20).
+/// </summary>
 static class BatchwiseThresholds
 {
     public static Tensor Compute(Tape tape, RouterCall call, LossInputs inputs)
     {
-        var thresholds = inputs.Weights.Thresholds ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} trains thresholds; give router.thresholds [{call.Experts}]");
+        var thresholds = inputs.Weights.Thresholds
+            ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} trains thresholds; give router.thresholds [{call.Experts}]");
         var values = new double[call.Experts];
         tape.ReadForPlan(thresholds.Value, values);
         var chosen = new bool[call.Tokens * call.Experts];

@@ -14,7 +14,9 @@ static class EntropyLosses
         return tape.SumColumns(tape.Divide(tape.SumRows(scores), norm), 1.0 / tape.TotalRows(scores));
     }
 
-    /// <summary>Mean over tokens of Σ max(0, p_e − p_k) over experts e outside the chosen part, p_k the least of the chosen ones (Hetu SAMGate, sam_max).</summary>
+    /// <summary>
+    /// Mean over tokens of Σ max(0, p_e − p_k) over experts e outside the chosen part, p_k the least of the chosen ones (Hetu SAMGate, sam_max).
+    /// </summary>
     public static Tensor Alignment(Tape tape, RouterCall call, LossInputs inputs)
     {
         int experts = call.Experts, part = experts / call.Dialect.Groups, k = inputs.Choices.K;

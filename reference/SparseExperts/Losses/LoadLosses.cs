@@ -80,7 +80,8 @@ static class LoadLosses
         var clean = Clean(tape, call, inputs);
         var distance = tape.Subtract(clean, KthNoisy(tape, call, inputs));
         var load = tape.SumColumns(Normal(tape, tape.Scale(distance, RootHalf * call.Experts / d.NoiseStd)), 1);
-        Tensor importance = Variation.OfRows(tape, tape.SumColumns(clean, 1), d.Variance, d.VarianceEpsilon), spread = Variation.OfRows(tape, load, d.Variance, d.VarianceEpsilon);
+        var importance = Variation.OfRows(tape, tape.SumColumns(clean, 1), d.Variance, d.VarianceEpsilon);
+        var spread = Variation.OfRows(tape, load, d.Variance, d.VarianceEpsilon);
         return tape.Scale(tape.Add(importance, spread), 0.5);
     }
 

@@ -16,9 +16,11 @@ public static class RouterZLoss
         if (call.Dialect.PaddingLogits == PaddingLogits.Zeroed && call.Importance.Length > 0) logits = RouterLogits.WithoutPadding(tape, call, logits);
         var z = tape.Round(tape.WidenByComposedLogSumExp(tape.LogSumExp(logits), logits, call.LogitsFormat), call.LogitsFormat);
         if (call.LogitsFormat != NumberFormat.Float32) return InLogitsFormat(tape, call, z);
-        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * (double)call.Dialect.Microbatches));
+        double batches = call.Dialect.Microbatches;
+        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * batches));
         float[] real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1f : 0f)];
-        return tape.SumSquares(tape.Multiply(z, tape.PlanConstant(call.Tokens, 1, real)), 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * (double)call.Dialect.Microbatches));
+        var ofReal = tape.Multiply(z, tape.PlanConstant(call.Tokens, 1, real));
+        return tape.SumSquares(ofReal, 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * batches));
     }
 
     /// <summary>The same with every step rounded to the logits' format, as a library does that never leaves it.</summary>

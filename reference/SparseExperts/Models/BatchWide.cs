@@ -30,8 +30,12 @@ public static class BatchWide
         var pools = d.LayerReduction == LayerReduction.Pooled || d.GroupSize == 0 && RoutesTokensAlone(d);
         var onlySums = d.Balance is BalanceLoss.None or BalanceLoss.Product or BalanceLoss.TokenSquares && d.Loss != LossChoice.LoadImportance
             && d.Importance == ImportanceLoss.None && d.Load == LoadLoss.None;
-        return pools || !onlySums || d.LayerKind() != LayerKind.Routed;
+        return pools || !onlySums || PoolsBalance(d) || d.LayerKind() != LayerKind.Routed;
     }
+
+    /// <summary>Whether a balance loss is taken over all tokens of the batch, whatever its groups are.</summary>
+    static bool PoolsBalance(Dialect d) =>
+        d.Balance == BalanceLoss.Product && (d.GlobalBalanceCoefficient != 0 || d.BalanceLevel is BalanceLevel.Batch or BalanceLevel.Global or BalanceLevel.RankShare);
 
     /// <summary>Why a step in micro-batches is another than the step on the whole batch; null where it has the same bits.</summary>
     /// <param name="sequences">Of the batch.</param>

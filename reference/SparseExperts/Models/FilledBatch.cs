@@ -61,7 +61,7 @@ sealed class FilledBatch
             Logits = Tokens(result.Logits),
             Probabilities = Tokens(result.Probabilities),
             RouterState = result.RouterState is null ? null : Tokens(result.RouterState),
-            Plan = Cut(result.Plan),
+            Handle = new(Cut(result.Plan)),
         };
     }
 

@@ -15,8 +15,8 @@ static class LayerLosses
     public static Tensor? Join(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
     {
         if (layers.Count == 0) return null;
-        if (config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null))
-            return Pooled(tape, config, training, layers);
+        var isPooled = config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null);
+        if (isPooled) return Pooled(tape, config, training, layers);
         Tensor? sum = null;
         foreach (var loss in layers.Select(l => l.Loss).OfType<Tensor>()) sum = sum is null ? loss : tape.Add(sum, loss);
         return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
@@ -26,22 +26,26 @@ static class LayerLosses
     static Tensor? Pooled(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
-        int tokens = inputs[0].Plan.Tokens, all = tokens * inputs.Length;
+        var (of, logits) = (inputs[0].Handle, inputs[0].Logits);
         Tensor Stack(Func<LossInputs, Tensor> part) => tape.StackRows([.. inputs.Select(part)]);
-        Numbers Join(Func<LossInputs, Numbers> part) => new([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]);
-        int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)],
-            slots = [.. inputs.SelectMany((i, l) => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];
-        var k = inputs[0].Plan.Choices;
-        // Slots only say who was kept here.
-        var plan = new RoutingPlan(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        Numbers Join(Func<LossInputs, Numbers> part) => new(() => ([.. inputs.SelectMany(i => part(i).Values)], [.. inputs.SelectMany(i => part(i).Errors)]));
+        var k = of.Choices;
+        RoutingPlan Plan()
+        {
+            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
+            int[] slots = [.. inputs.SelectMany(i => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];      // they only say who was kept here
+            return new(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+        }
         var call = new RouterCall
         {
             Dialect = config.Dialect,
-            Groups = 1,
-            Size = all,
+            Groups = of.Groups,
+            Size = of.Tokens / of.Groups * inputs.Length,
+            Layers = inputs.Length,
+            Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
             Experts = config.Experts,
             Training = training,
-            SpansShards = tape.Shards is not null,
+            SpansShards = tape.Shards is not null && config.Dialect.GroupSize == 0,
         };
         var pooled = new LossInputs
         {
@@ -49,8 +53,7 @@ static class LayerLosses
             Noisy = Stack(i => i.Noisy),
             Scores = Stack(i => i.Scores),
             Numbers = new() { Logits = Join(i => i.Numbers.Logits), Noisy = Join(i => i.Numbers.Noisy), Scores = Join(i => i.Numbers.Scores) },
-            Choices = new() { K = k, Candidate = experts, Expert = experts },
-            Plan = plan,
+            Handle = PlanHandle.WhenAsked(config.Experts, 1, k, of.Tokens * inputs.Length, Plan),
             Gates = Stack(i => i.Gates),
         };
         return AuxiliaryLosses.Total(tape, call, AuxiliaryLosses.Compute(tape, call, pooled));

@@ -27,7 +27,7 @@ sealed class RouterState
     public Dialect Settled(Dialect d) => _coefficient is { } now ? d with { BalanceCoefficient = Read(now)[0] } : d;
 
     /// <summary>The router with its bias as it is now.</summary>
-    public RouterWeights Settled(RouterWeights router) => _bias is { } bias ? router with { CorrectionBias = [.. Read(bias).Select(b => (double)b)] } : router;
+    public RouterWeights Settled(RouterWeights router) => _bias is { } bias ? router with { BiasOnBackend = bias } : router;
 
     /// <summary>Updates everything after a step, from what the router did. With micro-batches each is told of its own, and the last one updates.</summary>
     /// <param name="where">Name of the layer.</param>
@@ -52,7 +52,12 @@ sealed class RouterState
             Write(bias, [.. Quantile.Beta(call, logits, [.. Read(bias).Select(b => (double)b)]).Select(b => (float)b)]);
             return;
         }
-        var counts = _tape.Total(CorrectionBias.Counts(result.Plan));
+        if (result.Handle.OnBackend is { } made && !d.BiasCentred && !CapacityRule.FillsUp(d))
+        {
+            _tape.Backend.Routing!.MoveBias(made.Offsets, d.BiasRate, bias);
+            return;
+        }
+        var counts = _tape.Total(CorrectionBias.Counts(d, result.Plan));
         if (_tape.AwaitsMore) return;
         var values = Read(bias);
         CorrectionBias.Step(d, counts, values);

@@ -63,6 +63,8 @@ sealed class SparseBlock
             Dialect = d,
             Groups = groups,
             Size = x.Rows / groups,
+            Sequences = batch.Sequences,
+            FirstToken = (int)_tape.FirstToken(x.Sequence),
             Experts = _shape.Experts,
             Training = inputs.Training,
             Importance = batch.Importance,

@@ -2,13 +2,23 @@ using SparseExperts.Autograd;
 
 namespace SparseExperts.Ops;
 
-/// <summary>A routing plan's indices on the tape's backend.</summary>
+/// <summary>A routing plan's indices on the tape's backend: brought there, or where the backend planned.</summary>
 public sealed class PlanIndices
 {
     /// <param name="sequence">Tokens of a sequence.</param>
-    public PlanIndices(Tape tape, RoutingPlan plan, int sequence = 0)
+    public PlanIndices(Tape tape, PlanHandle handle, int sequence = 0)
     {
-        (Plan, Sequence) = (plan, sequence);
+        (Plan, Sequence) = (handle, sequence);
+        if (handle.OnBackend is { } made)
+        {
+            (TokenOfRow, ChoiceOfRow) = (made.TokenOfRow, made.ChoiceOfRow);
+            Indices[] OfToken(Indices array) => [.. Enumerable.Range(0, handle.Choices).Select(j => PlanArrays.Of(array, j, handle.Tokens))];
+            (RowOfToken, ExpertOfToken) = (OfToken(made.Row), OfToken(made.Expert));
+            Offsets = new(made.Offsets, () => handle.Host.Offsets);
+            return;
+        }
+        var plan = handle.Host;
+        Offsets = GroupOffsets.Upload(tape, plan.Offsets);
         TokenOfRow = tape.UploadPlan(plan.TokenOfRow);
         ChoiceOfRow = tape.UploadPlan(plan.ChoiceOfRow);
         RowOfToken = new Indices[plan.Choices];
@@ -20,13 +30,22 @@ public sealed class PlanIndices
         }
     }
 
-    public RoutingPlan Plan { get; }
+    /// <summary>The same for a plan of the host.</summary>
+    public PlanIndices(Tape tape, RoutingPlan plan, int sequence = 0) : this(tape, new PlanHandle(plan), sequence) { }
+
+    public PlanHandle Plan { get; }
+
+    /// <summary>Where the rows of every expert lie.</summary>
+    public GroupOffsets Offsets { get; }
     public int Sequence { get; }
     public Indices TokenOfRow { get; }
     public Indices ChoiceOfRow { get; }
 
     /// <summary>For each choice, the row of every token or −1.</summary>
     public Indices[] RowOfToken { get; }
+
+    /// <summary>For each choice, the expert of every token; null where the host planned.</summary>
+    internal Indices[]? ExpertOfToken { get; }
 }
 
 public static partial class Op
@@ -73,8 +92,22 @@ public static partial class Op
 
     /// <summary>Gates [T, K] of the plan's rows: a column [rows, 1]; empty slots get 0.</summary>
     /// <remarks>dgate_(t, j) = dy_{row of (t, j)}.</remarks>
-    public static Tensor GateOfRows(this Tape tape, Tensor gates, PlanIndices indices) =>
-        tape.GatherRows(tape.Reshape(gates, gates.Rows * gates.Columns, 1), indices.ChoiceOfRow);
+    public static Tensor GateOfRows(this Tape tape, Tensor gates, PlanIndices indices) => tape.Apply(nameof(GateOfRows), indices.Plan.Rows, 1, (0, 1), [gates],
+        y => tape.Backend.GatherRows(gates.Value.Reshape(gates.Rows * gates.Columns, 1), indices.ChoiceOfRow, y.Value, false),
+        y =>
+        {
+            var target = gates.GradientSum();
+            for (var j = 0; j < indices.RowOfToken.Length; j++) tape.Backend.GatherRows(y.Gradient, indices.RowOfToken[j], target.ColumnRange(j, 1), true);
+        });
+
+    /// <summary>1 for a choice with a slot, 0 for one without: a constant [T, K].</summary>
+    internal static Tensor KeptChoices(this Tape tape, PlanIndices indices)
+    {
+        var plan = indices.Plan;
+        var kept = tape.Rent(plan.Tokens, plan.Choices);
+        for (var j = 0; j < plan.Choices; j++) tape.Backend.GatherRows(tape.Constants.Ones(plan.Rows), indices.RowOfToken[j], kept.ColumnRange(j, 1), false);
+        return tape.Constant(kept);
+    }
 
     /// <summary>Experts' rows times gates, summed for every token: y_t = Σ_j gate_tj·x_{row of (t, j)}.</summary>
     /// <remarks>The gradients of the ops that it is made of. Where tokens share a slot, every token takes the whole of its row.</remarks>

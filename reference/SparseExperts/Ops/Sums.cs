@@ -34,13 +34,13 @@ public static partial class Op
             tape.Backend.Gemm(x.Value, false, scaled, false, x.GradientTarget(out var add), add);
         });
 
-    /// <summary>Sums over the tokens of each of G equal groups: y_g = Σ_{t in g} x_t; Y is [G, columns].</summary>
+    /// <summary>Sums over the tokens of each of G equal groups: y_g = Σ_{t in g} x_t, of all layers that lie one below the other; Y is [G, columns].</summary>
     /// <param name="spansShards">The one group has the tokens of all shards.</param>
     /// <remarks>dx_t = dy_{group of t}.</remarks>
     public static Tensor SumGroups(this Tape tape, Tensor x, int groups, bool spansShards)
     {
-        if (groups == 1 && (spansShards || x.Parts > 1)) return tape.SumColumns(x, 1);
-        var size = x.Rows / groups;
+        if (groups == 1 && spansShards) return tape.SumColumns(x, 1);
+        var (tokens, size) = (x.Rows / x.Parts, x.Rows / x.Parts / groups);
         // Groups of whole sequences are cut where those begin; a smaller group is a sequence of its own.
         var isWhole = x.Sequence > 0 && size % x.Sequence == 0;
         var sequence = isWhole ? x.Sequence : x.Sequence > 0 ? size : 0;
@@ -48,17 +48,23 @@ public static partial class Op
         return tape.Apply(nameof(SumGroups), groups, x.Columns, (perSequence, 1), [x],
             y =>
             {
-                for (var g = 0; g < groups; g++) tape.Backend.SumColumns(x.Value.RowRange(g * size, size), y.Value.RowRange(g, 1), sequence, false);
+                for (var p = 0; p < x.Parts; p++)
+                    for (var g = 0; g < groups; g++)
+                        tape.Backend.SumColumns(x.Value.RowRange(p * tokens + g * size, size), y.Value.RowRange(g, 1), sequence, p > 0);
             },
             y =>
             {
-                var groupOf = tape.Constants.Run(0, 1, size, x.Rows);
+                var groupOf = x.Parts == 1
+                    ? tape.Constants.Run(0, 1, size, x.Rows)
+                    : tape.Constants.Indices((nameof(SumGroups), tokens, size, x.Rows), () => [.. Enumerable.Range(0, x.Rows).Select(r => r % tokens / size)]);
                 tape.Backend.GatherRows(y.Gradient, groupOf, x.GradientTarget(out var add), add);
             });
     }
 
     /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>
     /// <remarks>dx_i = w_i·dy.</remarks>
-    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights) =>
-        tape.SumColumns(tape.SumRows(tape.Multiply(x, tape.Numbers(x.Rows, x.Columns, weights))), 1);
+    public static Tensor WeightedSum(this Tape tape, Tensor x, ReadOnlySpan<double> weights) => tape.WeightedSum(x, tape.Numbers(x.Rows, x.Columns, weights));
+
+    /// <summary>The same with constants that the backend has, of X's shape.</summary>
+    internal static Tensor WeightedSum(this Tape tape, Tensor x, Tensor weights) => tape.SumColumns(tape.SumRows(tape.Multiply(x, weights)), 1);
 }

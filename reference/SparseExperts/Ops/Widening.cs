@@ -14,9 +14,10 @@ public static partial class Op
     /// </summary>
     /// <param name="rows">What was added [rows, D].</param>
     /// <remarks>dX = dY.</remarks>
-    internal static Tensor WidenByRoundedAdditions(this Tape tape, Tensor x, Tensor rows, RoutingPlan plan, NumberFormat format)
+    internal static Tensor WidenByRoundedAdditions(this Tape tape, Tensor x, Tensor rows, PlanHandle handle, NumberFormat format)
     {
-        if (!Widens(tape, format) || plan.Choices == 1) return x;
+        if (!Widens(tape, format) || handle.Choices == 1) return x;
+        var plan = handle.Host;
         var width = x.Columns;
         double[] added = new double[rows.Value.Count], magnitudes = new double[x.Value.Count];
         tape.Backend.Read(rows.Value, added);

@@ -10,14 +10,19 @@ public static class CaseCall
     {
         var shape = c.Find("x")?.Shape ?? c.Get("claim.logits").Shape;
         int groups = (int)shape[0], size = (int)shape[1];
-        if ((long)groups * size > int.MaxValue) throw new CaseException($"{c.Path}: {groups} groups of {size} tokens are more than {int.MaxValue} tokens; split the call");
+        if ((long)groups * size > int.MaxValue)
+            throw new CaseException($"{c.Path}: {groups} groups of {size} tokens are more than {int.MaxValue} tokens; split the call");
         var d = c.Dialect.For(c.Training);
         var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
-            ?? (c.Find("experts.wi") is { } wi ? wi.Size(0) + d.IdentityExperts + d.NullExperts : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
+            ?? (c.Find("experts.wi") is { } wi
+                ? wi.Size(0) + d.IdentityExperts + d.NullExperts
+                : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
         DialectRules.Check(d, experts);
         if (d.Selection == Selection.BinaryCode)
             throw new CaseException($"{c.Path}: {d.Name} chooses by binary codes, for which case files have no tensors; name another dialect");
         BiasUpdate.Check(c, d);
+        if (d is { CountsElsewhere: true, PreviousBatches: > 0 } && c.Training && !c.Has("router.previous_count"))
+            throw new CaseException($"{c.Path}: previous_batches {d.PreviousBatches}, but no router.previous_count; give both");
         if (d.Selection == Selection.HashTable && c.Find("router.table") is { } table && table.Size(-1) != d.K)
             throw new CaseException($"{c.Path}: router.table has {table.Size(-1)} columns, {d.Name} makes {d.K} choices a token; set k or correct the table");
         Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
@@ -31,13 +36,16 @@ public static class CaseCall
             Importance = c.Find("padding")?.Floats ?? [],
             TokenIds = c.Find("token_ids")?.Integers ?? [],
             TaskIds = c.Find("task_ids")?.Integers ?? [],
+            PreviousCount = d.CountsElsewhere ? c.Find("router.previous_count")?.Values ?? [] : [],
             Table = c.Find("router.table")?.Integers ?? [],
             Format = c.Find("x")?.Format ?? NumberFormat.Float32,
-            ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format ?? NumberFormat.Float32,
+            ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format
+                ?? NumberFormat.Float32,
             LogitsFormat = LogitsFormat(c, d),
             Effort = new(CheckEffort.Solvers(c)),
             Where = Path.GetFileName(c.Path),
-            Draws = DrawKinds.All.Aggregate(new RouterDraws(), (draws, kind) => c.Find($"draws.{kind.Name}") is { } given ? kind.With(draws, given.Floats) : draws),
+            Draws = DrawKinds.All.Aggregate(new RouterDraws(),
+                (draws, kind) => c.Find($"draws.{kind.Name}") is { } given ? kind.With(draws, given.Floats) : draws),
         };
     }
 
@@ -60,6 +68,7 @@ public static class CaseCall
         var room = CheckEffort.Room(c);
         var hidden = c.Find("experts.wi")?.Size(-2) ?? 0;
         if ((Int128)tokens * experts > room || (Int128)tokens * k * hidden > room || (Int128)tokens * (c.Find("shared.wi")?.Size(-2) ?? 0) > room)
-            throw new CaseException($"{c.Path}: {tokens} tokens × {experts} experts of width {hidden} are far more numbers than the file holds; record the call with its logits");
+            throw new CaseException(
+                $"{c.Path}: {tokens} tokens × {experts} experts of width {hidden} are far more numbers than the file holds; record the call with its logits");
     }
 }

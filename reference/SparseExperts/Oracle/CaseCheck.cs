@@ -32,7 +32,8 @@ public sealed partial class CaseCheck
     /// <exception cref="RoutingException">The dialect cannot run on it, or its solver does not converge.</exception>
     public static Verdict Run(Case @case, IBackend backend, Effort? effort = null)
     {
-        if (backend is not IErrorBounds { CarriesBounds: true }) throw new ArgumentException($"'{backend.Info.Name}' carries no error bounds; check on one that does", nameof(backend));
+        if (backend is not IErrorBounds { CarriesBounds: true })
+            throw new ArgumentException($"'{backend.Info.Name}' carries no error bounds; check on one that does", nameof(backend));
         return new CaseCheck(@case, backend, effort).Run();
     }
 
@@ -45,7 +46,9 @@ public sealed partial class CaseCheck
             case LayerKind.Soft: SoftStages(tape, tensors); break;
             case LayerKind.TwoLevelRouter: TwoLevelStages(tape, tensors); break;
             case LayerKind.Routed: RoutedStages(tape, tensors); break;
-            case var other: throw new CaseException($"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
+            case var other:
+                throw new CaseException(
+                    $"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
         }
         _backend.CheckFaults();
         RefuseUnread();
@@ -58,7 +61,9 @@ public sealed partial class CaseCheck
         var read = _stages.Select(s => $"claim.{s.Stage}").ToHashSet();
         if (!_case.Has("router.weight")) read.Add("claim.logits");      // it is where the check starts
         if (_case.Tensors.FirstOrDefault(t => t.Name.StartsWith("claim.", StringComparison.Ordinal) && !read.Contains(t.Name)) is { } unread)
-            throw new CaseException($"{_case.Path}: {unread.Name} cannot be checked: {_call.Dialect.Name} does not make it from what the file holds; add {(unread.Name is "claim.y" ? "experts.wi and experts.wo" : "its inputs")} or remove the claim");
+            throw new CaseException(
+                $"{_case.Path}: {unread.Name} cannot be checked: {_call.Dialect.Name} does not make it from what the file holds; "
+                + $"add {(unread.Name is "claim.y" ? "experts.wi and experts.wo" : "its inputs")} or remove the claim");
     }
 
     /// <summary>The index of a difference as group, token, choice, expert, slot, by the shape of the claim.</summary>
@@ -68,21 +73,33 @@ public sealed partial class CaseCheck
         int last = claim.Size(-1), before = claim.Size(-2);
         var located = stage.Stage switch
         {
-            "expert" or "slot" or "gate" => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size, Choice = first.Index % last, Expert = ExpertAt(first.Index, stage.Stage) },
-            "logits" or "scores" or "combine" => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size, Expert = first.Index % last },
+            "expert" or "slot" or "gate" => OfToken() with { Choice = first.Index % last, Expert = ExpertAt(first.Index, stage.Stage) },
+            "logits" or "scores" or "combine" => OfToken() with { Expert = first.Index % last },
             "token" => first with { Group = first.Index / last / before, Expert = first.Index / last % before, Slot = first.Index % last },
             "count" => first with { Group = first.Index / last, Expert = first.Index % last },
             "y" or "grad.x" => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size },
             "correction_bias" => first with { Expert = first.Index },
-            "slot_dispatch" or "slot_combine" => first with { Token = first.Index / last / before % _call.Size, Expert = first.Index / last % before, Slot = first.Index % last },
+            "slot_dispatch" or "slot_combine" => first with
+            {
+                Token = first.Index / last / before % _call.Size,
+                Expert = first.Index / last % before,
+                Slot = first.Index % last,
+            },
             "grad.router.weight" or "grad.router.noise_weight" => first with { Expert = first.Index / last },
-            _ when stage.Stage.StartsWith("grad.experts.", StringComparison.Ordinal) => first with { Expert = first.Index / last / (claim.Shape.Length > 2 ? before : 1) },
+            _ when stage.Stage.StartsWith("grad.experts.", StringComparison.Ordinal) =>
+                first with { Expert = first.Index / last / (claim.Shape.Length > 2 ? before : 1) },
             _ => first,
         };
         return stage with { First = located };
+
+        Difference OfToken() => first with { Group = first.Index / last / _call.Size, Token = first.Index / last % _call.Size };
     }
 
-    int? ExpertAt(int index, string stage) => stage == "expert" ? null : _case.Find("claim.expert") is { } expert && index < expert.Values.Length && expert.Values[index] >= 0 ? (int)expert.Values[index] : null;
+    int? ExpertAt(int index, string stage)
+    {
+        if (stage == "expert" || _case.Find("claim.expert") is not { } expert || index >= expert.Values.Length) return null;
+        return expert.Values[index] >= 0 ? (int)expert.Values[index] : null;
+    }
 
     void SoftStages(Tape tape, CaseTensors tensors)
     {
@@ -92,7 +109,9 @@ public sealed partial class CaseCheck
         Tensor dispatch = SoftLayer.OverTokens(tape, _call, logits), combine = tape.Softmax(logits);
         Compare("slot_dispatch", tape, dispatch);
         Compare("slot_combine", tape, combine);
-        var y = SoftLayer.Mix(tape, _call, tensors.X, Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch, Claimed(tape, "claim.slot_combine", columns) ?? combine, tensors.Experts ?? throw new CaseException($"{_case.Path}: no experts; a mixture of slots is checked with them, add experts.wi and experts.wo"), slots);
+        var (sends, gathers) = (Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch, Claimed(tape, "claim.slot_combine", columns) ?? combine);
+        var y = SoftLayer.Mix(tape, _call, tensors.X, sends, gathers, tensors.Experts
+            ?? throw new CaseException($"{_case.Path}: no experts; a mixture of slots is checked with them, add experts.wi and experts.wo"), slots);
         Compare("y", tape, y);
         if (!Gradients.Any()) return;
         var second = new Tape(_backend);
@@ -107,7 +126,7 @@ public sealed partial class CaseCheck
         var plan = routed.Plan;
         var gates = Claimed(tape, "claim.combine", _call.Experts) is { } claimed ? Gates.Gather(tape, _call, claimed, plan.Expert, plan.Choices) : routed.Gates;
         if (tensors.Experts is { } experts) Compare("y", tape, Experts.Apply(tape, _call, tensors.X, experts, gates, plan));
-        CompareLosses(tape, [routed.Losses]);
+        CompareLosses(tape, routed.Losses, _ => []);
         if (!Gradients.Any()) return;
         var second = new Tape(_backend);
         var again = new CaseTensors(_case, second, _call);
@@ -126,7 +145,8 @@ public sealed partial class CaseCheck
         tape.Backward([.. seeds]);
         foreach (var claim in Gradients)
         {
-            var (values, errors) = tensors.Gradient(claim.Name["claim.grad.".Length..]) ?? throw new CaseException($"{_case.Path}: {claim.Name} is the gradient of nothing in the file; add the input or remove the claim");
+            var (values, errors) = tensors.Gradient(claim.Name["claim.grad.".Length..])
+                ?? throw new CaseException($"{_case.Path}: {claim.Name} is the gradient of nothing in the file; add the input or remove the claim");
             Floats(claim.Name["claim.".Length..], claim, values, errors, open);
         }
     }
@@ -158,30 +178,44 @@ public sealed partial class CaseCheck
         if (_case.Find($"claim.{stage}") is { } claim) Floats(stage, claim, ours.Values, ours.Errors, open, used);
     }
 
-    CaseTensor[] LossClaims => [.. _case.Tensors.Where(t => t.Name.StartsWith("claim.loss.", StringComparison.Ordinal)).OrderBy(t => t.Name == "claim.loss.total")];
+    CaseTensor[] LossClaims =>
+        [.. _case.Tensors.Where(t => t.Name.StartsWith("claim.loss.", StringComparison.Ordinal)).OrderBy(t => t.Name == "claim.loss.total")];
 
-    /// <summary>Where ties leave a balance loss's own top-k open, the loss may lie anywhere between those that ties at the least and at the most wanted experts give: it is linear in who is counted.</summary>
+    /// <summary>
+    /// Where ties leave a balance loss's own top-k open, the loss may lie anywhere between those that ties at the least and at the most wanted experts
+    /// give: it is linear in who is counted.
+    /// </summary>
     void CompareLosses(Tape tape, LossInputs inputs)
     {
         if (LossClaims.Length == 0) return;
-        List<IReadOnlyList<LossTerm>> settled = [AuxiliaryLosses.Compute(tape, _call, inputs)];
-        if (SelectionCheck.HasOpenTopK(_call, inputs.Numbers))
-        {
-            var mass = ProductLoss.MassOfExperts(tape, _call, inputs);
-            foreach (var sign in (double[])[1, -1])
-                settled.Add(AuxiliaryLosses.Compute(tape, _call, inputs with { FreshTopK = SelectionCheck.TopKFavouring(_call, inputs.Numbers, Array.ConvertAll(mass, m => sign * m)) }));
-        }
-        CompareLosses(tape, settled);
+        var terms = AuxiliaryLosses.Compute(tape, _call, inputs);
+        CompareLosses(tape, terms, SelectionCheck.HasOpenTopK(_call, inputs.Numbers) ? name => Ends(tape, inputs, terms, name) : _ => []);
     }
 
-    /// <param name="settled">The losses, and those at both ends of what ties leave open.</param>
-    void CompareLosses(Tape tape, IReadOnlyList<IReadOnlyList<LossTerm>> settled)
+    /// <summary>The losses with ties settled so that one of them, or their total, is largest, and so that it is smallest.</summary>
+    IEnumerable<IReadOnlyList<LossTerm>> Ends(Tape tape, LossInputs inputs, IReadOnlyList<LossTerm> terms, string name)
+    {
+        var gains = new double[_call.Tokens * _call.Experts];
+        foreach (var term in terms)
+            if (term.Level is { } level && (name == "total" ? term.Coefficient : term.Name == name ? 1 : 0) is not 0 and var weight)
+                foreach (var (i, gain) in ProductLoss.PerChoice(tape, _call, inputs, level).Index()) gains[i] += weight * gain;
+        foreach (var sign in (double[])[1, -1])
+        {
+            var chosen = SelectionCheck.TopKFavouring(_call, inputs.Numbers, Array.ConvertAll(gains, g => sign * g));
+            yield return AuxiliaryLosses.Compute(tape, _call, inputs with { FreshTopK = chosen });
+        }
+    }
+
+    /// <param name="ends">By the name of a loss, the losses at both ends of what ties leave open.</param>
+    void CompareLosses(Tape tape, IReadOnlyList<LossTerm> own, Func<string, IEnumerable<IReadOnlyList<LossTerm>>> ends)
     {
         foreach (var claim in LossClaims)
         {
             var name = claim.Name["claim.loss.".Length..];
-            Numbers[] each = [.. settled.Select(terms => HostNumbers.Of(tape, name == "total" ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
-                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms)))];
+            Tensor Value(IReadOnlyList<LossTerm> terms) => name == "total"
+                ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
+                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms);
+            Numbers[] each = [.. ends(name).Prepend(own).Select(terms => HostNumbers.Of(tape, Value(terms)))];
             double Room(Numbers n) => Bound(claim, n.Values[0], n.Errors[0]) + claim.HalfDigit(0);
             var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Room(n)) && claim.Values[0] <= each.Max(n => n.Values[0] + Room(n));
             Compare($"loss.{name}", each[0], open: each.Length > 1 && isBetween);
@@ -209,14 +243,16 @@ public sealed partial class CaseCheck
     void Whole(string stage, int[] claimed, int[] expected)
     {
         var wrong = Enumerable.Range(0, expected.Length).Where(i => i >= claimed.Length || claimed[i] != expected[i]).ToArray();
+        int at = wrong.FirstOrDefault(), own = claimed.ElementAtOrDefault(at), wanted = expected.ElementAtOrDefault(at);
         _stages.Add(wrong.Length == 0 && claimed.Length == expected.Length
             ? new(stage, Outcome.Agrees)
-            : new(stage, Outcome.Differs, new(wrong.FirstOrDefault(), claimed.ElementAtOrDefault(wrong.FirstOrDefault()), expected.ElementAtOrDefault(wrong.FirstOrDefault()), double.NaN, double.NaN, wrong.Length, expected.Length)));
+            : new(stage, Outcome.Differs, new(at, own, wanted, double.NaN, double.NaN, wrong.Length, expected.Length)));
     }
 
     void Floats(string stage, CaseTensor claim, double[] expected, double[] errors, bool open = false, Func<int, bool>? used = null)
     {
-        if (claim.Values.Length != expected.Length) throw new CaseException($"{_case.Path}: {claim.Name} has {claim.Values.Length} numbers, {expected.Length} are needed; correct its shape");
+        if (claim.Values.Length != expected.Length)
+            throw new CaseException($"{_case.Path}: {claim.Name} has {claim.Values.Length} numbers, {expected.Length} are needed; correct its shape");
         // A squared standard deviation has no gradient at 0, and a library that writes it so claims NaN there.
         open |= _call.Dialect.Importance == ImportanceLoss.CleanScores && stage.StartsWith("grad.", StringComparison.Ordinal) && claim.Values.Any(double.IsNaN);
         // Where float32 may overflow on the way the bound is infinite: another number there is neither right nor wrong.
@@ -227,7 +263,8 @@ public sealed partial class CaseCheck
             if (used?.Invoke(i) == false && claim.Values[i] == 0) continue;
             if (claim.Values[i] == expected[i] || double.IsNaN(claim.Values[i]) && double.IsNaN(expected[i])) continue;
             // Scores that no order rounds are the logits themselves, chosen among or cut off.
-            double bound = Bound(claim, expected[i], errors[i], isChosen: stage == "scores" && errors[i] == 0) + claim.HalfDigit(i), margin = Math.Abs(claim.Values[i] - expected[i]);
+            var bound = Bound(claim, expected[i], errors[i], isChosen: stage == "scores" && errors[i] == 0) + claim.HalfDigit(i);
+            var margin = Math.Abs(claim.Values[i] - expected[i]);
             Difference Here() => new(i, claim.Values[i], expected[i], margin, bound, 0, expected.Length);
             if (double.IsPositiveInfinity(bound))
             {
@@ -240,8 +277,15 @@ public sealed partial class CaseCheck
                 first ??= Here();
             }
         }
-        _stages.Add(first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
+        Departure Numbers()
+        {
+            int[] counted = [.. Enumerable.Range(0, expected.Length).Where(i => used?.Invoke(i) != false || claim.Values[i] != 0)];
+            double[] Of(Func<int, double> number) => [.. counted.Select(number)];
+            return new(Of(i => claim.Values[i]), Of(i => expected[i]), Of(i => Bound(claim, expected[i], errors[i]) + claim.HalfDigit(i)));
+        }
+        StageVerdict verdict = first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
             : unknown is not null ? new(stage, Outcome.Undecided, unknown with { Count = unknowns })
-            : new(stage, Outcome.Agrees));
+            : new(stage, Outcome.Agrees);
+        _stages.Add(verdict with { Numbers = first is not null || stage == "y" ? Numbers() : null });
     }
 }

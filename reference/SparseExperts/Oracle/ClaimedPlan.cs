@@ -7,7 +7,9 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
 {
     /// <summary>The claimed capacity as a number of slots; null where none is claimed.</summary>
     public int? Capacity() => @case.Find("claim.capacity") is { } claim
-        ? call.Dialect.CapacityLimit == CapacityLimit.Unlimited && claim.Values[0] > call.Size || call.Dialect.CapacityFormula == CapacityFormula.None ? RoutingPlan.Unlimited : (int)Math.Clamp(claim.Values[0], 0, int.MaxValue)
+        ? call.Dialect.CapacityLimit == CapacityLimit.Unlimited && claim.Values[0] > call.Size || call.Dialect.CapacityFormula == CapacityFormula.None
+            ? RoutingPlan.Unlimited
+            : (int)Math.Clamp(claim.Values[0], 0, int.MaxValue)
         : null;
 
     /// <summary>Who chose whom as the file claims it, else what is expected.</summary>
@@ -17,7 +19,8 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
         {
             var k = claim.Size(-1);
             // Where exactly two choices are defined there is nothing to hold another number of them to.
-            if (k != expected.K && (call.Dialect.Selection is Selection.ExhaustionAware or Selection.SparseMixer || call.Dialect.Combination == Combination.MaskReadAsIndices))
+            if (k != expected.K
+                && (call.Dialect.Selection is Selection.ExhaustionAware or Selection.SparseMixer || call.Dialect.Combination == Combination.MaskReadAsIndices))
                 throw new CaseException($"{@case.Path}: claim.expert has {k} choices a token, {call.Dialect.Name} makes {expected.K}; correct its shape");
             var expert = Checked("claim.expert", claim.Integers, call.Experts);
             int[] candidate = [.. expert.Select((e, i) => e >= 0 || k != expected.K ? e : expected.Candidate[i])];
@@ -45,7 +48,8 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
 
     int[] Checked(string name, int[] values, int below)
     {
-        if (values.FirstOrDefault(v => v < -1 || v >= below, -1) is not -1 and var bad) throw new CaseException($"{@case.Path}: {name} holds {bad}, outside −1 … {below - 1}; correct it");
+        if (values.FirstOrDefault(v => v < -1 || v >= below, -1) is not -1 and var bad)
+            throw new CaseException($"{@case.Path}: {name} holds {bad}, outside −1 … {below - 1}; correct it");
         return values;
     }
 
@@ -58,8 +62,10 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
     /// <summary>The plan of choices with slots.</summary>
     public RoutingPlan PlanOf(Choices choices, int[] slot, int capacity)
     {
-        if (slot.Length != choices.Expert.Length) throw new CaseException($"{@case.Path}: claim.slot has {slot.Length} numbers, {choices.Expert.Length} are needed; correct its shape");
-        if (slot.FirstOrDefault(s => s < -1 || s > call.Tokens * (long)choices.K, -1) is not -1 and var bad) throw new CaseException($"{@case.Path}: claim.slot holds {bad}, outside −1 … {call.Tokens * choices.K}; correct it");
+        if (slot.Length != choices.Expert.Length)
+            throw new CaseException($"{@case.Path}: claim.slot has {slot.Length} numbers, {choices.Expert.Length} are needed; correct its shape");
+        if (slot.FirstOrDefault(s => s < -1 || s > call.Tokens * (long)choices.K, -1) is not -1 and var bad)
+            throw new CaseException($"{@case.Path}: claim.slot holds {bad}, outside −1 … {call.Tokens * choices.K}; correct it");
         int[] usable = [.. slot.Select((s, i) => choices.Expert[i] < 0 ? RoutingPlan.Dropped : s)];
         return new(call.Experts, call.Groups, choices.K, capacity, choices.Expert, usable);
     }
@@ -89,7 +95,8 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
         var tokens = new int[call.Groups * call.Experts * slots];
         Array.Fill(tokens, -1);
         for (var i = 0; i < plan.Slot.Length; i++)
-            if (plan.Slot[i] >= 0 && plan.Slot[i] < slots) tokens[(i / plan.Choices / call.Size * call.Experts + plan.Expert[i]) * slots + plan.Slot[i]] = i / plan.Choices % call.Size;
+            if (plan.Slot[i] >= 0 && plan.Slot[i] < slots)
+                tokens[(i / plan.Choices / call.Size * call.Experts + plan.Expert[i]) * slots + plan.Slot[i]] = i / plan.Choices % call.Size;
         return tokens;
     }
 
@@ -109,11 +116,19 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
         return slot;
     }
 
-    /// <summary>Tokens of every (group, expert): what was asked, or what was kept where the dialect drops by score (Megatron).</summary>
+    /// <summary>
+    /// Tokens of every (group, expert): what was asked, or what was kept where the dialect drops by score (Megatron), or the capacity where experts are
+    /// filled up to it.
+    /// </summary>
     public int[] Counts(RoutingPlan plan, Choices choices, int capacity)
     {
-        var kept = call.Dialect.CapacityLimit == CapacityLimit.Unlimited && capacity != RoutingPlan.Unlimited;
         var counts = new int[call.Groups * call.Experts];
+        if (CapacityRule.FillsUp(call.Dialect))
+        {
+            Array.Fill(counts, CapacityRule.Filled(capacity, call.Size));
+            return counts;
+        }
+        var kept = call.Dialect.CapacityLimit == CapacityLimit.Unlimited && capacity != RoutingPlan.Unlimited;
         for (var i = 0; i < plan.RowOf.Length; i++)
             if ((kept ? plan.RowOf[i] : choices.Expert[i]) >= 0) counts[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
         return counts;

@@ -68,7 +68,8 @@ public sealed class Identification
         var named = Score([new(null, [], 0)])[0];
         var builtIn = Score([.. BuiltIn.All.Where(d => d.Name != _files[0].Dialect.Name).Select(d => new Candidate(d, [], 0))]);
         var (best, alternatives) = Search(named, builtIn);
-        return new(best.Base?.Name ?? string.Join(", ", _files.Select(f => f.Dialect.Name).Distinct()), [.. best.Changes.Select(c => Evidence(best, c))], [.. alternatives.Select(a => string.Join(" and ", a.Changes))],
+        return new(best.Base?.Name ?? string.Join(", ", _files.Select(f => f.Dialect.Name).Distinct()),
+            [.. best.Changes.Select(c => Evidence(best, c))], [.. alternatives.Select(a => string.Join(" and ", a.Changes))],
             [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance)
         {
             Untried = _untried,
@@ -172,7 +173,10 @@ public sealed class Identification
         var without = best with { Changes = [.. best.Changes.Where(c => c != change)] };
         foreach (var file in _files)
             if (Verdict(file, without)?.Culprit is { First: { } first } culprit)
-                return new(change, $"with {change.InsteadOf}, {culprit.Stage} differs at {first.Place} of {Path.GetFileName(file.Path)} ({first.Count} of {first.Of})");
+            {
+                var place = $"{first.Place} of {Path.GetFileName(file.Path)} ({first.Count} of {first.Of})";
+                return new(change, $"with {change.InsteadOf}, {culprit.Stage} differs at {place}");
+            }
         return new(change, $"with {change.InsteadOf} the files cannot be recomputed");
     }
 
@@ -183,24 +187,33 @@ public sealed class Identification
         var changes = Neighbours.Of(here).Select(n => n.Change).Where(c => Matters(c.Axis, here)).ToArray();
         changes = changes[..Affordable(changes.Length)];
         var agrees = new bool[changes.Length];
-        Parallelism.For(changes.Length, i => agrees[i] = Distance(best with { Changes = [.. best.Changes.Where(c => c.Axis != changes[i].Axis), changes[i]] }) == 0);
+        Candidate With(AxisChange change) => best with { Changes = [.. best.Changes.Where(c => c.Axis != change.Axis), change] };
+        Parallelism.For(changes.Length, i => agrees[i] = Distance(With(changes[i])) == 0);
         return [.. changes.Where((_, i) => agrees[i]).GroupBy(c => c.Axis).Select(g => new OpenAxis(g.Key, g.First().InsteadOf, [.. g.Select(c => c.Is)]))];
     }
 
     /// <summary>Axes that every implementation decides, whatever its dialect says of them.</summary>
     static readonly string[] Always = ["score", "ties", "padding", "capacity_formula", "capacity_rounding", "normalize"];
 
-    static bool Matters(string axis, Dialect dialect) => Always.Contains(axis) || dialect.Parameters.Contains(axis) || !DialectAxis.Find(axis)!.IsDefault(dialect);
+    static bool Matters(string axis, Dialect dialect) =>
+        Always.Contains(axis) || dialect.Parameters.Contains(axis) || !DialectAxis.Find(axis)!.IsDefault(dialect);
 
     /// <summary>What input would decide an axis.</summary>
     public static string Suggest(string axis) => axis switch
     {
-        _ when axis.Contains("capacity") || axis.Contains("drop") || axis is "alignment" or "policy" or "batch_prioritized" => "calls in which experts overflow, one of them with very few tokens",
+        _ when axis.Contains("capacity") || axis.Contains("drop") || axis is "alignment" or "policy" or "batch_prioritized" =>
+            "calls in which experts overflow, one of them with very few tokens",
         _ when axis.Contains("padding") || axis.EndsWith("_tokens") => "a call with padding, losses claimed",
         "ties" => "a call with equal scores",
-        _ when axis.Contains("balance") || axis.Contains("loss") || axis.Contains("coefficient") || axis.StartsWith("z_") => "claims of the losses before and after their coefficients",
+        "balance_level" => "losses of several sequences of unlike length",
+        "force_balance" => "claims of scores, experts and gates",
+        _ when axis.StartsWith("bias_", StringComparison.Ordinal) => "claim.correction_bias of a training call with padding, an expert at the mean",
+        _ when axis.Contains("balance") || axis.Contains("loss") || axis.Contains("coefficient") || axis.StartsWith("z_") =>
+            "claims of the losses before and after their coefficients",
         _ when axis.Contains("shared") || axis.Contains("activation") || axis.Contains("gate_to") || axis.Contains("identity") => "expert weights and claim.y",
-        _ when axis.Contains("noise") || axis.Contains("jitter") || axis.Contains("router_policy") || axis.Contains("temperature") || axis.Contains("dropout") => "a training call with its draws",
+        _ when axis.Contains("noise") || axis.Contains("jitter") || axis.Contains("router_policy")
+            || axis.Contains("temperature") || axis.Contains("dropout") =>
+            "a training call with its draws",
         _ when axis.Contains("group") => "near ties between groups of experts",
         _ => "claims of scores and gates for near ties, large and all-negative logits",
     };

@@ -34,7 +34,7 @@ public static class Neighbours
     static readonly HashSet<string> Silent =
     [
         "group_size", "group_split", "replicas",
-        "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties",
+        "previous_batches", "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties",
         "gated_experts", "shared_expert", "shared_gate", "router_bias",
         "eval_capacity_factor", "eval_policy", "eval_normalize", "eval_balance_coefficient",
         "adaptive_sparsity", "entropy_losses", "router", .. StageFormats.Axes,
@@ -95,7 +95,8 @@ public static class Neighbours
     static IEnumerable<JsonNode> Candidates(DialectAxis axis, Dialect dialect)
     {
         // A factor that is applied twice.
-        if (axis.Name == "scaling_factor") return Numbers[axis.Name].Append(dialect.ScalingFactor * dialect.ScalingFactor).Distinct().Select(n => (JsonNode)JsonValue.Create(n));
+        if (axis.Name == "scaling_factor")
+            return Numbers[axis.Name].Append(dialect.ScalingFactor * dialect.ScalingFactor).Distinct().Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Values.Count > 0) return axis.Values.Select(v => (JsonNode)JsonValue.Create(v.Name)!);
         if (Numbers.TryGetValue(axis.Name, out var numbers)) return numbers.Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Name == "group_score") return ((string[])["max", "top1_sum", "top2_sum", "top3_sum", "top4_sum"]).Select(n => (JsonNode)JsonValue.Create(n)!);

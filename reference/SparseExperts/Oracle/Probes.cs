@@ -13,9 +13,12 @@ public sealed record Probe(string Name, string Decides, Case Case);
 /// </summary>
 public static class Probes
 {
-    /// <summary>Whether case files have tensors for a dialect at all: not for binary codes, two levels of capacity, thresholds of a batch, free numbers.</summary>
+    /// <summary>
+    /// Whether case files have tensors for a dialect at all: not for binary codes, two levels of capacity, thresholds of a batch, free numbers.
+    /// </summary>
     public static bool Has(Dialect d) =>
-        d.LayerKind() is LayerKind.Routed or LayerKind.Soft or LayerKind.TwoLevelRouter && d.Selection != Selection.Batchwise && d.Router != RouterForm.Constant;
+        d.LayerKind() is LayerKind.Routed or LayerKind.Soft or LayerKind.TwoLevelRouter
+        && d.Selection != Selection.Batchwise && d.Router != RouterForm.Constant;
 
     const int Hidden = 3, Vocabulary = 16, MostChoices = 64;
 
@@ -30,14 +33,18 @@ public static class Probes
         public bool Gradients { get; init; }
     }
 
-    /// <summary>Two of three tokens want expert 0, later ones more than earlier ones; on a grid so fine that nobody ties, for ties leave balance losses open.</summary>
-    static double Crowded(int group, int token, int expert, double random) => expert == 0 && token % 3 < 2 ? 3 + token / 16.0 : Math.Round(random * 65536) / 32768;
+    /// <summary>
+    /// Two of three tokens want expert 0, later ones more than earlier ones; on a grid so fine that nobody ties, for ties leave balance losses open.
+    /// </summary>
+    static double Crowded(int group, int token, int expert, double random) =>
+        expert == 0 && token % 3 < 2 ? 3 + token / 16.0 : Math.Round(random * 65536) / 32768;
 
     static readonly Scenario[] All =
     [
         new("plain", "scores, gates, their normalisation and scale, losses, gradients", (_, _, _, u) => 4 * u - 2) { Gradients = true },
         new("ties", "which of equal scores is taken", (_, t, e, u) => t % 4 == 0 ? 1 : Math.Floor(3 * u)),
-        new("near-ties", "the precision in which scores are ranked", (_, t, e, _) => ((t + e) % 4) switch { 0 => 1 + t / 64f, 1 => MathF.BitIncrement(1 + t / 64f), var r => 1 + t / 64f - r * 0.25 }),
+        new("near-ties", "the precision in which scores are ranked",
+            (_, t, e, _) => ((t + e) % 4) switch { 0 => 1 + t / 64f, 1 => MathF.BitIncrement(1 + t / 64f), var r => 1 + t / 64f - r * 0.25 }),
         new("overflow", "the capacity, who is dropped first, what a dropped token gets", Crowded, TimesExperts: 3),
         new("few-tokens", "the least capacity", (_, t, e, u) => e == 0 ? 2 : u) { Tokens = 2 },
         new("padding", "whether padding is routed, takes slots, and counts in losses", Crowded, TimesExperts: 3) { IsPadding = (_, t) => t == 0 || t % 5 == 2 },
@@ -57,7 +64,8 @@ public static class Probes
     {
         if (!Has(dialect))
             throw new CaseException($"{dialect.Name}: case files have no tensors for its router; probe another dialect");
-        if (dialect.K > MostChoices || dialect.Groups > MostChoices) throw new CaseException($"{dialect.Name}: k {dialect.K} and groups {dialect.Groups}: probes are small, choose at most {MostChoices} of each");
+        if (dialect.K > MostChoices || dialect.Groups > MostChoices)
+            throw new CaseException($"{dialect.Name}: k {dialect.K} and groups {dialect.Groups}: probes are small, choose at most {MostChoices} of each");
         var probes = new List<Probe>();
         foreach (var scenario in All)
             foreach (var each in mode is null ? ["eval", "train"] : (string[])[mode])
@@ -65,7 +73,10 @@ public static class Probes
         return probes;
     }
 
-    /// <summary>Balanced assignments need numbers of tokens that they can share out; Sinkhorn's iterations need experts that somebody wants, and take no maximum off.</summary>
+    /// <summary>
+    /// Balanced assignments need numbers of tokens that they can share out; Sinkhorn's iterations need experts that somebody wants, and take no maximum
+    /// off.
+    /// </summary>
     static bool Suits(Scenario scenario, Dialect d) =>
         (scenario.Tokens is null || d.Selection is not (Selection.Auction or Selection.OptimalAssignment or Selection.Sinkhorn or Selection.Quantile
             or Selection.ExpertChoice or Selection.SlotMixture))
@@ -85,11 +96,13 @@ public static class Probes
 
     static Case Build(Dialect d, Scenario scenario, string mode)
     {
-        int experts = Experts(d), groups = scenario.Groups, size = scenario.Tokens ?? scenario.TimesExperts * experts, tokens = groups * size, width = experts + 2;
+        int experts = Experts(d), groups = scenario.Groups, size = scenario.Tokens ?? scenario.TimesExperts * experts;
+        int tokens = groups * size, width = experts + 2;
         var random = new Stream(scenario.Name);
         var tensors = new List<CaseTensor>();
         void Add(string name, double[] values, params long[] shape) => tensors.Add(new(name, "F32", shape, Array.ConvertAll(values, v => (double)(float)v)));
-        void Whole(string name, string type, Func<int, double> value, params long[] shape) => tensors.Add(new(name, type, shape, [.. Enumerable.Range(0, (int)shape.Aggregate((a, b) => a * b)).Select(value)]));
+        void Whole(string name, string type, Func<int, double> value, params long[] shape) =>
+            tensors.Add(new(name, type, shape, [.. Enumerable.Range(0, (int)shape.Aggregate((a, b) => a * b)).Select(value)]));
 
         // Tokens whose first E numbers are the logits.
         var x = new double[tokens * width];
@@ -120,13 +133,18 @@ public static class Probes
             Add("router.primary.noise_weight", random.Coarse(d.Groups * width), d.Groups, width);
             Add("router.secondary.noise_weight", random.Coarse(experts * width), d.Groups, experts / d.Groups, width);
         }
-        else if (d.Router is not (RouterForm.None or RouterForm.ProductKeys)) Add("claim.logits", [.. Enumerable.Range(0, tokens * experts).Select(i => x[i / experts * width + i % experts])], groups, size, experts);
+        else if (d.Router is not (RouterForm.None or RouterForm.ProductKeys))
+            Add("claim.logits", [.. Enumerable.Range(0, tokens * experts).Select(i => x[i / experts * width + i % experts])], groups, size, experts);
         if (linear && d.RouterBias) Add("router.bias", random.Coarse(experts), experts);
-        if (d.CorrectionBias) Add("router.correction_bias", [.. Enumerable.Range(0, experts).Select(e => scenario.Name == "small-scores" ? 12 + e % 3 / 8.0 : (e * 5 % experts - experts / 2) / 16.0)], experts);
+        double[] OfExperts(Func<int, double> value) => [.. Enumerable.Range(0, experts).Select(value)];
+        double Bias(int e) => scenario.Name == "small-scores" ? 12 + e % 3 / 8.0 : (e * 5 % experts - experts / 2) / 16.0;
+        if (d.CorrectionBias) Add("router.correction_bias", OfExperts(Bias), experts);
+        if (d.CountsElsewhere) Add("router.previous_count", OfExperts(e => Math.Max(1, d.PreviousBatches) * (tokens * d.K / experts + e % 3)), experts);
         if (d.Noise == LogitNoise.NormalSoftplus && linear) Add("router.noise_weight", random.Coarse(experts * width), experts, width);
         if (d.Selection == Selection.HashTable) Whole("router.table", "I32", i => (i / d.K * 3 + i % d.K) % experts, Vocabulary, d.K);
         if (d.Selection == Selection.HashTable || d.Router == RouterForm.LinearWithEmbedding) Whole("token_ids", "I32", t => t * 7 % Vocabulary, groups, size);
-        if (d.Selection == Selection.TaskTable || d.Router is RouterForm.LinearPerTask or RouterForm.TaskEmbedding) Whole("task_ids", "I32", t => t / 3 % 4, groups, size);
+        if (d.Selection == Selection.TaskTable || d.Router is RouterForm.LinearPerTask or RouterForm.TaskEmbedding)
+            Whole("task_ids", "I32", t => t / 3 % 4, groups, size);
 
         // Experts of small multiples of 1/16: their products are short. The format does not hold the learned pair of a residual layer.
         int held = experts - d.IdentityExperts - d.NullExperts, hidden = Hidden, inner = weights.ExpertWidth;
@@ -145,12 +163,14 @@ public static class Probes
                 Add("shared.wo", random.Coarse(count), [.. one, width, hidden]);
                 if (d.SharedGate) Add("shared.gate", random.Coarse(width), width);
             }
-            if (scenario.Gradients && mode == "train" && (linear || d.Router is RouterForm.Mlp or RouterForm.ProductKeys)) Add("cotangent.y", random.Coarse(tokens * width), groups, size, width);
+            if (scenario.Gradients && mode == "train" && (linear || d.Router is RouterForm.Mlp or RouterForm.ProductKeys))
+                Add("cotangent.y", random.Coarse(tokens * width), groups, size, width);
         }
 
         var parameters = new JsonObject();
         if (scenario.CapacityFactor is { } factor) parameters["capacity_factor"] = factor;
-        var asked = Case.Create(d.Evidence == Evidence.Own || BuiltIn.Find(d.Name) is null ? DialectFile.ToJson(d).ToJsonString() : d.Name, mode, tensors, parameters, "moe probe", scenario.Decides, $"{scenario.Name}-{mode}");
+        var dialect = d.Evidence == Evidence.Own || BuiltIn.Find(d.Name) is null ? DialectFile.ToJson(d).ToJsonString() : d.Name;
+        var asked = Case.Create(dialect, mode, tensors, parameters, "moe probe", scenario.Decides, $"{scenario.Name}-{mode}");
         return asked.With(Draws(asked, width));
     }
 

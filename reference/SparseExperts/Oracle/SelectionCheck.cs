@@ -28,7 +28,8 @@ static class SelectionCheck
     }
 
     /// <summary>Whether a token may have these experts, as far as its numbers are known.</summary>
-    public static bool Allows(RouterCall call, RouterNumbers numbers, Choices expected, int token, int[] experts) => Token(call, numbers, expected, token, experts).Outcome != Outcome.Differs;
+    public static bool Allows(RouterCall call, RouterNumbers numbers, Choices expected, int token, int[] experts) =>
+        Token(call, numbers, expected, token, experts).Outcome != Outcome.Differs;
 
     static (Outcome Outcome, int At, double Margin, double Bound) Token(RouterCall call, RouterNumbers numbers, Choices expected, int t, int[] row)
     {
@@ -37,7 +38,8 @@ static class SelectionCheck
         if (d.DroppedOutput == DroppedOutput.SharedSlot && !call.IsReal(t)) return (Outcome.Agrees, 0, 0, 0);
         if (k == expected.K && row.AsSpan().SequenceEqual(expected.Expert.AsSpan(t * k, k))) return (Outcome.Agrees, 0, 0, 0);
         if (k != expected.K) return (Outcome.Differs, 0, double.NaN, 0);
-        if (row.Where(e => e >= 0).Distinct().Count() != row.Count(e => e >= 0) && d.Taken == Taken.Removed && d.Selection != Selection.ExhaustionAware) return (Outcome.Differs, 0, double.NaN, 0);
+        if (row.Where(e => e >= 0).Distinct().Count() != row.Count(e => e >= 0) && d.Taken == Taken.Removed && d.Selection != Selection.ExhaustionAware)
+            return (Outcome.Differs, 0, double.NaN, 0);
         if (expected.Rankings.Count == 0) return (Outcome.Differs, FirstDifference(row, expected.Expert.AsSpan(t * k, k)), double.NaN, 0);
         var order = row;
         if (d.OpenOrder)
@@ -137,7 +139,9 @@ static class SelectionCheck
         var d = call.Dialect;
         var capacity = claimed.Length / (call.Groups * call.Experts);
         var outcome = Outcome.Agrees;
-        if (d.OpenOrder && claimed.Length == expected.Token.Length && claimed.Chunk(Math.Max(1, capacity)).Zip(expected.Token.Chunk(Math.Max(1, capacity))).All(p => p.First.Order().SequenceEqual(p.Second.Order()))) return new("token", Outcome.Agrees);
+        var ofExperts = claimed.Chunk(Math.Max(1, capacity)).Zip(expected.Token.Chunk(Math.Max(1, capacity)));
+        if (d.OpenOrder && claimed.Length == expected.Token.Length && ofExperts.All(p => p.First.Order().SequenceEqual(p.Second.Order())))
+            return new("token", Outcome.Agrees);
         if (claimed.Length != expected.Token.Length) return new("token", Outcome.Differs, new(0, claimed.Length, expected.Token.Length, 0, 0, 1, 1));
         var ranking = expected.Rankings[0];
         for (var i = 0; i < claimed.Length; i++)
@@ -172,19 +176,24 @@ static class SelectionCheck
     public static bool HasOpenTopK(RouterCall call, RouterNumbers numbers) => OpenTopK(call, numbers).Any(t => t.Tied.Length > t.Open);
 
     /// <summary>That top-k with open places given to the experts that weigh most: the choice under which Σ weight is largest.</summary>
-    /// <param name="weights">[G, E].</param>
+    /// <param name="weights">[T, E].</param>
     public static IReadOnlyList<(int Token, int Expert)> TopKFavouring(RouterCall call, RouterNumbers numbers, double[] weights) =>
-        [.. OpenTopK(call, numbers).SelectMany(t => t.Sure.Concat(t.Tied.OrderByDescending(e => weights[t.Token / call.Size * call.Experts + e]).Take(t.Open)).Select(e => (t.Token, e)))];
+    [
+        .. from t in OpenTopK(call, numbers)
+           from e in t.Sure.Concat(t.Tied.OrderByDescending(e => weights[t.Token * call.Experts + e]).Take(t.Open))
+           select (t.Token, e),
+    ];
 
     /// <summary>Of every token that counts, the experts that are surely among the k best, those that tie for the rest, and how many places that is.</summary>
     static IEnumerable<(int Token, int[] Sure, int[] Tied, int Open)> OpenTopK(RouterCall call, RouterNumbers numbers)
     {
         var d = call.Dialect;
         if (d.Balance == BalanceLoss.None || d.BalanceCount != BalanceCount.FreshTopK) yield break;
-        double[][] all = [numbers.Logits.Values, .. call.IsNoisy ? [] : new[] { numbers.Scores.Values }, Softmax(numbers.Logits.Values, call.Experts, call.LogitsFormat)];
+        double[][] all =
+            [numbers.Logits.Values, .. call.IsNoisy ? [] : new[] { numbers.Scores.Values }, Softmax(numbers.Logits.Values, call.Experts, call.LogitsFormat)];
         for (var t = 0; t < call.Tokens; t++)
         {
-            if (!ProductLoss.Counts(call, t)) continue;
+            if (!LossCounts.Includes(call, t)) continue;
             // By logits, by scores, by their softmax in the logits' format: a library may rank any of them, and equals in one may not be in another.
             bool[] isAbove = new bool[call.Experts], isTied = new bool[call.Experts];
             Array.Fill(isAbove, true);
@@ -199,7 +208,8 @@ static class SelectionCheck
                     isTied[e] |= Math.Abs(row[e] - last) <= step;
                 }
             }
-            int[] sure = [.. Enumerable.Range(0, call.Experts).Where(e => isAbove[e])], tied = [.. Enumerable.Range(0, call.Experts).Where(e => isTied[e] && !isAbove[e])];
+            int[] sure = [.. Enumerable.Range(0, call.Experts).Where(e => isAbove[e])];
+            int[] tied = [.. Enumerable.Range(0, call.Experts).Where(e => isTied[e] && !isAbove[e])];
             yield return (t, sure, tied, Math.Min(d.K, call.Experts) - sure.Length);
         }
     }
@@ -214,11 +224,13 @@ static class SelectionCheck
             for (var e = 0; e < experts; e++) max = Math.Max(max, logits[start + e]);
             double sum = 0;
             for (var e = 0; e < experts; e++) sum += values[start + e] = ReproducibleMath.Exp(logits[start + e] - max);
-            for (var e = 0; e < experts; e++) values[start + e] = Rounding.To(format == NumberFormat.Float64 ? NumberFormat.Float32 : format, values[start + e] / sum);
+            var kept = format == NumberFormat.Float64 ? NumberFormat.Float32 : format;
+            for (var e = 0; e < experts; e++) values[start + e] = Rounding.To(kept, values[start + e] / sum);
         }
         return values;
     }
 
     /// <summary>Logits that are nearly equal can be equal after a softmax in float32.</summary>
-    static double SoftmaxStep(double value, bool isLogit) => 4 * Rounding.HalfUnit(NumberFormat.Float32, isLogit ? Math.Max(1, Math.Abs(value)) : Math.Abs(value));
+    static double SoftmaxStep(double value, bool isLogit) =>
+        4 * Rounding.HalfUnit(NumberFormat.Float32, isLogit ? Math.Max(1, Math.Abs(value)) : Math.Abs(value));
 }

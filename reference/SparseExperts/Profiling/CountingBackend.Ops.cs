@@ -9,9 +9,9 @@ public sealed partial class CountingBackend
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
     }
 
-    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, ReadOnlySpan<int> offsets, bool accumulate)
+    public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
-        using var call = Begin(Bytes(a) + Bytes(b), c, accumulate);
+        using var call = Begin(Bytes(a) + Bytes(b) + Bytes(offsets), c, accumulate);
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
     }
 
@@ -21,9 +21,9 @@ public sealed partial class CountingBackend
         inner.GemmOuter(a, b, c, sequence, accumulate);
     }
 
-    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, ReadOnlySpan<int> offsets, bool accumulate)
+    public void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate)
     {
-        using var call = Begin(Bytes(a) + Bytes(c), b, accumulate);
+        using var call = Begin(Bytes(a) + Bytes(c) + Bytes(offsets), b, accumulate);
         inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
     }
 

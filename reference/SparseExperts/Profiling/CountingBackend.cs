@@ -13,7 +13,7 @@ namespace SparseExperts.Profiling;
 /// Whether a call lasts until its result is there, by reading one number of it: without, a backend that works while the caller goes on is charged
 /// where somebody waits. Waiting takes away what such a backend gains by it, so that the sum is longer than a step that is not watched.
 /// </param>
-public sealed partial class CountingBackend(IBackend inner, bool waits = false) : IBackend, IErrorBounds, IKnowsCaller
+public sealed partial class CountingBackend(IBackend inner, bool waits = false) : IBackend, IRouting, IErrorBounds, IKnowsCaller
 {
     readonly Dictionary<CallKey, CallTotals> _calls = [];
     readonly float[] _one = new float[1];
@@ -44,6 +44,10 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
 
     public BackendInfo Info => inner.Info;
     public IDisposable Exactly() => inner.Exactly();
+
+    /// <summary>The inner backend's planner, counted; null where it has none.</summary>
+    public IRouting? Routing => inner.Routing is null ? null : this;
+
     public IndexFault? TakeFault() => inner.TakeFault();
     public bool CarriesBounds => inner is IErrorBounds { CarriesBounds: true };
 

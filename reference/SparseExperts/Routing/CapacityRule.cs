@@ -54,6 +54,13 @@ public static class CapacityRule
         return d.CapacityLimit == CapacityLimit.Unlimited && capacity > size ? RoutingPlan.Unlimited : capacity;
     }
 
+    /// <summary>Whether experts are filled up to their capacity: where the library is told to, and has one.</summary>
+    public static bool FillsUp(Dialect d) =>
+        d.PadToCapacity && !(d is { CapacityFormula: CapacityFormula.ShareTimesFactor, CapacityFactor: < 0, Capacity: null });
+
+    /// <summary>Tokens that an expert is filled up to in a group of so many: no more than those.</summary>
+    public static int Filled(int capacity, int size) => Math.Min(capacity, size);
+
     /// <summary>What the formulas that ask for loads are shown.</summary>
     public static int[] Loads(RouterCall call, Choices choices, RouterNumbers numbers) =>
         call.Dialect is { LoadAtLastToken: true, BatchPrioritized: true } && call.Groups == 1 && call.Size > 0 && !choices.Expert.Contains(-1)
@@ -61,8 +68,11 @@ public static class CapacityRule
             : choices.Loads(call.Groups, call.Experts);
 
     /// <summary>The number that the dialect reports as its capacity, also where it exceeds the tokens and nothing can be dropped.</summary>
-    public static int Reported(RouterCall call, ReadOnlySpan<int> loads) =>
-        Capacity(call with { Dialect = call.Dialect with { CapacityLimit = call.Dialect.CapacityLimit == CapacityLimit.Unlimited ? CapacityLimit.None : call.Dialect.CapacityLimit } }, loads);
+    public static int Reported(RouterCall call, ReadOnlySpan<int> loads)
+    {
+        var limit = call.Dialect.CapacityLimit == CapacityLimit.Unlimited ? CapacityLimit.None : call.Dialect.CapacityLimit;
+        return Capacity(call with { Dialect = call.Dialect with { CapacityLimit = limit } }, loads);
+    }
 
     static int Whole(Dialect d, double value) => (int)(d.CapacityRounding switch
     {
@@ -80,5 +90,6 @@ public static class CapacityRule
 
     static int Equal(RouterCall call) => call.Size * call.K % call.Experts == 0
         ? call.Size * call.K / call.Experts
-        : throw new RoutingException($"{call.Where}: {call.Size} tokens with {call.K} choices cannot be shared equally among {call.Experts} experts; choose numbers that divide");
+        : throw new RoutingException(
+            $"{call.Where}: {call.Size} tokens with {call.K} choices cannot be shared equally among {call.Experts} experts; choose numbers that divide");
 }

@@ -6,7 +6,10 @@ namespace SparseExperts.Routing;
 /// </summary>
 public static class CorrectionBias
 {
-    /// <summary>b_e += rate·sign(mean(n) − n_e), sign(0) = 0; torchtitan first takes the mean of the steps off.</summary>
+    /// <summary>
+    /// b_e += rate·sign(mean(n) − n_e), sign(0) = 0: an expert at the mean stays. Where the step is centred the mean of the steps over the experts is taken
+    /// off first, and an expert at the mean moves by minus that.
+    /// </summary>
     /// <param name="counts">Tokens of every expert [E], of all groups, sequences and micro-batches of the step together.</param>
     /// <param name="bias">[E].</param>
     /// <exception cref="ArgumentException">There are more or fewer counts than biases: counts of groups have to be added up first.</exception>
@@ -25,12 +28,21 @@ public static class CorrectionBias
         return updated;
     }
 
-    /// <summary>Tokens of every expert [E] in a plan: choices that were made, or where the dialect drops, those that were kept.</summary>
-    internal static double[] Counts(RoutingPlan plan)
+    /// <summary>
+    /// Tokens of every expert [E] in a plan, of all groups together: choices that were made, or where the dialect drops, those that were kept. Experts
+    /// that are filled up to their capacity have all the same.
+    /// </summary>
+    /// <param name="isReal">Whether a token is no padding; null where there is none.</param>
+    internal static double[] Counts(Dialect d, RoutingPlan plan, Func<int, bool>? isReal = null)
     {
         var counts = new double[plan.Experts];
+        if (CapacityRule.FillsUp(d))
+        {
+            Array.Fill(counts, CapacityRule.Filled(plan.Capacity, plan.Tokens / plan.Groups) * (double)plan.Groups);
+            return counts;
+        }
         for (var i = 0; i < plan.Expert.Length; i++)
-            if (plan.RowOf[i] >= 0) counts[plan.Expert[i]]++;
+            if (plan.RowOf[i] >= 0 && (d.BiasTokens == BiasTokens.All || isReal is null || isReal(i / plan.Choices))) counts[plan.Expert[i]]++;
         return counts;
     }
 

@@ -43,7 +43,8 @@ public sealed record Dialect
     [Means("who sees the jitter")] public JitterReach JitterReach { get; init; }
     [Means("rate of the router's input dropout")] public double InputDropout { get; init; } = 0.1;
     [Means("temperature of the sampling; of the Gumbel softmax")] public double Temperature { get; init; } = 1;
-    [Means("share of tokens whose best logit is knocked out while training", "mesh moe.py, use_second_place_expert_prob")] public double SecondPlaceProbability { get; init; }
+    [Means("share of tokens whose best logit is knocked out while training", "mesh moe.py, use_second_place_expert_prob")]
+    public double SecondPlaceProbability { get; init; }
     [Means("temperature of the sampling among the others; 0 takes the second best", "mesh moe.py")] public double SecondPlaceTemperature { get; init; }
 
     // Noise on logits
@@ -63,12 +64,15 @@ public sealed record Dialect
     [Means("a bias is added for selection only", "DeepSeek-V3 report, eq. 16")] public bool CorrectionBias { get; init; }
     [Means("step of the correction bias", "DeepSeek-V3 report, section 2.1.2")] public double BiasRate { get; init; }
     [Means("the step is centred: its mean over the experts is taken off", "torchtitan components/optimizer")] public bool BiasCentred { get; init; }
+    [Means("tokens that the step counts")] public BiasTokens BiasTokens { get; init; }
     [Means("groups of experts")] public int Groups { get; init; } = 1;
     [Means("groups that a token keeps")] public int GroupsKept { get; init; } = 1;
     [Means("score of a group")] public GroupScore GroupScore { get; init; }
     [Means("what experts of other groups get")] public GroupMask GroupMask { get; init; } = GroupMask.MinusInfinity;
     [Means("which of equal scores is taken")] public TieRule Ties { get; init; }
     [Means("the order of a token's choices is open")] public bool OpenOrder { get; init; }
+    [Means("choice j of token t is expert (t·k + j) mod E, t counted over all groups; gates are the scores found there", "torchtitan models/common/moe.py")]
+    public bool ForceBalance { get; init; }
     [Means("what happens to an expert that the token has already chosen")] public Taken Taken { get; init; }
     [Means("what later choices are ranked by, where it is not what the first is ranked by")] public SelectBy? LaterBy { get; init; }
     [Means("which later choices are used")] public Policy Policy { get; init; }
@@ -90,11 +94,15 @@ public sealed record Dialect
     [Means("limit by the tokens of the group")] public CapacityLimit CapacityLimit { get; init; }
     [Means("capacity is rounded up to a multiple; 0 is off")] public int CapacityMultiple { get; init; }
     [Means("Tutel's name for the multiple")] public int Alignment { get; init; } = 1;
+    [Means("experts are filled up to the capacity with tokens of gate 0, which count", "megatron moe_utils.py, apply_router_token_dropping")]
+    public bool PadToCapacity { get; init; }
     [Means("who keeps a slot")] public DropPolicy DropPolicy { get; init; }
     [Means("the order in which requests are served")] public RequestOrder Order { get; init; }
-    [Means("tokens are served by descending best score: batch-prioritised routing", "Riquelme et al. 2021, section 4")] public bool BatchPrioritized { get; init; }
+    [Means("tokens are served by descending best score: batch-prioritised routing", "Riquelme et al. 2021, section 4")]
+    public bool BatchPrioritized { get; init; }
     [Means("the order of tokens with equal best scores is open", "torch.argsort documentation")] public bool OpenBatchTies { get; init; }
-    [Means("the largest load is read where the last token's requests are counted, which batch-prioritised routing puts anywhere", "tutel fast_dispatch.py")] public bool LoadAtLastToken { get; init; }
+    [Means("the largest load is read where the last token's requests are counted, which batch-prioritised routing puts anywhere", "tutel fast_dispatch.py")]
+    public bool LoadAtLastToken { get; init; }
     [Means("who of equals keeps a slot is open")] public bool OpenDropTies { get; init; }
     [Means("which number a kept request gets")] public SlotOrder SlotOrder { get; init; }
     [Means("what a choice without a slot does")] public DroppedOutput DroppedOutput { get; init; }
@@ -108,9 +116,12 @@ public sealed record Dialect
     [Means("guard of the division after dropping, where it differs")] public NormalizeGuard? LateNormalizeGuard { get; init; }
     [Means("number of the guard")] public double NormalizeEpsilon { get; init; }
     [Means("factor on the gates")] public double ScalingFactor { get; init; } = 1;
-    [Means("the gate of a choice is multiplied by a learned number of its expert, after everything else", "transformers modeling_gemma4.py")] public bool ExpertScale { get; init; }
-    [Means("all gates, those of shared experts too, are multiplied by one learned number", "transformers modeling_inkling.py")] public bool GlobalScale { get; init; }
-    [Means("shared experts take part in the gates' normalisation: each has a row in the router", "transformers modeling_inkling.py")] public bool SharedInGates { get; init; }
+    [Means("the gate of a choice is multiplied by a learned number of its expert, after everything else", "transformers modeling_gemma4.py")]
+    public bool ExpertScale { get; init; }
+    [Means("all gates, those of shared experts too, are multiplied by one learned number", "transformers modeling_inkling.py")]
+    public bool GlobalScale { get; init; }
+    [Means("shared experts take part in the gates' normalisation: each has a row in the router", "transformers modeling_inkling.py")]
+    public bool SharedInGates { get; init; }
     [Means("where the gate multiplies")] public GatePlace ApplyGateTo { get; init; }
     [Means("gates get a gradient through the dispatch as well", "st_moe_pytorch")] public bool StraightThrough { get; init; }
 
@@ -120,20 +131,23 @@ public sealed record Dialect
     [Means("slope of the clamped sigmoid")] public double ActivationAlpha { get; init; } = 1.702;
     [Means("limit of the clamped activations")] public double ActivationLimit { get; init; } = 7;
     [Means("cap c of the gate in swiglu_softcapped: c·tanh(g/c)", "transformers modeling_inkling2.py")] public double ActivationGateSoftcap { get; init; } = 4;
-    [Means("cap c of the other half in swiglu_softcapped: c·tanh(u/c)", "transformers modeling_inkling2.py")] public double ActivationUpSoftcap { get; init; } = 25;
+    [Means("cap c of the other half in swiglu_softcapped: c·tanh(u/c)", "transformers modeling_inkling2.py")]
+    public double ActivationUpSoftcap { get; init; } = 25;
     [Means("the shared expert's limit where it has its own; 0 is none", "transformers modeling_step3p7.py")] public double? SharedActivationLimit { get; init; }
     [Means("number format of the experts' products where it differs from the tokens'")] public NumberFormat? ExpertsDtype { get; init; }
     [Means("number format of the experts' non-linearity where it differs from their products'")] public NumberFormat? ActivationDtype { get; init; }
     [Means("number format of the sum over a token's choices where it differs from the tokens'")] public NumberFormat? SumDtype { get; init; }
     [Means("the last so many experts return their input", "transformers modeling_longcat_flash.py")] public int IdentityExperts { get; init; }
     [Means("the last so many experts are none: who chooses one gets gate 0", "transformers modeling_zaya.py")] public int NullExperts { get; init; }
-    [Means("the routed experts live at a width of their own, between two projections that they share", "transformers modeling_nemotron_h.py")] public bool LatentExperts { get; init; }
+    [Means("the routed experts live at a width of their own, between two projections that they share", "transformers modeling_nemotron_h.py")]
+    public bool LatentExperts { get; init; }
     [Means("behind the first shared projection: RMS(z)∘w", "transformers modeling_muse_spark.py")] public bool ExpertsInNorm { get; init; }
     [Means("ε of that norm")] public double ExpertsInNormEpsilon { get; init; } = 1e-5;
     [Means("each expert's output o becomes RMS(o∘w) before its gate", "transformers modeling_muse_spark.py")] public bool ExpertsPostNorm { get; init; }
     [Means("ε of that norm")] public double ExpertsPostNormEpsilon { get; init; } = 1e-8;
     [Means("a learned row is added once to each token's sum", "transformers modeling_jetmoe.py")] public bool OutputBias { get; init; }
-    [Means("factor on the sum of the routed experts; gates and shared experts are without it", "transformers modeling_laguna.py")] public double OutputScalingFactor { get; init; } = 1;
+    [Means("factor on the sum of the routed experts; gates and shared experts are without it", "transformers modeling_laguna.py")]
+    public double OutputScalingFactor { get; init; } = 1;
     [Means("a dense expert beside the routed ones")] public bool SharedExpert { get; init; }
     [Means("the shared expert has a sigmoid gate")] public bool SharedGate { get; init; }
     [Means("how the shared expert joins")] public SharedCombination SharedCombination { get; init; }
@@ -146,9 +160,16 @@ public sealed record Dialect
     [Means("P of the product loss")] public BalanceMass BalanceMass { get; init; }
     [Means("padding in the product loss")] public BalanceTokens BalanceTokens { get; init; }
     [Means("factor of the product loss")] public BalanceScale BalanceScale { get; init; }
+    [Means("what the product loss is taken over")] public BalanceLevel BalanceLevel { get; init; }
+    [Means("earlier micro-batches whose counts a global loss takes the mean with", "megatron router.py, global_aux_loss")]
+    public int PreviousBatches { get; init; }
     [Means("when auxiliary losses are added")] public Phase LossPhase { get; init; } = Phase.Always;
     [Means("coefficient of the balance loss")] public double BalanceCoefficient { get; init; }
     [Means("coefficient of the balance loss in evaluation, where it differs")] public double? EvalBalanceCoefficient { get; init; }
+    [Means("coefficient of a product loss by sequence beside the balance loss", "megatron router.py, moe_aux_loss_coeff as a list")]
+    public double SequenceBalanceCoefficient { get; init; }
+    [Means("coefficient of a global product loss beside the balance loss", "megatron router.py, moe_aux_loss_coeff as a list")]
+    public double GlobalBalanceCoefficient { get; init; }
     [Means("half of the second choices' loss is added", "mesh moe.py, use_second_place_loss")] public bool SecondPlaceLoss { get; init; }
     [Means("micro-batches that the balance loss is divided by")] public int Microbatches { get; init; } = 1;
     [Means("divisor of the balance loss")] public LossDenominator LossDenominator { get; init; }
@@ -166,7 +187,8 @@ public sealed record Dialect
     [Means("entropy losses per modality")] public bool EntropyLosses { get; init; }
     [Means("coefficient of the sparsity loss", "3m-asr balance_loss.py")] public double SparsityCoefficient { get; init; }
     [Means("coefficient of the loss on probability outside the chosen part", "hetu SAMGate.py")] public double AlignmentCoefficient { get; init; }
-    [Means("coefficient of the ReLU router's L1 loss adapts to the wanted sparsity", "ReMoE, Wang et al. 2024, eq. 8")] public bool AdaptiveSparsity { get; init; }
+    [Means("coefficient of the ReLU router's L1 loss adapts to the wanted sparsity", "ReMoE, Wang et al. 2024, eq. 8")]
+    public bool AdaptiveSparsity { get; init; }
     [Means("divisor of the variance in importance and load")] public Variance Variance { get; init; }
     [Means("number that guards the squared mean in importance and load")] public double VarianceEpsilon { get; init; }
     [Means("from layers to one loss")] public LayerReduction LayerReduction { get; init; }
@@ -206,7 +228,8 @@ public sealed record Dialect
     /// <summary>Whether later tokens can change what an earlier one gets.</summary>
     public Causality Causality => Selection is Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment
             or Selection.OptimalTransport or Selection.Batchwise or Selection.SlotMixture || Score == Score.SoftmaxOverTokens || SeesOthersKeys
-            || (CapacityFormula != CapacityFormula.None && (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
+            || (CapacityFormula != CapacityFormula.None &&
+                (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
         ? Causality.LooksAhead : Causality.Causal;
 
     /// <summary>
@@ -220,7 +243,7 @@ public sealed record Dialect
     /// <summary>Whether a token's logits are made from other tokens.</summary>
     bool SeesOthersKeys => Router == RouterForm.ProductKeys && KeySplit == KeySplit.Pooled;
 
-    bool ChoosesAlone => Selection switch
+    bool ChoosesAlone => !ForceBalance && Selection switch
     {
         Selection.TopK or Selection.OnePerPrototype or Selection.BestPartThenTopK or Selection.Sinkhorn or Selection.Quantile or Selection.PositiveScores
             or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.PolicySample or Selection.All => true,
@@ -236,6 +259,11 @@ public sealed record Dialect
         var call = new RouterCall { Dialect = this, Groups = 1, Size = 1, Experts = 1, Training = training };
         return DrawKinds.All.Any(kind => kind.IsUsed(call));
     }
+
+    /// <summary>Whether a balance loss reads counts that the call itself does not have.</summary>
+    public bool CountsElsewhere =>
+        Balance == BalanceLoss.Product
+        && (BalanceLevel == BalanceLevel.RankShare || PreviousBatches > 0 && (BalanceLevel == BalanceLevel.Global || GlobalBalanceCoefficient != 0));
 
     /// <summary>Something happens in this phase.</summary>
     public static bool In(Phase phase, bool training) => phase == Phase.Always || phase == (training ? Phase.Training : Phase.Evaluation);

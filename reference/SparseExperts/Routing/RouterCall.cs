@@ -65,6 +65,18 @@ public sealed record RouterCall
     /// <summary>What solvers may spend on this call; without limit where nobody sets one.</summary>
     public Effort Effort { get; init; } = new();
 
+    /// <summary>Sequences that the tokens of a layer lie in, one after the other; its groups where nobody says.</summary>
+    public int Sequences { get => field > 0 ? field : Groups; init; }
+
+    /// <summary>Layers whose tokens this call has one below the other; more than one where their losses are pooled.</summary>
+    public int Layers { get; init; } = 1;
+
+    /// <summary>The place of the first token in the whole batch.</summary>
+    public int FirstToken { get; init; }
+
+    /// <summary>Choices of every expert [E] in earlier micro-batches, or on other ranks, that a balance loss counts too; empty for none.</summary>
+    public double[] PreviousCount { get; init; } = [];
+
     /// <summary>Names the layer in messages.</summary>
     public string Where { get; init; } = "layer";
 
@@ -81,7 +93,8 @@ public sealed record RouterCall
     public bool Is(Phase phase) => Dialect.In(phase, Training);
 
     /// <summary>Whether the router's input is jittered in this call.</summary>
-    public bool Jitters => Dialect.RouterPolicy == RouterPolicy.InputJitter && Is(Dialect.RouterPolicyPhase) && (Dialect.Jitter > 0 || Draws.Jitter is not null);
+    public bool Jitters =>
+        Dialect.RouterPolicy == RouterPolicy.InputJitter && Is(Dialect.RouterPolicyPhase) && (Dialect.Jitter > 0 || Draws.Jitter is not null);
 
     /// <summary>Whether noise is added to the logits in this call.</summary>
     public bool IsNoisy => Is(Dialect.NoisePhase) && Dialect.Noise switch

@@ -18,8 +18,8 @@ sealed class StepReport(bool details)
     /// <param name="entropy">Of a layer's router, in bits.</param>
     public void Add(IReadOnlyList<SparseResult> sparse, Func<SparseResult, double> entropy)
     {
-        _dropRates.Add([.. sparse.Select(s => s.Plan.DropRate)]);
         if (!details) return;
+        _dropRates.Add([.. sparse.Select(s => s.Plan.DropRate)]);
         _loads.Add([.. sparse.Select(s => s.Plan.Load())]);
         _entropies.Add([.. sparse.Select(entropy)]);
     }
@@ -27,7 +27,7 @@ sealed class StepReport(bool details)
     public void Measured(double nats, double norm, bool skipped) => (_nats, _norm, _skipped) = (nats, norm, skipped);
 
     public StepResult Of(long step, double rate) =>
-        new(step, _nats / ReproducibleMath.Ln2, _norm, rate, _skipped, Mean(_dropRates), details ? Loads() : [], details ? Mean(_entropies) : []);
+        new(step, _nats / ReproducibleMath.Ln2, _norm, rate, _skipped, details ? Mean(_dropRates) : [], details ? Loads() : [], details ? Mean(_entropies) : []);
 
     double[][] Loads() => [.. Enumerable.Range(0, _loads[0].Length).Select(layer => Mean([.. _loads.Select(l => l[layer])]))];
 

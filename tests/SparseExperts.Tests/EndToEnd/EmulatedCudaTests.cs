@@ -26,6 +26,18 @@ public sealed class EmulatedCudaTests : IDisposable
         Assert.Equal(expected, _workspace.CheckpointHash("moving"));
     }
 
+    [Theory]
+    [InlineData("hf.mixtral", false)]
+    [InlineData("mesh.top_2", true)]
+    public void Training_says_in_one_line_where_the_host_plans(string dialect, bool says)
+    {
+        string[] small = ["--steps", "1", "--batch", "1", "--context", "16", "--backend", "cuda-emulated"];
+        var trained = MoeCommand.Run(_workspace.Tiny("run", [.. small, "--dialect", dialect]));
+        Assert.True(trained.ExitCode == 0, trained.Error);
+        var lines = trained.Output.Split('\n').Count(line => line.StartsWith($"the host plans {dialect} (", StringComparison.Ordinal));
+        Assert.Equal(says ? 1 : 0, lines);
+    }
+
     [Fact]
     public void Precision_is_kept_with_the_run_and_said()
     {

@@ -31,12 +31,24 @@ public sealed class ShardedModelTests
     {
         "dense" => Base with { Experts = 0 },
         "dense, T5 positions, RMSNorm" => Base with { Experts = 0, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm },
-        "the default dialect, the whole batch one group" => Base with { Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.6, ZCoefficient = 0.01 } },
+        "the default dialect, the whole batch one group" => Base with
+        { Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.6, ZCoefficient = 0.01 } },
+        "losses by batch, by sequence and global" => Base with { Dialect = Grouped(BuiltIn.Named("megatron.topk")) with
+        {
+            GroupSize = 0, CapacityFactor = -1, SequenceBalanceCoefficient = 0.2, GlobalBalanceCoefficient = 0.3, Score = Score.Sigmoid, BiasRate = 0.01,
+        } },
+        "a loss by sequence of pooled layers" => Base with { Dialect = Grouped(BuiltIn.Named("hf.mixtral")) with { BalanceLevel = BalanceLevel.Sequence } },
+        "a loss over the batch where each sequence is a group" => Base with
+        { Dialect = Grouped(BuiltIn.Named("mesh.switch")) with { BalanceLevel = BalanceLevel.Batch } },
+        "forced balance, sequences added up" => Base with { Dialect = Grouped(BuiltIn.Named("torchtitan.topk")) with { ForceBalance = true } },
+        "hf.nemotron_h with latent experts" => Base with { Dialect = Grouped(BuiltIn.Named("hf.nemotron_h")) with { LatentExperts = true } },
+        "hf.doge with keys of the token" => Base with { Dialect = Grouped(BuiltIn.Named("hf.doge")) with { KeySplit = KeySplit.Token } },
         _ => Base with { Dialect = Grouped(BuiltIn.Named(name)) },
     };
 
     /// <summary>One group a sequence; tight where there is a capacity, so that places matter.</summary>
-    static Dialect Grouped(Dialect d) => d with { GroupSize = -1, CapacityFactor = 0.7, BalanceCoefficient = 0.1, ZCoefficient = d.ZLoss == ZLoss.None ? 0 : 0.01 };
+    static Dialect Grouped(Dialect d) =>
+        d with { GroupSize = -1, CapacityFactor = 0.7, BalanceCoefficient = 0.1, ZCoefficient = d.ZLoss == ZLoss.None ? 0 : 0.01 };
 
     [Theory]
     [InlineData("dense")]
@@ -47,6 +59,18 @@ public sealed class ShardedModelTests
     [InlineData("torchtitan.topk")]
     [InlineData("megatron.quantile")]
     [InlineData("remoe.relu")]
+    [InlineData("hf.zaya")]
+    [InlineData("hf.inkling")]
+    [InlineData("hf.gemma4")]
+    [InlineData("hf.jetmoe")]
+    [InlineData("hf.laguna")]
+    [InlineData("hf.nemotron_h with latent experts")]
+    [InlineData("hf.longcat_flash")]
+    [InlineData("hf.doge with keys of the token")]
+    [InlineData("losses by batch, by sequence and global")]
+    [InlineData("a loss by sequence of pooled layers")]
+    [InlineData("a loss over the batch where each sequence is a group")]
+    [InlineData("forced balance, sequences added up")]
     [InlineData("the default dialect, the whole batch one group")]
     public void Shards_of_a_batch_have_the_bits_of_the_whole(string name)
     {
@@ -57,7 +81,8 @@ public sealed class ShardedModelTests
         Assert.Equal(config.Experts > 0, whole.Plans.Count > 0);
         foreach (var level in (int[])[1, 2, 3])
         {
-            var shards = ThreadShards.Run(Sequences, level, shard => Step(config, ids, shard, config.Dialect.GroupSize == 0 ? whole.Plans : null, recomputes: level == 2));
+            var plans = config.Dialect.GroupSize == 0 ? whole.Plans : null;
+            var shards = ThreadShards.Run(Sequences, level, shard => Step(config, ids, shard, plans, recomputes: level == 2));
             Assert.Equal(1 << level, shards.Length);
             foreach (var shard in shards)
             {

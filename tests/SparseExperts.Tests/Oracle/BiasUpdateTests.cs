@@ -56,20 +56,63 @@ public sealed class BiasUpdateTests
         Assert.Equal(Outcome.Differs, Check(Call(Megatron, [-0.5, 0.5, 0.5], [0, 5, 0])));
     }
 
+    [Fact]
+    public void Padding_counts_where_the_dialect_says_so()
+    {
+        const string all = """{"like": "megatron.topk", "name": "own", "score": "sigmoid", "bias_rate": 0.5, "bias_tokens": "all"}""";
+        Assert.Equal(Outcome.Agrees, Check(Call(all, [0, 0.5, -0.5])));
+        Assert.Equal(Outcome.Differs, Check(Call(all, [-0.5, 0.5, 0.5])));
+    }
+
+    /// <summary>2 5 1 0, mean 2: steps 0, −½, ½, ½ with the mean ⅛.</summary>
+    [Fact]
+    public void An_expert_at_the_mean_moves_only_where_the_step_is_centred()
+    {
+        double[] bias = [0, 0, 0, 0];
+        var centred = BuiltIn.Named("torchtitan.topk") with { BiasRate = 0.5 };
+        Assert.Equal([0, -0.5, 0.5, 0.5], CorrectionBias.Step(BuiltIn.Named("megatron.topk") with { BiasRate = 0.5 }, [2, 5, 1, 0], bias));
+        Assert.Equal([-0.125, -0.625, 0.375, 0.375], CorrectionBias.Step(centred, [2, 5, 1, 0], bias));
+    }
+
+    /// <summary>Every expert is filled up to two tokens a group, so that all are at the mean.</summary>
+    [Fact]
+    public void Experts_that_are_filled_up_to_their_capacity_do_not_move()
+    {
+        const string filled = """{"like": "megatron.topk", "name": "own", "score": "sigmoid", "bias_rate": 0.5, "capacity": 2, "pad_to_capacity": true}""";
+        var counted = Call(filled, [0, 0, 0]).With(new CaseTensor("claim.count", "I32", [2, 3], [2, 2, 2, 2, 2, 2]));
+        Assert.Equal(Outcome.Agrees, Check(counted));
+        using var backend = new ScalarBackend<Tracked>();
+        Assert.Equal(Outcome.Agrees, CaseCheck.Run(counted, backend).Stages.Single(s => s.Stage == "count").Outcome);
+        Assert.Equal(Outcome.Differs, Check(Call(filled.Replace("true", "false"), [0, 0, 0])));
+        // Without a capacity there is nothing to fill up to.
+        Assert.Equal(Outcome.Agrees, Check(Call(filled.Replace("\"capacity\": 2, ", ""), [-0.5, 0.5, 0.5])));
+    }
+
+    /// <summary>A global loss counts a top-k of its own, which is not what the bias is stepped by.</summary>
+    [Fact]
+    public void Counts_of_a_global_loss_do_not_step_the_bias()
+    {
+        var global = Megatron.Replace("}", ", \"balance_level\": \"global\", \"previous_batches\": 1}");
+        Assert.Equal(Outcome.Agrees, Check(Call(global, [-0.5, 0.5, 0.5], [0, 5, 0])));
+        Assert.Equal(Outcome.Differs, Check(Call(global, [0.5, -0.5, 0.5], [0, 5, 0])));
+        Assert.Contains("no router.previous_count", Assert.Throws<CaseException>(() => Check(Call(global, [-0.5, 0.5, 0.5]))).Message);
+    }
+
     /// <summary>Libraries count in training alone; a file that claims an update has made one.</summary>
     [Fact]
     public void Answers_of_evaluation_claim_no_update()
     {
         Assert.Equal(Outcome.Agrees, Check(Call(Megatron, [-0.5, 0.5, 0.5], mode: "eval")));
         using var backend = new ScalarBackend<Float32>();
-        var probes = Probes.Of(BuiltIn.Named("megatron.topk")).Where(p => p.Name.StartsWith("plain-", StringComparison.Ordinal)).Select(p => CaseAnswers.Fill(p.Case, backend));
+        var plain = Probes.Of(BuiltIn.Named("megatron.topk")).Where(p => p.Name.StartsWith("plain-", StringComparison.Ordinal));
+        var probes = plain.Select(p => CaseAnswers.Fill(p.Case, backend));
         Assert.All(probes, p => Assert.Equal(p.Training, p.Has("claim.correction_bias")));
     }
 
     [Fact]
     public void Counts_that_no_bias_is_stepped_by_are_refused()
     {
-        var counted = Call("""{"like": "hf.mixtral", "name": "own"}""", [0, 0, 0], [0, 5, 0]);
+        var counted = Call("""{"like": "hf.longcat_flash", "name": "own"}""", [0, 0, 0], [0, 5, 0]);
         Assert.Contains("no bias is stepped by counts", Assert.Throws<CaseException>(() => Check(counted)).Message);
         Assert.Contains("give both", Assert.Throws<CaseException>(() => Check(Call(Megatron, [0, 0, 0], [0, 5, 0]).Without("router.correction_bias"))).Message);
         Assert.Throws<ArgumentException>(() => CorrectionBias.Step(BuiltIn.Named("megatron.topk"), new double[6], new double[3]));

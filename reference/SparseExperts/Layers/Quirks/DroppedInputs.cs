@@ -7,9 +7,10 @@ namespace SparseExperts.Layers.Quirks;
 /// <summary>What a dropped token gets where that is not 0: gate times input (transformers before #37017).</summary>
 static class DroppedInputs
 {
-    public static Tensor Add(Tape tape, RouterCall call, Tensor x, Tensor y, Tensor gates, RoutingPlan plan)
+    public static Tensor Add(Tape tape, RouterCall call, Tensor x, Tensor y, Tensor gates, PlanHandle handle)
     {
         if (call.Dialect.DroppedOutput != DroppedOutput.GateTimesInput) return y;
+        var plan = handle.Host;
         for (var j = 0; j < plan.Choices; j++)
         {
             // Choice by choice: the tokens that made it and have no slot for it, and its gates [T, 1].

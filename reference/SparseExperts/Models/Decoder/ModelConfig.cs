@@ -131,6 +131,9 @@ public sealed record ModelConfig : IModelConfig
         {
             DialectRules.Check(Dialect, Experts);
             DialectRules.CheckTrainable(Dialect);
+            if (Dialect.PreviousBatches > 0)
+                throw new ConfigurationException(
+                    $"{Dialect.Name}: previous_batches {Dialect.PreviousBatches}: choose 0, for a step of training here is one micro-batch");
         }
         catch (DialectException e)
         {

@@ -4,8 +4,9 @@ namespace SparseExperts.Routing;
 public enum BalanceLoss
 {
     [Means("none")] None,
-    [Means("mean over groups of scale·Σ_e f_e·P_e: share of tokens times mean probability", "Fedus et al. 2022, eq. 4")] Product,
-    [Means("squared coefficient of variation, over groups and experts, of the probability mass that is kept", "tensor2tensor expert_utils.py local_moe_tpu")] VariationOfKeptMass,
+    [Means("mean of scale·Σ_e f_e·P_e over the parts that balance_level says: share of tokens times mean probability", "Fedus et al. 2022, eq. 4")] Product,
+    [Means("squared coefficient of variation, over groups and experts, of the probability mass that is kept", "tensor2tensor expert_utils.py local_moe_tpu")]
+    VariationOfKeptMass,
     [Means("real tokens times Σ_t (mean over experts of the token's score)²", "mesh moe.py _expert_selection_gating")] TokenSquares,
     [Means("E·Σ_e (mean_t p_te)²", "3m-asr balance_loss.py, SpeechMoE eq. 7")] MeanSquares,
     [Means("Σ over experts and tokens of (mask by threshold − mask by batch)·(score − threshold)", "Shazeer et al. 2017, eq. 20")] BatchwiseThresholds,
@@ -40,9 +41,23 @@ public enum BalanceTokens
     [Means("counted in f and P; the result is scaled by the share of real tokens", "mesh moe.py _switch_gating")] ScaledByRealShare,
     [Means("left out of the sums, counted in the denominators", "mesh moe.py _top_2_gating")] RealOverAll,
     [Means("left out of sums and denominators", "transformers load_balancing_loss_func")] RealOverReal,
+    [Means("left out of sums; where sequences are averaged, each is divided by their mean number of real tokens, twice", "megatron router.py, seq_aux_loss")]
+    RealOverMean,
     [Means("left out of f's sum only", "fairseq top1gate.py")] RealCountsOverAll,
     [Means("left out of P's sum only", "flaxformer routing.py TokensChooseScatterRouter")] RealMassOverAll,
     [Means("left out of both sums; both denominators are the real share + 10⁻⁶", "lingvo gshard_layers.py")] RealOverRealShare,
+}
+
+/// <summary>What a product loss is taken over: every part has an f and a P of its own.</summary>
+public enum BalanceLevel
+{
+    [Means("each group of tokens that compete, then the mean", "mesh moe.py _switch_gating")] Group,
+    [Means("all tokens of the call, whatever its groups", "transformers load_balancing_loss_func; megatron router.py, aux_loss")] Batch,
+    [Means("each sequence, then the mean", "megatron router.py, seq_aux_loss")] Sequence,
+    [Means("each sequence by its own number of tokens, then the sum", "DeepSeek-V3 report, eq. 17–20; torchtitan #3864")] SequenceSum,
+    [Means("all tokens of the call, f the mean of its counts and those of the previous_batches before it", "megatron router.py, global_aux_loss")] Global,
+    [Means("this rank's share of the loss of all ranks' tokens: P of its own, f of all; the shares add up", "megatron router.py under context parallelism")]
+    RankShare,
 }
 
 /// <summary>The factor of the product loss.</summary>
@@ -73,7 +88,8 @@ public enum ImportanceLoss
 public enum LoadLoss
 {
     [Means("none")] None,
-    [Means("probability of staying among the k best under fresh noise; the threshold leaves the expert itself out", "Shazeer et al. 2017, eq. 8–10")] ExcludingItself,
+    [Means("probability of staying among the k best under fresh noise; the threshold leaves the expert itself out", "Shazeer et al. 2017, eq. 8–10")]
+    ExcludingItself,
     [Means("one threshold a token, the k-th noisy logit", "vmoe nn/routing.py _load_auxiliary_loss")] OneThreshold,
     [Means("importance and load averaged; the load subtracts a logit from a probability", "tutel losses.py load_importance_loss")] ImportanceAndMixedUnits,
 }
@@ -105,4 +121,11 @@ public enum LayerReduction
     [Means("added up", "mesh moe.py")] Sum,
     [Means("averaged", "t5x contrib/moe/models.py")] Mean,
     [Means("layers are joined before f and P are multiplied, so that opposite layers cancel", "transformers load_balancing_loss_func")] Pooled,
+}
+
+/// <summary>Which tokens are counted where the correction bias is stepped.</summary>
+public enum BiasTokens
+{
+    [Means("real tokens", "megatron router.py, local_tokens_per_expert")] Real,
+    [Means("all tokens, padding too: where a router knows of no padding")] All,
 }

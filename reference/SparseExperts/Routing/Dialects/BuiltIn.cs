@@ -3,7 +3,17 @@ namespace SparseExperts.Routing;
 /// <summary>Every dialect that comes with the library, by name. A family is a file; a new dialect is an entry in one.</summary>
 public static class BuiltIn
 {
+    const string Level = "balance_level";
+
     public static IReadOnlyList<Dialect> All { get; } =
+    [
+        .. Families.Select(d => d.Balance != BalanceLoss.Product || d.Parameters.Contains(Level) ? d : d with { Parameters = [.. d.Parameters, Level] }),
+    ];
+
+    /// <summary>
+    /// As their files say it. What a product loss is taken over is settable in all of them besides: who gives the tokens says what a sequence is.
+    /// </summary>
+    static IEnumerable<Dialect> Families =>
     [
         .. ShazeerDialects.All, .. MeshDialects.All, .. LingvoDialects.All, .. FlaxDialects.All, .. VmoeDialects.All, .. HuggingFaceClassicDialects.All,
         .. LucidrainsDialects.All, .. MegatronDialects.All, .. DeepSpeedDialects.All, .. TutelDialects.All, .. FastMoeDialects.All, .. MegaBlocksDialects.All,
@@ -24,7 +34,8 @@ public static class BuiltIn
             $"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}", isUnknownName: true);
 
     /// <summary>The three names that share the most with a misspelt one.</summary>
-    public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) => known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);
+    public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) =>
+        known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);
 
     /// <summary>Levenshtein's distance.</summary>
     static int Distance(string a, string b)
@@ -34,7 +45,8 @@ public static class BuiltIn
         {
             var diagonal = row[0];
             row[0] = i;
-            for (var j = 1; j <= b.Length; j++) (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+            for (var j = 1; j <= b.Length; j++)
+                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
         }
         return row[^1];
     }

@@ -3,7 +3,8 @@ namespace SparseExperts.Routing;
 /// <summary>DeepSeek's routers and what follows them.</summary>
 static class DeepSeekDialects
 {
-    static readonly string[] Settable = ["k", "groups", "groups_kept", "group_score", "group_mask", "normalize", "scaling_factor", "score", "router_dtype", "activation", "activation_alpha", "activation_limit"];
+    static readonly string[] Settable = ["k", "groups", "groups_kept", "group_score", "group_mask", "normalize", "scaling_factor", "score", "router_dtype",
+        "activation", "activation_alpha", "activation_limit"];
 
     static Dialect V3 => new()
     {
@@ -47,6 +48,7 @@ static class DeepSeekDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = 0.001,
         EvalBalanceCoefficient = 0,
         LayerReduction = LayerReduction.Pooled,

@@ -25,6 +25,7 @@ static class DeepSeekFamilyDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = coefficient,
         LayerReduction = LayerReduction.Pooled,
     };
@@ -53,7 +54,8 @@ static class DeepSeekFamilyDialects
         Balanced(Rule(V3, "glm4v_moe", ", with a balance loss of the raw logits"), 1e-4),
         Rule(V3, "solar_open", ""),
         Rule(V3, "mimo_v2_flash", ", without a shared expert") with { SharedExpert = false },
-        Balanced(Limited(Rule(V3, "glm5_next", ", times 2.5, with limited experts, the shared one too, and a balance loss of the raw logits", 2.5), null), 1e-3),
+        Balanced(
+            Limited(Rule(V3, "glm5_next", ", times 2.5, with limited experts, the shared one too, and a balance loss of the raw logits", 2.5), null), 1e-3),
         Limited(Rule(V3, "hy_v4", ", times 2.827, with limited routed experts; the shared one is not limited", 2.827), 0),
         Limited(Rule(V3, "hy_v4_vl", ", times 2.827, with limited routed experts; the shared one is not limited", 2.827), 0),
         Rule(V3, "hy_v3", ", times 2.826", 2.826),

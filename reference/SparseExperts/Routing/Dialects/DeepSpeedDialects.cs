@@ -23,6 +23,7 @@ static class DeepSpeedDialects
         SlotOrder = SlotOrder.TokenAmongKept,
         Balance = BalanceLoss.Product,
         BalanceTokens = BalanceTokens.RealCountsOverAll,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = 0.01,
     };
 

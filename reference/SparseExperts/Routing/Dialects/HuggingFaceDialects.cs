@@ -26,6 +26,7 @@ static class HuggingFaceDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = 0.001,
         LayerReduction = LayerReduction.Pooled,
     };
@@ -42,7 +43,8 @@ static class HuggingFaceDialects
     };
 
     /// <summary>The same without a balance loss.</summary>
-    static Dialect Plain => Qwen3 with { Name = "", Parameters = Shared, Balance = BalanceLoss.None, BalanceCoefficient = 0, LayerReduction = LayerReduction.Sum };
+    static Dialect Plain => Qwen3 with
+    { Name = "", Parameters = Shared, Balance = BalanceLoss.None, BalanceCoefficient = 0, LayerReduction = LayerReduction.Sum };
 
     public static IReadOnlyList<Dialect> All { get; } =
     [
@@ -56,8 +58,15 @@ static class HuggingFaceDialects
             SharedGate = true,
         },
         Qwen3,
-        Qwen3 with { Name = "hf.olmoe", Summary = "softmax, top-k, not divided by default", Source = "transformers modeling_olmoe.py", BalanceCoefficient = 0.01 },
-        Qwen3 with { Name = "hf.jamba", Summary = "softmax, top-k, never divided", Source = "transformers modeling_jamba.py", Parameters = [.. Shared, "balance_coefficient"] },
+        Qwen3 with
+        { Name = "hf.olmoe", Summary = "softmax, top-k, not divided by default", Source = "transformers modeling_olmoe.py", BalanceCoefficient = 0.01 },
+        Qwen3 with
+        {
+            Name = "hf.jamba",
+            Summary = "softmax, top-k, never divided",
+            Source = "transformers modeling_jamba.py",
+            Parameters = [.. Shared, "balance_coefficient"],
+        },
         Mixtral.InTokensFormat() with
         {
             Name = "hf.dbrx",

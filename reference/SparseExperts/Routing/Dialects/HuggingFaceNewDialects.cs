@@ -36,6 +36,7 @@ static class HuggingFaceNewDialects
         BalanceCount = BalanceCount.FreshTopK,
         BalanceMass = BalanceMass.SoftmaxOfLogits,
         BalanceTokens = BalanceTokens.RealOverReal,
+        BalanceLevel = BalanceLevel.Batch,
         BalanceCoefficient = coefficient,
         LayerReduction = LayerReduction.Pooled,
     };
@@ -92,7 +93,8 @@ static class HuggingFaceNewDialects
     public static IReadOnlyList<Dialect> All { get; } =
     [
         Gemma,
-        Gemma with { Name = "hf.diffusion_gemma", Summary = "the rule of hf.gemma4", Source = "transformers modeling_diffusion_gemma.py", RuleOf = "hf.gemma4" },
+        Gemma with
+        { Name = "hf.diffusion_gemma", Summary = "the rule of hf.gemma4", Source = "transformers modeling_diffusion_gemma.py", RuleOf = "hf.gemma4" },
         Balanced(Sigmoid.Float32Scores() with
         {
             Name = "hf.laguna",
@@ -133,7 +135,8 @@ static class HuggingFaceNewDialects
             SharedExpert = true,
         },
         Inkling2,
-        Inkling2 with { Name = "hf.inkling2_loop", Summary = "the rule of hf.inkling2", Source = "transformers modeling_inkling2_loop.py", RuleOf = "hf.inkling2" },
+        Inkling2 with
+        { Name = "hf.inkling2_loop", Summary = "the rule of hf.inkling2", Source = "transformers modeling_inkling2_loop.py", RuleOf = "hf.inkling2" },
         Softmax with
         {
             Name = "hf.zaya",

@@ -11,17 +11,21 @@ public static class Gates
 {
     /// <summary>Gates of all candidates before anybody is dropped.</summary>
     /// <param name="shared">Scores of shared experts that take part in the normalisation [T, N], or null.</param>
-    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias, Tensor? shared = null)
+    public static Tensor BeforeDrop(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias,
+        Tensor? shared = null) =>
+        Divided(tape, call, Raw(tape, call, logits, scores, choices, correctionBias), choices.K, shared);
+
+    /// <summary>Raw gates [T, K] over their divisor, where there is one before anybody is dropped.</summary>
+    internal static Tensor Divided(Tape tape, RouterCall call, Tensor raw, int k, Tensor? shared)
     {
         var d = call.Dialect;
-        var raw = Raw(tape, call, logits, scores, choices, correctionBias);
         var normalize = d.Normalize;
-        if (normalize is Normalize.None or Normalize.AfterDrop || choices.K == 1 && !d.NormalizeSingle) return raw;
+        if (normalize is Normalize.None or Normalize.AfterDrop || k == 1 && !d.NormalizeSingle) return raw;
         if (normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost) return raw;
         var divided = Divide(tape, call, raw, Divisor(tape, call, raw, shared));
         if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.Policy != Policy.Random) return divided;
         // The policy writes the raw probability over the divided one, for later choices only.
-        return Blend(tape, divided, raw, choices.K);
+        return Blend(tape, divided, raw, k);
     }
 
     /// <summary>Gates that are really applied: 0 for choices that are not used or have no slot.</summary>
@@ -35,10 +39,18 @@ public static class Gates
             for (var i = 0; i < kept.Length; i++)
                 if (!call.IsReal(i / plan.Choices)) kept[i] = 0;
         if (kept.Contains(0)) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, kept));
+        return Finished(tape, call, gates, router, plan);
+    }
+
+    /// <summary>Gates of kept choices, others 0: divided late, shared and scaled.</summary>
+    /// <param name="plan">For gates that look at it; null where the backend planned, which it does for none of them.</param>
+    internal static Tensor Finished(Tape tape, RouterCall call, Tensor gates, RouterWeights router, RoutingPlan? plan)
+    {
+        var d = call.Dialect;
         if (d.Normalize == Normalize.AfterDrop) gates = Divide(tape, call, gates, Divisor(tape, call, gates));
-        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, PerExpertCount(plan)));
+        if (d.Gate == Gate.ScorePerExpertCount) gates = tape.Multiply(gates, tape.PlanConstant(gates.Rows, gates.Columns, PerExpertCount(plan!)));
         gates = Scaled(tape, call, gates, router);
-        if (d.ExpertScale) gates = tape.In(call.ScoreFormat).Multiply(gates, ScaleOfExperts(tape, call, plan, router));
+        if (d.ExpertScale) gates = tape.In(call.ScoreFormat).Multiply(gates, ScaleOfExperts(tape, call, plan!, router));
         return d.GateDtype is { } format ? tape.Round(gates, format) : gates;
     }
 
@@ -61,8 +73,14 @@ public static class Gates
     }
 
     /// <summary>The learned number of each choice's expert [T, K].</summary>
-    static Tensor ScaleOfExperts(Tape tape, RouterCall call, RoutingPlan plan, RouterWeights router) =>
-        tape.GatherElements(RouterLogits.Needed(call, router.ExpertScale, "router.expert_scale"), plan.Expert, plan.Tokens, plan.Choices);
+    static Tensor ScaleOfExperts(Tape tape, RouterCall call, RoutingPlan plan, RouterWeights router)
+    {
+        // A table with a row an expert, looked up choice by choice: its gradient is a sum over tokens, and joined as such.
+        var table = tape.Reshape(RouterLogits.Needed(call, router.ExpertScale, "router.expert_scale"), call.Experts, 1);
+        var sequence = call.Tokens / call.Sequences;
+        var scales = tape.LookUp(table, tape.UploadPlan(plan.Expert), sequence * plan.Choices);                         // [T·K, 1]
+        return tape.Reshape(scales, plan.Tokens, plan.Choices, sequence);
+    }
 
     static Tensor Raw(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
     {

@@ -69,4 +69,15 @@ public sealed record RouterWeights
 
     /// <summary>Bias for selection alone [E]: a state of the router, not trained by gradients.</summary>
     public double[] CorrectionBias { get; init; } = [];
+
+    /// <summary>The same where the backend has it [1, E]; it is read where the host plans.</summary>
+    public Matrix? BiasOnBackend { get; init; }
+
+    internal RouterWeights WithBiasOnHost(Tape tape)
+    {
+        if (BiasOnBackend is not { } bias || CorrectionBias.Length > 0) return this;
+        var values = new double[bias.Columns];
+        tape.ReadForPlan(bias, values);
+        return this with { CorrectionBias = values };
+    }
 }

@@ -23,6 +23,9 @@ public sealed record Choices
     /// <summary>Slots that the selection has already given out [T·K]; empty where they are assigned afterwards.</summary>
     public int[] Slot { get; init; } = [];
 
+    /// <summary>Whom a plan names, where nobody knows more.</summary>
+    public static Choices Of(RoutingPlan plan) => new() { K = plan.Choices, Candidate = plan.Expert, Expert = plan.Expert };
+
     public bool ByExperts => Token.Length > 0;
     public Ranking RankingOf(int choice) => Rankings[Math.Min(choice, Rankings.Count - 1)];
 

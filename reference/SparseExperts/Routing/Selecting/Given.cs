@@ -8,18 +8,27 @@ static class Given
     {
         var k = call.K;
         if (call.Table.Length == 0) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by a table; give router.table [V, {k}]");
-        if (call.TokenIds.Length != call.Tokens) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by token id; give one id a token ({call.TokenIds.Length} for {call.Tokens})");
+        if (call.TokenIds.Length != call.Tokens)
+            throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by token id; give one id a token ({call.TokenIds.Length} for {call.Tokens})");
         var expert = new int[call.Tokens * k];
         for (var t = 0; t < call.Tokens; t++)
         {
             var id = call.TokenIds[t];
-            if ((uint)id >= (uint)(call.Table.Length / k)) throw new RoutingException($"{call.Where}: token {t} has id {id}, the table has {call.Table.Length / k} rows; enlarge the table");
+            if ((uint)id >= (uint)(call.Table.Length / k))
+                throw new RoutingException($"{call.Where}: token {t} has id {id}, the table has {call.Table.Length / k} rows; enlarge the table");
             for (var j = 0; j < k; j++)
                 expert[t * k + j] = call.Table[id * k + j] is var e && (uint)e < (uint)call.Experts
                     ? e
                     : throw new RoutingException($"{call.Where}: the table sends id {id} to expert {e} of {call.Experts}; correct the table");
         }
         return Of(call, k, expert);
+    }
+
+    /// <summary>Choice j of token t is expert (t·k + j) mod E, t counted over the whole batch.</summary>
+    public static Choices RoundRobin(RouterCall call)
+    {
+        var first = call.FirstToken * (long)call.K;
+        return Of(call, call.K, [.. Enumerable.Range(0, call.Tokens * call.K).Select(i => (int)((first + i) % call.Experts))]);
     }
 
     /// <summary>The expert of the task or domain (Gururangan et al. 2021).</summary>
@@ -31,7 +40,8 @@ static class Given
 
     public static void RequireTasks(RouterCall call)
     {
-        if (call.TaskIds.Length != call.Tokens) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by task; give one task id a token ({call.TaskIds.Length} for {call.Tokens})");
+        if (call.TaskIds.Length != call.Tokens)
+            throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by task; give one task id a token ({call.TaskIds.Length} for {call.Tokens})");
         if (call.TaskIds.FirstOrDefault(task => task < 0) is < 0 and var bad) throw new RoutingException($"{call.Where}: task id {bad}; task ids count from 0");
     }
 
@@ -50,7 +60,8 @@ static class Given
         var draws = call.Draws.Sample ?? throw new RoutingException($"{call.Where}: {call.Dialect.Name} samples its experts; give draws.sample");
         var ranking = TopK.Disturbed(numbers.Logits, i => -ReproducibleMath.Log(-ReproducibleMath.Log(Math.Max(1e-9, draws[i]))), 1, call.Experts);
         var nobody = new bool[call.Experts];
-        return Of(call, 1, [.. Enumerable.Range(0, call.Tokens).Select(t => Ranking.Best(ranking.Row(t), nobody, call.Dialect.Ties))]) with { Rankings = [ranking] };
+        int[] drawn = [.. Enumerable.Range(0, call.Tokens).Select(t => Ranking.Best(ranking.Row(t), nobody, call.Dialect.Ties))];
+        return Of(call, 1, drawn) with { Rankings = [ranking] };
     }
 
     /// <summary>All experts for every token (Eigen et al. 2013; Ma et al. 2018).</summary>

@@ -30,7 +30,16 @@ public sealed record RouterNumbers
     {
         var values = Scores.Values;
         for (var i = 0; i < values.Length; i++)
-            if (double.IsNaN(values[i]) && call.IsReal(i / call.Experts))
-                throw new RoutingException($"{call.Where}: router score of token {i / call.Experts} for expert {i % call.Experts} is NaN; look for overflow in the layers below or lower the learning rate");
+            if (double.IsNaN(values[i]) && call.IsReal(i / call.Experts)) throw NaN(call.Where, i / call.Experts, i % call.Experts);
     }
+
+    /// <summary>The same for a backend's plan, which has the first expert with NaN of every token, or −1.</summary>
+    internal static void RefuseNaN(string where, ReadOnlySpan<int> faults)
+    {
+        for (var t = 0; t < faults.Length; t++)
+            if (faults[t] >= 0) throw NaN(where, t, faults[t]);
+    }
+
+    static RoutingException NaN(string where, int token, int expert) =>
+        new($"{where}: router score of token {token} for expert {expert} is NaN; look for overflow in the layers below or lower the learning rate");
 }

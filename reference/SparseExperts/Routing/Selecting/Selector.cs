@@ -8,6 +8,7 @@ public static class Selector
     {
         RouterDraws.Require(call);
         if (call.Dialect.Selection != Selection.Auction) numbers.RefuseNaN(call);
+        if (call.Dialect.ForceBalance) return Given.RoundRobin(call);
         return call.Dialect.Selection switch
         {
             Selection.TopK => TopK.Select(call, numbers),

@@ -1,0 +1,73 @@
+using SparseExperts.Autograd;
+using SparseExperts.Cpu;
+using SparseExperts.Cuda;
+using SparseExperts.Cuda.Emulator;
+using SparseExperts.Data;
+using SparseExperts.Models;
+using SparseExperts.Profiling;
+using SparseExperts.Routing;
+using SparseExperts.Training;
+using Xunit;
+
+namespace SparseExperts.Conformance.Cuda;
+
+/// <summary>A step on a device that plans by itself waits for its report and for nothing else.</summary>
+public sealed class HostTrafficTests
+{
+    /// <summary>Norm, loss, entropy.</summary>
+    const int Reports = 3;
+
+    static readonly ByteText Text = ByteText.FromBytes("text", [.. Enumerable.Range(0, 9000).Select(i => (byte)(i * i / 7 % 97))], 32);
+
+    static ModelConfig Model(string name, int every = 1) => new()
+    {
+        Context = 32, Width = 16, HeadWidth = 8, Layers = 2, Hidden = 24, Experts = 8, SparseEvery = every, Dialect = BuiltIn.Named(name), ExpertDropout = 0.1,
+    };
+
+    static readonly TrainingConfig Training = new() { Batch = 2, Steps = 20, WarmUp = 2, Rate = 1e-2 };
+
+    [Theory]
+    [InlineData("mesh.switch")]
+    [InlineData("hf.mixtral")]
+    [InlineData("hf.deepseek_v3")]
+    public void A_steady_step_reads_nothing_for_plans(string name)
+    {
+        using var driver = new EmulatedDriver(CudaFixture.Large);
+        using var backend = new CountingBackend(new CudaBackend(driver));
+        var trainer = new Trainer(backend, Model(name), Training);
+        void Step() => trainer.Train(Text, 0.1, details: false);
+        Step();
+        backend.Clear();
+        var before = driver.Counters.Waits;
+        Step();
+        Assert.Equal(Reports + 1, driver.Counters.Waits - before);          // and whether an index was wrong
+        var reads = backend.Calls.Where(c => c.Key.Kernel is "Read" or "ReadErrors").ToArray();
+        Assert.All(reads, r => Assert.Equal(Activity.Report, r.Key.Activity));
+        Assert.Equal(Reports, reads.Sum(r => r.Value.Calls));
+        Assert.Contains(backend.Calls, c => c.Key is { Kernel: "Plan", Activity: Activity.Plan });
+    }
+
+    /// <summary>Steps with reports between them, a held-out evaluation, activations computed again: the numbers are the processor's.</summary>
+    [Theory]
+    [InlineData("mesh.switch", false)]
+    [InlineData("hf.mixtral", false)]
+    [InlineData("hf.deepseek_v3", false)]
+    [InlineData("hf.deepseek_v3", true)]
+    public void Twenty_steps_have_the_processor_s_bits(string name, bool recomputes)
+    {
+        using var cpu = new CpuBackend();
+        using var gpu = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
+        Trainer Trainer(IBackend backend) => new(backend, Model(name), Training with { Recompute = recomputes });
+        Trainer expected = Trainer(cpu), actual = Trainer(gpu);
+        for (var step = 0; step < 20; step++)
+        {
+            var (one, other) = (expected.Train(Text, step / 20.0, step % 5 == 0), actual.Train(Text, step / 20.0, step % 5 == 0));
+            Assert.Equal(one.BitsPerByte, other.BitsPerByte);
+            Assert.Equal(one.DropRates, other.DropRates);
+            Assert.Equal(one.Loads, other.Loads);
+        }
+        Assert.Equal(Evaluation.Run(expected, Text.HeldOut, 4), Evaluation.Run(actual, Text.HeldOut, 4));
+        foreach (var (one, other) in expected.Model.Parameters.Zip(actual.Model.Parameters)) Assert.Equal(cpu.ToArray(one.Value), gpu.ToArray(other.Value));
+        foreach (var (one, other) in expected.Model.State.Zip(actual.Model.State)) Assert.Equal(cpu.ToArray(one.Value), gpu.ToArray(other.Value));
+    }
+}

@@ -1,0 +1,47 @@
+using SparseExperts.Cpu;
+using SparseExperts.Cuda;
+using SparseExperts.Cuda.Emulator;
+using SparseExperts.Data;
+using SparseExperts.Models;
+using SparseExperts.Routing;
+using SparseExperts.Training;
+using Xunit;
+
+namespace SparseExperts.Conformance.Cuda;
+
+/// <summary>Every dialect that a backend may plan: a few steps have the processor's bits, with capacities that drop.</summary>
+public sealed class PlannedDialectTests
+{
+    static readonly ByteText Text = ByteText.FromBytes("text", [.. Enumerable.Range(0, 3000).Select(i => (byte)(i * i / 7 % 97))], 16);
+
+    public static TheoryData<string> Planned => [.. BuiltIn.All.Where(d => BackendPlanning.HostReason(d, training: true) is null).Select(d => d.Name)];
+
+    [Theory, MemberData(nameof(Planned))]
+    public void Two_steps_have_the_processor_s_bits(string name)
+    {
+        using var cpu = new CpuBackend(1);
+        using var gpu = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
+        var d = BuiltIn.Named(name);
+        if (d.CapacityFormula != CapacityFormula.None) d = d with { Capacity = 3, MinCapacity = 0 };
+        var model = new ModelConfig { Context = 16, Width = 8, HeadWidth = 8, Layers = 2, Hidden = 12, Experts = 8, Dialect = d };
+        var (expected, actual) = (Train(cpu, model), Train(gpu, model));
+        Assert.Equal(expected.Steps, actual.Steps);
+        Assert.Equal(expected.Weights, actual.Weights);
+    }
+
+    /// <summary>What each step reports and the weights after them; or what a model that this dialect asks too much of is refused with.</summary>
+    static (string[] Steps, float[][] Weights) Train(IBackend backend, ModelConfig model)
+    {
+        try
+        {
+            var trainer = new Trainer(backend, model, new() { Batch = 2, Steps = 2, WarmUp = 1, Rate = 1e-2 });
+            StepResult[] steps = [trainer.Train(Text, 0), trainer.Train(Text, 0.5)];
+            return ([.. steps.Select(r => $"{r.BitsPerByte:R} {r.GradientNorm:R} {string.Join(" ", r.DropRates)}")],
+                [.. trainer.Model.Parameters.Select(p => backend.ToArray(p.Value))]);
+        }
+        catch (Exception e) when (e is RoutingException or ConfigurationException)
+        {
+            return ([e.Message], []);
+        }
+    }
+}
