@@ -30,7 +30,8 @@ static class DialectsCommand
     };
     static readonly Option<bool> MarkdownOption = new("--markdown") { Description = "The table as Markdown." };
 
-    static readonly Option<bool> PrecisionOption = new("--precision") { Description = "The number format of every stage side by side; with --json as objects." };
+    static readonly Option<bool> PrecisionOption = new("--precision") { Description =
+        "The number format of every stage side by side; with --json as objects." };
     static readonly Option<string?> HtmlOption = new("--html")
     {
         Description = "Write all dialects as one page: searched, compared two by two, linked by name.",
@@ -164,7 +165,8 @@ static class DialectsCommand
         {
             if (its.Members.Count == 1) return;
             var others = its.Members.Skip(1).Select(m => m.Name).ToArray();
-            Console.WriteLine($"rule: its own; {its.Shared} ({string.Join(", ", others.Take(8))}{(others.Length > 8 ? $", and {others.Length - 8} more" : "")})");
+            var more = others.Length > 8 ? $", and {others.Length - 8} more" : "";
+            Console.WriteLine($"rule: its own; {its.Shared} ({string.Join(", ", others.Take(8))}{more})");
             return;
         }
         Console.WriteLine($"rule: that of {its.Rule.Name}; {its.Shared}");

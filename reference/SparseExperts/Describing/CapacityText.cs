@@ -29,8 +29,10 @@ public static class CapacityText
     /// <summary>What it gives in training and evaluation, where loads do not decide.</summary>
     static string Example(Dialect d)
     {
-        var looksAtLoads = d.DropPolicy == DropPolicy.None || d.CapacityFormula is CapacityFormula.LargestLoad or CapacityFormula.EqualShare or CapacityFormula.LingvoShuffle
-            || d.CapacityFormula == CapacityFormula.ChoicesTimesWholeShare && d.CapacityFactor <= 0 || d.CapacityFormula == CapacityFormula.Given && d.Capacity is null;
+        var looksAtLoads = d.DropPolicy == DropPolicy.None
+            || d.CapacityFormula is CapacityFormula.LargestLoad or CapacityFormula.EqualShare or CapacityFormula.LingvoShuffle
+            || d.CapacityFormula == CapacityFormula.ChoicesTimesWholeShare && d.CapacityFactor <= 0 || d.CapacityFormula == CapacityFormula.Given
+                && d.Capacity is null;
         if (looksAtLoads || d.Selection == Selection.Batchwise) return "";
         string Slots(bool training)
         {

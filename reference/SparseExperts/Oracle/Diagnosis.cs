@@ -80,7 +80,8 @@ public static class Diagnosis
         var what = culprit.Stage switch
         {
             "expert" => "another expert is chosen",
-            "slot" => first.Claimed < 0 ? "a choice that has a slot is dropped" : first.Expected < 0 ? "a choice that is dropped has a slot" : "another slot is given",
+            "slot" => first.Claimed < 0 ? "a choice that has a slot is dropped" : first.Expected < 0 ? "a choice that is dropped has a slot"
+                : "another slot is given",
             "capacity" => "the capacity is another number",
             "gate" or "combine" => "the gate is another number",
             "token" => "another token sits in the slot",

@@ -99,7 +99,8 @@ static class StageFormats
         void Add(string axis, string insteadOf, NumberFormat format, CaseTensor claim, bool wider = false) =>
             found.Add(new(new(axis, StoredFormat.Name(format), insteadOf), claim.Name) { IsWider = wider });
         var d = given.Dialect.For(given.Training);
-        (string Axis, NumberFormat? Says)[] stages = [("logits_dtype", d.LogitsDtype ?? d.RouterDtype), ("score_dtype", d.ScoreDtype), ("gate_dtype", d.GateDtype)];
+        (string Axis, NumberFormat? Says)[] stages = [("logits_dtype", d.LogitsDtype ?? d.RouterDtype), ("score_dtype", d.ScoreDtype), ("gate_dtype",
+            d.GateDtype)];
         foreach (var (axis, says) in stages)
         {
             var claim = Stages.First(s => s.Axis == axis).Claims.Select(given.Find).FirstOrDefault(t => t is not null);

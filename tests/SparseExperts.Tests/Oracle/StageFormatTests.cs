@@ -7,7 +7,10 @@ using Xunit;
 
 namespace SparseExperts.Tests.Oracle;
 
-/// <summary>Number formats of the router's stages: what dialects say is what the libraries' calls in bfloat16 hold, and an engine that departs at one is told at which.</summary>
+/// <summary>
+/// Number formats of the router's stages: what dialects say is what the libraries' calls in bfloat16 hold, and an engine that departs at one is told at
+/// which.
+/// </summary>
 public sealed class StageFormatTests
 {
     static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Oracle", "cases");
@@ -32,11 +35,13 @@ public sealed class StageFormatTests
     {
         var file = Case.Load(Path.Combine(Folder, name));
         Assert.Equal(NumberFormat.BFloat16, file.Get("x").Format);
-        foreach (var (axis, claims) in ((string, string[])[])[("logits_dtype", ["claim.logits"]), ("score_dtype", ["claim.scores"]), ("gate_dtype", ["claim.gate", "claim.combine"])])
+        foreach (var (axis, claims) in ((string, string[])[])[("logits_dtype", ["claim.logits"]), ("score_dtype", ["claim.scores"]), ("gate_dtype",
+            ["claim.gate", "claim.combine"])])
         {
             if (claims.Select(file.Find).FirstOrDefault(t => t is not null) is not { } claim || IsOlder(name, axis)) continue;
             var isWide = claim.Values.Any(v => Rounding.To(NumberFormat.BFloat16, v) != v);
-            Assert.True(isWide == (PrecisionText.Of(file.Dialect, axis) == "f32"), $"{axis} is {PrecisionText.Of(file.Dialect, axis)}, {claim.Name} holds {(isWide ? "float32" : "bfloat16")}");
+            Assert.True(isWide == (PrecisionText.Of(file.Dialect, axis) == "f32"),
+                $"{axis} is {PrecisionText.Of(file.Dialect, axis)}, {claim.Name} holds {(isWide ? "float32" : "bfloat16")}");
         }
         // A weight that is kept in float32 was cast from, and back to, a model in bfloat16 before some calls were recorded; the other way round it cannot be.
         if (file.Find("router.weight") is { Format: NumberFormat.Float32 } && !name.StartsWith("transformers/", StringComparison.Ordinal))
@@ -50,7 +55,8 @@ public sealed class StageFormatTests
     public void A_recorded_call_is_accused_of_no_format_but_of_the_older_librarys(string name)
     {
         var file = Case.Load(Path.Combine(Folder, name));
-        Assert.Equal(IsOlder(name, "gate_dtype") ? ["gate_dtype"] : [], FormatCheck.Run(file, FormatChoice.Auto, Tracked).Verdict.Precision.Select(p => p.Change.Axis));
+        Assert.Equal(IsOlder(name, "gate_dtype") ? ["gate_dtype"] : [], FormatCheck.Run(file, FormatChoice.Auto, Tracked).Verdict.Precision.Select(p =>
+            p.Change.Axis));
     }
 
     [Fact]
@@ -59,7 +65,8 @@ public sealed class StageFormatTests
         foreach (var dialect in BuiltIn.All)
             Assert.All(PrecisionText.Stages(dialect), s => Assert.Matches("^(f32|bf16|f16|as the tokens)$", s.Format));
         Assert.Equal("f32", PrecisionText.Of(BuiltIn.Named("hf.deepseek_v3"), "logits_dtype"));
-        Assert.Equal(["as the tokens", "as the tokens", "as the tokens", "f32", "f32"], PrecisionText.Router.Select(a => PrecisionText.Of(BuiltIn.Named("hf.mixtral"), a)));
+        Assert.Equal(["as the tokens", "as the tokens", "as the tokens", "f32", "f32"], PrecisionText.Router.Select(a =>
+            PrecisionText.Of(BuiltIn.Named("hf.mixtral"), a)));
     }
 
     const string Right = "";
@@ -69,7 +76,8 @@ public sealed class StageFormatTests
         var data = new TheoryData<string, string, NumberFormat, NumberFormat>();
         foreach (var tokens in (NumberFormat[])[NumberFormat.Float32, NumberFormat.BFloat16])
         {
-            foreach (var stage in (string[])[Right, "router_weight_dtype", "router_dtype", "logits_dtype", "score_dtype", "gate_dtype"]) data.Add("hf.deepseek_v3", stage, tokens, NumberFormat.BFloat16);
+            foreach (var stage in (string[])[Right, "router_weight_dtype", "router_dtype", "logits_dtype", "score_dtype",
+                "gate_dtype"]) data.Add("hf.deepseek_v3", stage, tokens, NumberFormat.BFloat16);
             foreach (var stage in (string[])[Right, "score_dtype", "gate_dtype"]) data.Add("hf.mixtral", stage, tokens, NumberFormat.BFloat16);
             data.Add("hf.deepseek_v3", "score_dtype", tokens, NumberFormat.Float16);
         }
@@ -109,12 +117,14 @@ public sealed class StageFormatTests
         var random = new Random(seed);
         var d = BuiltIn.Named(name);
         double Normal() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
-        double[] Draw(int count, double scale, NumberFormat format) => [.. Enumerable.Range(0, count).Select(_ => Rounding.To(format, (float)(scale * Normal())))];
+        double[] Draw(int count, double scale, NumberFormat format) => [.. Enumerable.Range(0, count).Select(_ => Rounding.To(format,
+            (float)(scale * Normal())))];
         // Weights of a model in bfloat16, but for a router that is kept in float32.
         double[] x = Draw(Tokens * Width, 1, tokens), weight = Draw(Experts * Width, 0.3, d.RouterWeightDtype ?? tokens);
         double In(string axis, NumberFormat? own, double value) => Rounding.To(axis == stage ? narrow : own ?? tokens, value);
         double Input(double value) => stage == "router_dtype" ? Rounding.To(narrow, value) : value;
-        double[] logits = new double[Tokens * Experts], scores = new double[logits.Length], gates = new double[Tokens * Choices], expert = new double[gates.Length];
+        double[] logits = new double[Tokens * Experts], scores = new double[logits.Length], gates = new double[Tokens * Choices],
+            expert = new double[gates.Length];
         for (var t = 0; t < Tokens; t++)
         {
             for (var e = 0; e < Experts; e++)
@@ -130,7 +140,8 @@ public sealed class StageFormatTests
             var row = logits.AsSpan(t * Experts, Experts).ToArray();
             var total = row.Sum(l => Math.Exp(l - row.Max()));
             for (var e = 0; e < Experts; e++)
-                scores[t * Experts + e] = In("score_dtype", d.ScoreDtype, (float)(d.Score == Score.Sigmoid ? 1 / (1 + Math.Exp(-row[e])) : Math.Exp(row[e] - row.Max()) / total));
+                scores[t * Experts + e] = In("score_dtype", d.ScoreDtype, (float)(d.Score == Score.Sigmoid ? 1 / (1 + Math.Exp(-row[e]))
+                    : Math.Exp(row[e] - row.Max()) / total));
             var own = scores.AsSpan(t * Experts, Experts).ToArray();
             var chosen = Enumerable.Range(0, Experts).OrderByDescending(e => own[e]).Take(Choices).ToArray();
             for (var j = 0; j < Choices; j++)
@@ -142,7 +153,8 @@ public sealed class StageFormatTests
         CaseTensor Floats(string tensor, double[] values, params long[] shape) => new(tensor, "F32", shape, values);
         CaseTensor[] bias = d.CorrectionBias ? [Floats("router.correction_bias", new double[Experts], Experts)] : [];
         return Case.Create(name, "eval", [
-            Floats("x", x, 1, Tokens, Width) with { DType = tokens == NumberFormat.BFloat16 ? "BF16" : "F32" }, Floats("router.weight", weight, Experts, Width), .. bias,
+            Floats("x", x, 1, Tokens, Width) with { DType = tokens == NumberFormat.BFloat16 ? "BF16" : "F32" }, Floats("router.weight", weight, Experts,
+                Width), .. bias,
             Floats("claim.logits", logits, 1, Tokens, Experts), Floats("claim.scores", scores, 1, Tokens, Experts),
             new("claim.expert", "I32", [1, Tokens, Choices], expert), Floats("claim.gate", gates, 1, Tokens, Choices),
         ], new JsonObject { ["k"] = Choices });

@@ -22,8 +22,10 @@ public static class DialectPage
     {
         var recorded = BuiltIn.All.Count(d => d.Evidence == Evidence.Recorded);
         return $"""
-            <p class="lead">{BuiltIn.All.Count} dialects of routing, capacity, gates, experts and losses, {DialectClass.All.Count} rules. {recorded} were held to recorded
-            calls of the real library ({Mark(Evidence.Recorded)}); the others were read, not run ({Mark(Evidence.Read)} source, {Mark(Evidence.Paper)} paper).</p>
+            <p class="lead">{BuiltIn.All.Count} dialects of routing, capacity, gates, experts and losses, {DialectClass.All.Count} rules.
+            {recorded} were held to recorded
+            calls of the real library ({Mark(Evidence.Recorded)}); the others were read,
+            not run ({Mark(Evidence.Read)} source, {Mark(Evidence.Paper)} paper).</p>
 
             """;
     }
@@ -43,7 +45,8 @@ public static class DialectPage
         string Choice(string id, string label) => $"<select id=\"{id}\" aria-label=\"{label}\"><option value=\"\">{label}</option>{options}</select>\n";
         return $"""
             <div class="bar" role="search">
-            <input id="q" type="search" placeholder="mixtral, sigmoid bias, norm_topk_prob, kimi_k2 …" aria-label="Search names, model types, values and words" autocomplete="off"/>
+            <input id="q" type="search" placeholder="mixtral, sigmoid bias, norm_topk_prob, kimi_k2 …" aria-label="Search names, model types, values and words"
+            autocomplete="off"/>
             <span id="count" class="small" aria-live="polite"></span>
             <span class="pair">
             {Choice("a", "compare …")}{Choice("b", "… with")}</span>
@@ -57,10 +60,13 @@ public static class DialectPage
 
     static IEnumerable<IGrouping<string, DialectClass>> ByFamily => DialectClass.All.GroupBy(c => FamilyOf(c.Rule));
 
-    static string Index() => "<details class=\"index\" open=\"open\">\n<summary>All names</summary>\n<dl>\n" + string.Concat(BuiltIn.All.GroupBy(FamilyOf).Select(f =>
-        $"<dt>{Escape(f.Key)}</dt><dd>{string.Join(" ", f.Select(d => $"<a href=\"#{Escape(d.Name)}\">{Escape(d.Name[(f.Key.Length + 1)..])}</a>"))}</dd>\n")) + "</dl>\n</details>\n";
+    static string Index() => "<details class=\"index\" open=\"open\">\n<summary>All names</summary>\n<dl>\n"
+        + string.Concat(BuiltIn.All.GroupBy(FamilyOf).Select(f =>
+        $"<dt>{Escape(f.Key)}</dt><dd>{string.Join(" ", f.Select(d => $"<a href=\"#{Escape(d.Name)}\">{Escape(d.Name[(f.Key.Length + 1)..])}</a>"))}</dd>\n"))
+            + "</dl>\n</details>\n";
 
-    static string Families() => string.Concat(ByFamily.Select(f => $"<section class=\"family\">\n<h2>{Escape(f.Key)}</h2>\n{string.Concat(f.Select(Rule))}</section>\n"));
+    static string Families() => string.Concat(ByFamily.Select(f =>
+        $"<section class=\"family\">\n<h2>{Escape(f.Key)}</h2>\n{string.Concat(f.Select(Rule))}</section>\n"));
 
     static string Rule(DialectClass rule)
     {
@@ -84,10 +90,13 @@ public static class DialectPage
         var own = d.Parameters.Except(rule.Rule.Parameters).ToArray();
         var left = rule.Rule.Parameters.Except(d.Parameters).ToArray();
         return $"<div class=\"alias\">\n{Head(d, "h4")}"
-            + (differences.Length == 0 ? "<p class=\"note\">Every axis is as in the rule.</p>\n" : $"<table class=\"axes\">\n<caption>Differs from {Escape(rule.Rule.Name)}</caption>\n<tbody>\n"
-                + string.Concat(differences.Select(a => $"<tr><th scope=\"row\">{a.Name}</th><td><b>{Value(a, d)}</b> <span class=\"was\">{Value(a, rule.Rule)} there</span></td><td>{Words(a, d)}</td></tr>\n"))
+            + (differences.Length == 0 ? "<p class=\"note\">Every axis is as in the rule.</p>\n"
+                : $"<table class=\"axes\">\n<caption>Differs from {Escape(rule.Rule.Name)}</caption>\n<tbody>\n"
+                + string.Concat(differences.Select(a =>
+                    $"<tr><th scope=\"row\">{a.Name}</th><td><b>{Value(a, d)}</b> <span class=\"was\">{Value(a, rule.Rule)} there</span></td><td>{Words(a, d)}</td></tr>\n"))
                 + "</tbody>\n</table>\n")
-            + (own.Length > 0 ? Fact("More parameters", string.Join(", ", own)) : "") + (left.Length > 0 ? Fact("Not its parameters", string.Join(", ", left)) : "")
+            + (own.Length > 0 ? Fact("More parameters", string.Join(", ", own)) : "") + (left.Length > 0 ? Fact("Not its parameters", string.Join(", ", left))
+                : "")
             + Configs(d) + "</div>\n";
     }
 
@@ -115,7 +124,8 @@ public static class DialectPage
     {
         var value = axis.Values.FirstOrDefault(v => v.Name == axis.Format(d));
         var source = string.IsNullOrEmpty(value.Source) ? axis.Source : value.Source;
-        return Escape(axis.Text) + (string.IsNullOrEmpty(value.Text) ? "" : $": {Escape(value.Text)}") + (source.Length > 0 ? $" <cite>{Escape(source)}</cite>" : "");
+        return Escape(axis.Text) + (string.IsNullOrEmpty(value.Text) ? "" : $": {Escape(value.Text)}") + (source.Length > 0
+            ? $" <cite>{Escape(source)}</cite>" : "");
     }
 
     static string Fact(string name, string text) => $"<p class=\"fact\"><b>{name}</b> {Escape(text)}</p>\n";
@@ -124,7 +134,8 @@ public static class DialectPage
     {
         var cells = DialectText.Columns.Zip(DialectText.Row(d)).ToDictionary(c => c.First, c => c.Second);
         var (balance, z) = (cells["balance loss"], cells["z-loss"]);
-        return Fact("Losses", balance == "–" && z == "–" ? "none." : string.Join("; ", ((string[])[balance == "–" ? "" : $"balance {balance}", z == "–" ? "" : $"z-loss of {z}"])
+        return Fact("Losses", balance == "–" && z == "–" ? "none." : string.Join("; ", ((string[])[balance == "–" ? "" : $"balance {balance}", z == "–" ? ""
+            : $"z-loss of {z}"])
             .Where(t => t.Length > 0)) + $"; layers: {cells["layers"]}.");
     }
 
@@ -156,7 +167,8 @@ public static class DialectPage
     static readonly JsonSerializerOptions Plain = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     static string Example(Dialect d) => !DialectText.HasWorkedExample(d) || d.K > 4 ? ""
-        : $"<p class=\"fact\"><b>Worked example</b> in training, <a href=\"#legend\">the same eight tokens</a> for all</p>\n<pre>{Escape(DialectText.WorkedExample(d).Describe())}</pre>\n";
+        : $"<p class=\"fact\"><b>Worked example</b> in training, "
+            + $"<a href=\"#legend\">the same eight tokens</a> for all</p>\n<pre>{Escape(DialectText.WorkedExample(d).Describe())}</pre>\n";
 
     static string Legend()
     {
@@ -166,9 +178,12 @@ public static class DialectPage
         return $"""
             <section id="legend">
             <h2>How to read this</h2>
-            <p>S tokens a group, E experts, k choices, C slots of an expert, cf capacity factor (training/evaluation), p softmax, s score, l logit, f share of tokens, P mean score.
-            The stages stand in the order in which a layer runs them; axes at their default are folded away. Parameters are what the library itself lets its users set.</p>
-            <p>Worked examples: expert:slot for every choice, × dropped, – none made; at most two slots an expert where there is a capacity. Their logits, eight tokens and four experts:</p>
+            <p>S tokens a group, E experts, k choices, C slots of an expert, cf capacity factor (training/evaluation), p softmax, s score, l logit, f share of tokens,
+            P mean score.
+            The stages stand in the order in which a layer runs them; axes at their default are folded away.
+            Parameters are what the library itself lets its users set.</p>
+            <p>Worked examples: expert:slot for every choice, × dropped, – none made; at most two slots an expert where there is
+            a capacity. Their logits, eight tokens and four experts:</p>
             <pre>{Escape(logits.ToString())}</pre>
             </section>
 
@@ -178,7 +193,9 @@ public static class DialectPage
     static string Scripts() =>
         $"<script type=\"application/json\" id=\"data\">{Data().ToJsonString()}</script>\n<script>\n/*<![CDATA[*/\n{DialectPageStyle.Script}/*]]>*/\n</script>\n";
 
-    /// <summary>Axes with their meanings, and each dialect's values that are not the default; the encoder leaves no character that HTML or XML would read.</summary>
+    /// <summary>
+    /// Axes with their meanings, and each dialect's values that are not the default; the encoder leaves no character that HTML or XML would read.
+    /// </summary>
     static JsonObject Data() => new()
     {
         ["axes"] = new JsonArray([.. DialectAxis.All.Select(a => (JsonNode)new JsonObject

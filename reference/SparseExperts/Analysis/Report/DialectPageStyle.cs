@@ -8,7 +8,8 @@ static class DialectPageStyle
         html{scroll-padding-top:96px}
         .bar{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;align-items:center;gap:8px 14px;margin:22px -20px 0;padding:12px 20px;
         background:var(--paper);border-bottom:1px solid var(--rule)}
-        .bar input,.bar select{font:inherit;font-size:.9375rem;color:var(--ink);background:var(--wash);border:1px solid var(--rule);border-radius:6px;padding:7px 10px;min-width:0}
+        .bar input,.bar select{font:inherit;font-size:.9375rem;color:var(--ink);background:var(--wash);border:1px solid var(--rule);
+        border-radius:6px;padding:7px 10px;min-width:0}
         .bar input{flex:1 1 260px}
         .bar :focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--s0);outline-offset:1px}
         .pair{display:flex;gap:8px;flex:0 1 auto;min-width:0}.pair select{max-width:190px;flex:1 1 0}
@@ -117,7 +118,8 @@ static class DialectPageStyle
           if (compared.hidden) return;
           const differing = data.axes.filter(x => valueOf(a.value, x) !== valueOf(b.value, x));
           compared.appendChild(make('h2', `${a.value} and ${b.value}`));
-          compared.appendChild(make('p', differing.length ? `${differing.length} of ${data.axes.length} axes differ` : 'No axis differs: one rule under two names.', 'note'));
+          const many = `${differing.length} of ${data.axes.length} axes differ`;
+          compared.appendChild(make('p', differing.length ? many : 'No axis differs: one rule under two names.', 'note'));
           if (!differing.length) return;
           const table = compared.appendChild(make('table')), top = table.appendChild(make('thead')).appendChild(make('tr'));
           for (const t of ['axis', a.value, b.value]) top.appendChild(make('th', t)).scope = 'col';
