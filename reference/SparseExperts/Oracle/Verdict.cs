@@ -62,7 +62,7 @@ public sealed record Difference(int Index, double Claimed, double Expected, doub
 public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null)
 {
     /// <summary>The numbers themselves, where they differ or are the layer's output.</summary>
-    internal Departure? Numbers { get; init; }
+    public Departure? Numbers { get; init; }
 }
 
 /// <summary>All stages of a case, in the order in which they are checked; the first that differs is the culprit.</summary>
