@@ -76,7 +76,11 @@ static class CheckCommand
         Console.WriteLine($"{verdict.Outcome.Word(),-9} {result.File}  [{result.Dialect}]");
         if (verdict.Held is { } held) Console.WriteLine($"  {FormatOption.Says(held)}");
         foreach (var (name, digits) in verdict.Printed) Console.WriteLine($"  {name}: printed with {digits} digits; half a unit of the last is allowed");
-        if (verdict.Outcome == Outcome.Agrees) return;
+        if (verdict.Outcome == Outcome.Agrees)
+        {
+            foreach (var stage in verdict.Precision) Console.WriteLine($"  {stage}");
+            return;
+        }
         foreach (var stage in verdict.Stages)
             Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
         Console.WriteLine($"  {verdict.Say}");
@@ -118,6 +122,7 @@ static class CheckCommand
                 ["tensors"] = new JsonArray([.. held.Tensors.Select(t => (JsonNode)JsonValue.Create(t)!)]),
             },
             ["digits"] = verdict.Printed.Count == 0 ? null : new JsonObject(verdict.Printed.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)p.Digits))),
+            ["precision"] = verdict.Precision.Count == 0 ? null : PrecisionTable.Json(verdict.Precision),
             ["cause"] = verdict.Causes.Count == 0 ? null : CauseOf(verdict.Causes[0], verdict.IsCertain),
             ["alternatives"] = new JsonArray([.. verdict.Causes.Skip(1).Select(c => (JsonNode)CauseOf(c, null))]),
             ["say"] = verdict.Say,
