@@ -34,7 +34,9 @@ static class ReportCommand
     {
         if (parsed.Tokens.Any(t => t.Type == System.CommandLine.Parsing.TokenType.Option)) throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
         using var machine = BackendCatalog.Create("cpu", 0);
-        return RunReportBuilder.Write(TrainingRun.Open(folder, _ => machine));
+        var opened = TrainingRun.Open(folder, _ => machine);
+        if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
+        return RunReportBuilder.Write(opened);
     }
 
     static string Check(ParseResult parsed, string file)

@@ -88,7 +88,8 @@ public sealed class DialectAxis
     public Dialect With(Dialect dialect, string text, string where)
     {
         JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
-            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
+            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+                && double.IsFinite(number) ? JsonValue.Create(number)
             : JsonValue.Create(text)!;
         return With(dialect, node, where);
     }
