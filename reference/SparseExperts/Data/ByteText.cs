@@ -64,6 +64,8 @@ public sealed class ByteText
         using var all = new MemoryStream();
         foreach (var file in texts.Length > 0 ? texts : files)
         {
+            if (new FileInfo(file) is { LinkTarget: { } target } link && link.ResolveLinkTarget(true) is not { Exists: true })
+                throw new IOException($"the link {System.IO.Path.GetRelativePath(path, file)} leads to {target}, which is not there");
             var bytes = File.ReadAllBytes(file);
             if (all.Length + bytes.LongLength > Array.MaxLength) throw new IOException("its texts together are more than fit in one array");
             all.Write(bytes);

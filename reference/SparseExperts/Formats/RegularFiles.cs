@@ -45,24 +45,17 @@ public static partial class RegularFiles
     }
 
     /// <summary>
-    /// The regular files below a folder, hidden ones included, in ordinal order: links to files count, links to folders are not followed, pipes and devices
-    /// are passed over.
+    /// The regular files below a folder, hidden ones included, in ordinal order: links to files count, also those that lead nowhere, which whoever opens
+    /// them says; links to folders are not followed, pipes and devices are passed over.
     /// </summary>
-    /// <exception cref="IOException">A link leads nowhere; the message names it.</exception>
     public static IReadOnlyList<string> Below(string folder)
     {
-        var files = new List<string>();
         var entries = new FileSystemEnumerable<string>(folder, (ref FileSystemEntry entry) => entry.ToFullPath(), Everything)
         {
             ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory,
             ShouldRecursePredicate = (ref FileSystemEntry entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0,
         };
-        foreach (var path in entries.Select(e => Path.Join(folder, Path.GetRelativePath(folder, e))).Order(StringComparer.Ordinal))
-        {
-            if (!File.Exists(path)) throw new IOException($"the link '{Path.GetRelativePath(folder, path)}' leads nowhere");
-            if (Kind(path) is null or Regular) files.Add(path);
-        }
-        return files;
+        return [.. entries.Select(e => Path.Join(folder, Path.GetRelativePath(folder, e))).Where(f => Kind(f) is null or Regular).Order(StringComparer.Ordinal)];
     }
 
     static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, IgnoreInaccessible = false, AttributesToSkip = 0 };

@@ -44,11 +44,23 @@ public static class MemoryEstimate
     /// <exception cref="ConfigurationException">It needs more than there is; the line has both numbers.</exception>
     public static void Require(IModelConfig model, TrainingConfig training, IBackend backend)
     {
-        // A device has memory of its own, and says itself when it has no more.
-        if (backend.Info.Name == "cuda" || Bytes(model, training) is not { } needed || Available() is var there && needed <= there) return;
-        throw new ConfigurationException($"batch {training.Batch} of {model.Context}: about {GiB(needed)} of memory are needed, {GiB(there)} are there; "
-            + "lower one of these, or run the batch in more parts or with --recompute", "batch", "context", "accumulate");
+        if (Lack(Bytes(model, training), backend) is not { } lack) return;
+        throw new ConfigurationException($"batch {training.Batch} of {model.Context}: {lack}; lower one of these, run the batch in more parts, or recompute",
+            "batch", "context", "accumulate", "recompute");
     }
+
+    /// <summary>Refuses a model whose parameters alone cannot fit on the host.</summary>
+    /// <exception cref="ConfigurationException">They need more than there is; the line has both numbers.</exception>
+    public static void RequireModel(IModelConfig model, IBackend backend)
+    {
+        if (Lack(model is ModelConfig m ? 4 * Parameters(m) : null, backend) is { } lack)
+            throw new ConfigurationException($"{model.Title}: {lack}; take a machine that has them");
+    }
+
+    /// <summary>A device has memory of its own, and says itself when it has no more.</summary>
+    static string? Lack(double? needed, IBackend backend) =>
+        backend.Info.Name == "cuda" || needed is not { } bytes || Available() is var there && bytes <= there ? null
+            : $"about {GiB(bytes)} of memory are needed, {GiB(there)} are there";
 
     static string GiB(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / (1L << 30):0.0} GiB");
 }

@@ -133,7 +133,9 @@ public sealed class TrainingRun : IDisposable
         var checkpoints = CheckpointFolder(folder);
         if (!Checkpoint.Any(checkpoints)) throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
         Trainer.Validate(config.Model, config.Training);
-        var predictor = new Predictor(backend(config), config.Model, config.Training.Seed);
+        var machine = backend(config);
+        MemoryEstimate.RequireModel(config.Model, machine);
+        var predictor = new Predictor(machine, config.Model, config.Training.Seed);
         // Whoever trains on may delete old checkpoints while they are looked at: then there are newer ones.
         string? taken = null, note = null;
         for (var look = 0; look < Looks && taken is null; look++)
