@@ -55,7 +55,8 @@ public static partial class RegularFiles
             ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory,
             ShouldRecursePredicate = (ref FileSystemEntry entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0,
         };
-        return [.. entries.Select(e => Path.Join(folder, Path.GetRelativePath(folder, e))).Where(f => Kind(f) is null or Regular).Order(StringComparer.Ordinal)];
+        var files = entries.Select(e => Path.Join(folder, Path.GetRelativePath(folder, e))).Where(f => Kind(f) is null or Regular);
+        return [.. files.Order(StringComparer.Ordinal)];
     }
 
     static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, IgnoreInaccessible = false, AttributesToSkip = 0 };

@@ -96,7 +96,8 @@ public sealed class SafetensorsFile : IDisposable
                     foreach (var pair in property.Value.EnumerateObject())
                     {
                         if (pair.Value.ValueKind != JsonValueKind.String) throw Wrong(_path, $"metadata '{Show(pair.Name)}' is not a string");
-                        if (!metadata.TryAdd(pair.Name, pair.Value.GetString()!)) throw Wrong(_path, $"metadata '{Show(pair.Name)}' stands twice in its header");
+                        if (!metadata.TryAdd(pair.Name, pair.Value.GetString()!))
+                            throw Wrong(_path, $"metadata '{Show(pair.Name)}' stands twice in its header");
                     }
             }
         }

@@ -152,13 +152,13 @@ public static class DialectFile
 /// <summary>Dialects inside other JSON: a run's configuration.</summary>
 public sealed class DialectConverter : JsonConverter<Dialect>
 {
-    /// <summary>A name that comes twice is an error and not the last one's value.</summary>
-    static readonly JsonSerializerOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
-
-    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        JsonSerializer.Deserialize<JsonNode>(ref reader, Strict) is JsonObject json
-            ? Wrap(() => DialectFile.FromJson(json, "dialect"))
-            : throw new JsonException("a dialect is a JSON object");
+    /// <summary>As a file of its own would be read: a name that comes twice, however deep, is an error and not the last one's value.</summary>
+    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        using var document = JsonDocument.ParseValue(ref reader);
+        var text = document.RootElement.GetRawText();
+        return Wrap(() => DialectFile.Parse(text, "dialect"));
+    }
 
     public override void Write(Utf8JsonWriter writer, Dialect value, JsonSerializerOptions options) => DialectFile.ToJson(value).WriteTo(writer, options);
 

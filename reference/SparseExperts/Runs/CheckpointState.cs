@@ -9,7 +9,7 @@ namespace SparseExperts.Runs;
 /// <c>state.json</c> of a checkpoint: counters, and the SHA-256 of the files beside it, by which a file that was cut, zeroed or taken from another checkpoint
 /// is found. Checkpoints of before have no checksums.
 /// </summary>
-sealed record CheckpointState(int Format, long Step, long Skipped, long OptimizerSteps, SortedDictionary<string, string>? Sha256 = null)
+sealed record CheckpointState(int Format, long Step, long Skipped, long OptimizerSteps, SortedDictionary<string, string?>? Sha256 = null)
 {
     public const string FileName = "state.json";
     public const int CurrentFormat = 2;
@@ -17,7 +17,7 @@ sealed record CheckpointState(int Format, long Step, long Skipped, long Optimize
     /// <summary>Writes the state of a checkpoint whose files are written.</summary>
     public static void Write(string checkpoint, long step, long skipped, long optimizerSteps, params string[] files)
     {
-        var sums = new SortedDictionary<string, string>(files.ToDictionary(f => f, f => Sum(Path.Combine(checkpoint, f))), StringComparer.Ordinal);
+        var sums = new SortedDictionary<string, string?>(files.ToDictionary(f => f, f => (string?)Sum(Path.Combine(checkpoint, f))), StringComparer.Ordinal);
         var state = new CheckpointState(CurrentFormat, step, skipped, optimizerSteps, sums);
         AtomicFile.WriteText(Path.Combine(checkpoint, FileName), JsonSerializer.Serialize(state, RunConfig.Json) + "\n");
     }
@@ -37,7 +37,8 @@ sealed record CheckpointState(int Format, long Step, long Skipped, long Optimize
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"{path}: not a usable checkpoint state ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); take another copy, or delete this checkpoint");
+            var why = e.Message.ReplaceLineEndings(" ").TrimEnd('.');
+            throw new RunException($"{path}: not a usable checkpoint state ({why}); take another copy, or delete this checkpoint");
         }
     }
 
@@ -47,7 +48,7 @@ sealed record CheckpointState(int Format, long Step, long Skipped, long Optimize
     {
         if (Sha256 is null) return;
         var path = Path.Combine(checkpoint, file);
-        if (!Sha256.TryGetValue(file, out var expected) || !expected.Equals(Sum(path), StringComparison.OrdinalIgnoreCase))
+        if (!Sha256.TryGetValue(file, out var expected) || !string.Equals(expected, Sum(path), StringComparison.OrdinalIgnoreCase))
             throw new RunException($"{path}: is damaged, or of another checkpoint (its SHA-256 is not the one in {FileName}); take another copy");
     }
 

