@@ -27,6 +27,7 @@ static class GenerateCommand
             if (top < 0) throw new ConfigurationException($"--top-k {top}: 0 or more");
             using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins), parsed.GetValue(precision));
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
+            if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);

@@ -17,6 +17,7 @@ static class IdentifyCommand
 
     static readonly FormatOption Format = new();
 
+    static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Command Create()
@@ -29,13 +30,28 @@ static class IdentifyCommand
     static int Run(ParseResult parsed)
     {
         var format = Format.Read(parsed);
-        var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!).Select(Case.Load).ToArray();
-        foreach (var file in files) file.RequireClaims();
-        (Case Case, HeldFormat? Held)[] held = [.. files.Select(f => FormatCheck.Settle(f, format, () => new ScalarBackend<Tracked>()))];
+        var held = new List<(Case Case, HeldFormat? Held)>();
+        var failures = new List<(string File, Failure Failure)>();
+        foreach (var file in CaseFiles.Find(parsed.GetValue(FilesArgument)!))
+            try
+            {
+                var read = Case.Load(file);
+                read.RequireClaims();
+                held.Add(FormatCheck.Settle(read, format, () => new ScalarBackend<Tracked>()));
+            }
+            catch (Exception e)
+            {
+                failures.Add((file, Failure.Of(e).In(file)));       // the others are identified without it
+            }
+        foreach (var (file, failure) in failures)
+            if (parsed.GetValue(JsonOption)) Console.WriteLine(failure.ToJson(file).ToJsonString(OneLine));
+            else failure.Print();
+        var worst = Failure.Worst(failures.Select(f => f.Failure.Code));
+        if (held.Count == 0) return worst;
         var identity = Identification.Run([.. held.Select(h => h.Case)], () => new ScalarBackend<Tracked>());
         if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(identity, held).ToJsonString(Indented));
         else Print(identity, held);
-        return identity.Left == 0 ? ExitCode.Ok : ExitCode.Differs;
+        return Failure.Worst([worst, identity.Left == 0 ? ExitCode.Ok : ExitCode.Differs]);
     }
 
     static void Print(Identity identity, IReadOnlyList<(Case Case, HeldFormat? Held)> files)

@@ -61,7 +61,7 @@ public sealed class Case
         _digits = CaseDigits.Take(path, Parameters);
         _tensors = CaseDigits.On(path, ordinary, _digits).ToDictionary(t => t.Name);
         CaseShapes.Check(path, _tensors.Values);
-        Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
+        Dialect = DialectFile.With(DialectFile.OfCase(DialectText, path), Parameters, path);
         CaseReads.Check(this);
         CaseShapes.CheckWhole(path, _tensors.Values);
     }

@@ -93,7 +93,7 @@ public sealed class DialectAxis
     {
         JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
             : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
-                ? JsonValue.Create(number)
+                && double.IsFinite(number) ? JsonValue.Create(number)
             : JsonValue.Create(text)!;
         return With(dialect, node, where);
     }
