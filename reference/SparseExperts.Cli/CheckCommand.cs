@@ -13,7 +13,11 @@ namespace SparseExperts.Cli;
 /// <summary><c>moe check</c>: finds where an implementation departs from its specification.</summary>
 static class CheckCommand
 {
-    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files (.safetensors, .npz), folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
+    static readonly Argument<string[]> FilesArgument = new("files")
+    {
+        Description = "Case files (.safetensors, .npz), folders, or patterns with * and ?.",
+        Arity = ArgumentArity.OneOrMore,
+    };
     static readonly CheckOptions HeldTo = new();
     static readonly Option<string?> JunitOption = new("--junit") { Description = "Also write a JUnit report to this file." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line and file." };
@@ -28,7 +32,10 @@ static class CheckCommand
 
     public static Command Create()
     {
-        var command = new Command("check", "Recompute every claim of case files and find the first that departs.") { FilesArgument, JunitOption, JsonOption, StrictOption };
+        var command = new Command("check", "Recompute every claim of case files and find the first that departs.")
+        {
+            FilesArgument, JunitOption, JsonOption, StrictOption,
+        };
         HeldTo.AddTo(command);
         command.SetAction(Run);
         return command;
@@ -49,10 +56,19 @@ static class CheckCommand
             if (json) Console.WriteLine(Json(result).ToJsonString(Line));
             else Print(result);
         }
-        if (!json && results.Length > 1)
-            Console.WriteLine($"\n{results.Count(r => r.Verdict?.Outcome == Outcome.Agrees)} agree, {results.Count(r => r.Verdict?.Outcome == Outcome.Undecided)} undecided, {results.Count(r => r.Verdict?.Outcome == Outcome.Differs)} differ, {results.Count(r => r.Error is not null)} cannot be read");
+        if (!json && results.Length > 1) PrintCounts(results);
         if (parsed.GetValue(JunitOption) is { } path) AtomicFile.WriteText(path, Junit(results, strict));
-        return results.Any(r => r.Error is not null) ? ExitCode.BadInput : results.Any(r => r.Differs(strict)) ? ExitCode.Differs : ExitCode.Ok;
+        if (results.Any(r => r.Error is not null)) return ExitCode.BadInput;
+        return results.Any(r => r.Differs(strict)) ? ExitCode.Differs : ExitCode.Ok;
+    }
+
+    static void PrintCounts(Result[] results)
+    {
+        int Count(Outcome outcome) => results.Count(r => r.Verdict?.Outcome == outcome);
+        var unread = results.Count(r => r.Error is not null);
+        Console.WriteLine();
+        Console.WriteLine(
+            $"{Count(Outcome.Agrees)} agree, {Count(Outcome.Undecided)} undecided, {Count(Outcome.Differs)} differ, {unread} cannot be read");
     }
 
     static Result One(string file, Func<string, Case> read, FormatChoice format)
@@ -62,12 +78,17 @@ static class CheckCommand
             var @case = read(file);
             return new(file, @case.Dialect.Name, CheckOptions.Judge(@case, format).Verdict, null);
         }
-        catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (IsOfFile(e))
         {
             var message = CommandRunner.OneLine(CommandRunner.Message(e));
             return new(file, "", null, message.Contains(Path.GetFileName(file), StringComparison.Ordinal) ? message : $"{file}: {message}");
         }
     }
+
+    /// <summary>Whether the file is at fault, and not this program.</summary>
+    static bool IsOfFile(Exception e) => e is
+        CaseException or DialectException or RoutingException or InvalidFileException or
+        ShapeException or IOException or UnauthorizedAccessException;
 
     static void Print(Result result)
     {
@@ -77,9 +98,18 @@ static class CheckCommand
         if (verdict.Held is { } held) Console.WriteLine($"  {FormatOption.Says(held)}");
         foreach (var (name, digits) in verdict.Printed) Console.WriteLine($"  {name}: printed with {digits} digits; half a unit of the last is allowed");
         if (verdict.Outcome == Outcome.Agrees) return;
-        foreach (var stage in verdict.Stages)
-            Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
+        foreach (var stage in verdict.Stages) Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{Describe(stage)}");
         Console.WriteLine($"  {verdict.Say}");
+    }
+
+    /// <summary>Where a stage departs first and by how much; nothing for one that agrees.</summary>
+    static string Describe(StageVerdict stage)
+    {
+        if (stage.First is not { } first || stage.Outcome == Outcome.Agrees) return "";
+        string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+        var numbers = Invariant($"{first.Claimed:G7} instead of {first.Expected:G7}");
+        var margin = double.IsNaN(first.Margin) ? "" : Invariant($", off by {first.Margin:G3}, rounding explains {first.Bound:G3}");
+        return Invariant($"  {first.Place}: {numbers}{margin}; {first.Count} of {first.Of}");
     }
 
     static JsonObject Json(Result result)
@@ -131,7 +161,8 @@ static class CheckCommand
             new XAttribute("failures", results.Count(r => r.Differs(strict))), new XAttribute("errors", results.Count(r => r.Error is not null)));
         foreach (var result in results)
         {
-            var test = new XElement("testcase", new XAttribute("classname", result.Dialect.Length > 0 ? result.Dialect : "case"), new XAttribute("name", result.File));
+            var test = new XElement("testcase");
+            test.Add(new XAttribute("classname", result.Dialect.Length > 0 ? result.Dialect : "case"), new XAttribute("name", result.File));
             if (result.Error is { } error) test.Add(new XElement("error", new XAttribute("message", error)));
             else if (result.Differs(strict)) test.Add(new XElement("failure", new XAttribute("message", result.Verdict!.Say)));
             suite.Add(test);

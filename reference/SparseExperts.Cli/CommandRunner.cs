@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using SparseExperts.Data;
 using SparseExperts.Formats;
 using SparseExperts.Models;
@@ -24,12 +25,16 @@ static class CommandRunner
     {
         var parsed = root.Parse(args);
         if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
-        if (parsed.Errors.Count > 0) return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see moe {parsed.CommandResult.Command.Name switch { "moe" => "", var name => name + " " }}--help");
+        if (parsed.Errors.Count > 0)
+        {
+            var command = parsed.CommandResult.Command.Name is "moe" ? "moe" : $"moe {parsed.CommandResult.Command.Name}";
+            return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see {command} --help");
+        }
         try
         {
             return parsed.Invoke(new() { EnableDefaultExceptionHandler = false });
         }
-        catch (Exception e) when (e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or DialectException or CaseException or ShapeException)
+        catch (Exception e) when (IsOfInput(e))
         {
             return Refuse(Message(e));
         }
@@ -62,6 +67,15 @@ static class CommandRunner
         return code;
     }
 
+    /// <summary>Whether what was asked for is at fault, and not this program.</summary>
+    static bool IsOfInput(Exception e) => e is
+        ConfigurationException or DataException or RunException or InvalidFileException or
+        RoutingException or DialectException or CaseException or ShapeException;
+
     /// <summary>A message without line breaks and without anything that a terminal would obey: parts of it come from files.</summary>
-    public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) || char.GetUnicodeCategory(c) == System.Globalization.UnicodeCategory.Format ? '?' : c));
+    public static string OneLine(string message)
+    {
+        static bool IsHidden(char c) => char.IsControl(c) || char.GetUnicodeCategory(c) == UnicodeCategory.Format;
+        return string.Concat(message.ReplaceLineEndings(" ").Select(c => IsHidden(c) ? '?' : c));
+    }
 }

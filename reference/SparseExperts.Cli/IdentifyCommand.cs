@@ -11,7 +11,11 @@ namespace SparseExperts.Cli;
 /// <summary><c>moe identify</c>: says which specification an implementation follows.</summary>
 static class IdentifyCommand
 {
-    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files of one implementation, folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
+    static readonly Argument<string[]> FilesArgument = new("files")
+    {
+        Description = "Case files of one implementation, folders, or patterns with * and ?.",
+        Arity = ArgumentArity.OneOrMore,
+    };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object." };
 
     static readonly FormatOption Format = new();
@@ -42,24 +46,40 @@ static class IdentifyCommand
         foreach (var (file, held) in files)
             if (held is not null) Console.WriteLine($"{Path.GetFileName(file.Path)}: {FormatOption.Says(held)}");
         var plural = files.Count == 1 ? "the file" : $"all {files.Count} files";
-        Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {string.Join(", and ", identity.Changes.Select(c => c.Change))}");
-        Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}" : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
+        var changes = string.Join(", and ", identity.Changes.Select(c => c.Change));
+        Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {changes}");
+        Console.WriteLine(identity.Left == 0
+            ? $"reproduces {plural}"
+            : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
         if (identity.Untried > 0) Console.WriteLine($"{identity.Untried} candidates were not tried: the files are large");
         foreach (var change in identity.Changes) Console.WriteLine($"  {change.Change.Axis}: {change.Evidence}");
         foreach (var other in identity.Alternatives) Console.WriteLine($"  or as well: {other}");
         if (identity.Same.Count > 0) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", identity.Same)}");
         foreach (var open in identity.Open.GroupBy(o => Identification.Suggest(o.Axis)))
             Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {open.Key} would decide");
-        if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null) Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
+        if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null)
+            Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
     }
 
     static JsonObject Json(Identity identity, IEnumerable<(Case Case, HeldFormat? Held)> files) => new()
     {
         ["nearest"] = identity.Nearest,
-        ["changes"] = new JsonArray([.. identity.Changes.Select(c => (JsonNode)new JsonObject { ["axis"] = c.Change.Axis, ["is"] = c.Change.Is, ["instead_of"] = c.Change.InsteadOf, ["evidence"] = c.Evidence })]),
+        ["changes"] = new JsonArray([.. identity.Changes.Select(c => (JsonNode)new JsonObject
+        {
+            ["axis"] = c.Change.Axis,
+            ["is"] = c.Change.Is,
+            ["instead_of"] = c.Change.InsteadOf,
+            ["evidence"] = c.Evidence,
+        })]),
         ["alternatives"] = Texts(identity.Alternatives),
         ["same"] = Texts(identity.Same),
-        ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also), ["suggest"] = Identification.Suggest(o.Axis) })]),
+        ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject
+        {
+            ["axis"] = o.Axis,
+            ["is"] = o.Is,
+            ["also"] = Texts(o.Also),
+            ["suggest"] = Identification.Suggest(o.Axis),
+        })]),
         ["left"] = identity.Left,
         ["untried"] = identity.Untried,
         ["held_to"] = new JsonArray([.. files.Where(f => f.Held is not null).Select(f => (JsonNode)new JsonObject
