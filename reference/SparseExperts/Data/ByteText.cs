@@ -36,7 +36,8 @@ public sealed class ByteText
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DataException($"{path}: cannot be read ({(e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message)}); name a text file or a folder of texts");
+            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message;
+            throw new DataException($"{path}: cannot be read ({why}); name a text file or a folder of texts");
         }
         return FromBytes(path, bytes, context);
     }

@@ -43,8 +43,13 @@ public sealed class DialectAxis
     public static DialectAxis? Find(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>Names and meanings of the values, where they are few and named.</summary>
-    public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] :
-        [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "", f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
+    public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] : [.. Members.Select(member =>
+    {
+        var means = member.GetCustomAttribute<MeansAttribute>();
+        return (Spell(member), means?.Text ?? "", means?.Source ?? "");
+    })];
+
+    FieldInfo[] Members => _type.GetFields(BindingFlags.Public | BindingFlags.Static);
 
     /// <summary>Names of the values, number formats included; empty where they are numbers, flags or sums.</summary>
     public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? [.. Formats.Select(f => f.Name)] : [.. Values.Select(v => v.Name)];
@@ -85,12 +90,14 @@ public sealed class DialectAxis
     }
 
     /// <summary>The dialect with this axis set from text, as on a command line.</summary>
-    public Dialect With(Dialect dialect, string text, string where)
+    public Dialect With(Dialect dialect, string text, string where) => With(dialect, Node(text), where);
+
+    JsonNode Node(string text)
     {
-        JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
-            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
-            : JsonValue.Create(text)!;
-        return With(dialect, node, where);
+        if (_type == typeof(bool) && bool.TryParse(text, out var flag)) return JsonValue.Create(flag);
+        var isNumber = _type == typeof(double) || _type == typeof(int);
+        if (isNumber && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)) return JsonValue.Create(number);
+        return JsonValue.Create(text)!;
     }
 
     object Parse(JsonNode? node, string where)
@@ -108,7 +115,7 @@ public sealed class DialectAxis
             {
                 if (_type == typeof(GroupScore) && GroupScore.Parse(text) is { } score) return score;
                 if (_type == typeof(NumberFormat) && Formats.FirstOrDefault(f => f.Name == text) is { Name: not null } format) return format.Format;
-                if (_type.IsEnum && _type.GetFields(BindingFlags.Public | BindingFlags.Static).FirstOrDefault(f => Spell(f) == text) is { } field) return field.GetValue(null)!;
+                if (_type.IsEnum && Members.FirstOrDefault(f => Spell(f) == text) is { } field) return field.GetValue(null)!;
             }
         }
         throw new DialectException($"{where}: {Name} cannot be {node?.ToJsonString() ?? "null"}; {Allowed}");
@@ -130,7 +137,13 @@ public sealed class DialectAxis
         var other => JsonValue.Create(Format(other)),
     };
 
-    static readonly (string Name, NumberFormat Format)[] Formats = [("f64", NumberFormat.Float64), ("f32", NumberFormat.Float32), ("f16", NumberFormat.Float16), ("bf16", NumberFormat.BFloat16)];
+    static readonly (string Name, NumberFormat Format)[] Formats =
+    [
+        ("f64", NumberFormat.Float64),
+        ("f32", NumberFormat.Float32),
+        ("f16", NumberFormat.Float16),
+        ("bf16", NumberFormat.BFloat16),
+    ];
 
     static string FormatName(NumberFormat format) => Formats.First(f => f.Format == format).Name;
 

@@ -58,13 +58,18 @@ sealed class Workspace : IDisposable
     public string At(string name) => Path.Combine(Folder, name);
 
     /// <summary>Arguments of a training of seconds.</summary>
-    public string[] Tiny(string run, params string[] more) => ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more.Contains("--threads") ? more : [.. more, "--threads", "1"]];
+    public string[] Tiny(string run, params string[] more)
+    {
+        string[] threads = more.Contains("--threads") ? [] : ["--threads", "1"];
+        return ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more, .. threads];
+    }
 
     /// <summary>SHA-256 over every file of the newest checkpoint.</summary>
     public string CheckpointHash(string run)
     {
         var newest = Directory.GetDirectories(At($"{run}/checkpoints")).Order(StringComparer.Ordinal).Last();
-        var all = Directory.GetFiles(newest).Order(StringComparer.Ordinal).SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
+        var files = Directory.GetFiles(newest).Order(StringComparer.Ordinal);
+        var all = files.SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
         return Path.GetFileName(newest) + " " + Convert.ToHexString(SHA256.HashData([.. all]));
     }
 
