@@ -19,7 +19,8 @@ static class Multiples
         if (square == 0) return null;
         var words = Words(stage);
         foreach (var (factor, why) in Named(d, ranks))
-            if (factor != 1 && of.Is(i => factor * of.Expected[i])) return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{why}");
+            if (factor != 1 && of.Is(i => factor * of.Expected[i]))
+                return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{why}");
         // Any two numbers have a ratio: many must have the same.
         var ratio = product / square;
         var telling = of.Expected.Where((e, i) => Math.Abs(e) > 8 * of.Bounds[i]).Take(4).Count() == 4;
@@ -55,9 +56,13 @@ static class Multiples
         _ => $"{stage} is",
     };
 
-    static string Should(string stage) => stage is "y" || stage.StartsWith("loss.", StringComparison.Ordinal) || stage.StartsWith("grad.", StringComparison.Ordinal) && !stage.StartsWith("grad.experts", StringComparison.Ordinal)
-        ? "it should be"
-        : "they should be";
+    static string Should(string stage) => IsOne(stage) ? "it should be" : "they should be";
+
+    static bool IsOne(string stage)
+    {
+        if (stage.StartsWith("grad.experts", StringComparison.Ordinal)) return false;
+        return stage is "y" || stage.StartsWith("loss.", StringComparison.Ordinal) || stage.StartsWith("grad.", StringComparison.Ordinal);
+    }
 
     internal static string Text(double value) => value.ToString(value == Math.Round(value) ? "0" : "G4", CultureInfo.InvariantCulture);
 }

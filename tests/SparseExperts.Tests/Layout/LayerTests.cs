@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Xunit;
 
@@ -51,15 +50,13 @@ public sealed partial class LayerTests
     [GeneratedRegex(@"ProjectReference Include=""[^""]*?([\w.]+)\.csproj""(?![^>]*Plugin)")]
     private static partial Regex Reference();
 
-    static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../.."));
-
     public static TheoryData<string> Folders => [.. Layers.SelectMany(layer => layer)];
 
     [Fact]
     public void Every_folder_of_the_library_has_its_layer() =>
         Assert.Equal(Layers.SelectMany(l => l).Order(), FoldersOf("reference/SparseExperts").Where(name => name is not ("bin" or "obj")).Order());
 
-    static IEnumerable<string> FoldersOf(string folder) => Directory.GetDirectories(Path.Combine(Root(), folder)).Select(path => Path.GetFileName(path));
+    static IEnumerable<string> FoldersOf(string folder) => Directory.GetDirectories(Path.Combine(Repository.Root, folder)).Select(path => Path.GetFileName(path));
 
     [Theory, MemberData(nameof(Folders))]
     public void A_folder_uses_what_lies_below_it(string folder)
@@ -68,7 +65,7 @@ public sealed partial class LayerTests
         string[] itself = folder is "Autograd" or "Sharding" ? Layers[1] : [folder];
         var allowed = below.Concat(itself).ToHashSet();
         var known = Layers.SelectMany(l => l).ToHashSet();
-        foreach (var file in Directory.GetFiles(Path.Combine(Root(), "reference/SparseExperts", folder), "*.cs", SearchOption.AllDirectories))
+        foreach (var file in Directory.GetFiles(Path.Combine(Repository.Root, "reference/SparseExperts", folder), "*.cs", SearchOption.AllDirectories))
             foreach (Match use in Use.Matches(File.ReadAllText(file)))
             {
                 var used = use.Groups[1].Success ? use.Groups[1].Value : use.Groups[2].Value;
@@ -88,7 +85,7 @@ public sealed partial class LayerTests
     {
         foreach (var (project, allowed) in Projects)
         {
-            var file = Directory.GetFiles(Root(), $"{project}.csproj", SearchOption.AllDirectories).Single();
+            var file = Directory.GetFiles(Repository.Root, $"{project}.csproj", SearchOption.AllDirectories).Single();
             var referenced = Reference().Matches(File.ReadAllText(file)).Select(m => m.Groups[1].Value).ToArray();
             Assert.True(referenced.All(allowed.Contains), $"{project} references {string.Join(", ", referenced.Except(allowed))}");
         }
