@@ -157,7 +157,9 @@ static class TrainCommand
         var dialect = Dialect(parsed, preset.Dialect);
         return preset with
         {
-            Experts = dense ? 0 : given is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin") : DialectRules.Fitting(dialect, preset.Experts),
+            Experts = dense ? 0
+                : given is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin")
+                : DialectRules.Fitting(dialect, preset.Experts),
             Dialect = dialect,
             Context = parsed.GetValue(ContextOption) ?? preset.Context,
             Width = parsed.GetValue(WidthOption) ?? preset.Width,

@@ -8,8 +8,10 @@ public static class CaseFiles
     /// <summary>Claims in the order in which they are checked, as reports list them.</summary>
     public static IReadOnlyList<string> Stages { get; } = 
     [
-        "router_state", "key_logits", "logits", "shared_logits", "scores", "capacity", "expert", "slot", "gate", "token", "shared_gate", "combine", "slot_dispatch",
-        "slot_combine", "count", "y", "loss.balance", "loss.z", "loss.total", "correction_bias",
+        "router_state", "key_logits", "logits", "shared_logits", "scores",
+        "capacity", "expert", "slot", "gate", "token", "shared_gate", "combine",
+        "slot_dispatch", "slot_combine", "count", "y",
+        "loss.balance", "loss.z", "loss.total", "correction_bias",
     ];
 
     static readonly string[] Extensions = [".safetensors", ".npz"];
@@ -44,6 +46,9 @@ public static class CaseFiles
     static string[] Matching(string pattern)
     {
         var folder = Path.GetDirectoryName(pattern) is { Length: > 0 } parent ? parent : ".";
-        return Directory.Exists(folder) ? [.. Directory.GetFiles(folder, Path.GetFileName(pattern)).Select(f => folder == "." && !pattern.StartsWith('.') ? Path.GetFileName(f) : f)] : [];
+        if (!Directory.Exists(folder)) return [];
+        var found = Directory.GetFiles(folder, Path.GetFileName(pattern));
+        // Named as the pattern is: without a folder where it has none.
+        return folder == "." && !pattern.StartsWith('.') ? [.. found.Select(f => Path.GetFileName(f))] : found;
     }
 }

@@ -106,8 +106,11 @@ public sealed class BackendPluginTests : IDisposable
     {
         if (StubLibraries.Folder is not { } stubs) return;
         Assert.Contains("the driver lists no device", Train((NoLibraries, stubs), ("STUB_NO_DEVICE", "1")));
-        Assert.Contains("Stub has compute capability 6.0, 7.0 is needed; use a newer device", Train((NoLibraries, stubs), ("STUB_MAJOR", "6")));
-        Assert.Contains("the driver speaks CUDA 11.8, 12.0 is needed; update the driver to 525 or newer", Train((NoLibraries, stubs), ("STUB_DRIVER_VERSION", "11080")));
+        string With(string name, string value) => Train((NoLibraries, stubs), (name, value));
+        Assert.Contains("Stub has compute capability 6.0, 7.0 is needed; use a newer device", With("STUB_MAJOR", "6"));
+        Assert.Contains(
+            "the driver speaks CUDA 11.8, 12.0 is needed; update the driver to 525 or newer",
+            With("STUB_DRIVER_VERSION", "11080"));
 
         string Train(params (string, string)[] environment)
         {
