@@ -42,11 +42,6 @@ static class CommandRunner
 
     static int Refuse(string line) => new Failure(ExitCode.BadInput, line).Print();
 
-    /// <summary>Whether what was asked for is at fault, and not this program.</summary>
-    static bool IsOfInput(Exception e) => e is
-        ConfigurationException or DataException or RunException or InvalidFileException or
-        RoutingException or DialectException or CaseException or ShapeException;
-
     /// <summary>A message without line breaks and without anything that a terminal would obey: parts of it come from files.</summary>
     public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ")
         .Select(c => char.IsControl(c) || char.GetUnicodeCategory(c) == UnicodeCategory.Format ? '?' : c));

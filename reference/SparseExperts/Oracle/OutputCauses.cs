@@ -24,11 +24,8 @@ static class OutputCauses
     /// <summary>The claims that y is made from, and y.</summary>
     static Case Bare(Case c)
     {
-        string[] kept =
-        [
-            "claim.router_state", "claim.key_logits", "claim.logits", "claim.shared_logits", "claim.scores", "claim.capacity", "claim.expert",
-            "claim.slot", "claim.gate", "claim.token", "claim.shared_gate", "claim.combine", "claim.y",
-        ];
+        string[] kept = ["claim.logits", "claim.scores", "claim.capacity", "claim.expert", "claim.slot", "claim.gate", "claim.combine", "claim.token", "claim.y",
+            "claim.router_state", "claim.key_logits", "claim.shared_logits", "claim.shared_gate"];
         return c.Without(c.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && !kept.Contains(n)));
     }
 
@@ -44,11 +41,8 @@ static class OutputCauses
         {
             if (tokens < 3) return null;
             var inside = Enumerable.Range(0, tokens).Where(t => t + by >= 0 && t + by < tokens).ToArray();
-            bool IsNear(int own, int other) => Math.Abs(of.Claimed[own] - of.Expected[other]) <= of.Bounds[own] + of.Bounds[other];
-            bool Same(int t) => Enumerable.Range(0, width).All(j => IsNear(t * width + j, (t + by) * width + j));
-            if (!inside.All(Same)) continue;
-            var where = by > 0 ? "after" : "before";
-            return new("tokens", $"shifted by {by}", $"tokens are shifted by one: each has the output of the token {where} it");
+            bool Same(int t) => Enumerable.Range(0, width).All(j => Math.Abs(of.Claimed[t * width + j] - of.Expected[(t + by) * width + j]) <= of.Bounds[t * width + j] + of.Bounds[(t + by) * width + j]);
+            if (inside.All(Same)) return new("tokens", $"shifted by {by}", $"tokens are shifted by one: each has the output of the token {(by > 0 ? "after" : "before")} it");
         }
         return null;
     }
@@ -56,8 +50,7 @@ static class OutputCauses
     /// <summary>Experts whose every token departs, all of them missing or doubled together.</summary>
     static IEnumerable<OutputVariant> OfDepartingExperts(Case c, Departure of)
     {
-        if (Departing(c, of) is not { Experts.Count: > 1 } departing) yield break;
-        if (c.Find("experts.wo") is not { } wo || departing.Experts.Count >= wo.Size(0)) yield break;
+        if (Departing(c, of) is not { Experts.Count: > 1 } departing || c.Find("experts.wo") is not { } wo || departing.Experts.Count >= wo.Size(0)) yield break;
         var names = string.Join(", ", departing.Experts.SkipLast(1)) + $" and {departing.Experts[^1]}";
         if (departing.Experts.Count % 2 == 0)
         {
@@ -103,12 +96,10 @@ static class OutputCauses
             var k = expert.Size(-1);
             bool Uses(int t, IReadOnlyList<int> some) => Enumerable.Range(t * k, k).Any(i => some.Contains((int)expert.Values[i]));
             if (departing.Experts.FirstOrDefault(e => tokens.All(t => Uses(t, [e])), -1) is >= 0 and var one) return $"{which} use expert {one}";
-            if (departing.Experts.Count <= 4 && tokens.All(t => Uses(t, departing.Experts)))
-                return $"{which} use expert {string.Join(" or ", departing.Experts)}";
+            if (departing.Experts.Count <= 4 && tokens.All(t => Uses(t, departing.Experts))) return $"{which} use expert {string.Join(" or ", departing.Experts)}";
         }
-        var (are, their) = tokens.Count == 1 ? ("is", "its") : ("are", "their");
-        if (tokens.All(t => t % size == size - 1)) return $"{which} {are} the last of {their} group";
-        if (tokens.All(t => t % size == 0)) return $"{which} {are} the first of {their} group";
+        if (tokens.All(t => t % size == size - 1)) return $"{which} {(tokens.Count == 1 ? "is" : "are")} the last of {(tokens.Count == 1 ? "its" : "their")} group";
+        if (tokens.All(t => t % size == 0)) return $"{which} {(tokens.Count == 1 ? "is" : "are")} the first of {(tokens.Count == 1 ? "its" : "their")} group";
         if (tokens.Count > 2 && tokens[^1] - tokens[0] == tokens.Count - 1) return $"tokens {tokens[0]} to {tokens[^1]} depart, the others do not";
         return null;
     }

@@ -2,9 +2,7 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
-/// <summary>
-/// A layer with one fault of those that implementations have in their experts: the call as it would have to be for the claimed y to be right.
-/// </summary>
+/// <summary>A layer with one fault of those that implementations have in their experts: the call as it would have to be for the claimed y to be right.</summary>
 /// <param name="Case">The call with the fault in its tensors.</param>
 public sealed record OutputVariant(Cause Cause, Case Case);
 
@@ -25,19 +23,15 @@ public static class OutputVariants
     static IEnumerable<OutputVariant> Matrices(Case c)
     {
         if (c.Find("experts.wi") is not { } wi || c.Find("experts.wo") is not { } wo) yield break;
-        if (wo.Size(1) == wo.Size(2))
-            yield return New(c, "experts.wo", "transposed",
-                "the second matrix of the experts (wo, down_proj) was read transposed", Transposed(wo));
+        if (wo.Size(1) == wo.Size(2)) yield return New(c, "experts.wo", "transposed", "the second matrix of the experts (wo, down_proj) was read transposed", Transposed(wo));
         if (wi.Size(1) == wi.Size(2))
         {
             yield return New(c, "experts.wi", "transposed", "the first matrix of the experts (wi, up_proj) was read transposed", Transposed(wi));
             if (c.Find("experts.wi_gate") is { } square)
-                yield return New(c, "experts.wi_gate", "transposed",
-                    "the first matrices of the experts (gate_proj, up_proj) were read transposed", Transposed(wi), Transposed(square));
+                yield return New(c, "experts.wi_gate", "transposed", "the first matrices of the experts (gate_proj, up_proj) were read transposed", Transposed(wi), Transposed(square));
         }
         if (!c.Has("experts.wi_gate")) yield break;
-        yield return New(c, "gate_up", "exchanged", "gate and up projection are exchanged: the non-linearity was applied to up",
-            Exchanged(c, "experts.wi_gate", "experts.wi"));
+        yield return New(c, "gate_up", "exchanged", "gate and up projection are exchanged: the non-linearity was applied to up", Exchanged(c, "experts.wi_gate", "experts.wi"));
         if (wi.Size(1) % 2 == 0)
         {
             foreach (var withBias in c.Has("experts.bi") && c.Has("experts.bi_gate") ? [true, false] : (bool[])[false])
@@ -110,22 +104,16 @@ public static class OutputVariants
         yield return New(c, "shared expert", "twice", "the shared expert was added twice", Times(shared, 2));
         foreach (var factor in new[] { scale, output }.Where(f => f != 1).Distinct())
         {
-            string times = Multiples.Text(factor), inverse = Multiples.Text(1 / factor);
-            yield return New(c, "shared expert", "scaled",
-                $"the shared expert was multiplied by the scaling factor {times}, which is for routed experts alone", Times(shared, factor));
-            yield return New(c, "shared expert", $"times {inverse}",
-                $"the shared expert counts {inverse} times (1 / scaling_factor)", Times(shared, 1 / factor));
-            yield return New(c, "routed experts", $"times {inverse}",
-                $"the routed experts count {inverse} times: their scaling factor is not applied", Times(routed, 1 / factor));
-            yield return New(c, "routed experts", $"times {times}",
-                $"the routed experts were multiplied by the scaling factor {times} twice", Times(routed, factor));
+            yield return New(c, "shared expert", "scaled", $"the shared expert was multiplied by the scaling factor {Multiples.Text(factor)}, which is for routed experts alone", Times(shared, factor));
+            yield return New(c, "shared expert", $"times {Multiples.Text(1 / factor)}", $"the shared expert counts {Multiples.Text(1 / factor)} times (1 / scaling_factor)", Times(shared, 1 / factor));
+            yield return New(c, "routed experts", $"times {Multiples.Text(1 / factor)}", $"the routed experts count {Multiples.Text(1 / factor)} times: their scaling factor is not applied", Times(routed, 1 / factor));
+            yield return New(c, "routed experts", $"times {Multiples.Text(factor)}", $"the routed experts were multiplied by the scaling factor {Multiples.Text(factor)} twice", Times(routed, factor));
         }
         yield return New(c, "shared expert", "halved", "the shared expert counts half", Times(shared, 0.5));
         if (c.Has("shared.gate"))
             yield return new(new("shared expert's gate", "ignored", "the gate of the shared expert was left out"), c.Without("shared.gate"));
         if (c.Find("shared.wi_gate") is not null)
-            yield return New(c, "shared expert", "gate and up exchanged", "gate and up projection of the shared expert are exchanged",
-                Exchanged(c, "shared.wi_gate", "shared.wi"));
+            yield return New(c, "shared expert", "gate and up exchanged", "gate and up projection of the shared expert are exchanged", Exchanged(c, "shared.wi_gate", "shared.wi"));
     }
 
     /// <summary>The limit of the activations kept in one kind of expert and not in the other.</summary>
@@ -170,14 +158,10 @@ public static class OutputVariants
             for (var rank = 0; rank < ranks; rank++)
             {
                 var own = rank;
-                yield return New(c, "experts", $"rank {rank} of {ranks} alone",
-                    $"only experts {rank * each} to {rank * each + each - 1} add anything: those of rank {rank} of {ranks}",
-                    Weighted(c, e => e / each == own ? 1 : 0));
+                yield return New(c, "experts", $"rank {rank} of {ranks} alone", $"only experts {rank * each} to {rank * each + each - 1} add anything: those of rank {rank} of {ranks}", Weighted(c, e => e / each == own ? 1 : 0));
             }
-            yield return Placed(c, e => e % ranks * each + e / ranks, $"interleaved over {ranks} ranks",
-                $"each token is sent to another expert: expert ids are interleaved over {ranks} ranks");
-            yield return Placed(c, e => e % each * ranks + e / each, $"dealt out to {ranks} ranks",
-                $"each token is sent to another expert: experts were dealt out to {ranks} ranks in turn");
+            yield return Placed(c, e => e % ranks * each + e / ranks, $"interleaved over {ranks} ranks", $"each token is sent to another expert: expert ids are interleaved over {ranks} ranks");
+            yield return Placed(c, e => e % each * ranks + e / each, $"dealt out to {ranks} ranks", $"each token is sent to another expert: experts were dealt out to {ranks} ranks in turn");
             for (var from = 0; from < ranks; from++)
                 for (var to = 0; to < ranks; to++)
                 {
@@ -188,8 +172,7 @@ public static class OutputVariants
                 }
         }
         yield return Placed(c, e => (e + 1) % experts, "shifted by one", "expert ids are shifted by one: each token meets the expert after its own");
-        yield return Placed(c, e => (e + experts - 1) % experts, "shifted by minus one",
-            "expert ids are shifted by one: each token meets the expert before its own");
+        yield return Placed(c, e => (e + experts - 1) % experts, "shifted by minus one", "expert ids are shifted by one: each token meets the expert before its own");
         if (experts % 2 == 0) yield return Placed(c, e => e ^ 1, "neighbours exchanged", "neighbouring experts are exchanged: 0 with 1, 2 with 3");
         yield return Placed(c, e => experts - 1 - e, "reversed", "experts stand in reverse order");
         for (var e = 0; e < experts; e++)

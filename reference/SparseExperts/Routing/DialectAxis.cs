@@ -89,9 +89,7 @@ public sealed class DialectAxis
     }
 
     /// <summary>The dialect with this axis set from text, as on a command line.</summary>
-    public Dialect With(Dialect dialect, string text, string where) => With(dialect, Node(text), where);
-
-    JsonNode Node(string text)
+    public Dialect With(Dialect dialect, string text, string where)
     {
         JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
             : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
