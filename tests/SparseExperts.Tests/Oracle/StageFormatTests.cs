@@ -39,6 +39,8 @@ public sealed class StageFormatTests
             ["claim.gate", "claim.combine"])])
         {
             if (claims.Select(file.Find).FirstOrDefault(t => t is not null) is not { } claim || IsOlder(name, axis)) continue;
+            // Megatron's scores and gates follow the format that its user gives the router.
+            if (axis != "logits_dtype" && file.Parameters.ContainsKey("router_dtype") && BuiltIn.Named(file.DialectText).RouterDtype is null) continue;
             var isWide = claim.Values.Any(v => Rounding.To(NumberFormat.BFloat16, v) != v);
             Assert.True(isWide == (PrecisionText.Of(file.Dialect, axis) == "f32"),
                 $"{axis} is {PrecisionText.Of(file.Dialect, axis)}, {claim.Name} holds {(isWide ? "float32" : "bfloat16")}");
