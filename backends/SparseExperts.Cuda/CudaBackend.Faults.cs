@@ -31,9 +31,9 @@ public sealed partial class CudaBackend
     {
         if (_fault is null) return null;
         var words = new int[FaultWords];
-        _driver.CopyToHost(MemoryMarshal.AsBytes(words.AsSpan()), Pointer(Fault()), _stream);
+        Driver.CopyToHost(MemoryMarshal.AsBytes(words.AsSpan()), Pointer(Fault()), _stream);
         if (words[0] == 0) return null;
-        _driver.Set(Pointer(Fault()), 0, FaultWords, _stream);
+        Driver.Set(Pointer(Fault()), 0, FaultWords, _stream);
         return new(new(_opsWithIndices[words[1]], words[4], words[6] != 0 ? null : words[5]), words[2], words[3]);
     }
 
@@ -42,7 +42,7 @@ public sealed partial class CudaBackend
         if (_fault is null)
         {
             _fault = Rent(ElementType.Integer, FaultWords);
-            _driver.Set(Pointer(new Indices(_fault, 0, FaultWords)), 0, FaultWords, _stream);
+            Driver.Set(Pointer(new Indices(_fault, 0, FaultWords)), 0, FaultWords, _stream);
         }
         return new(_fault, 0, FaultWords);
     }

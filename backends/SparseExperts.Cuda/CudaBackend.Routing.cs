@@ -25,7 +25,7 @@ public sealed partial class CudaBackend : IRouting
             Pointer(to.Expert), rule.Groups, rule.Size, rule.Experts, rule.Choices, rule.ChoiceMajor, rule.Capacity, Pointer(to.Slot), Pointer(to.Asked),
         ]);
         foreach (var array in (ReadOnlySpan<Indices>)[to.TokenOfRow, to.ChoiceOfRow])
-            if (array.Count > 0) _driver.Set(Pointer(array), uint.MaxValue, array.Count, _stream);
+            if (array.Count > 0) Driver.Set(Pointer(array), uint.MaxValue, array.Count, _stream);
         Launch("plan_rows", new(Blocks(rule.Experts, WarpsOfBlock), 1, 1, 32 * WarpsOfBlock),
         [
             Pointer(to.Expert), Pointer(to.Slot), Pointer(to.Asked), rule.Groups, rule.Tokens, rule.Experts, rule.Choices, rule.Capacity,

@@ -26,6 +26,8 @@ public abstract class DelegatingDriver(ICudaDriver inner) : ICudaDriver
     public virtual double Milliseconds(CudaEvent from, CudaEvent to) => inner.Milliseconds(from, to);
     public virtual void BeginCapture(CudaStream stream) => inner.BeginCapture(stream);
     public virtual CudaGraph EndCapture(CudaStream stream) => inner.EndCapture(stream);
+    public virtual CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches) => inner.CreateGraph(launches);
+    public virtual void Change(CudaGraph graph, int index, in KernelLaunch launch) => inner.Change(graph, index, launch);
     public virtual void Launch(CudaGraph graph, CudaStream stream) => inner.Launch(graph, stream);
     public virtual void DestroyGraph(CudaGraph graph) => inner.DestroyGraph(graph);
     public virtual void Gemm(in GemmCall call, CudaStream stream) => inner.Gemm(call, stream);

@@ -15,6 +15,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Read(Storage from, long offset, Span<double> values) => inner.Read(from, offset, values);
     public virtual void Read(Storage from, long offset, Span<int> values) => inner.Read(from, offset, values);
     public virtual IDisposable Exactly() => inner.Exactly();
+    public virtual IDisposable Repeated() => inner.Repeated();
     public virtual IRouting? Routing => inner.Routing;
     public virtual IndexFault? TakeFault() => inner.TakeFault();
     public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
