@@ -112,17 +112,6 @@ public sealed class RepeatedTests(ITestOutputHelper output)
         Assert.Equal([0, 0, 6, 8], backend.ToArray(a));
     }
 
-    /// <summary>No scopes: every launch goes to the device at once.</summary>
-    sealed class OneByOne(IBackend inner) : DelegatingBackend(inner)
-    {
-        sealed class Nothing : IDisposable
-        {
-            public void Dispose() { }
-        }
-
-        public override IDisposable Repeated() => new Nothing();
-    }
-
     /// <summary>A launch to compare: arguments by kind and bits.</summary>
     sealed record Launched(string Kernel, LaunchShape Shape, string Arguments);
 
