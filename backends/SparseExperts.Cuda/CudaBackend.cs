@@ -115,6 +115,7 @@ public sealed partial class CudaBackend : IBackend
     {
         var place = Place(to, ElementType.Integer, offset, values.Length);
         if (((CudaStorage)to).IsMade) throw new InvalidOperationException("transfer: kernels wrote these integers; rent others for the host's");
+        ((CudaStorage)to).ForgetLooks();
         values.CopyTo(((CudaStorage)to).Host.AsSpan(checked((int)offset)));
         Driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
     }

@@ -19,6 +19,19 @@ sealed class CudaStorage : Storage
     /// <summary>Kernels wrote the integers: the host does not know them, and nothing but a wait would tell.</summary>
     public bool IsMade { get; set; }
 
+    HashSet<(long Offset, int Count, int Limit, int? None)> _looked = [];
+    int _lookedBefore;
+
+    /// <summary>What was looked at, and by which rule, since it was written or since the fault number <paramref name="taken"/> was taken.</summary>
+    public HashSet<(long Offset, int Count, int Limit, int? None)> Looked(int taken)
+    {
+        if (taken != _lookedBefore) (_looked, _lookedBefore) = ([], taken);
+        return _looked;
+    }
+
+    /// <summary>The integers changed.</summary>
+    public void ForgetLooks() => _looked.Clear();
+
     internal CudaStorage(IBackend owner, ElementType type, long length, DevicePointer memory, int sizeClass, int block) : base(owner, type, length)
     {
         Memory = memory;

@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Cuda;
+using SparseExperts.Cuda.Emulator;
 using SparseExperts.Data;
 using SparseExperts.Profiling;
 using SparseExperts.Runs;
@@ -30,6 +31,9 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
         return launches;
     }
 
+    /// <summary>What was reached; who fuses more lowers it.</summary>
+    const int MostOfStep = 293, MostOfSparseLayer = 58;
+
     [Fact]
     public void A_step_of_the_default_preset()
     {
@@ -39,6 +43,43 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
             output.WriteLine($"{part.Key}: {part.Count()}");
             foreach (var op in part.GroupBy(l => (l.Op, l.Activity))) output.WriteLine($"    {op.Key.Op} {op.Key.Activity}: {string.Join(' ', op.Select(l => l.Kernel))}");
         }
-        output.WriteLine($"{launches.Count} launches");
+        var layer = launches.Count(l => l.Part is "blocks.1.router" or "blocks.1.experts" or "blocks.1.losses");
+        output.WriteLine($"{launches.Count} launches, {layer} of a sparse layer");
+        Assert.True(launches.Count <= MostOfStep && layer <= MostOfSparseLayer, $"{launches.Count} launches, {layer} of a sparse layer");
+    }
+
+    /// <summary>Indices that stay as they are, of a constant or of the batch, are looked at once, and again after a fault was taken.</summary>
+    [Fact]
+    public void Indices_are_looked_at_when_they_are_new()
+    {
+        using var driver = new SilentDriver();
+        using var backend = new CudaBackend(driver);
+        var looks = 0;
+        driver.Launched = kernel => looks += kernel == "find_fault" ? 1 : 0;
+        Matrix x = backend.Rent(5, 3), y = backend.Rent(4, 3);
+        var rows = backend.Upload([0, 1, 2, 3]);
+        for (var repeat = 0; repeat < 3; repeat++) backend.GatherRows(x, rows, y, false);
+        Assert.Equal(1, looks);
+        backend.GatherRows(x.RowRange(0, 4), rows, y, false);            // another rule
+        Assert.Equal(2, looks);
+        backend.Write(rows.Storage, 0, [3, 2, 1, 0]);
+        backend.GatherRows(x, rows, y, false);
+        Assert.Equal(3, looks);
+    }
+
+    /// <summary>Who takes a fault hears of the same index again from the next op that meets it.</summary>
+    [Fact]
+    public void A_fault_that_was_taken_is_met_again()
+    {
+        using var backend = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
+        Matrix x = backend.Rent(5, 3), y = backend.Rent(4, 3);
+        backend.Fill(x, 1);
+        var rows = backend.Upload([0, 1, 9, 3]);
+        for (var repeat = 0; repeat < 2; repeat++)
+        {
+            backend.GatherRows(x, rows, y, false);
+            Assert.Equal((2, 9), (backend.TakeFault()!.Position, 9));
+            Assert.Null(backend.TakeFault());
+        }
     }
 }
