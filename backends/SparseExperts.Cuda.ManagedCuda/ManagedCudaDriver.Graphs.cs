@@ -58,7 +58,8 @@ public sealed partial class ManagedCudaDriver
             {
                 var node = Node(launches[i]);
                 CUgraphNode[] before = i == 0 ? [] : [nodes[i - 1]];
-                CudaStatus.Check(Driver.GraphManagment.cuGraphAddKernelNode(ref nodes[i], graph, before, (SizeT)(ulong)before.Length, ref node), "cuGraphAddKernelNode");
+                CudaStatus.Check(
+                    Driver.GraphManagment.cuGraphAddKernelNode(ref nodes[i], graph, before, (SizeT)(ulong)before.Length, ref node), "cuGraphAddKernelNode");
             }
             CudaStatus.Check(Driver.GraphManagment.cuGraphInstantiate(ref ready, graph, CUgraphInstantiate_flags.None), "cuGraphInstantiate");
         }

@@ -185,7 +185,8 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
         CudaStatus.Check(Driver.cuDriverGetVersion(ref version), "cuDriverGetVersion");
         return new(
             Encoding.UTF8.GetString(name.AsSpan(0, Array.IndexOf(name, (byte)0))),
-            Attribute(CUDeviceAttribute.ComputeCapabilityMajor), Attribute(CUDeviceAttribute.ComputeCapabilityMinor), Attribute(CUDeviceAttribute.MultiProcessorCount),
+            Attribute(CUDeviceAttribute.ComputeCapabilityMajor), Attribute(CUDeviceAttribute.ComputeCapabilityMinor),
+            Attribute(CUDeviceAttribute.MultiProcessorCount),
             Attribute(CUDeviceAttribute.MaxThreadsPerBlock), Attribute(CUDeviceAttribute.MaxSharedMemoryPerBlockOptin),
             (long)(ulong)total, VersionText(version), CublasProducts.NotLoaded);
 

@@ -19,7 +19,8 @@ public sealed partial class CudaBackend : IRouting
         foreach (var array in (ReadOnlySpan<Indices>)[to.Expert, to.Slot, to.Fault, to.Row, to.Offsets, to.TokenOfRow, to.ChoiceOfRow, to.Asked])
             ((CudaStorage)array.Storage).IsMade = true;
         EachRow("plan_choices", [scores], rule.Tokens, rule.Experts, bias is { } b ? Pointer(b) : default(DevicePointer), rule.Choices, rule.ExpertGroups,
-            rule.ExpertGroupsKept, rule.BestOfGroup, (float)rule.LeftOut, Pointer(to.Expert), Pointer(to.Fault), Pointer(to.TokenOfRow), Pointer(to.ChoiceOfRow), rule.Rows);
+            rule.ExpertGroupsKept, rule.BestOfGroup, (float)rule.LeftOut, Pointer(to.Expert), Pointer(to.Fault),
+            Pointer(to.TokenOfRow), Pointer(to.ChoiceOfRow), rule.Rows);
         Launch("plan_slots", new(Blocks(rule.Groups * rule.Experts, WarpsOfBlock), 1, 1, 32 * WarpsOfBlock),
         [
             Pointer(to.Expert), rule.Groups, rule.Size, rule.Experts, rule.Choices, rule.ChoiceMajor, rule.Capacity, Pointer(to.Slot), Pointer(to.Asked),

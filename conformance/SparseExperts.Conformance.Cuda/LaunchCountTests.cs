@@ -41,7 +41,8 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
         foreach (var part in launches.GroupBy(l => l.Part).OrderBy(g => g.Key))
         {
             output.WriteLine($"{part.Key}: {part.Count()}");
-            foreach (var op in part.GroupBy(l => (l.Op, l.Activity))) output.WriteLine($"    {op.Key.Op} {op.Key.Activity}: {string.Join(' ', op.Select(l => l.Kernel))}");
+            foreach (var op in part.GroupBy(l => (l.Op, l.Activity)))
+                output.WriteLine($"    {op.Key.Op} {op.Key.Activity}: {string.Join(' ', op.Select(l => l.Kernel))}");
         }
         var layer = launches.Count(l => l.Part is "blocks.1.router" or "blocks.1.experts" or "blocks.1.losses");
         output.WriteLine($"{launches.Count} launches, {layer} of a sparse layer");
@@ -78,7 +79,7 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
         for (var repeat = 0; repeat < 2; repeat++)
         {
             backend.GatherRows(x, rows, y, false);
-            Assert.Equal((2, 9), (backend.TakeFault()!.Position, 9));
+            Assert.Equal(new(new("GatherRows", 5, -1), 2, 9), backend.TakeFault());
             Assert.Null(backend.TakeFault());
         }
     }

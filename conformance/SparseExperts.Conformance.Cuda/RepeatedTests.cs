@@ -24,7 +24,9 @@ public sealed class RepeatedTests(ITestOutputHelper output)
 
     static readonly TrainingConfig Training = new() { Batch = 2, Steps = 20, WarmUp = 4, Rate = 1e-2 };
 
-    /// <summary>Every launch of a few steps, in the order in which the device gets them, and the parameters and the optimizer's state that come of them.</summary>
+    /// <summary>
+    /// Every launch of a few steps, in the order in which the device gets them, and the parameters and the optimizer's state that come of them.
+    /// </summary>
     static (List<Launched> Launches, float[] Numbers, Recorder Driver) Run(
         string dialect, bool graphs, int steps = 6, Func<ICudaDriver, ICudaDriver>? broken = null, TrainingConfig? training = null)
     {
@@ -127,7 +129,8 @@ public sealed class RepeatedTests(ITestOutputHelper output)
         public int Changes { get; private set; }
         public string OfLastStep => $"{Launches.Count} launches, {InGraphs} of them in {GraphLaunches} graphs, {Changes} changes";
 
-        Launched Of(CudaFunction function, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments) => new(_names[function], shape, string.Join(' ', arguments.ToArray()));
+        Launched Of(CudaFunction function, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments) =>
+            new(_names[function], shape, string.Join(' ', arguments.ToArray()));
 
         public override CudaFunction Function(CudaModule module, string name)
         {

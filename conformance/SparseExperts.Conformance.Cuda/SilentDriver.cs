@@ -45,13 +45,15 @@ sealed class SilentDriver : ICudaDriver
     public void Record(CudaEvent mark, CudaStream stream) { }
     public void Wait(CudaStream stream, CudaEvent mark) { }
     public double Milliseconds(CudaEvent from, CudaEvent to) => 0;
-    public void BeginCapture(CudaStream stream) => throw new NotSupportedException("nothing is recorded here");
-    public CudaGraph EndCapture(CudaStream stream) => throw new NotSupportedException("nothing is recorded here");
-    public CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches) => throw new NotSupportedException("launches are watched one by one; keep them out of graphs");
-    public void Change(CudaGraph graph, int index, in KernelLaunch launch) => throw new NotSupportedException("there are no graphs here");
-    public void Launch(CudaGraph graph, CudaStream stream) => throw new NotSupportedException("there are no graphs here");
-    public void DestroyGraph(CudaGraph graph) => throw new NotSupportedException("there are no graphs here");
+    public void BeginCapture(CudaStream stream) => throw Graphs();
+    public CudaGraph EndCapture(CudaStream stream) => throw Graphs();
+    public CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches) => throw Graphs();
+    public void Change(CudaGraph graph, int index, in KernelLaunch launch) => throw Graphs();
+    public void Launch(CudaGraph graph, CudaStream stream) => throw Graphs();
+    public void DestroyGraph(CudaGraph graph) => throw Graphs();
     public void Gemm(in GemmCall call, CudaStream stream) => Launched("gemm");
     public void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream) => Launched("grouped gemm");
     public void Dispose() { }
+
+    static NotSupportedException Graphs() => new("launches are watched one by one; keep them out of graphs");
 }

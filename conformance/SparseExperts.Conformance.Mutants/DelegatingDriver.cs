@@ -15,7 +15,8 @@ public abstract class DelegatingDriver(ICudaDriver inner) : ICudaDriver
     public virtual void Set(DevicePointer to, uint value, long words, CudaStream stream) => inner.Set(to, value, words, stream);
     public virtual CudaModule LoadModule(string name, ReadOnlySpan<byte> ptx) => inner.LoadModule(name, ptx);
     public virtual CudaFunction Function(CudaModule module, string name) => inner.Function(module, name);
-    public virtual void Launch(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, CudaStream stream) => inner.Launch(function, shape, arguments, stream);
+    public virtual void Launch(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, CudaStream stream) =>
+        inner.Launch(function, shape, arguments, stream);
     public virtual CudaStream CreateStream() => inner.CreateStream();
     public virtual void DestroyStream(CudaStream stream) => inner.DestroyStream(stream);
     public virtual void Synchronize(CudaStream stream) => inner.Synchronize(stream);

@@ -50,7 +50,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
         Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) =>
         inner.GatedBackward(kind, gate, linear, dy, dGate, accumulateGate, dLinear, accumulateLinear);
 
-    public virtual void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate) => inner.Dropout(x, rate, words, rows, y, accumulate);
+    public virtual void Dropout(Matrix x, double rate, in RandomWords words, Indices? rows, Matrix y, bool accumulate) =>
+        inner.Dropout(x, rate, words, rows, y, accumulate);
 
     public virtual void Rotary(Matrix x, Matrix cosines, Matrix sines, int headWidth, bool inverse, Matrix y, bool accumulate) =>
         inner.Rotary(x, cosines, sines, headWidth, inverse, y, accumulate);
@@ -63,7 +64,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate) => inner.LogSumExpBackward(x, y, dy, dx, accumulate);
     public virtual void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) => inner.RmsNorm(x, weight, epsilon, y, scale);
 
-    public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight) =>
+    public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, bool accumulateWeight) =>
         inner.RmsNormBackward(x, weight, scale, dy, sequence, dx, accumulateX, dWeight, accumulateWeight);
 
     public virtual void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics) =>

@@ -118,8 +118,17 @@ static class CheckCommand
                 ["tensors"] = new JsonArray([.. held.Tensors.Select(t => (JsonNode)JsonValue.Create(t)!)]),
             },
             ["digits"] = verdict.Printed.Count == 0 ? null : new JsonObject(verdict.Printed.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)p.Digits))),
+            ["cause"] = verdict.Causes.Count == 0 ? null : CauseOf(verdict.Causes[0], verdict.IsCertain),
+            ["alternatives"] = new JsonArray([.. verdict.Causes.Skip(1).Select(c => (JsonNode)CauseOf(c, null))]),
             ["say"] = verdict.Say,
         };
+    }
+
+    static JsonObject CauseOf(Cause cause, bool? certain)
+    {
+        var json = new JsonObject { ["axis"] = cause.What, ["value"] = cause.Value };
+        if (certain is { } known) json["certain"] = known;
+        return json;
     }
 
     /// <summary>JSON has no infinities and no NaN.</summary>

@@ -49,6 +49,6 @@ sealed class CheckOptions
     public static FormatCheck Judge(Case read, FormatChoice format)
     {
         var (held, verdict) = FormatCheck.Run(read, format, () => new ScalarBackend<Tracked>());
-        return new(held, verdict with { Say = Diagnosis.Say(held, verdict, Diagnosis.Explain(held, verdict, () => new ScalarBackend<Tracked>())) });
+        return new(held, Causes.On(held, verdict, () => new ScalarBackend<Tracked>()));
     }
 }

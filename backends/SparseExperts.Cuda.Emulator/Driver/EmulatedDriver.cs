@@ -31,7 +31,11 @@ public sealed partial class EmulatedDriver : ICudaDriver
         _memory = new(_options);
         _launcher = new(_memory, _options);
         _cublas = new(_memory);
-        Device = new("PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated") { MaxBlocksY = _options.MaxBlocksY };
+        Device = new(
+            "PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated")
+        {
+            MaxBlocksY = _options.MaxBlocksY,
+        };
     }
 
     public CudaDeviceInfo Device { get; }

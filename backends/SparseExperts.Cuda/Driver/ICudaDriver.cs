@@ -121,7 +121,8 @@ public enum ProductPrecision { Float32, Tf32, BFloat16 }
 /// C = alpha·op(A)·op(B) + beta·C in column-major storage (cublasSgemm): op(A) is M×K, op(B) K×N, C M×N; leading dimensions in elements.
 /// </summary>
 public readonly record struct GemmCall(
-    bool TransposeA, bool TransposeB, int M, int N, int K, float Alpha, DevicePointer A, int LeadingA, DevicePointer B, int LeadingB, float Beta, DevicePointer C, int LeadingC,
+    bool TransposeA, bool TransposeB, int M, int N, int K, float Alpha, DevicePointer A, int LeadingA, DevicePointer B, int LeadingB, float Beta,
+    DevicePointer C, int LeadingC,
     ProductPrecision Precision);
 
 /// <summary>A fault of the device or its driver, as one line with what to do.</summary>

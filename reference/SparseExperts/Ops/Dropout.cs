@@ -10,8 +10,12 @@ public static partial class Op
         tape.Dropped(x, rate, new(stream, tape.FirstToken(x.Sequence) * x.Columns, x.Columns), null);
 
     /// <summary>The same for rows in the order of a plan: a row has the numbers of the choice that it carries, wherever it lies.</summary>
-    public static Tensor Dropout(this Tape tape, Tensor x, double rate, RandomStream stream, PlanIndices indices) =>
-        tape.Dropped(x, rate, new(stream, tape.FirstToken(indices.Sequence) * indices.Plan.Choices * x.Columns, x.Columns), indices.ChoiceOfRow);
+    /// <param name="x">The plan's rows from the first on: all of them, or those of the experts that have matrices.</param>
+    public static Tensor Dropout(this Tape tape, Tensor x, double rate, RandomStream stream, PlanIndices indices)
+    {
+        var words = new RandomWords(stream, tape.FirstToken(indices.Sequence) * indices.Plan.Choices * x.Columns, x.Columns);
+        return tape.Dropped(x, rate, words, indices.ChoiceOfRow with { Count = x.Rows });
+    }
 
     static Tensor Dropped(this Tape tape, Tensor x, double rate, RandomWords words, Indices? rows)
     {

@@ -104,6 +104,12 @@ public sealed class Case
         return new(this, all);
     }
 
+    /// <summary>The same case with the gates held constant in the backward pass.</summary>
+    internal Case WithConstantGates => new(this, _tensors) { HasConstantGates = true };
+
+    /// <summary>Whether gradients go past the gates, as where an implementation detaches them.</summary>
+    internal bool HasConstantGates { get; private init; }
+
     /// <summary>The same case without some tensors.</summary>
     public Case Without(params IEnumerable<string> names) => new(this, _tensors.Where(t => !names.Contains(t.Key)).ToDictionary());
 

@@ -277,8 +277,15 @@ public sealed partial class CaseCheck
                 first ??= Here();
             }
         }
-        _stages.Add(first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
+        Departure Numbers()
+        {
+            int[] counted = [.. Enumerable.Range(0, expected.Length).Where(i => used?.Invoke(i) != false || claim.Values[i] != 0)];
+            double[] Of(Func<int, double> number) => [.. counted.Select(number)];
+            return new(Of(i => claim.Values[i]), Of(i => expected[i]), Of(i => Bound(claim, expected[i], errors[i]) + claim.HalfDigit(i)));
+        }
+        StageVerdict verdict = first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
             : unknown is not null ? new(stage, Outcome.Undecided, unknown with { Count = unknowns })
-            : new(stage, Outcome.Agrees));
+            : new(stage, Outcome.Agrees);
+        _stages.Add(verdict with { Numbers = first is not null || stage == "y" ? Numbers() : null });
     }
 }

@@ -59,7 +59,11 @@ public sealed record Difference(int Index, double Claimed, double Expected, doub
 }
 
 /// <summary>The result for one stage.</summary>
-public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null);
+public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null)
+{
+    /// <summary>The numbers themselves, where they differ or are the layer's output.</summary>
+    public Departure? Numbers { get; init; }
+}
 
 /// <summary>All stages of a case, in the order in which they are checked; the first that differs is the culprit.</summary>
 /// <param name="Say">One plain sentence.</param>
@@ -70,6 +74,12 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
 
     /// <summary>Claims that were printed in decimal, with their significant digits: half a unit of the last was allowed.</summary>
     public IReadOnlyList<(string Name, int Digits)> Printed { get; init; } = [];
+
+    /// <summary>What the implementation does instead, likeliest first; empty where nothing was found or looked for.</summary>
+    public IReadOnlyList<Cause> Causes { get; init; } = [];
+
+    /// <summary>Whether the first cause is the only one that reproduces the claims.</summary>
+    public bool IsCertain => Causes.Count == 1;
 
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;

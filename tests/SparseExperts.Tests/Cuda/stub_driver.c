@@ -38,10 +38,20 @@ Result cuDeviceGetAttribute(int *v, int a, int d)
 Result cuDevicePrimaryCtxRetain(void **c, int d) { *c = &current; return d == 40 ? 0 : 101; }
 Result cuDevicePrimaryCtxRelease_v2(int d) { return d == 40 ? 0 : 101; }
 Result cuCtxSetCurrent(void *c) { current = c == &current; return current ? 0 : 201; }
-Result cuGetErrorName(Result r, const char **s) { *s = r == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : r == 218 ? "CUDA_ERROR_INVALID_PTX" : "CUDA_ERROR_OTHER"; return 0; }
+Result cuGetErrorName(Result r, const char **s)
+{
+    *s = r == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : r == 218 ? "CUDA_ERROR_INVALID_PTX" : "CUDA_ERROR_OTHER";
+    return 0;
+}
 Result cuGetErrorString(Result r, const char **s) { *s = r == 2 ? "out of memory" : "some words"; return 0; }
 Result cuMemGetInfo_v2(size_t *f, size_t *t) { *f = (size_t)70 << 30; *t = (size_t)80 << 30; return 0; }
-Result cuMemAlloc_v2(void **p, size_t n) { if (!current) return 201; if (n > (size_t)80 << 30) return 2; *p = aligned_alloc(256, (n + 255) / 256 * 256); return 0; }
+Result cuMemAlloc_v2(void **p, size_t n) 
+{
+    if (!current) return 201;
+    if (n > (size_t)80 << 30) return 2;
+    *p = aligned_alloc(256, (n + 255) / 256 * 256);
+    return 0;
+}
 Result cuMemFree_v2(void *p) { free(p); return 0; }
 Result cuMemHostAlloc(void **p, size_t n, unsigned f) { *p = malloc(n); return f; }
 Result cuMemFreeHost(void *p) { free(p); return 0; }
@@ -71,7 +81,8 @@ static Result step_of(const Node *n, Step *s)
     *s = (Step){1, *(void **)n->p[0], 0, *(uint32_t *)n->p[1]};
     return 0;
 }
-Result cuLaunchKernel(const char *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *s, void **p, void **extra)
+Result cuLaunchKernel(const char *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+    unsigned shared, void *s, void **p, void **extra)
 {
     Step step;
     Result r = step_of(&(Node){f, gx, gy, gz, bx, by, bz, shared, p, extra, 0, 0}, &step);
@@ -82,7 +93,7 @@ Result cuStreamDestroy_v2(void *s) { free(s); return 0; }
 Result cuStreamSynchronize(void *s) { return recording ? 900 : s ? 0 : 1; }
 Result cuStreamWaitEvent(void *s, void *e, unsigned f) { return s && e ? f : 1; }
 Result cuStreamBeginCapture_v2(void *s, int mode) { recording = 1; graph = calloc(1, sizeof(Graph)); return s && mode == 2 ? 0 : 1; }
-Result cuStreamEndCapture(void *s, void **g) { *g = graph; if (!recording) return 901; recording = 0; return s ? 0 : 1; }
+Result cuStreamEndCapture(void *s, void **g) { *g = recording ? graph : 0; if (!recording) return 901; recording = 0; return s ? 0 : 1; }
 Result cuEventCreate(void **e, unsigned f) { *e = malloc(1); events++; return f & ~2u; }
 Result cuEventDestroy_v2(void *e) { free(e); events--; return 0; }
 Result cuEventRecord(void *e, void *s) { return recording ? 900 : e && s ? 0 : 1; }
@@ -97,7 +108,10 @@ Result cuGraphAddKernelNode_v2(void **n, Graph *g, void **before, size_t count, 
     *n = (void *)(size_t)g->count;
     return r;
 }
-Result cuGraphExecKernelNodeSetParams_v2(Graph *x, void *n, const Node *p) { return (size_t)n > 0 && (size_t)n <= (size_t)x->count ? step_of(p, &x->steps[(size_t)n - 1]) : 1; }
+Result cuGraphExecKernelNodeSetParams_v2(Graph *x, void *n, const Node *p)
+{
+    return (size_t)n > 0 && (size_t)n <= (size_t)x->count ? step_of(p, &x->steps[(size_t)n - 1]) : 1;
+}
 Result cuGraphInstantiateWithFlags(Graph **x, const Graph *g, unsigned long long f) { *x = malloc(sizeof(Graph)); **x = *g; return (Result)f; }
 Result cuGraphLaunch(Graph *x, void *s) { for (int i = 0; i < x->count; i++) run(x->steps[i]); return s ? 0 : 1; }
 Result cuGraphDestroy(void *g) { free(g); return 0; }

@@ -41,6 +41,8 @@ public sealed class ShardedModelTests
         "a loss over the batch where each sequence is a group" => Base with
         { Dialect = Grouped(BuiltIn.Named("mesh.switch")) with { BalanceLevel = BalanceLevel.Batch } },
         "forced balance, sequences added up" => Base with { Dialect = Grouped(BuiltIn.Named("torchtitan.topk")) with { ForceBalance = true } },
+        "hf.nemotron_h with latent experts" => Base with { Dialect = Grouped(BuiltIn.Named("hf.nemotron_h")) with { LatentExperts = true } },
+        "hf.doge with keys of the token" => Base with { Dialect = Grouped(BuiltIn.Named("hf.doge")) with { KeySplit = KeySplit.Token } },
         _ => Base with { Dialect = Grouped(BuiltIn.Named(name)) },
     };
 
@@ -57,6 +59,14 @@ public sealed class ShardedModelTests
     [InlineData("torchtitan.topk")]
     [InlineData("megatron.quantile")]
     [InlineData("remoe.relu")]
+    [InlineData("hf.zaya")]
+    [InlineData("hf.inkling")]
+    [InlineData("hf.gemma4")]
+    [InlineData("hf.jetmoe")]
+    [InlineData("hf.laguna")]
+    [InlineData("hf.nemotron_h with latent experts")]
+    [InlineData("hf.longcat_flash")]
+    [InlineData("hf.doge with keys of the token")]
     [InlineData("losses by batch, by sequence and global")]
     [InlineData("a loss by sequence of pooled layers")]
     [InlineData("a loss over the batch where each sequence is a group")]

@@ -73,8 +73,14 @@ public static class Gates
     }
 
     /// <summary>The learned number of each choice's expert [T, K].</summary>
-    static Tensor ScaleOfExperts(Tape tape, RouterCall call, RoutingPlan plan, RouterWeights router) =>
-        tape.GatherElements(RouterLogits.Needed(call, router.ExpertScale, "router.expert_scale"), plan.Expert, plan.Tokens, plan.Choices);
+    static Tensor ScaleOfExperts(Tape tape, RouterCall call, RoutingPlan plan, RouterWeights router)
+    {
+        // A table with a row an expert, looked up choice by choice: its gradient is a sum over tokens, and joined as such.
+        var table = tape.Reshape(RouterLogits.Needed(call, router.ExpertScale, "router.expert_scale"), call.Experts, 1);
+        var sequence = call.Tokens / call.Sequences;
+        var scales = tape.LookUp(table, tape.UploadPlan(plan.Expert), sequence * plan.Choices);                         // [T·K, 1]
+        return tape.Reshape(scales, plan.Tokens, plan.Choices, sequence);
+    }
 
     static Tensor Raw(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
     {
