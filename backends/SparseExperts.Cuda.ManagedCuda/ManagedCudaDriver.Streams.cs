@@ -3,12 +3,9 @@ using Driver = ManagedCuda.DriverAPINativeMethods;
 
 namespace SparseExperts.Cuda;
 
-/// <summary>Copies, streams, events and recorded work.</summary>
+/// <summary>Copies, streams and events.</summary>
 public sealed partial class ManagedCudaDriver
 {
-    /// <summary>Pinned copies of what was uploaded while a stream was recorded: each replay reads them again, so they live as long as the graph.</summary>
-    readonly Dictionary<nint, List<nint>> _recording = [], _kept = [];
-
     public void CopyToDevice(DevicePointer to, ReadOnlySpan<byte> from, CudaStream stream)
     {
         MakeCurrent();
@@ -96,57 +93,5 @@ public sealed partial class ManagedCudaDriver
         CudaStatus.Check(Driver.Events.cuEventSynchronize(new() { Pointer = to.Handle }), "cuEventSynchronize");
         CudaStatus.Check(Driver.Events.cuEventElapsedTime(ref elapsed, new() { Pointer = from.Handle }, new() { Pointer = to.Handle }), "cuEventElapsedTime");
         return elapsed;
-    }
-
-    /// <summary>Relaxed: memory may be had from the driver while work is recorded.</summary>
-    public void BeginCapture(CudaStream stream)
-    {
-        MakeCurrent();
-        _staging.Leave(On(stream));
-        CudaStatus.Check(Driver.Streams.cuStreamBeginCapture(On(stream), CUstreamCaptureMode.Relaxed), "cuStreamBeginCapture");
-        _recording[stream.Handle] = [];
-    }
-
-    public CudaGraph EndCapture(CudaStream stream)
-    {
-        MakeCurrent();
-        CUgraph graph = default;
-        CUgraphExec ready = default;
-        _recording.Remove(stream.Handle, out var kept);
-        try
-        {
-            CudaStatus.Check(Driver.Streams.cuStreamEndCapture(On(stream), ref graph), "cuStreamEndCapture");
-            CudaStatus.Check(Driver.GraphManagment.cuGraphInstantiate(ref ready, graph, CUgraphInstantiate_flags.None), "cuGraphInstantiate");
-        }
-        catch (CudaFault)
-        {
-            FreeHost(kept);
-            throw;
-        }
-        finally
-        {
-            if (graph.Pointer != 0) _ = Driver.GraphManagment.cuGraphDestroy(graph);
-        }
-        _kept[ready.Pointer] = kept ?? [];
-        return new(ready.Pointer);
-    }
-
-    public void Launch(CudaGraph graph, CudaStream stream)
-    {
-        MakeCurrent();
-        CudaStatus.Check(Driver.GraphManagment.cuGraphLaunch(new() { Pointer = graph.Handle }, On(stream)), "cuGraphLaunch");
-    }
-
-    /// <summary>Replays that were given to a stream must have ended.</summary>
-    public void DestroyGraph(CudaGraph graph)
-    {
-        MakeCurrent();
-        CudaStatus.Check(Driver.GraphManagment.cuGraphExecDestroy(new() { Pointer = graph.Handle }), "cuGraphExecDestroy");
-        if (_kept.Remove(graph.Handle, out var kept)) FreeHost(kept);
-    }
-
-    static void FreeHost(List<nint>? blocks)
-    {
-        foreach (var block in blocks ?? []) _ = Driver.MemoryManagement.cuMemFreeHost(block);
     }
 }

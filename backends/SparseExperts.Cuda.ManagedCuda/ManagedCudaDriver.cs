@@ -19,7 +19,7 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
     readonly Dictionary<nint, Dictionary<string, ParameterType[]>> _modules = [];
     readonly Dictionary<nint, CudaKernel> _kernels = [];
     readonly ulong[] _slots = GC.AllocateArray<ulong>(MaxArguments, pinned: true);
-    readonly nint[] _slotAddresses = new nint[MaxArguments];
+    readonly nint[] _slotAddresses = GC.AllocateArray<nint>(MaxArguments, pinned: true);
     readonly CudaDeviceInfo _info;
     int _thread;
 
@@ -130,16 +130,23 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
     public void Launch(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, CudaStream stream)
     {
         MakeCurrent();
-        var kernel = _kernels[function.Handle];
-        kernel.Check(arguments);
-        if (shape.SharedBytes > kernel.SharedBytes) AllowShared(function, kernel, shape.SharedBytes);
-        for (var i = 0; i < arguments.Length; i++) _slots[i] = arguments[i].Bits;
+        var kernel = Prepare(function, shape, arguments);
         var result = Driver.Launch.cuLaunchKernel(
             new() { Pointer = function.Handle }, (uint)shape.BlocksX, (uint)shape.BlocksY, (uint)shape.BlocksZ, (uint)shape.ThreadsX, (uint)shape.ThreadsY, 1,
             (uint)shape.SharedBytes, On(stream), _slotAddresses, null);
         if (result == CUResult.Success) return;
         var launch = $"{shape.BlocksX}x{shape.BlocksY}x{shape.BlocksZ} blocks of {shape.Threads} threads, {shape.SharedBytes} bytes shared";
         CudaStatus.Check(result, $"cuLaunchKernel of {kernel.Name} ({launch})");
+    }
+
+    /// <summary>Arguments that are the kernel's go to where launches take them from.</summary>
+    CudaKernel Prepare(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
+    {
+        var kernel = _kernels[function.Handle];
+        kernel.Check(arguments);
+        if (shape.SharedBytes > kernel.SharedBytes) AllowShared(function, kernel, shape.SharedBytes);
+        for (var i = 0; i < arguments.Length; i++) _slots[i] = arguments[i].Bits;
+        return kernel;
     }
 
     public void Dispose()
@@ -178,7 +185,8 @@ public sealed partial class ManagedCudaDriver : ICudaDriver
         CudaStatus.Check(Driver.cuDriverGetVersion(ref version), "cuDriverGetVersion");
         return new(
             Encoding.UTF8.GetString(name.AsSpan(0, Array.IndexOf(name, (byte)0))),
-            Attribute(CUDeviceAttribute.ComputeCapabilityMajor), Attribute(CUDeviceAttribute.ComputeCapabilityMinor), Attribute(CUDeviceAttribute.MultiProcessorCount),
+            Attribute(CUDeviceAttribute.ComputeCapabilityMajor), Attribute(CUDeviceAttribute.ComputeCapabilityMinor),
+            Attribute(CUDeviceAttribute.MultiProcessorCount),
             Attribute(CUDeviceAttribute.MaxThreadsPerBlock), Attribute(CUDeviceAttribute.MaxSharedMemoryPerBlockOptin),
             (long)(ulong)total, VersionText(version), CublasProducts.NotLoaded);
 

@@ -38,7 +38,7 @@ public sealed partial class CudaBackend
 
     void CublasGemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate)
     {
-        if (c.Count > 0) _driver.Gemm(Call(a, transposeA, b, transposeB, c, accumulate), _stream);
+        if (c.Count > 0) Driver.Gemm(Call(a, transposeA, b, transposeB, c, accumulate), _stream);
     }
 
     /// <summary>cuBLAS wants sizes from the host.</summary>
@@ -52,7 +52,7 @@ public sealed partial class CudaBackend
             int start = offsets[g], count = offsets[g + 1] - start, rows = b.Rows / groups;
             if (count > 0) calls.Add(Call(a.RowRange(start, count), false, b.RowRange(g * rows, rows), transposeB, c.RowRange(start, count), accumulate));
         }
-        if (calls.Count > 0) _driver.GemmGrouped([.. calls], _stream);
+        if (calls.Count > 0) Driver.GemmGrouped([.. calls], _stream);
     }
 
     void CublasGroupedOuter(Matrix a, Matrix c, Matrix b, Indices made, bool accumulate)
@@ -66,6 +66,6 @@ public sealed partial class CudaBackend
             if (count > 0) calls.Add(Call(a.RowRange(start, count), true, c.RowRange(start, count), false, target, accumulate));
             else if (!accumulate) Fill(target, 0);
         }
-        if (calls.Count > 0) _driver.GemmGrouped([.. calls], _stream);
+        if (calls.Count > 0) Driver.GemmGrouped([.. calls], _stream);
     }
 }

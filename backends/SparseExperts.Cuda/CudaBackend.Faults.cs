@@ -5,7 +5,7 @@ namespace SparseExperts.Cuda;
 
 /// <summary>
 /// Indices are looked at on the device: a kernel before the op keeps the first that breaks the op's rule, and the op takes what names nothing for none.
-/// Nobody waits until the fault is asked for.
+/// Nobody waits until the fault is asked for. Integers that were looked at by the same rule and not written since are not looked at again.
 /// </summary>
 public sealed partial class CudaBackend
 {
@@ -18,9 +18,13 @@ public sealed partial class CudaBackend
     readonly List<string> _opsWithIndices = [];
     Storage? _fault;
 
+    /// <summary>Faults that were taken: what was looked at before each of them is looked at again.</summary>
+    int _taken;
+
     void Look(IndexRule rule, Indices indices)
     {
         if (indices.Count == 0 || IsMade(indices)) return;      // what kernels made is right by construction
+        if (!((CudaStorage)indices.Storage).Looked(_taken).Add((indices.Offset, indices.Count, rule.Limit, rule.None))) return;
         if (!_opsWithIndices.Contains(rule.Op)) _opsWithIndices.Add(rule.Op);
         var lookers = (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((uint)indices.Count), FewestLookers, MostLookers);
         Launch("find_fault", new(1, 1, 1, lookers),
@@ -31,9 +35,10 @@ public sealed partial class CudaBackend
     {
         if (_fault is null) return null;
         var words = new int[FaultWords];
-        _driver.CopyToHost(MemoryMarshal.AsBytes(words.AsSpan()), Pointer(Fault()), _stream);
+        Driver.CopyToHost(MemoryMarshal.AsBytes(words.AsSpan()), Pointer(Fault()), _stream);
         if (words[0] == 0) return null;
-        _driver.Set(Pointer(Fault()), 0, FaultWords, _stream);
+        _taken++;
+        Driver.Set(Pointer(Fault()), 0, FaultWords, _stream);
         return new(new(_opsWithIndices[words[1]], words[4], words[6] != 0 ? null : words[5]), words[2], words[3]);
     }
 
@@ -42,7 +47,7 @@ public sealed partial class CudaBackend
         if (_fault is null)
         {
             _fault = Rent(ElementType.Integer, FaultWords);
-            _driver.Set(Pointer(new Indices(_fault, 0, FaultWords)), 0, FaultWords, _stream);
+            Driver.Set(Pointer(new Indices(_fault, 0, FaultWords)), 0, FaultWords, _stream);
         }
         return new(_fault, 0, FaultWords);
     }

@@ -18,7 +18,8 @@ public sealed partial class CudaBackend
         CheckOffsets("GemmGrouped", offsets, a.Rows);
         if (c.Count == 0) return;
         int groups = offsets.Count - 1, rows = a.Rows;
-        if (!accumulate && !Cover(offsets, rows))
+        var zeroes = !accumulate && !Cover(offsets, rows);
+        if (zeroes && (groups == 0 || ByCublas))
             Launch("zero_outside", new(OutsideBlocks, 1, 1, TableThreads), [Pointer(c), c.Stride, rows, c.Columns, Pointer(offsets), groups]);
         if (groups == 0) return;
         if (ByCublas)
@@ -31,12 +32,12 @@ public sealed partial class CudaBackend
         var (leaves, even) = (shape.Tree.Leaves, Even(groups, rows));
         if (accumulate || !Splits(even, c.Columns, leaves) || leaves * c.Count > ScratchNumbers)
         {
-            MultiplyGroups(a, b, c, shape, offsets, Side(even, c.Columns, 1), shape.Tree, null);
+            MultiplyGroups(a, b, c, shape, offsets, Side(even, c.Columns, 1), shape.Tree, null, zeroes);
             return;
         }
         var parts = this.Rent(leaves * rows, c.Columns);
         Fill(parts, 0);                                                     // rows of no group are joined too
-        MultiplyGroups(a, b, parts, shape with { C = Rows(parts) }, offsets, Side(even, c.Columns, leaves), null, c.Count);
+        MultiplyGroups(a, b, parts, shape with { C = Rows(parts) }, offsets, Side(even, c.Columns, leaves), null, c.Count, zeroes: false);
         JoinBlocks(parts, shape.Tree, c, accumulate: false);
         Return(parts.Storage);
     }
@@ -63,16 +64,19 @@ public sealed partial class CudaBackend
     }
 
     /// <summary>A·op(B_g) for every group; with <paramref name="part"/> every block of k by itself, that many elements apart.</summary>
-    void MultiplyGroups(Matrix a, Matrix b, Matrix c, in ProductShape shape, Indices offsets, int side, SumTree? tree, long? part)
+    /// <param name="zeroes">Whether rows of no group become 0.</param>
+    void MultiplyGroups(Matrix a, Matrix b, Matrix c, in ProductShape shape, Indices offsets, int side, SumTree? tree, long? part, bool zeroes)
     {
         var groups = offsets.Count - 1;
         var (perLeaf, leaves) = (shape.Rows / side + groups, part is null ? 1 : shape.Tree.Leaves);
         var table = Slices(perLeaf * leaves);
         DevicePointer starts = part is null ? default : Pointer(Starts(shape.Tree));
-        Launch("grouped_slices", new(Blocks(perLeaf * leaves, TableThreads), 1, 1, TableThreads),
+        var blocks = Math.Max(Blocks(perLeaf * leaves, TableThreads), zeroes ? OutsideBlocks : 1);
+        Launch("grouped_slices", new(blocks, 1, 1, TableThreads),
         [
             Pointer(table), Pointer(offsets), groups, side, perLeaf, leaves, starts, shape.Columns, shape.Depth, shape.A.Line, shape.A.Along, shape.B.Along,
             (long)(b.Rows / groups) * b.Stride, shape.C.Line, part ?? 0, (int)shape.End,
+            zeroes ? Pointer(c) : default, c.Stride, shape.Rows,
         ]);
         Run(Pointer(a), Pointer(b), Pointer(c), shape, side, tree, table);
         Return(table.Storage);

@@ -15,13 +15,8 @@ public sealed partial class CudaBackend
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);
         Check.Sequence("RmsNormBackward", sequence);
         EachRow("rms_norm_backward", [x, scale, dy, dx], x.Rows, x.Columns, Pointer(weight), accumulateX);
-
-        SumTree tree = new(x.Rows, sequence);
-        var parts = this.Rent(tree.Leaves, x.Columns);
-        Elements("rms_norm_weight", [parts], parts.Rows, parts.Columns,
-            Pointer(Starts(tree)), Pointer(x), x.Stride, Pointer(scale), scale.Stride, Pointer(dy), dy.Stride);
-        JoinBlocks(parts, tree, dWeight, accumulateWeight);
-        Return(parts.Storage);
+        SumTokens("rms_norm_weight", new(x.Rows, sequence), x.Columns,
+            Pointer(x), x.Stride, Pointer(scale), scale.Stride, Pointer(dy), dy.Stride, Pointer(dWeight), accumulateWeight);
     }
 
     public void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics)
@@ -39,14 +34,7 @@ public sealed partial class CudaBackend
         Check.Norm(this, "LayerNormBackward", x, dBias, dx, statistics, 2);
         Check.Sequence("LayerNormBackward", sequence);
         EachRow("layer_norm_backward", [x, statistics, dy, dx], x.Rows, x.Columns, Pointer(weight), accumulateX);
-
-        SumTree tree = new(x.Rows, sequence);
-        Matrix slopes = this.Rent(tree.Leaves, x.Columns), offsets = this.Rent(tree.Leaves, x.Columns);
-        Elements("layer_norm_parameters", [slopes, offsets], slopes.Rows, slopes.Columns,
-            Pointer(Starts(tree)), Pointer(x), x.Stride, Pointer(statistics), statistics.Stride, Pointer(dy), dy.Stride);
-        JoinBlocks(slopes, tree, dWeight, accumulateParameters);
-        JoinBlocks(offsets, tree, dBias, accumulateParameters);
-        Return(slopes.Storage);
-        Return(offsets.Storage);
+        SumTokens("layer_norm_parameters", new(x.Rows, sequence), x.Columns,
+            Pointer(x), x.Stride, Pointer(statistics), statistics.Stride, Pointer(dy), dy.Stride, Pointer(dWeight), Pointer(dBias), accumulateParameters);
     }
 }

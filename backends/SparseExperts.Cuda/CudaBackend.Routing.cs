@@ -19,13 +19,12 @@ public sealed partial class CudaBackend : IRouting
         foreach (var array in (ReadOnlySpan<Indices>)[to.Expert, to.Slot, to.Fault, to.Row, to.Offsets, to.TokenOfRow, to.ChoiceOfRow, to.Asked])
             ((CudaStorage)array.Storage).IsMade = true;
         EachRow("plan_choices", [scores], rule.Tokens, rule.Experts, bias is { } b ? Pointer(b) : default(DevicePointer), rule.Choices, rule.ExpertGroups,
-            rule.ExpertGroupsKept, rule.BestOfGroup, (float)rule.LeftOut, Pointer(to.Expert), Pointer(to.Fault));
+            rule.ExpertGroupsKept, rule.BestOfGroup, (float)rule.LeftOut, Pointer(to.Expert), Pointer(to.Fault),
+            Pointer(to.TokenOfRow), Pointer(to.ChoiceOfRow), rule.Rows);
         Launch("plan_slots", new(Blocks(rule.Groups * rule.Experts, WarpsOfBlock), 1, 1, 32 * WarpsOfBlock),
         [
             Pointer(to.Expert), rule.Groups, rule.Size, rule.Experts, rule.Choices, rule.ChoiceMajor, rule.Capacity, Pointer(to.Slot), Pointer(to.Asked),
         ]);
-        foreach (var array in (ReadOnlySpan<Indices>)[to.TokenOfRow, to.ChoiceOfRow])
-            if (array.Count > 0) _driver.Set(Pointer(array), uint.MaxValue, array.Count, _stream);
         Launch("plan_rows", new(Blocks(rule.Experts, WarpsOfBlock), 1, 1, 32 * WarpsOfBlock),
         [
             Pointer(to.Expert), Pointer(to.Slot), Pointer(to.Asked), rule.Groups, rule.Tokens, rule.Experts, rule.Choices, rule.Capacity,

@@ -71,11 +71,7 @@ public sealed partial class CudaBackend
         Check.Owned(this, "SumColumns", x, y);
         Check.Shape("SumColumns", "Y", y, 1, x.Columns);
         Check.Sequence("SumColumns", sequence);
-        SumTree tree = new(x.Rows, sequence);
-        var parts = this.Rent(tree.Leaves, x.Columns);
-        Elements("sum_columns", [parts], parts.Rows, parts.Columns, Pointer(Starts(tree)), Pointer(x), x.Stride);
-        JoinBlocks(parts, tree, y, accumulate);
-        Return(parts.Storage);
+        SumTokens("sum_columns", new(x.Rows, sequence), x.Columns, Pointer(x), x.Stride, Pointer(y), accumulate);
     }
 
     public void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate)

@@ -1,8 +1,21 @@
+using System.Numerics;
+
 namespace SparseExperts.Cuda;
 
 public sealed partial class CudaBackend
 {
     readonly Dictionary<SumTree, (Indices Starts, Indices Counts, Indices Joins)> _trees = [];
+
+    /// <summary>Threads of token_sums.cu's blocks at most, and columns of a block.</summary>
+    const int MostSumThreads = 1024, SumColumnsOfBlock = 16;
+
+    /// <summary>Sums down every column, whose blocks are summed by threads of one block and joined there.</summary>
+    void SumTokens(string kernel, SumTree tree, int columns, params ReadOnlySpan<KernelArgument> rest)
+    {
+        var width = (int)Math.Min(SumColumnsOfBlock, BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, columns)));
+        Launch(kernel, new(Blocks(columns, width), 1, 1, width, Math.Clamp(tree.Leaves, 1, MostSumThreads / width)),
+            [Pointer(Starts(tree)), Pointer(Joins(tree)), tree.Leaves, columns, .. rest]);
+    }
 
     /// <summary>
     /// Y (+)= the sum of <paramref name="parts"/>, one of Y's size (row after row, without gaps) for every block of <paramref name="tree"/>, joined by

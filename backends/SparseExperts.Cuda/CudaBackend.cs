@@ -15,6 +15,7 @@ public sealed partial class CudaBackend : IBackend
     readonly CudaPool _pool;
     readonly CudaKernels _kernels;
     readonly CudaStream _stream;
+    readonly LaunchQueue _queue;
     readonly Precision _precision;
 
     /// <param name="driver">The device; it is disposed of with the backend.</param>
@@ -27,6 +28,7 @@ public sealed partial class CudaBackend : IBackend
         _pool = new(driver);
         _kernels = new(driver);
         _stream = driver.CreateStream();
+        _queue = new(driver, _stream);
         Info = new(name, $"{driver.Device.Name}, compute capability {driver.Device.ComputeCapability}",
             precision == Precision.Exact ? "float32, fused multiply-add chains" : $"float32, products of {precision.Text()} factors by cuBLAS", 1)
         {
@@ -48,7 +50,8 @@ public sealed partial class CudaBackend : IBackend
     {
         IfAlive(() =>
         {
-            _driver.Synchronize(_stream);
+            Synchronize();
+            _queue.Dispose();
             _pool.Dispose();
             _driver.DestroyStream(_stream);
         });
@@ -69,12 +72,25 @@ public sealed partial class CudaBackend : IBackend
     }
 
     /// <summary>Waits until all work is done.</summary>
-    public void Synchronize() => _driver.Synchronize(_stream);
+    public void Synchronize() => Driver.Synchronize(_stream);
+
+    /// <summary>Launches are kept, and those that come again go to the device as graphs.</summary>
+    public IDisposable Repeated() => _queue.Repeated();
+
+    /// <summary>The driver for all that is no launch: the launches before it are given first.</summary>
+    ICudaDriver Driver
+    {
+        get
+        {
+            _queue.Flush();
+            return _driver;
+        }
+    }
 
     public void Write(Storage to, long offset, ReadOnlySpan<float> values)
     {
         if (to.Type.IsNarrow()) Write(to, offset, [.. values], static (type, value) => Narrow.Bits(type, value));
-        else _driver.CopyToDevice(Place(to, ElementType.Real, offset, values.Length), MemoryMarshal.AsBytes(values), _stream);
+        else Driver.CopyToDevice(Place(to, ElementType.Real, offset, values.Length), MemoryMarshal.AsBytes(values), _stream);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
@@ -92,26 +108,27 @@ public sealed partial class CudaBackend : IBackend
     void Write<T>(Storage to, long offset, T[] values, Func<ElementType, T, ushort> bits)
     {
         var narrow = Array.ConvertAll(values, value => bits(to.Type, value));
-        _driver.CopyToDevice(Place(to, to.Type, offset, values.Length), MemoryMarshal.AsBytes<ushort>(narrow), _stream);
+        Driver.CopyToDevice(Place(to, to.Type, offset, values.Length), MemoryMarshal.AsBytes<ushort>(narrow), _stream);
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<int> values)
     {
         var place = Place(to, ElementType.Integer, offset, values.Length);
         if (((CudaStorage)to).IsMade) throw new InvalidOperationException("transfer: kernels wrote these integers; rent others for the host's");
+        ((CudaStorage)to).ForgetLooks();
         values.CopyTo(((CudaStorage)to).Host.AsSpan(checked((int)offset)));
-        _driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
+        Driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
     }
 
     public void Read(Storage from, long offset, Span<float> values)
     {
         if (!from.Type.IsNarrow())
         {
-            _driver.CopyToHost(MemoryMarshal.AsBytes(values), Place(from, ElementType.Real, offset, values.Length), _stream);
+            Driver.CopyToHost(MemoryMarshal.AsBytes(values), Place(from, ElementType.Real, offset, values.Length), _stream);
             return;
         }
         var bits = new ushort[values.Length];
-        _driver.CopyToHost(MemoryMarshal.AsBytes(bits.AsSpan()), Place(from, from.Type, offset, values.Length), _stream);
+        Driver.CopyToHost(MemoryMarshal.AsBytes(bits.AsSpan()), Place(from, from.Type, offset, values.Length), _stream);
         for (var i = 0; i < bits.Length; i++) values[i] = Narrow.Value(from.Type, bits[i]);
     }
 
@@ -125,7 +142,7 @@ public sealed partial class CudaBackend : IBackend
     public void Read(Storage from, long offset, Span<int> values)
     {
         var place = Place(from, ElementType.Integer, offset, values.Length);
-        if (((CudaStorage)from).IsMade) _driver.CopyToHost(MemoryMarshal.AsBytes(values), place, _stream);
+        if (((CudaStorage)from).IsMade) Driver.CopyToHost(MemoryMarshal.AsBytes(values), place, _stream);
         else ((CudaStorage)from).Host.AsSpan(checked((int)offset), values.Length).CopyTo(values);
     }
 
@@ -175,7 +192,7 @@ public sealed partial class CudaBackend : IBackend
     /// <summary>Gives a kernel to the stream; nothing where there are no blocks.</summary>
     void Launch(string kernel, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
     {
-        if (shape.Blocks > 0) _driver.Launch(_kernels[kernel], shape, arguments, _stream);
+        if (shape.Blocks > 0) _queue.Launch(_kernels[kernel], shape, arguments);
     }
 
     static int Blocks(long count, int size) => checked((int)((count + size - 1) / size));

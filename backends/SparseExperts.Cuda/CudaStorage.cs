@@ -10,15 +10,32 @@ sealed class CudaStorage : Storage
     public readonly DevicePointer Memory;
     public readonly int SizeClass;
 
+    /// <summary>The memory's number among all that the pool ever asked for.</summary>
+    public readonly int Block;
+
     /// <summary>The integers as the host wrote them; empty for reals.</summary>
     public readonly int[] Host;
 
     /// <summary>Kernels wrote the integers: the host does not know them, and nothing but a wait would tell.</summary>
     public bool IsMade { get; set; }
 
-    internal CudaStorage(IBackend owner, ElementType type, long length, DevicePointer memory, int sizeClass) : base(owner, type, length)
+    HashSet<(long Offset, int Count, int Limit, int? None)> _looked = [];
+    int _lookedBefore;
+
+    /// <summary>What was looked at, and by which rule, since it was written or since the fault number <paramref name="taken"/> was taken.</summary>
+    public HashSet<(long Offset, int Count, int Limit, int? None)> Looked(int taken)
+    {
+        if (taken != _lookedBefore) (_looked, _lookedBefore) = ([], taken);
+        return _looked;
+    }
+
+    /// <summary>The integers changed.</summary>
+    public void ForgetLooks() => _looked.Clear();
+
+    internal CudaStorage(IBackend owner, ElementType type, long length, DevicePointer memory, int sizeClass, int block) : base(owner, type, length)
     {
         Memory = memory;
+        Block = block;
         SizeClass = sizeClass;
         Host = type == ElementType.Integer ? new int[length] : [];
     }
@@ -30,21 +47,26 @@ sealed class CudaStorage : Storage
 
 /// <summary>
 /// Blocks by size class. Since all work is on one stream, a block that was given back may be lent at once: whoever gets it writes after the last
-/// reader. A training step in steady state finds every block here.
+/// reader. A training step in steady state finds every block here; and since the oldest free block is lent first, it finds the same ones as the step
+/// before, wherever they were given back.
 /// </summary>
 sealed class CudaPool(ICudaDriver driver) : IDisposable
 {
-    readonly Stack<DevicePointer>[] _free = [.. Enumerable.Range(0, 48).Select(_ => new Stack<DevicePointer>())];
+    readonly PriorityQueue<int, int>[] _free = [.. Enumerable.Range(0, 48).Select(_ => new PriorityQueue<int, int>())];
     readonly List<DevicePointer> _all = [];
 
     public CudaStorage Rent(IBackend owner, ElementType type, long length)
     {
         var sizeClass = CudaStorage.ClassOf(type, length);
-        if (!_free[sizeClass].TryPop(out var memory)) _all.Add(memory = driver.Allocate((1L << sizeClass) * 4));
-        return new(owner, type, length, memory, sizeClass);
+        if (!_free[sizeClass].TryDequeue(out var block, out _))
+        {
+            block = _all.Count;
+            _all.Add(driver.Allocate((1L << sizeClass) * 4));
+        }
+        return new(owner, type, length, _all[block], sizeClass, block);
     }
 
-    public void Return(CudaStorage storage) => _free[storage.SizeClass].Push(storage.Memory);
+    public void Return(CudaStorage storage) => _free[storage.SizeClass].Enqueue(storage.Block, storage.Block);
 
     public void Dispose()
     {

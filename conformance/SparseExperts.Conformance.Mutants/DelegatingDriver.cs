@@ -15,7 +15,6 @@ public abstract class DelegatingDriver(ICudaDriver inner) : ICudaDriver
     public virtual void Set(DevicePointer to, uint value, long words, CudaStream stream) => inner.Set(to, value, words, stream);
     public virtual CudaModule LoadModule(string name, ReadOnlySpan<byte> ptx) => inner.LoadModule(name, ptx);
     public virtual CudaFunction Function(CudaModule module, string name) => inner.Function(module, name);
-
     public virtual void Launch(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, CudaStream stream) =>
         inner.Launch(function, shape, arguments, stream);
     public virtual CudaStream CreateStream() => inner.CreateStream();
@@ -28,6 +27,8 @@ public abstract class DelegatingDriver(ICudaDriver inner) : ICudaDriver
     public virtual double Milliseconds(CudaEvent from, CudaEvent to) => inner.Milliseconds(from, to);
     public virtual void BeginCapture(CudaStream stream) => inner.BeginCapture(stream);
     public virtual CudaGraph EndCapture(CudaStream stream) => inner.EndCapture(stream);
+    public virtual CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches) => inner.CreateGraph(launches);
+    public virtual void Change(CudaGraph graph, int index, in KernelLaunch launch) => inner.Change(graph, index, launch);
     public virtual void Launch(CudaGraph graph, CudaStream stream) => inner.Launch(graph, stream);
     public virtual void DestroyGraph(CudaGraph graph) => inner.DestroyGraph(graph);
     public virtual void Gemm(in GemmCall call, CudaStream stream) => inner.Gemm(call, stream);

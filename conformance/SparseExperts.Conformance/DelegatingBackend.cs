@@ -15,6 +15,7 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Read(Storage from, long offset, Span<double> values) => inner.Read(from, offset, values);
     public virtual void Read(Storage from, long offset, Span<int> values) => inner.Read(from, offset, values);
     public virtual IDisposable Exactly() => inner.Exactly();
+    public virtual IDisposable Repeated() => inner.Repeated();
     public virtual IRouting? Routing => inner.Routing;
     public virtual IndexFault? TakeFault() => inner.TakeFault();
     public virtual void Fill(Matrix matrix, double value) => inner.Fill(matrix, value);
@@ -63,16 +64,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool accumulate) => inner.LogSumExpBackward(x, y, dy, dx, accumulate);
     public virtual void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) => inner.RmsNorm(x, weight, epsilon, y, scale);
 
-    public virtual void RmsNormBackward(
-        Matrix x,
-        Matrix weight,
-        Matrix scale,
-        Matrix dy,
-        int sequence,
-        Matrix dx,
-        bool accumulateX,
-        Matrix dWeight,
-        bool accumulateWeight) =>
+    public virtual void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX,
+        Matrix dWeight, bool accumulateWeight) =>
         inner.RmsNormBackward(x, weight, scale, dy, sequence, dx, accumulateX, dWeight, accumulateWeight);
 
     public virtual void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics) =>

@@ -74,6 +74,24 @@ public class CudaDriverTests
     }
 
     [Fact]
+    public void A_launch_of_a_graph_can_be_changed_for_later_runs_of_it()
+    {
+        using var device = new Device();
+        var driver = device.Driver;
+        var (kernel, x, y) = (device.Kernel("u64", Increment), device.Put(1), device.Put(1));
+        KernelLaunch Of(DevicePointer to) => new(kernel, new(1, 1, 1, 1), [to]);
+        var graph = driver.CreateGraph([Of(x), Of(x)]);
+        driver.Launch(graph, device.Stream);
+        driver.Change(graph, 1, Of(y));
+        driver.Launch(graph, device.Stream);
+        Assert.Equal([4], device.Get<int>(x, 1));
+        Assert.Equal([2], device.Get<int>(y, 1));
+        Assert.Contains("launch 2 of a graph of 2", Assert.Throws<CudaFault>(() => driver.Change(graph, 2, Of(y))).Message);
+        var other = device.Kernel("u64", Increment);
+        Assert.Contains("make another graph", Assert.Throws<CudaFault>(() => driver.Change(graph, 0, new(other, new(1, 1, 1, 1), [x]))).Message);
+    }
+
+    [Fact]
     public void Time_passes_between_events()
     {
         using var device = new Device();

@@ -47,12 +47,34 @@ public sealed partial class EmulatedDriver
         var queue = Queue(stream);
         var work = queue.Captured ?? throw new CudaFault("EndCapture: the stream is not being captured");
         queue.Captured = null;
-        return new(_graphs.Add(work));
+        return new(_graphs.Add(new(work, [])));
+    }
+
+    public CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches)
+    {
+        Healthy();
+        var graph = new Graph([], []);
+        foreach (var launch in launches)
+        {
+            graph.Kernels.Add(_functions[launch.Function.Handle]);
+            graph.Work.Add(Ready(graph.Kernels[^1], launch.Shape, launch.Arguments));
+        }
+        return new(_graphs.Add(graph));
+    }
+
+    public void Change(CudaGraph graph, int index, in KernelLaunch launch)
+    {
+        Healthy();
+        var (work, kernels) = _graphs[graph.Handle];
+        var kernel = _functions[launch.Function.Handle];
+        if ((uint)index >= (uint)kernels.Count) throw new CudaFault($"Change: launch {index} of a graph of {kernels.Count}");
+        if (kernels[index] != kernel) throw new CudaFault($"Change: launch {index} is one of {kernels[index].Name}, not of {kernel.Name}; make another graph");
+        work[index] = Ready(kernel, launch.Shape, launch.Arguments);
     }
 
     public void Launch(CudaGraph graph, CudaStream stream)
     {
-        var work = _graphs[graph.Handle];
+        Action[] work = [.. _graphs[graph.Handle].Work];            // a later change is not for this launch
         Give(Queue(stream), () =>
         {
             _graphLaunches++;

@@ -20,7 +20,7 @@ public sealed partial class EmulatedDriver : ICudaDriver
     readonly Handles<PtxKernel> _functions = new("function");
     readonly Handles<WorkQueue> _queues = new("stream");
     readonly Handles<Mark> _marks = new("event");
-    readonly Handles<List<Action>> _graphs = new("graph");
+    readonly Handles<Graph> _graphs = new("graph");
     readonly Dictionary<string, long> _launches = [];
     long _products, _graphLaunches, _bytesToDevice, _bytesToHost, _waits, _allocations;
     CudaFault? _fault;
@@ -31,7 +31,11 @@ public sealed partial class EmulatedDriver : ICudaDriver
         _memory = new(_options);
         _launcher = new(_memory, _options);
         _cublas = new(_memory);
-        Device = new("PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated") { MaxBlocksY = _options.MaxBlocksY };
+        Device = new(
+            "PTX emulator", 7, 0, _options.Multiprocessors, Launcher.MaxThreads, Launcher.MaxSharedBytes, _options.MemoryBytes, "emulated", "emulated")
+        {
+            MaxBlocksY = _options.MaxBlocksY,
+        };
     }
 
     public CudaDeviceInfo Device { get; }
@@ -100,13 +104,19 @@ public sealed partial class EmulatedDriver : ICudaDriver
 
     public void Launch(CudaFunction function, in LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, CudaStream stream)
     {
-        var (kernel, queue, blocks) = (_functions[function.Handle], Queue(stream), shape);
-        var parameters = _launcher.Parameters(kernel, blocks, arguments);
-        Give(queue, () =>
+        var queue = Queue(stream);
+        Give(queue, Ready(_functions[function.Handle], shape, arguments));
+    }
+
+    /// <summary>A launch whose shape and arguments were found right.</summary>
+    Action Ready(PtxKernel kernel, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
+    {
+        var parameters = _launcher.Parameters(kernel, shape, arguments);
+        return () =>
         {
             _launches[kernel.Name] = _launches.GetValueOrDefault(kernel.Name) + 1;
-            _launcher.Run(kernel, blocks, parameters);
-        });
+            _launcher.Run(kernel, shape, parameters);
+        };
     }
 
     public void Gemm(in GemmCall call, CudaStream stream)

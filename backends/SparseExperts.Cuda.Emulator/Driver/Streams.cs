@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using SparseExperts.Cuda.Emulator.Ptx;
 
 namespace SparseExperts.Cuda.Emulator;
 
@@ -8,6 +9,9 @@ sealed class WorkQueue
     public readonly Queue<Action> Pending = new();
     public List<Action>? Captured;
 }
+
+/// <summary>Work that runs as one; of what was made of launches, the kernel of each.</summary>
+sealed record Graph(List<Action> Work, List<PtxKernel> Kernels);
 
 /// <summary>A mark in a stream. Whoever waits for it waits for the last record that was given before.</summary>
 sealed class Mark

@@ -54,6 +54,16 @@ public interface ICudaDriver : IDisposable
     /// <summary>From now on what is given to the stream is recorded and does not run.</summary>
     void BeginCapture(CudaStream stream);
     CudaGraph EndCapture(CudaStream stream);
+
+    /// <summary>A graph of launches that run one after the other; nothing runs yet.</summary>
+    CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches);
+
+    /// <summary>
+    /// From its next launch on the graph has <paramref name="launch"/>, of the same kernel, in the place of its launch number <paramref name="index"/>. What
+    /// was given to a stream before stays as it was.
+    /// </summary>
+    void Change(CudaGraph graph, int index, in KernelLaunch launch);
+
     void Launch(CudaGraph graph, CudaStream stream);
     void DestroyGraph(CudaGraph graph);
 
@@ -85,6 +95,15 @@ public readonly record struct LaunchShape(int BlocksX, int BlocksY, int BlocksZ,
     public long Blocks => (long)BlocksX * BlocksY * BlocksZ;
 }
 
+/// <summary>A launch as a graph keeps it.</summary>
+public readonly record struct KernelLaunch(CudaFunction Function, LaunchShape Shape, KernelArgument[] Arguments)
+{
+    /// <summary>Whether both are the same in everything: kernel, shape and every argument.</summary>
+    public bool Equals(KernelLaunch other) => Function == other.Function && Shape == other.Shape && Arguments.AsSpan().SequenceEqual(other.Arguments);
+
+    public override int GetHashCode() => HashCode.Combine(Function, Shape, Arguments.Length);
+}
+
 /// <summary>What a device is. <paramref name="Driver"/> and <paramref name="Cublas"/> are versions as text.</summary>
 public sealed record CudaDeviceInfo(
     string Name, int Major, int Minor, int Multiprocessors, int MaxThreadsPerBlock, int SharedBytesPerBlock, long TotalBytes, string Driver, string Cublas)
@@ -102,7 +121,8 @@ public enum ProductPrecision { Float32, Tf32, BFloat16 }
 /// C = alpha·op(A)·op(B) + beta·C in column-major storage (cublasSgemm): op(A) is M×K, op(B) K×N, C M×N; leading dimensions in elements.
 /// </summary>
 public readonly record struct GemmCall(
-    bool TransposeA, bool TransposeB, int M, int N, int K, float Alpha, DevicePointer A, int LeadingA, DevicePointer B, int LeadingB, float Beta, DevicePointer C, int LeadingC,
+    bool TransposeA, bool TransposeB, int M, int N, int K, float Alpha, DevicePointer A, int LeadingA, DevicePointer B, int LeadingB, float Beta,
+    DevicePointer C, int LeadingC,
     ProductPrecision Precision);
 
 /// <summary>A fault of the device or its driver, as one line with what to do.</summary>

@@ -1,10 +1,23 @@
 #include "slices.h"
 
-/// Slices of A·op(B_g) for groups of rows of A: as many as any offsets could give, group by group, those that are not needed without columns. With several
-/// leaves every block of k has slices of its own, whose sums lie `part` elements apart.
-KERNEL grouped_slices(Slice *slices, const int *offsets, int groups, int side, int perLeaf, int leaves, const int *starts, int columns, int depth,
-    i64 lineA, i64 alongA, i64 alongB, i64 matrixB, i64 lineC, i64 part, int end)
+/// Rows of C before the first group and behind the last become 0.
+DEVICE void zero_rows_outside(float *c, int c_stride, int rows, int columns, const int *offsets, int groups)
 {
+    int first = offsets[0], inside = offsets[groups] - first;
+    i64 count = (i64)(rows - inside) * columns;
+    for (i64 i = (i64)block_x() * threads_x() + thread_x(); i < count; i += (i64)blocks_x() * threads_x())
+    {
+        int row = (int)(i / columns);
+        c[(i64)(row < first ? row : row + inside) * c_stride + i % columns] = 0.0f;
+    }
+}
+
+/// Slices of A·op(B_g) for groups of rows of A: as many as any offsets could give, group by group, those that are not needed without columns. With several
+/// leaves every block of k has slices of its own, whose sums lie `part` elements apart. With C its rows of no group become 0.
+KERNEL grouped_slices(Slice *slices, const int *offsets, int groups, int side, int perLeaf, int leaves, const int *starts, int columns, int depth,
+    i64 lineA, i64 alongA, i64 alongB, i64 matrixB, i64 lineC, i64 part, int end, VIEW(c), int rows)
+{
+    if (c) zero_rows_outside(c, c_stride, rows, columns, offsets, groups);
     int index = block_x() * threads_x() + thread_x();
     if (index >= perLeaf * leaves) return;
     int leaf = index / perLeaf, tile = index % perLeaf, group = 0;
@@ -52,14 +65,4 @@ KERNEL grouped_outer_slices(Slice *slices, const int *offsets, int groups, int s
     slices[rank * blocks + index % blocks] = slice;
 }
 
-/// Rows of C before the first group and behind the last become 0.
-KERNEL zero_outside(VIEW(c), int rows, int columns, const int *offsets, int groups)
-{
-    int first = offsets[0], inside = offsets[groups] - first;
-    i64 count = (i64)(rows - inside) * columns;
-    for (i64 i = (i64)block_x() * threads_x() + thread_x(); i < count; i += (i64)blocks_x() * threads_x())
-    {
-        int row = (int)(i / columns);
-        c[(i64)(row < first ? row : row + inside) * c_stride + i % columns] = 0.0f;
-    }
-}
+KERNEL zero_outside(VIEW(c), int rows, int columns, const int *offsets, int groups) { zero_rows_outside(c, c_stride, rows, columns, offsets, groups); }

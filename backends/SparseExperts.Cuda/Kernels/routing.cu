@@ -61,10 +61,12 @@ DEVICE float sum_of_best(const Numbers &numbers, int first, int count, int best)
     return sum;
 }
 
-/// The experts of every token, best first, and its first NaN.
+/// The experts of every token, best first, and its first NaN. Rows carry nobody yet.
 ROW_KERNEL plan_choices(SOURCE(scores), int tokens, int experts, const float *bias, int choices, int groups, int groupsKept, int bestOfGroup, float leftOut,
-    int *expert, int *fault)
+    int *expert, int *fault, int *tokenOfRow, int *choiceOfRow, int planned)
 {
+    for (int i = (block_x() * ROWS_OF_BLOCK + thread_y()) * LANES + thread_x(); i < planned; i += blocks_x() * ROWS_OF_BLOCK * LANES)
+        tokenOfRow[i] = choiceOfRow[i] = -1;
     static SHARED float strengths[ROWS_OF_BLOCK][MOST_GROUPS];
     static SHARED int kept[ROWS_OF_BLOCK][MOST_GROUPS];
     OwnRow own = own_row(tokens, experts);

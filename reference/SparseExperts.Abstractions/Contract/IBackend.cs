@@ -41,7 +41,14 @@ public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttentio
     /// Until the scope is disposed of, products have the definition's bits, whatever <see cref="Precision"/> the backend was asked for. Scopes nest.
     /// A router's numbers are computed in one; a backend that has nothing but exact products does nothing.
     /// </summary>
-    IDisposable Exactly() => AlwaysExact.Scope;
+    IDisposable Exactly() => NothingToDo.Scope;
+
+    /// <summary>
+    /// What is asked until the scope is disposed of will be asked again in later scopes, in the same order and mostly in the same shapes, as a training step
+    /// is: a backend may keep ops until somebody waits and give its device many of them as one. Results and faults are those of the ops one by one.
+    /// A backend that works at once does nothing. Scopes nest.
+    /// </summary>
+    IDisposable Repeated() => NothingToDo.Scope;
 
     /// <summary>Planning on the backend; null where the host plans.</summary>
     IRouting? Routing => null;

@@ -22,9 +22,9 @@ public static class PrecisionFacts
     };
 }
 
-/// <summary>The scope of a backend whose products are always exact.</summary>
-sealed class AlwaysExact : IDisposable
+/// <summary>The scope of a backend that need not do anything else in it.</summary>
+sealed class NothingToDo : IDisposable
 {
-    public static readonly AlwaysExact Scope = new();
+    public static readonly NothingToDo Scope = new();
     public void Dispose() { }
 }

@@ -29,6 +29,18 @@ public sealed partial class Tape
         AddOverTokens(partial, target, sequence);
     }
 
+    /// <summary>
+    /// Whether an op that sums for several parameters may write or add to all their gradients itself: nobody else has tokens, and all of them are there or
+    /// none.
+    /// </summary>
+    internal bool SumsAtOnce(int sequence, params ReadOnlySpan<Tensor> targets)
+    {
+        if (Shards is not null && sequence > 0) return false;
+        foreach (var target in targets)
+            if (!target.RequiresGradient || target.HasGradient != targets[0].HasGradient) return false;
+        return true;
+    }
+
     /// <summary>Adds a sum over this shard's tokens, joined with those of the others, to a gradient.</summary>
     internal void AddOverTokens(Matrix partial, Tensor target, int sequence)
     {

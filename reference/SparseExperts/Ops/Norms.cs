@@ -12,7 +12,12 @@ public static partial class Op
         y =>
         {
             var dx = x.GradientTarget(out var add);
-            // Weight and bias have one flag in the op: they are summed apart from what is there, then added.
+            if (tape.SumsAtOnce(x.Sequence, weight, bias))
+            {
+                Matrix slopes = weight.GradientTarget(out var addTo), offsets = bias.GradientTarget(out _);
+                tape.Backend.LayerNormBackward(x.Value, weight.Value, y.Saved[0], y.Gradient, x.Sequence, dx, add, slopes, offsets, addTo);
+                return;
+            }
             Matrix dw = tape.Rent(1, x.Columns), db = tape.Rent(1, x.Columns);
             tape.Backend.LayerNormBackward(x.Value, weight.Value, y.Saved[0], y.Gradient, x.Sequence, dx, add, dw, db, false);
             tape.AddOverTokens(dw, weight, x.Sequence);
@@ -26,6 +31,12 @@ public static partial class Op
         y =>
         {
             var dx = x.GradientTarget(out var add);
+            if (tape.SumsAtOnce(x.Sequence, weight))
+            {
+                var slopes = weight.GradientTarget(out var addTo);
+                tape.Backend.RmsNormBackward(x.Value, weight.Value, y.Saved[0], y.Gradient, x.Sequence, dx, add, slopes, addTo);
+                return;
+            }
             var dw = tape.Rent(1, x.Columns);
             tape.Backend.RmsNormBackward(x.Value, weight.Value, y.Saved[0], y.Gradient, x.Sequence, dx, add, dw, false);
             tape.AddOverTokens(dw, weight, x.Sequence);

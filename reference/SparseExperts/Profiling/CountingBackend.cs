@@ -44,6 +44,7 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
 
     public BackendInfo Info => inner.Info;
     public IDisposable Exactly() => inner.Exactly();
+    public IDisposable Repeated() => inner.Repeated();
 
     /// <summary>The inner backend's planner, counted; null where it has none.</summary>
     public IRouting? Routing => inner.Routing is null ? null : this;

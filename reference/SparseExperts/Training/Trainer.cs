@@ -62,6 +62,7 @@ public sealed class Trainer : Predictor
         var batch = batches.Of(Step);
         var pass = new Pass { Training = true, Streams = new(Config.Seed), Step = Step + 1 };
         var report = new StepReport(details);
+        using var repeated = Backend.Repeated();
         try
         {
             if (_micro is null) Run(batch, pass, rate, report);

@@ -137,6 +137,27 @@ public sealed class ManagedCudaDriverTests
         Faults("cuStreamEndCapture: CUDA_ERROR_OTHER 901", () => driver.EndCapture(stream));
     }
 
+    [Fact]
+    public void Launches_of_a_graph_can_be_changed()
+    {
+        if (!StubLibraries.Use()) return;
+        using var driver = new ManagedCudaDriver();
+        var stream = driver.CreateStream();
+        var function = driver.Function(driver.LoadModule("module", Module), "double_words");
+        var memory = driver.Allocate(12);
+        KernelLaunch First(int count) => new(function, new(1, 1, 1, 32), [memory, count, 1.5f, (long)count]);
+        driver.CopyToDevice(memory, MemoryMarshal.AsBytes<int>([1, 1, 1]), stream);
+        var graph = driver.CreateGraph([First(3), First(2)]);
+        Assert.Equal([1, 1, 1], Integers(driver, memory, 3, stream));
+        driver.Launch(graph, stream);
+        Assert.Equal([4, 4, 2], Integers(driver, memory, 3, stream));
+        driver.Change(graph, 1, First(1));
+        driver.Launch(graph, stream);
+        Assert.Equal([16, 8, 4], Integers(driver, memory, 3, stream));
+        Faults("argument 1 is Int64", () => driver.Change(graph, 0, First(1) with { Arguments = [memory, 1L, 1.5f, 1L] }));
+        driver.DestroyGraph(graph);
+    }
+
     [Theory]
     [InlineData(ProductPrecision.Float32)]
     [InlineData(ProductPrecision.Tf32)]

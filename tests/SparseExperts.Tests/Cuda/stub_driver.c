@@ -7,8 +7,9 @@
 
 typedef int Result;
 typedef struct { int kind; void *to; const void *from; size_t bytes; } Step; // 0: copy, 1: double `bytes` words at `to`
-static Step steps[256];
-static int recorded, recording, current, events;
+typedef struct { int count; Step steps[256]; } Graph;
+static Graph *graph;                                                            // being recorded
+static int recording, current, events;
 
 static void run(Step s)
 {
@@ -18,7 +19,7 @@ static void run(Step s)
 static Result give(Step s)
 {
     if (!current) return 201;
-    if (recording) steps[recorded++] = s; else run(s);
+    if (recording) graph->steps[graph->count++] = s; else run(s);
     return 0;
 }
 
@@ -37,10 +38,20 @@ Result cuDeviceGetAttribute(int *v, int a, int d)
 Result cuDevicePrimaryCtxRetain(void **c, int d) { *c = &current; return d == 40 ? 0 : 101; }
 Result cuDevicePrimaryCtxRelease_v2(int d) { return d == 40 ? 0 : 101; }
 Result cuCtxSetCurrent(void *c) { current = c == &current; return current ? 0 : 201; }
-Result cuGetErrorName(Result r, const char **s) { *s = r == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : r == 218 ? "CUDA_ERROR_INVALID_PTX" : "CUDA_ERROR_OTHER"; return 0; }
+Result cuGetErrorName(Result r, const char **s)
+{
+    *s = r == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : r == 218 ? "CUDA_ERROR_INVALID_PTX" : "CUDA_ERROR_OTHER";
+    return 0;
+}
 Result cuGetErrorString(Result r, const char **s) { *s = r == 2 ? "out of memory" : "some words"; return 0; }
 Result cuMemGetInfo_v2(size_t *f, size_t *t) { *f = (size_t)70 << 30; *t = (size_t)80 << 30; return 0; }
-Result cuMemAlloc_v2(void **p, size_t n) { if (!current) return 201; if (n > (size_t)80 << 30) return 2; *p = aligned_alloc(256, (n + 255) / 256 * 256); return 0; }
+Result cuMemAlloc_v2(void **p, size_t n) 
+{
+    if (!current) return 201;
+    if (n > (size_t)80 << 30) return 2;
+    *p = aligned_alloc(256, (n + 255) / 256 * 256);
+    return 0;
+}
 Result cuMemFree_v2(void *p) { free(p); return 0; }
 Result cuMemHostAlloc(void **p, size_t n, unsigned f) { *p = malloc(n); return f; }
 Result cuMemFreeHost(void *p) { free(p); return 0; }
@@ -58,27 +69,50 @@ Result cuModuleLoadDataEx(void **m, const char *text, unsigned n, const int *opt
 Result cuModuleGetFunction(void **f, void *m, const char *name) { *f = strstr(m, name); return *f ? 0 : 500; }
 Result cuModuleUnload(void *m) { free(m); return 0; }
 Result cuFuncSetAttribute(void *f, int a, int v) { return f && a == 8 && v <= 232448 ? 0 : 1; }
-Result cuLaunchKernel(const char *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *s, void **p, void **extra)
+typedef struct { const char *f; unsigned gx, gy, gz, bx, by, bz, shared; void **p, **extra, *kernel, *context; } Node;
+static Result step_of(const Node *n, Step *s)
 {
-    if (extra || !s || gx * gy * gz == 0 || bx * by * bz > 1024) return 1;
-    if (shared > 232448) return 701;
-    if (strncmp(f, "double_words", 12)) return 0;
+    *s = (Step){1, 0, 0, 0};
+    if (n->extra || n->kernel || n->context || n->gx * n->gy * n->gz == 0 || n->bx * n->by * n->bz > 1024) return 1;
+    if (n->shared > 232448) return 701;
+    if (strncmp(n->f, "double_words", 12)) return 0;
     // (address, count: 32 bits, factor: must be 1.5, count: 64 bits)
-    if (*(float *)p[2] != 1.5f || *(int64_t *)p[3] != *(int32_t *)p[1]) return 700;
-    return give((Step){1, *(void **)p[0], 0, *(uint32_t *)p[1]});
+    if (*(float *)n->p[2] != 1.5f || *(int64_t *)n->p[3] != *(int32_t *)n->p[1]) return 700;
+    *s = (Step){1, *(void **)n->p[0], 0, *(uint32_t *)n->p[1]};
+    return 0;
+}
+Result cuLaunchKernel(const char *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+    unsigned shared, void *s, void **p, void **extra)
+{
+    Step step;
+    Result r = step_of(&(Node){f, gx, gy, gz, bx, by, bz, shared, p, extra, 0, 0}, &step);
+    return !s ? 1 : r ? r : give(step);
 }
 Result cuStreamCreate(void **s, unsigned f) { *s = malloc(1); return f == 1 ? 0 : 1; }
 Result cuStreamDestroy_v2(void *s) { free(s); return 0; }
 Result cuStreamSynchronize(void *s) { return recording ? 900 : s ? 0 : 1; }
 Result cuStreamWaitEvent(void *s, void *e, unsigned f) { return s && e ? f : 1; }
-Result cuStreamBeginCapture_v2(void *s, int mode) { recording = 1; recorded = 0; return s && mode == 2 ? 0 : 1; }
-Result cuStreamEndCapture(void *s, void **g) { *g = steps; if (!recording) return 901; recording = 0; return s ? 0 : 1; }
+Result cuStreamBeginCapture_v2(void *s, int mode) { recording = 1; graph = calloc(1, sizeof(Graph)); return s && mode == 2 ? 0 : 1; }
+Result cuStreamEndCapture(void *s, void **g) { *g = recording ? graph : 0; if (!recording) return 901; recording = 0; return s ? 0 : 1; }
 Result cuEventCreate(void **e, unsigned f) { *e = malloc(1); events++; return f & ~2u; }
 Result cuEventDestroy_v2(void *e) { free(e); events--; return 0; }
 Result cuEventRecord(void *e, void *s) { return recording ? 900 : e && s ? 0 : 1; }
 Result cuEventSynchronize(void *e) { return e ? 0 : 1; }
 Result cuEventElapsedTime(float *ms, void *a, void *b) { *ms = 2.5f; return a && b ? 0 : 1; }
-Result cuGraphInstantiateWithFlags(void **x, void *g, unsigned long long f) { *x = malloc(1); return g == steps && f == 0 ? 0 : 1; }
-Result cuGraphLaunch(void *x, void *s) { for (int i = 0; i < recorded; i++) run(steps[i]); return x && s ? 0 : 1; }
-Result cuGraphDestroy(void *g) { return g == steps ? 0 : 1; }
+Result cuGraphCreate(Graph **g, unsigned f) { *g = calloc(1, sizeof(Graph)); return f; }
+// A node is the place of its step, counted from 1, and depends on the one before.
+Result cuGraphAddKernelNode_v2(void **n, Graph *g, void **before, size_t count, const Node *p)
+{
+    if (count != (g->count > 0) || (count && before[0] != (void *)(size_t)g->count)) return 1;
+    Result r = step_of(p, &g->steps[g->count++]);
+    *n = (void *)(size_t)g->count;
+    return r;
+}
+Result cuGraphExecKernelNodeSetParams_v2(Graph *x, void *n, const Node *p)
+{
+    return (size_t)n > 0 && (size_t)n <= (size_t)x->count ? step_of(p, &x->steps[(size_t)n - 1]) : 1;
+}
+Result cuGraphInstantiateWithFlags(Graph **x, const Graph *g, unsigned long long f) { *x = malloc(sizeof(Graph)); **x = *g; return (Result)f; }
+Result cuGraphLaunch(Graph *x, void *s) { for (int i = 0; i < x->count; i++) run(x->steps[i]); return s ? 0 : 1; }
+Result cuGraphDestroy(void *g) { free(g); return 0; }
 Result cuGraphExecDestroy(void *x) { free(x); return 0; }

@@ -67,6 +67,25 @@ public struct CUgraphExec
     public nint Pointer;
 }
 
+[StructLayout(LayoutKind.Sequential)]
+public struct CUgraphNode
+{
+    public nint Pointer;
+}
+
+/// <summary>What a node of a graph launches; <c>kernelParams</c> points to the addresses of the arguments.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct CudaKernelNodeParams
+{
+    public CUfunction func;
+    public uint gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;
+    public nint kernelParams, extra;
+#pragma warning disable CS0169                                      // zero: the function is named by func
+    readonly nint kern;
+    readonly CUcontext ctx;
+#pragma warning restore CS0169
+}
+
 public enum CUResult { Success = 0 }
 
 [Flags]

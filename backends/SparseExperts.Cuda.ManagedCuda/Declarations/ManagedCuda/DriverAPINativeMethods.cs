@@ -107,6 +107,15 @@ public static class DriverAPINativeMethods
     /// <summary>The name is spelled so.</summary>
     public static class GraphManagment
     {
+        [DllImport(Library)] public static extern CUResult cuGraphCreate(ref CUgraph phGraph, uint flags);
+
+        [DllImport(Library, EntryPoint = "cuGraphAddKernelNode_v2")]
+        public static extern CUResult cuGraphAddKernelNode(
+            ref CUgraphNode phGraphNode, CUgraph hGraph, CUgraphNode[] dependencies, SizeT numDependencies, ref CudaKernelNodeParams nodeParams);
+
+        [DllImport(Library, EntryPoint = "cuGraphExecKernelNodeSetParams_v2")]
+        public static extern CUResult cuGraphExecKernelNodeSetParams(CUgraphExec hGraphExec, CUgraphNode hNode, ref CudaKernelNodeParams nodeParams);
+
         [DllImport(Library, EntryPoint = "cuGraphInstantiateWithFlags")]
         public static extern CUResult cuGraphInstantiate(ref CUgraphExec phGraphExec, CUgraph hGraph, CUgraphInstantiate_flags flags);
 
