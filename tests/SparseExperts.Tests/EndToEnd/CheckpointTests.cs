@@ -60,7 +60,7 @@ public sealed class CheckpointTests
     public void A_run_that_is_killed_again_and_again_ends_with_the_same_bytes()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "300", "--checkpoint-every", "10"];
+        string[] options = ["--steps", "150", "--checkpoint-every", "10"];
         var clock = Stopwatch.StartNew();
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         var whole = (int)clock.ElapsedMilliseconds;
