@@ -64,7 +64,8 @@ public static class DialectLaws
         && d.RouterPolicy is not (RouterPolicy.Sample or RouterPolicy.GumbelLogits)
         && d.Policy != Policy.Sample
         && d.DropPolicy != DropPolicy.Random
-        && d.Groups == 1;
+        && d.Groups == 1
+        && d.NullExperts == 0;
 
     public static RoutingPlan Engine(Dialect dialect, RouterCall call, DialectCase asked) => RouterFromScores.Plan(call, asked.Scores);
 
@@ -267,6 +268,8 @@ public static class DialectLaws
         var kept = Kept(plan).ToDictionary(k => k.Key, k => k.Count());
         foreach (var requests in Requests(plan))
         {
+            // The last ones may be nobody: who chooses them goes to no expert.
+            if (requests.Key.Expert >= asked.Experts - d.NullExperts) continue;
             int taken = kept.GetValueOrDefault(requests.Key), wanted = requests.Count();
             if (taken != Math.Min(plan.Capacity, wanted)) return $"{Name(requests)} kept {taken} of {wanted}";
         }

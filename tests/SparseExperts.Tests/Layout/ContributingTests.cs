@@ -24,14 +24,15 @@ public sealed partial class ContributingTests
     [Fact]
     public void Every_path_is_there()
     {
-        string[] missing = [.. Text.Index().SelectMany(line => PathsOf(line.Item).Where(p => !Exists(p)).Select(p => $"CONTRIBUTING.md:{line.Index + 1}: {p}"))];
+        var named = Text.Index().SelectMany(line => PathsOf(line.Item).Select(path => (Line: line.Index + 1, Path: path)));
+        string[] missing = [.. named.Where(n => !Exists(n.Path)).Select(n => $"CONTRIBUTING.md:{n.Line}: {n.Path}")];
         Assert.True(missing.Length == 0, $"no such file or folder; say where it is now:\n{string.Join("\n", missing)}");
     }
 
     [Theory]
-    [InlineData("## Add an op", 10)]
-    [InlineData("## Add a selection rule", 6)]
-    [InlineData("## Add a router with weights", 6)]
+    [InlineData("## Add an op", 12)]
+    [InlineData("## Add a selection rule", 7)]
+    [InlineData("## Add a router with weights", 8)]
     [InlineData("## Add a loss", 5)]
     [InlineData("## Add a dialect", 2)]
     [InlineData("## Add a model type of Hugging Face", 3)]
@@ -41,6 +42,15 @@ public sealed partial class ContributingTests
         var section = Text.SkipWhile(line => line != title).Skip(1).TakeWhile(line => !line.StartsWith("## ", StringComparison.Ordinal));
         var rows = section.Where(line => line.StartsWith('|') && PathsOf(line).Any()).ToArray();
         Assert.InRange(rows.Length, places, int.MaxValue);
+    }
+
+    [Fact]
+    public void The_entry_that_is_shown_is_an_entry()
+    {
+        static string Plain(IEnumerable<string> lines) => string.Join('\n', lines.Select(line => line.Trim()));
+        var shown = Text.SkipWhile(line => line != "```csharp").Skip(1).TakeWhile(line => line != "```").ToArray();
+        Assert.NotEmpty(shown);
+        Assert.Contains(Plain(shown), Plain(File.ReadLines(Repository.At("reference/SparseExperts/Routing/Configs/Families/QwenTypes.cs"))));
     }
 
     [Fact]

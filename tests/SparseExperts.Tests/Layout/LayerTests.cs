@@ -57,7 +57,8 @@ public sealed partial class LayerTests
     public void Every_folder_of_the_library_has_its_layer() =>
         Assert.Equal(Layers.SelectMany(l => l).Order(), FoldersOf("reference/SparseExperts").Where(name => name is not ("bin" or "obj")).Order());
 
-    static IEnumerable<string> FoldersOf(string folder) => Directory.GetDirectories(Path.Combine(Repository.Root, folder)).Select(path => Path.GetFileName(path));
+    static IEnumerable<string> FoldersOf(string folder) =>
+        Directory.GetDirectories(Path.Combine(Repository.Root, folder)).Select(path => Path.GetFileName(path));
 
     [Theory, MemberData(nameof(Folders))]
     public void A_folder_uses_what_lies_below_it(string folder)

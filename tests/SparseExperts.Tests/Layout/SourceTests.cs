@@ -7,7 +7,9 @@ public sealed class SourceTests
 {
     const int Columns = 160, Lines = 400;
 
-    /// <summary>Files and folders whose lines are still too long. The list only shrinks: what is in order leaves it, and at last the list itself goes.</summary>
+    /// <summary>
+    /// Files and folders whose lines are still too long. The list only shrinks: what is in order leaves it, and at last the list itself goes.
+    /// </summary>
     static readonly string[] NotYet =
     [
         "backends/SparseExperts.Cuda",
