@@ -10,6 +10,7 @@ Needs numpy alone; copy this file where you need it. Axis letters: G groups, S t
         capture.backward(cotangent)
     capture.write("call.safetensors", dialect="hf.mixtral", mode="train", **{"claim.expert": chosen})
 """
+import contextlib
 import json
 import os
 import struct
@@ -39,15 +40,29 @@ def write_case(path, *, dialect, mode, parameters=None, producer="", note="", dt
     kind = os.path.splitext(path)[1].lower()
     if kind not in (".npz", ".safetensors"):
         raise ValueError(f"{path}: name it .npz or .safetensors")
+    if kind == ".npz" and brain:
+        meta["dtypes"] = json.dumps(dict.fromkeys(brain, "bf16"))
+    with _replaced(path) as file:
+        if kind == ".npz":
+            np.savez(file, **{f"meta.{key}": np.array(text) for key, text in meta.items()}, **arrays)
+        else:
+            _write_safetensors(file, meta, arrays, brain)
+
+
+def write_tensors(path, meta, tensors):
+    """Write arrays or PyTorch tensors of any names to .safetensors, types kept; meta: strings by their keys. An earlier file stays until all is written."""
+    brain = {name for name, value in tensors.items() if _is_bfloat16(value)}
+    with _replaced(path) as file:
+        _write_safetensors(file, meta, {name: _array(name, value) for name, value in tensors.items()}, brain)
+
+
+@contextlib.contextmanager
+def _replaced(path):
+    """A file beside path that takes its place at the end, if all went well."""
     unfinished = f"{path}.{os.getpid()}.unfinished"
     try:
         with open(unfinished, "wb") as file:
-            if kind == ".npz":
-                if brain:
-                    meta["dtypes"] = json.dumps(dict.fromkeys(brain, "bf16"))
-                np.savez(file, **{f"meta.{key}": np.array(text) for key, text in meta.items()}, **arrays)
-            else:
-                _write_safetensors(file, meta, arrays, brain)
+            yield file
         os.replace(unfinished, path)
     except BaseException:
         if os.path.exists(unfinished):

@@ -27,7 +27,8 @@ def numpy_cases(folder):
     gate = np.take_along_axis(scores, expert, -1)
     for suffix in ("npz", "safetensors"):
         write_case(os.path.join(folder, f"numpy-mixtral-like.{suffix}"), dialect="hf.mixtral", mode="eval", parameters={"k": K}, producer="numpy", x=x,
-                   **{"router.weight": w, "claim.logits": logits, "claim.scores": scores, "claim.expert": expert, "claim.gate": gate / gate.sum(-1, keepdims=True)})
+                   **{"router.weight": w, "claim.logits": logits, "claim.scores": scores, "claim.expert": expert,
+                      "claim.gate": gate / gate.sum(-1, keepdims=True)})
     # Fortran order and integers of 64 bits mean the same.
     write_case(os.path.join(folder, "numpy-layouts.npz"), dialect="hf.mixtral", mode="eval", parameters={"k": K}, x=np.asfortranarray(x),
                **{"router.weight": np.asfortranarray(w), "claim.logits": np.asfortranarray(logits), "claim.expert": expert.astype("i8")})
@@ -52,10 +53,12 @@ def bfloat16_cases(folder):
         a = bf16(wi_gate[e] @ row)
         hidden = bf16(bf16(a / (1 + np.exp(-a))) * bf16(wi[e] @ row))
         y[g, s] = bf16(y[g, s] + bf16(gate[g, s, j] * bf16(wo[e] @ hidden)))
-    tensors = {"x": x, "router.weight": w, "experts.wi": wi, "experts.wi_gate": wi_gate, "experts.wo": wo, "claim.logits": logits, "claim.gate": gate, "claim.y": y}
+    tensors = {"x": x, "router.weight": w, "experts.wi": wi, "experts.wi_gate": wi_gate, "experts.wo": wo, "claim.logits": logits, "claim.gate": gate,
+               "claim.y": y}
     dtypes = dict.fromkeys(tensors, "bf16")
     for name, said in (("numpy-bf16.npz", dtypes), ("numpy-bf16.safetensors", dtypes), ("numpy-bf16-widened.npz", None)):
-        write_case(os.path.join(folder, name), dialect="hf.mixtral", mode="eval", parameters={"k": K, "activation": "silu"}, producer="numpy, rounded after every op",
+        write_case(os.path.join(folder, name), dialect="hf.mixtral", mode="eval", parameters={"k": K, "activation": "silu"},
+                   producer="numpy, rounded after every op",
                    dtypes=said, **tensors, **{"claim.expert": expert})
     with np.load(os.path.join(folder, "numpy-bf16.npz")) as file:
         assert json.loads(str(file["meta.dtypes"])) == dtypes and file["x"].dtype == np.float32
@@ -65,7 +68,8 @@ def bfloat16_cases(folder):
 
 def refusals():
     x = np.ones((1, 2, 3), "f4")
-    for wrong, arguments in ((ValueError, dict(path="case.txt", dialect="hf.mixtral", mode="eval")), (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="test")),
+    for wrong, arguments in ((ValueError, dict(path="case.txt", dialect="hf.mixtral", mode="eval")),
+                             (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="test")),
                              (TypeError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=np.array(["a"]))),
                              (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=x / 3, dtypes={"x": "bf16"})),
                              (ValueError, dict(path="case.npz", dialect="hf.mixtral", mode="eval", x=x, dtypes={"x": "bfloat16"})),
@@ -120,15 +124,18 @@ def torch_cases(folder):
             return torch.einsum("gsmf,gsf->gsm", self.wo[chosen], hidden) * (gate * kept)[..., None]
 
     x, cotangent = torch.randn(G, S, M), torch.randn(G, S, M)
+    def experts(layer):
+        return {"experts.wi_gate": list(layer.w1), "experts.wi": list(layer.w3), "experts.wo": list(layer.w2)}
+
     layer = MixtralLike()
-    with Capture(layer, x, router=layer.gate, experts={"experts.wi_gate": list(layer.w1), "experts.wi": list(layer.w3), "experts.wo": list(layer.w2)}) as capture:
+    with Capture(layer, x, router=layer.gate, experts=experts(layer)) as capture:
         capture.backward(cotangent)
     capture.write(os.path.join(folder, "torch-mixtral-like.safetensors"), dialect="hf.mixtral", mode="train", parameters={"k": K, "activation": "silu"},
                   producer=f"torch {torch.__version__}", **{"claim.expert": layer.chosen.int()})
 
     for suffix in ("npz", "safetensors"):
         layer = MixtralLike().bfloat16()
-        with Capture(layer, x.bfloat16(), router=layer.gate, experts={"experts.wi_gate": list(layer.w1), "experts.wi": list(layer.w3), "experts.wo": list(layer.w2)}) as capture:
+        with Capture(layer, x.bfloat16(), router=layer.gate, experts=experts(layer)) as capture:
             pass
         assert capture.tensors["experts.wi"].dtype == torch.bfloat16
         capture.write(os.path.join(folder, f"torch-mixtral-like-bf16.{suffix}"), dialect="hf.mixtral", mode="eval", parameters={"k": K, "activation": "silu"},

@@ -28,6 +28,7 @@ static class EvaluateCommand
             var counter = parsed.GetValue(profile) ? new CountingBackend(plain, waits: true) : null;
             using var machine = counter ?? plain;
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
+            if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
             var bytes = other is null ? opened.Text.HeldOut : [.. other.Train, .. other.HeldOut];
             var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, bytes), null) : EvaluationProfiler.Run(counter, opened, bytes);

@@ -38,6 +38,7 @@ static class GenerateCommand
                 parsed.GetValue(plugins),
                 parsed.GetValue(precision));
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
+            if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);

@@ -61,7 +61,7 @@ public sealed class Case
         _digits = CaseDigits.Take(path, Parameters);
         _tensors = CaseDigits.On(path, ordinary, _digits).ToDictionary(t => t.Name);
         CaseShapes.Check(path, _tensors.Values);
-        Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
+        Dialect = DialectFile.With(DialectFile.OfCase(DialectText, path), Parameters, path);
         CaseReads.Check(this);
         CaseShapes.CheckWhole(path, _tensors.Values);
     }
@@ -114,6 +114,12 @@ public sealed class Case
         foreach (var tensor in tensors) all[tensor.Name] = tensor;
         return new(this, all);
     }
+
+    /// <summary>The same case with the gates held constant in the backward pass.</summary>
+    internal Case WithConstantGates => new(this, _tensors) { HasConstantGates = true };
+
+    /// <summary>Whether gradients go past the gates, as where an implementation detaches them.</summary>
+    internal bool HasConstantGates { get; private init; }
 
     /// <summary>The same case without some tensors.</summary>
     public Case Without(params IEnumerable<string> names) => new(this, _tensors.Where(t => !names.Contains(t.Key)).ToDictionary());

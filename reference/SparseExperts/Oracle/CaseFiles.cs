@@ -1,3 +1,5 @@
+using SparseExperts.Formats;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>Case files by name, folder or pattern.</summary>
@@ -21,12 +23,24 @@ public static class CaseFiles
         foreach (var name in names)
         {
             string[] found = Directory.Exists(name)
-                ? [.. Directory.GetFiles(name, "*", SearchOption.AllDirectories).Where(f => Extensions.Contains(Path.GetExtension(f).ToLowerInvariant()))]
+                ? [.. Below(name).Where(f => Extensions.Contains(Path.GetExtension(f).ToLowerInvariant()))]
                 : name.AsSpan().ContainsAny('*', '?') ? Matching(name) : [name];
             if (found.Length == 0) throw new CaseException($"{name}: no case files there; name .safetensors or .npz files");
             files.AddRange(found.Order(StringComparer.Ordinal));
         }
         return [.. files.Distinct()];
+    }
+
+    static IReadOnlyList<string> Below(string folder)
+    {
+        try
+        {
+            return RegularFiles.Below(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CaseException($"{folder}: cannot be walked ({e.Message.TrimEnd('.')}); name its files one by one");
+        }
     }
 
     static string[] Matching(string pattern)

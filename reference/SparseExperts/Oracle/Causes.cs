@@ -1,3 +1,5 @@
+using SparseExperts.Routing;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>
@@ -17,12 +19,23 @@ public static class Causes
         return verdict with { Say = say, Causes = causes };
     }
 
+    /// <summary>The step of the bias by a factor: turned round, or of another rate.</summary>
+    static IReadOnlyList<Cause> StepOfBias(CaseTensor before, Departure of, Dialect d)
+    {
+        if (before.Values.Length != of.Claimed.Length) return [];
+        double[] Steps(double[] after) => [.. after.Select((a, i) => a - before.Values[i])];
+        var steps = new Departure(Steps(of.Claimed), Steps(of.Expected), of.Bounds);
+        return Multiples.Find("the step of the bias", steps, d, 1) is { } multiple ? [multiple] : [];
+    }
+
     static IReadOnlyList<Cause> Own(Case held, Verdict verdict, Func<IBackend> backend, out string? pattern)
     {
         pattern = null;
         if (verdict.Culprit is not { Numbers: { } numbers } culprit) return [];
         var experts = held.Find("experts.wi")?.Size(0) ?? 1;
         if (Multiples.Find(culprit.Stage, numbers, held.Dialect, experts) is { } multiple) return [multiple];
+        if (culprit.Stage == "correction_bias" && held.Find("router.correction_bias") is { } before) return StepOfBias(before, numbers, held.Dialect);
+        if (culprit.Stage.StartsWith("grad.", StringComparison.Ordinal)) return GradientCauses.Find(held, backend);
         if (culprit.Stage != "y") return [];
         pattern = OutputCauses.Pattern(held, numbers);
         return OutputCauses.Find(held, numbers, backend);

@@ -1,7 +1,7 @@
 namespace SparseExperts.Oracle;
 
 /// <summary>The numbers of a stage: claimed, expected, and how far rounding may take each from the other.</summary>
-sealed record Departure(double[] Claimed, double[] Expected, double[] Bounds)
+public sealed record Departure(double[] Claimed, double[] Expected, double[] Bounds)
 {
     /// <summary>Places that rounding does not explain.</summary>
     public IEnumerable<int> Places => Enumerable.Range(0, Claimed.Length).Where(Departs);

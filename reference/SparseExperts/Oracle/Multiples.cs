@@ -4,9 +4,11 @@ using SparseExperts.Routing;
 namespace SparseExperts.Oracle;
 
 /// <summary>Everything is one number times what it should be: the commonest fault of losses, gradients and scaled outputs.</summary>
-static class Multiples
+public static class Multiples
 {
     /// <summary>The factor that all claims have, where it has a name or is the same in many numbers.</summary>
+    /// <param name="stage">Whose numbers they are.</param>
+    /// <param name="ranks">A number of ranks or experts whose multiples are looked for.</param>
     public static Cause? Find(string stage, Departure of, Dialect d, int ranks)
     {
         double square = 0, product = 0;
@@ -18,9 +20,10 @@ static class Multiples
         }
         if (square == 0) return null;
         var words = Words(stage);
+        var isScaled = stage is not ("logits" or "scores");
         foreach (var (factor, why) in Named(d, ranks))
             if (factor != 1 && of.Is(i => factor * of.Expected[i]))
-                return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{why}");
+                return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{(isScaled ? why : "")}");
         // Any two numbers have a ratio: many must have the same.
         var ratio = product / square;
         var telling = of.Expected.Where((e, i) => Math.Abs(e) > 8 * of.Bounds[i]).Take(4).Count() == 4;
@@ -53,16 +56,12 @@ static class Multiples
         _ when stage.StartsWith("grad.experts", StringComparison.Ordinal) => "the gradients of the experts are",
         _ when stage.StartsWith("grad.", StringComparison.Ordinal) => $"the gradient of {stage[5..]} is",
         _ when stage.StartsWith("loss.", StringComparison.Ordinal) => $"the loss {stage[5..]} is",
+        "correction_bias" => "the bias is",
         _ => $"{stage} is",
     };
 
-    static string Should(string stage) => IsOne(stage) ? "it should be" : "they should be";
+    static string Should(string stage) => Words(stage).EndsWith(" are", StringComparison.Ordinal) ? "they should be" : "it should be";
 
-    static bool IsOne(string stage)
-    {
-        if (stage.StartsWith("grad.experts", StringComparison.Ordinal)) return false;
-        return stage is "y" || stage.StartsWith("loss.", StringComparison.Ordinal) || stage.StartsWith("grad.", StringComparison.Ordinal);
-    }
-
-    internal static string Text(double value) => value.ToString(value == Math.Round(value) ? "0" : "G4", CultureInfo.InvariantCulture);
+    /// <summary>A factor as sentences have it.</summary>
+    public static string Text(double value) => value.ToString(value == Math.Round(value) ? "0" : "G4", CultureInfo.InvariantCulture);
 }

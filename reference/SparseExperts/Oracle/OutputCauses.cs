@@ -10,6 +10,7 @@ static class OutputCauses
     {
         if (Shifted(held, departure) is { } shifted) return [shifted];
         var bare = Bare(held);
+        if (OutputSums.Find(bare, departure, backend) is { } sum) return [sum];
         var (effort, one) = (new Effort(CheckEffort.Diagnosis(held)), CheckEffort.Of(bare));
         List<Cause> found = [];
         foreach (var variant in OutputVariants.Of(bare).Concat(OfDepartingExperts(bare, departure)))
@@ -58,11 +59,14 @@ static class OutputCauses
         if (Departing(c, of) is not { Experts.Count: > 1 } departing) yield break;
         if (c.Find("experts.wo") is not { } wo || departing.Experts.Count >= wo.Size(0)) yield break;
         var names = string.Join(", ", departing.Experts.SkipLast(1)) + $" and {departing.Experts[^1]}";
-        OutputVariant Times(double factor, string value, string sentence) => new(
-            new("experts", $"{names} {value}", $"experts {names} {sentence}"),
-            c.With(OutputVariants.Weighted(c, e => departing.Experts.Contains(e) ? factor : 1)));
-        yield return Times(0, "missing", "add nothing");
-        yield return Times(2, "twice", "are in y twice");
+        if (departing.Experts.Count % 2 == 0)
+        {
+            var pairs = departing.Experts.Chunk(2).ToArray();
+            int Partner(int e) => pairs.FirstOrDefault(p => p.Contains(e)) is { } pair ? pair[0] + pair[1] - e : e;
+            yield return OutputVariants.Placed(c, Partner, "exchanged", $"experts are exchanged: {string.Join(", ", pairs.Select(p => $"{p[0]} with {p[1]}"))}");
+        }
+        foreach (var (factor, value, sentence) in (IEnumerable<(double, string, string)>)[(0, "missing", "add nothing"), (2, "twice", "are in y twice")])
+            yield return new(new("experts", $"{names} {value}", $"experts {names} {sentence}"), c.With(OutputVariants.Weighted(c, e => departing.Experts.Contains(e) ? factor : 1)));
     }
 
     /// <param name="Tokens">Tokens whose y departs.</param>

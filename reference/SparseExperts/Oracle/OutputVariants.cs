@@ -1,20 +1,23 @@
+using SparseExperts.Routing;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>
 /// A layer with one fault of those that implementations have in their experts: the call as it would have to be for the claimed y to be right.
 /// </summary>
 /// <param name="Case">The call with the fault in its tensors.</param>
-sealed record OutputVariant(Cause Cause, Case Case);
+public sealed record OutputVariant(Cause Cause, Case Case);
 
 /// <summary>
 /// The faults of a layer's output that can be made by changing its tensors: exchanged and transposed matrices, gates left out or applied otherwise, experts
 /// that are missing, doubled or in another's place, the shared expert alone, twice, or scaled.
 /// </summary>
-static class OutputVariants
+public static class OutputVariants
 {
     static readonly string[] Stacks = ["experts.wi", "experts.wi_gate", "experts.wo", "experts.bi", "experts.bi_gate", "experts.bo"];
 
-    public static IEnumerable<OutputVariant> Of(Case c) => [.. Matrices(c), .. OfGates(c), .. Shared(c), .. Experts(c)];
+    /// <summary>All faults that the call has tensors for.</summary>
+    public static IEnumerable<OutputVariant> Of(Case c) => [.. Matrices(c), .. OfGates(c), .. Shared(c), .. Limits(c), .. Biases(c), .. Experts(c)];
 
     static OutputVariant New(Case c, string what, string value, string sentence, params IEnumerable<CaseTensor> tensors) =>
         new(new(what, value, sentence), c.With(tensors));
@@ -37,9 +40,11 @@ static class OutputVariants
             Exchanged(c, "experts.wi_gate", "experts.wi"));
         if (wi.Size(1) % 2 == 0)
         {
-            yield return New(c, "gate_up_layout", "halves", "the fused gate_up was cut in halves where its columns alternate", Recut(c, alternate: false));
-            yield return New(c, "gate_up_layout", "alternate",
-                "the fused gate_up was read in alternate columns where it has two halves", Recut(c, alternate: true));
+            foreach (var withBias in c.Has("experts.bi") && c.Has("experts.bi_gate") ? [true, false] : (bool[])[false])
+            {
+                yield return New(c, "gate_up_layout", "halves", "the fused gate_up was cut in halves where its columns alternate", Recut(c, false, withBias));
+                yield return New(c, "gate_up_layout", "alternate", "the fused gate_up was read in alternate columns where it has two halves", Recut(c, true, withBias));
+            }
         }
     }
 
@@ -57,10 +62,15 @@ static class OutputVariants
     }
 
     /// <summary>Both first projections joined in one layout and cut in the other.</summary>
-    static CaseTensor[] Recut(Case c, bool alternate)
+    static CaseTensor[] Recut(Case c, bool alternate, bool withBias)
     {
-        CaseTensor gate = c.Get("experts.wi_gate"), up = c.Get("experts.wi");
-        int f = gate.Size(1), m = gate.Size(2);
+        CaseTensor[] matrices = Recut(c.Get("experts.wi_gate"), c.Get("experts.wi"), alternate);
+        return withBias ? [.. matrices, .. Recut(c.Get("experts.bi_gate"), c.Get("experts.bi"), alternate)] : matrices;
+    }
+
+    static CaseTensor[] Recut(CaseTensor gate, CaseTensor up, bool alternate)
+    {
+        int f = gate.Size(1), m = gate.Shape.Length > 2 ? gate.Size(2) : 1;
         var (g, u) = ((double[])gate.Values.Clone(), (double[])up.Values.Clone());
         for (var e = 0; e < gate.Size(0); e++)
             for (var r = 0; r < f; r++)
@@ -118,6 +128,36 @@ static class OutputVariants
                 Exchanged(c, "shared.wi_gate", "shared.wi"));
     }
 
+    /// <summary>The limit of the activations kept in one kind of expert and not in the other.</summary>
+    static IEnumerable<OutputVariant> Limits(Case c)
+    {
+        var d = c.Dialect;
+        if (!d.Activation.IsLimited() || d.ActivationLimit == 0) yield break;
+        OutputVariant Under(Dialect other, string value, string sentence) => new(new("activation_limit", value, sentence), c.Under(other));
+        if (c.Has("shared.wi"))
+        {
+            var shared = d.SharedActivationLimit ?? d.ActivationLimit;
+            yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = shared }, "not in the routed experts", "the limit of the activations is missing in the routed experts");
+            yield return Under(d with { SharedActivationLimit = shared == 0 ? d.ActivationLimit : 0 }, shared == 0 ? "in the shared expert" : "not in the shared expert",
+                shared == 0 ? "the shared expert was limited too" : "the limit of the activations is missing in the shared expert");
+        }
+        yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = 0 }, "nowhere", "the limit of the activations is missing");
+    }
+
+    /// <summary>Biases of a second matrix that are added once a rank.</summary>
+    static IEnumerable<OutputVariant> Biases(Case c)
+    {
+        foreach (var name in (string[])["experts.bo", "experts.output_bias"])
+        {
+            if (c.Find(name) is not { } bias) continue;
+            foreach (var factor in (double[])[0, 2, 4, 8, c.Dialect.K])
+            {
+                var words = factor == 0 ? $"{name} was not added" : $"{name} was added {Multiples.Text(factor)} times, as by {Multiples.Text(factor)} ranks each";
+                yield return New(c, name, $"times {Multiples.Text(factor)}", words, bias with { Values = Array.ConvertAll(bias.Values, v => factor * v) });
+            }
+        }
+    }
+
     static IEnumerable<OutputVariant> Experts(Case c)
     {
         if (c.Find("experts.wo") is not { } wo) yield break;
@@ -160,7 +200,7 @@ static class OutputVariants
         }
     }
 
-    static OutputVariant Placed(Case c, Func<int, int> from, string value, string sentence) =>
+    internal static OutputVariant Placed(Case c, Func<int, int> from, string value, string sentence) =>
         New(c, "experts", value, sentence, Stacks.Select(c.Find).OfType<CaseTensor>().Select(t => OfExperts(t, from)));
 
     /// <summary>What experts add, each with a factor.</summary>

@@ -14,8 +14,10 @@ sealed class ForcedRoutes(Tape tape, RouterCall call, CaseTensor? logits, Claime
 }
 
 /// <summary>The decisions of another pass, held fixed: gradients flow as if they were constants.</summary>
-sealed class HeldDecisions(RouterNumbers numbers, Choices choices, RoutingPlan plan) : Substitution
+/// <param name="constantGates">The tape on which the gates too are constants, or null.</param>
+sealed class HeldDecisions(RouterNumbers numbers, Choices choices, RoutingPlan plan, Tape? constantGates = null) : Substitution
 {
+    public override Tensor Gates(Tensor computed) => constantGates?.Constant(computed.Value) ?? computed;
     public override RouterNumbers Numbers(Func<RouterNumbers> read) => numbers;
     public override Choices Choices(RouterNumbers read, Func<Choices> select) => choices;
     public override RoutingPlan Plan(Decisions decided, Func<RoutingPlan> assign) => plan;

@@ -62,7 +62,7 @@ public sealed record Difference(int Index, double Claimed, double Expected, doub
 public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null)
 {
     /// <summary>The numbers themselves, where they differ or are the layer's output.</summary>
-    internal Departure? Numbers { get; init; }
+    public Departure? Numbers { get; init; }
 }
 
 /// <summary>All stages of a case, in the order in which they are checked; the first that differs is the culprit.</summary>
@@ -74,6 +74,9 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
 
     /// <summary>Claims that were printed in decimal, with their significant digits: half a unit of the last was allowed.</summary>
     public IReadOnlyList<(string Name, int Digits)> Printed { get; init; } = [];
+
+    /// <summary>Stages whose numbers are of another format than the dialect's, whether or not rounding hides it.</summary>
+    public IReadOnlyList<PrecisionDeparture> Precision { get; init; } = [];
 
     /// <summary>What the implementation does instead, likeliest first; empty where nothing was found or looked for.</summary>
     public IReadOnlyList<Cause> Causes { get; init; } = [];

@@ -43,13 +43,9 @@ public sealed class DialectAxis
     public static DialectAxis? Find(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>Names and meanings of the values, where they are few and named.</summary>
-    public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] : [.. Members.Select(member =>
-    {
-        var means = member.GetCustomAttribute<MeansAttribute>();
-        return (Spell(member), means?.Text ?? "", means?.Source ?? "");
-    })];
-
-    FieldInfo[] Members => _type.GetFields(BindingFlags.Public | BindingFlags.Static);
+    public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] :
+        [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "",
+            f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
 
     /// <summary>Names of the values, number formats included; empty where they are numbers, flags or sums.</summary>
     public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? [.. Formats.Select(f => f.Name)] : [.. Values.Select(v => v.Name)];
@@ -79,6 +75,9 @@ public sealed class DialectAxis
     /// <summary>Whether the dialect has the value that a dialect has which says nothing.</summary>
     public bool IsDefault(Dialect dialect) => Equals(Get(dialect), Get(Blank));
 
+    /// <summary>That value as text; null where it is not set.</summary>
+    public string? Default => Format(Blank);
+
     static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
 
     /// <summary>The dialect with this axis changed.</summary>
@@ -96,7 +95,8 @@ public sealed class DialectAxis
     {
         if (_type == typeof(bool) && bool.TryParse(text, out var flag)) return JsonValue.Create(flag);
         var isNumber = _type == typeof(double) || _type == typeof(int);
-        if (isNumber && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)) return JsonValue.Create(number);
+        if (isNumber && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number))
+            return JsonValue.Create(number);
         return JsonValue.Create(text)!;
     }
 
@@ -115,7 +115,8 @@ public sealed class DialectAxis
             {
                 if (_type == typeof(GroupScore) && GroupScore.Parse(text) is { } score) return score;
                 if (_type == typeof(NumberFormat) && Formats.FirstOrDefault(f => f.Name == text) is { Name: not null } format) return format.Format;
-                if (_type.IsEnum && Members.FirstOrDefault(f => Spell(f) == text) is { } field) return field.GetValue(null)!;
+                if (_type.IsEnum && _type.GetFields(BindingFlags.Public | BindingFlags.Static).FirstOrDefault(f =>
+                    Spell(f) == text) is { } field) return field.GetValue(null)!;
             }
         }
         throw new DialectException($"{where}: {Name} cannot be {node?.ToJsonString() ?? "null"}; {Allowed}");
@@ -137,13 +138,8 @@ public sealed class DialectAxis
         var other => JsonValue.Create(Format(other)),
     };
 
-    static readonly (string Name, NumberFormat Format)[] Formats =
-    [
-        ("f64", NumberFormat.Float64),
-        ("f32", NumberFormat.Float32),
-        ("f16", NumberFormat.Float16),
-        ("bf16", NumberFormat.BFloat16),
-    ];
+    static readonly (string Name, NumberFormat Format)[] Formats = [("f64", NumberFormat.Float64), ("f32", NumberFormat.Float32), ("f16",
+        NumberFormat.Float16), ("bf16", NumberFormat.BFloat16)];
 
     static string FormatName(NumberFormat format) => Formats.First(f => f.Format == format).Name;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Routing;
 
@@ -62,7 +63,8 @@ public static class DialectFile
                     Like or Name => dialect,
                     Summary => dialect with { Summary = Text(json, key, where) ?? "" },
                     Source => dialect with { Source = Text(json, key, where) ?? "" },
-                    EvidenceKey => dialect with { Evidence = EvidenceOf(json, where) },
+                    EvidenceKey => dialect with { Evidence = EvidenceOf(Text(json, key, where))
+                        ?? throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own") },
                     ParametersKey => dialect with { Parameters = Names(value, where) },
                     _ => Axis(key, where).With(dialect, value, where),
                 };
@@ -101,17 +103,21 @@ public static class DialectFile
         };
     }
 
-    static Evidence EvidenceOf(JsonObject json, string where)
-    {
-        if (Enum.TryParse<Evidence>(Text(json, EvidenceKey, where), true, out var evidence)) return evidence;
-        throw new DialectException($"{where}: evidence cannot be {json[EvidenceKey]?.ToJsonString()}; choose one of recorded, read, paper, own");
-    }
-
     static void RequireName(Dialect dialect, string where)
     {
         if (dialect.Name.Length is > 0 and <= 100 && !dialect.Name.Any(char.IsControl)) return;
         throw new DialectException($"{where}: its name is empty, too long or holds control characters; give it one of up to 100 letters");
     }
+
+    /// <summary>By name: a number is none.</summary>
+    static Evidence? EvidenceOf(string? name) =>
+        Enum.GetValues<Evidence>().Select(e => (Evidence?)e).FirstOrDefault(e => e.ToString()!.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>A built-in name, or JSON itself: what a case file may say. It names no other file, of which its messages would tell.</summary>
+    public static Dialect OfCase(string text, string where) =>
+        text.TrimStart().StartsWith('{') || !text.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+            ? Resolve(text)
+            : throw new DialectException($"{where}: its dialect is the name of a file; write a built-in name, or the dialect itself as JSON");
 
     /// <summary>A built-in name, a JSON file, or JSON itself.</summary>
     public static Dialect Resolve(string text)
@@ -121,7 +127,7 @@ public static class DialectFile
         if (!text.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return BuiltIn.Named(text);
         try
         {
-            return Parse(File.ReadAllText(text), text);
+            return Parse(RegularFiles.ReadAllText(text), text);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -188,13 +194,13 @@ public static class DialectFile
 /// <summary>Dialects inside other JSON: a run's configuration.</summary>
 public sealed class DialectConverter : JsonConverter<Dialect>
 {
-    /// <summary>A name that comes twice is an error and not the last one's value.</summary>
-    static readonly JsonSerializerOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
-
-    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        JsonSerializer.Deserialize<JsonNode>(ref reader, Strict) is JsonObject json
-            ? Wrap(() => DialectFile.FromJson(json, "dialect"))
-            : throw new JsonException("a dialect is a JSON object");
+    /// <summary>As a file of its own would be read: a name that comes twice, however deep, is an error and not the last one's value.</summary>
+    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        using var document = JsonDocument.ParseValue(ref reader);
+        var text = document.RootElement.GetRawText();
+        return Wrap(() => DialectFile.Parse(text, "dialect"));
+    }
 
     public override void Write(Utf8JsonWriter writer, Dialect value, JsonSerializerOptions options) => DialectFile.ToJson(value).WriteTo(writer, options);
 

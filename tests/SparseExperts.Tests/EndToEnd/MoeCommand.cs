@@ -65,9 +65,9 @@ sealed class Workspace : IDisposable
     }
 
     /// <summary>SHA-256 over every file of the newest checkpoint.</summary>
-    public string CheckpointHash(string run)
+    public string CheckpointHash(string run, string pattern = "*")
     {
-        var newest = Directory.GetDirectories(At($"{run}/checkpoints")).Order(StringComparer.Ordinal).Last();
+        var newest = Directory.GetDirectories(At($"{run}/checkpoints"), pattern).Order(StringComparer.Ordinal).Last();
         var files = Directory.GetFiles(newest).Order(StringComparer.Ordinal);
         var all = files.SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
         return Path.GetFileName(newest) + " " + Convert.ToHexString(SHA256.HashData([.. all]));
