@@ -57,6 +57,15 @@ static class CheckCommand
         return Failure.Worst(results.Select(r => r.Code(strict)));
     }
 
+    static void PrintCounts(Result[] results)
+    {
+        int Count(Outcome outcome) => results.Count(r => r.Verdict?.Outcome == outcome);
+        var unread = results.Count(r => r.Error is not null);
+        Console.WriteLine();
+        Console.WriteLine(
+            $"{Count(Outcome.Agrees)} agree, {Count(Outcome.Undecided)} undecided, {Count(Outcome.Differs)} differ, {unread} cannot be read");
+    }
+
     static Result One(string file, Func<string, Case> read, FormatChoice format)
     {
         try
@@ -86,8 +95,7 @@ static class CheckCommand
             foreach (var stage in verdict.Precision) Console.WriteLine($"  {stage}");
             return;
         }
-        foreach (var stage in verdict.Stages)
-            Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
+        foreach (var stage in verdict.Stages) Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{Describe(stage)}");
         Console.WriteLine($"  {verdict.Say}");
     }
 

@@ -5,6 +5,6 @@ var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with 
 {
     TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(),
     ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
-    SparseExperts.Cli.SelfTest.SelfTestCommand.Create(),
+    SelfTestCommand.Create(),
 };
 return CommandRunner.Run(root, args);

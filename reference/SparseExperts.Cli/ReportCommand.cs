@@ -32,7 +32,7 @@ static class ReportCommand
 
     static string Training(ParseResult parsed, string folder)
     {
-        if (parsed.Tokens.Any(t => t.Type == System.CommandLine.Parsing.TokenType.Option && t.Value != "--debug"))
+        if (parsed.Tokens.Any(t => t.Type == TokenType.Option && t.Value != "--debug"))
             throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
         using var machine = BackendCatalog.Create("cpu", 0);
         var opened = TrainingRun.Open(folder, _ => machine);

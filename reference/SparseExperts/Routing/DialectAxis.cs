@@ -91,11 +91,11 @@ public sealed class DialectAxis
     /// <summary>The dialect with this axis set from text, as on a command line.</summary>
     public Dialect With(Dialect dialect, string text, string where)
     {
-        JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
-            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
-                && double.IsFinite(number) ? JsonValue.Create(number)
-            : JsonValue.Create(text)!;
-        return With(dialect, node, where);
+        if (_type == typeof(bool) && bool.TryParse(text, out var flag)) return JsonValue.Create(flag);
+        var isNumber = _type == typeof(double) || _type == typeof(int);
+        if (isNumber && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number))
+            return JsonValue.Create(number);
+        return JsonValue.Create(text)!;
     }
 
     object Parse(JsonNode? node, string where)

@@ -72,6 +72,36 @@ public static class DialectFile
         }
     }
 
+    /// <summary>The dialect that the other keys change: a built-in one, or the default of every axis.</summary>
+    static Dialect Start(JsonObject json, string where)
+    {
+        var like = Text(json, Like, where);
+        if (like is null)
+        {
+            return new()
+            {
+                Name = Text(json, Name, where) ?? throw new DialectException($"{where}: no name; add \"name\", or \"like\" with a built-in one"),
+                Summary = "",
+                Source = where,
+                Evidence = Evidence.Own,
+                Parameters = [],
+            };
+        }
+        return BuiltIn.Named(like) with
+        {
+            Name = Text(json, Name, where) ?? $"like {like}",
+            Summary = $"like {like}, with changes",
+            Source = where,
+            Evidence = Evidence.Own,
+        };
+    }
+
+    static void RequireName(Dialect dialect, string where)
+    {
+        if (dialect.Name.Length is > 0 and <= 100 && !dialect.Name.Any(char.IsControl)) return;
+        throw new DialectException($"{where}: its name is empty, too long or holds control characters; give it one of up to 100 letters");
+    }
+
     /// <summary>By name: a number is none.</summary>
     static Evidence? EvidenceOf(string? name) =>
         Enum.GetValues<Evidence>().Select(e => (Evidence?)e).FirstOrDefault(e => e.ToString()!.Equals(name, StringComparison.OrdinalIgnoreCase));

@@ -64,7 +64,8 @@ sealed class Workspace : IDisposable
     public string CheckpointHash(string run, string pattern = "*")
     {
         var newest = Directory.GetDirectories(At($"{run}/checkpoints"), pattern).Order(StringComparer.Ordinal).Last();
-        var all = Directory.GetFiles(newest).Order(StringComparer.Ordinal).SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
+        var files = Directory.GetFiles(newest).Order(StringComparer.Ordinal);
+        var all = files.SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
         return Path.GetFileName(newest) + " " + Convert.ToHexString(SHA256.HashData([.. all]));
     }
 
