@@ -3,8 +3,15 @@ namespace SparseExperts.Scalar;
 /// <summary>The activations and their derivatives, written once over any arithmetic.</summary>
 static class Activations<T> where T : struct, IReal<T>
 {
-    static readonly T Zero = T.Of(0), One = T.Of(1), Half = T.Of(0.5), InverseSqrt2 = T.Of(0.70710678118654752440), InverseSqrt2Pi = T.Of(0.39894228040143267794);
-    static readonly T TanhScale = T.Of(0.79788456080286535588), Cubic = T.Of(0.044715), Three = T.Of(3), TwoOverRootPi = T.Of(1.12837916709551257390);
+    static readonly T Zero = T.Of(0);
+    static readonly T One = T.Of(1);
+    static readonly T Half = T.Of(0.5);
+    static readonly T InverseSqrt2 = T.Of(0.70710678118654752440);
+    static readonly T InverseSqrt2Pi = T.Of(0.39894228040143267794);
+    static readonly T TanhScale = T.Of(0.79788456080286535588);
+    static readonly T Cubic = T.Of(0.044715);
+    static readonly T Three = T.Of(3);
+    static readonly T TwoOverRootPi = T.Of(1.12837916709551257390);
 
     public static T Value(Activation kind, T x) => kind switch
     {

@@ -14,7 +14,16 @@ public sealed partial class ScalarBackend<T>
         }
     }
 
-    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
+    public void RmsNormBackward(
+        Matrix x,
+        Matrix weight,
+        Matrix scale,
+        Matrix dy,
+        int sequence,
+        Matrix dx,
+        bool accumulateX,
+        Matrix dWeight,
+        bool accumulateWeight)
     {
         Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);

@@ -83,7 +83,9 @@ readonly struct Lanes<T> where T : struct, IReal<T>
     }
 }
 
-/// <summary>The canonical sum over tokens (<see cref="SumTree"/>): partial sums on a stack, of which the two topmost are joined when both halves are there.</summary>
+/// <summary>
+/// The canonical sum over tokens (<see cref="SumTree"/>): partial sums on a stack, of which the two topmost are joined when both halves are there.
+/// </summary>
 struct Partials<T>(SumTree tree) where T : struct, IReal<T>
 {
     readonly T[] _sums = new T[tree.Height];

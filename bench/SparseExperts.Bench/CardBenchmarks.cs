@@ -23,7 +23,11 @@ public class CardBenchmarks
         _card = OpCards.Named(Card);
         var drawn = _card.At(new Draw(new Random(1)), new(256, 256, 64));
         _call = new OpCall(_backend, drawn);
-        foreach (var input in drawn.Inputs) (_call[input.Name], _call["d" + input.Name]) = (Hold(input.Rows, input.Columns, input.Values), Hold(input.Rows, input.Columns, []));
+        foreach (var input in drawn.Inputs)
+        {
+            _call[input.Name] = Hold(input.Rows, input.Columns, input.Values);
+            _call["d" + input.Name] = Hold(input.Rows, input.Columns, []);
+        }
         foreach (var output in drawn.Outputs)
         {
             var (rows, columns) = output.Opaque?.Invoke(_backend, drawn) ?? (output.Rows, output.Columns);

@@ -33,9 +33,18 @@ static class CheckTimes
         }
     }
 
-    static Case Large() => Case.Create("hf.mixtral", "eval", [Normal("x", 1, 1, Tokens, Width), Normal("router.weight", 2, Experts, Width)], new() { ["k"] = Choices });
+    static Case Large()
+    {
+        CaseTensor[] tensors = [Normal("x", 1, 1, Tokens, Width), Normal("router.weight", 2, Experts, Width)];
+        return Case.Create("hf.mixtral", "eval", tensors, new() { ["k"] = Choices });
+    }
 
-    static CaseTensor[] Weights() => [Normal("experts.wi", 3, Experts, Hidden, Width), Normal("experts.wi_gate", 4, Experts, Hidden, Width), Normal("experts.wo", 5, Experts, Width, Hidden)];
+    static CaseTensor[] Weights() =>
+    [
+        Normal("experts.wi", 3, Experts, Hidden, Width),
+        Normal("experts.wi_gate", 4, Experts, Hidden, Width),
+        Normal("experts.wo", 5, Experts, Width, Hidden),
+    ];
 
     static CaseTensor Normal(string name, ulong seed, params long[] shape)
     {
@@ -50,7 +59,8 @@ static class CheckTimes
         for (var round = 0; round < rounds; round++)
         {
             var clock = Stopwatch.StartNew();
-            using var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "moe.dll"), "check", path]) { RedirectStandardOutput = true })!;
+            string[] arguments = [Path.Combine(AppContext.BaseDirectory, "moe.dll"), "check", path];
+            using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
             var output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0) throw new InvalidOperationException($"{path}: {output}");

@@ -39,8 +39,9 @@ static class Generate
                 var (anew, slow, all) = Written(trainer, prompt, count, caches: false);
                 var (kept, fast, some) = Written(trainer, prompt, count, caches: true);
                 if (!anew.AsSpan().SequenceEqual(kept)) throw new InvalidOperationException($"{name}: the cache changes the text");
+                double slowRate = count / slow, fastRate = count / fast, allEach = (double)all / count, someEach = (double)some / count;
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"| {name} | {context} | {count} | {(double)all / count:F0} | {(double)some / count:F1} | {count / slow:N0} | {count / fast:N0} | {slow / fast:F1} |"));
+                    $"| {name} | {context} | {count} | {allEach:F0} | {someEach:F1} | {slowRate:N0} | {fastRate:N0} | {slow / fast:F1} |"));
             }
     }
 

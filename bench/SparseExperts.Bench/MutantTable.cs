@@ -23,6 +23,7 @@ static class MutantTable
         foreach (var kind in all.GroupBy(r => r.Mutant.What).OrderBy(g => g.Key))
             Console.WriteLine($"{kind.Key,-26} {kind.Count(r => r.Killed is not null),7} {kind.Count(),5}");
         var killed = all.Count(r => r.Killed is not null);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{killed} of {all.Count} killed, {100.0 * killed / Math.Max(1, all.Count):F1} %, {clock.Elapsed.TotalSeconds:F0} s"));
+        var share = 100.0 * killed / Math.Max(1, all.Count);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{killed} of {all.Count} killed, {share:F1} %, {clock.Elapsed.TotalSeconds:F0} s"));
     }
 }

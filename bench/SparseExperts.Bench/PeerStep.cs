@@ -27,15 +27,17 @@ static class PeerStep
             theirs = Math.Max(theirs, speed);
             version = torch;
         }
+        var setting = $"default model, {threads} threads, best of {rounds}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"default model, {threads} threads, best of {rounds}: SparseExperts {ours:N0} bytes/s, PyTorch {version} {theirs:N0} bytes/s, ratio {ours / theirs:F2}"));
+            $"{setting}: SparseExperts {ours:N0} bytes/s, PyTorch {version} {theirs:N0} bytes/s, ratio {ours / theirs:F2}"));
     }
 
     static double Ours(string path, int steps, int threads)
     {
         using var backend = new CpuBackend(threads);
         var preset = Presets.Find("default");
-        var trainer = new Trainer(backend, preset.Model with { Width = 64, Hidden = 256, Layers = 3, Experts = 16, Context = 128 }, preset.Training with { Batch = 16 });
+        var model = preset.Model with { Width = 64, Hidden = 256, Layers = 3, Experts = 16, Context = 128 };
+        var trainer = new Trainer(backend, model, preset.Training with { Batch = 16 });
         var text = ByteText.Load(path, trainer.Model.Config.Context);
         for (var i = 0; i < 50; i++) trainer.Train(text, 0, false);
         var clock = Stopwatch.StartNew();
@@ -58,7 +60,11 @@ static class PeerStep
             var errors = process.StandardError.ReadToEndAsync();
             var output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
-            if (process.ExitCode != 0) return errors.Result.Contains("No module named", StringComparison.Ordinal) ? (0, null) : throw new InvalidOperationException(errors.Result);
+            if (process.ExitCode != 0)
+            {
+                var isAbsent = errors.Result.Contains("No module named", StringComparison.Ordinal);
+                return isAbsent ? (0, null) : throw new InvalidOperationException(errors.Result);
+            }
             var last = JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement;
             return (last.GetProperty("bytes_per_second").GetDouble(), last.GetProperty("torch").GetString());
         }

@@ -30,7 +30,8 @@ static class Planted
         int Sum(string result) => counts.Sum(c => c[result]);
         string[] kinds = [Differs, nameof(Outcome.Undecided), nameof(Outcome.Agrees), Refused, Broken];
         Console.WriteLine($"{dialects.Length} dialects: {string.Join(", ", kinds.Select(kind => $"{Sum(kind)} {kind.ToLowerInvariant()}"))}");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{counts.Sum(c => c.Unseen)} changes are shown by no probe; {clock.Elapsed.TotalSeconds:F0} s"));
+        var unseen = counts.Sum(c => c.Unseen);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{unseen} changes are shown by no probe; {clock.Elapsed.TotalSeconds:F0} s"));
         return 0;
     }
 

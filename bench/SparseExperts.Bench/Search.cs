@@ -28,7 +28,8 @@ static class Search
             ("context 256, batch 8", model with { Context = 256 }, training with { Batch = 8 }),
             ("relu", model with { Activation = Activation.Relu }, training),
         ];
-        Console.WriteLine($"Held-out bits/byte after {minutes.ToString(CultureInfo.InvariantCulture)} minutes on {Environment.ProcessorCount} processors, seed 0.\n");
+        var time = minutes.ToString(CultureInfo.InvariantCulture);
+        Console.WriteLine($"Held-out bits/byte after {time} minutes on {Environment.ProcessorCount} processors, seed 0.\n");
         Console.WriteLine("| candidate | bytes/s | held-out bits/byte |");
         Console.WriteLine("|---|---|---|");
         foreach (var (change, candidate, recipe) in candidates)

@@ -18,7 +18,8 @@ static class StepAgainst
         if (!File.Exists(other)) throw new FileNotFoundException($"{other}: no such file; name the folder of a build's moe.dll");
         var own = Path.Combine(AppContext.BaseDirectory, "moe.dll");
         using var work = new Workplace();
-        Console.WriteLine($"| preset ({CpuBackend.SimdLevel}, {threads} threads) | this, tokens/s | other, tokens/s | time, this / other: median of {pairs} pairs | quartiles |");
+        var setting = $"preset ({CpuBackend.SimdLevel}, {threads} threads)";
+        Console.WriteLine($"| {setting} | this, tokens/s | other, tokens/s | time, this / other: median of {pairs} pairs | quartiles |");
         Console.WriteLine("|---|---|---|---|---|");
         foreach (var preset in presets)
         {
@@ -52,13 +53,18 @@ static class StepAgainst
         public double Speed(string command, string preset, int steps, int threads)
         {
             var run = Path.Combine(_folder, "run");
-            string[] arguments = [command, "train", "--preset", preset, "--text", Text, "--steps", $"{steps}", "--threads", $"{threads}", "--out", run, "--force", "--json"];
+            string[] arguments =
+            [
+                command, "train", "--preset", preset, "--text", Text, "--steps", $"{steps}", "--threads", $"{threads}",
+                "--out", run, "--force", "--json",
+            ];
             using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
             var errors = process.StandardError.ReadToEndAsync();
             process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0) throw new InvalidOperationException($"{command}: {errors.Result}");
-            var speeds = MetricsFile.Read(Path.Combine(run, "metrics.jsonl")).Where(l => l.Step > steps / 3).Select(l => l.TokensPerSecond).OfType<double>().ToArray();
+            var lines = MetricsFile.Read(Path.Combine(run, "metrics.jsonl"));
+            var speeds = lines.Where(l => l.Step > steps / 3).Select(l => l.TokensPerSecond).OfType<double>().ToArray();
             Directory.Delete(run, true);
             return speeds.Median();
         }

@@ -61,7 +61,11 @@ public sealed class CardTests
         public override void Multiply(Matrix a, Matrix b, Matrix c, bool add) { Note(); base.Multiply(a, b, c, add); }
         public override void Divide(Matrix a, Matrix b, Matrix c, bool add) { Note(); base.Divide(a, b, c, add); }
         public override void Clamp(Matrix x, double low, double high, Matrix y) { Note(); base.Clamp(x, low, high, y); }
-        public override void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool add) { Note(); base.ClampBackward(x, low, high, dy, dx, add); }
+        public override void ClampBackward(Matrix x, double low, double high, Matrix dy, Matrix dx, bool add)
+        {
+            Note();
+            base.ClampBackward(x, low, high, dy, dx, add);
+        }
         public override void Round(NumberFormat format, Matrix x, Matrix y) { Note(); base.Round(format, x, y); }
         public override void Cast(Matrix x, Matrix y) { Note(); base.Cast(x, y); }
         public override void Scale(Matrix a, double factor, Matrix c, bool add) { Note(); base.Scale(a, factor, c, add); }
@@ -100,7 +104,16 @@ public sealed class CardTests
         public override void LogSumExpBackward(Matrix x, Matrix y, Matrix dy, Matrix dx, bool add) { Note(); base.LogSumExpBackward(x, y, dy, dx, add); }
         public override void RmsNorm(Matrix x, Matrix weight, double epsilon, Matrix y, Matrix scale) { Note(); base.RmsNorm(x, weight, epsilon, y, scale); }
 
-        public override void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool addX, Matrix dWeight, bool addWeight)
+        public override void RmsNormBackward(
+            Matrix x,
+            Matrix weight,
+            Matrix scale,
+            Matrix dy,
+            int sequence,
+            Matrix dx,
+            bool addX,
+            Matrix dWeight,
+            bool addWeight)
         {
             Note();
             base.RmsNormBackward(x, weight, scale, dy, sequence, dx, addX, dWeight, addWeight);

@@ -43,9 +43,12 @@ public sealed class SavedByTheBackendTests
     {
         using var subject = new Subject(threads => new RecomputingAttention(new CpuBackend(threads)), canonical: true);
         var card = OpCards.Named(name);
+        Law[] laws =
+        [
+            DefinitionLaws.EqualsTheDefinition, MemoryLaws.WritesStayInside, MemoryLaws.InputsAreKept, InvarianceLaws.Batch, ShardLaws.Shards,
+        ];
         foreach (var @case in card.Edges)
-            foreach (var law in (Law[])[DefinitionLaws.EqualsTheDefinition, MemoryLaws.WritesStayInside, MemoryLaws.InputsAreKept, InvarianceLaws.Batch, ShardLaws.Shards])
-                law.Demand(subject, card, @case);
+            foreach (var law in laws) law.Demand(subject, card, @case);
     }
 
     /// <summary>The tape asks the backend too.</summary>

@@ -9,7 +9,11 @@ namespace SparseExperts.Conformance.Cuda;
 /// </summary>
 public sealed class CudaFixture : IBackendFixture
 {
-    public IBackend Create(int threads) => new CudaBackend(new EmulatedDriver(threads == 1 ? Small : Large with { Order = (ThreadOrder)(threads % 3), Seed = threads }));
+    public IBackend Create(int threads)
+    {
+        var device = threads == 1 ? Small : Large with { Order = (ThreadOrder)(threads % 3), Seed = threads };
+        return new CudaBackend(new EmulatedDriver(device));
+    }
     public bool Canonical => true;
     public int EveryEdge => 6;
 

@@ -6,7 +6,9 @@ using Xunit.Abstractions;
 
 namespace SparseExperts.Conformance.Cuda;
 
-/// <summary>A test of the tests: one instruction of every kernel changed at a time (<c>bench -- mutants</c> takes more of them and lists who survives).</summary>
+/// <summary>
+/// A test of the tests: one instruction of every kernel changed at a time (<c>bench -- mutants</c> takes more of them and lists who survives).
+/// </summary>
 public sealed class MutantTests(ITestOutputHelper output)
 {
     const double Demanded = 0.85;

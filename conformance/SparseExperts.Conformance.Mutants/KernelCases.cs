@@ -41,7 +41,10 @@ public sealed class KernelCase(OpCard card, OpCase @case, int multiprocessors)
         if (actual.Modified.Count > 0) return $"changed {actual.Modified[0]}";
         if (actual.Fault != _expected.Fault) return $"says '{actual.Fault?.Message}' of its indices, expected '{_expected.Fault?.Message}'";
         foreach (var (name, values) in _expected.Values)
-            if (OpRunner.FirstDifference(values, actual.Values[name]) is >= 0 and var at) return $"{name}[{at}] is {actual.Values[name][at]:R}, expected {values[at]:R}";
+        {
+            var at = OpRunner.FirstDifference(values, actual.Values[name]);
+            if (at >= 0) return $"{name}[{at}] is {actual.Values[name][at]:R}, expected {values[at]:R}";
+        }
         return null;
     }
 }
@@ -97,7 +100,10 @@ public sealed class KernelCases
     /// <summary>Cases that launch the kernel, quick ones first.</summary>
     public IReadOnlyList<KernelCase> Of(string kernel) => _byKernel.GetValueOrDefault(kernel) ?? [];
 
-    /// <summary>The small device takes few blocks along y. A thread of a right kernel executes far less than is allowed; one that runs for ever is stopped early.</summary>
+    /// <summary>
+    /// The small device takes few blocks along y. A thread of a right kernel executes far less than is allowed; one that runs for ever is stopped
+    /// early.
+    /// </summary>
     internal static EmulatorOptions Options(int multiprocessors) => new()
     {
         Multiprocessors = multiprocessors,

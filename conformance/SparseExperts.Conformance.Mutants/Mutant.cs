@@ -1,6 +1,8 @@
 namespace SparseExperts.Conformance.Mutants;
 
-/// <summary>A kernel with one instruction changed. <paramref name="Line"/> counts from 1; an empty <paramref name="Changed"/> leaves the instruction out.</summary>
+/// <summary>
+/// A kernel with one instruction changed. <paramref name="Line"/> counts from 1; an empty <paramref name="Changed"/> leaves the instruction out.
+/// </summary>
 public sealed record Mutant(string File, string Kernel, int Line, string What, string Original, string Changed)
 {
     /// <summary>The file's text with the fault in it.</summary>

@@ -30,31 +30,50 @@ public static partial class Mutations
         var operands = Operand().Matches(instruction.Groups["operands"].Value).Select(m => m.Value.Trim()).ToArray();
         var parts = op.Split('.');
 
-        if (guard.Length > 0) yield return ("guard turned round", Line(guard.StartsWith("@!", StringComparison.Ordinal) ? "@" + guard[2..] : "@!" + guard[1..], op, operands));
+        string With(string[] changed) => Line(guard, op, changed);
+        string Op(params string[] changed) => Line(guard, string.Join('.', changed), operands);
+
+        if (guard.Length > 0) yield return ("guard turned round", Line(Turned(guard), op, operands));
         if (parts[0] is "st" or "bar" or "red" or "atom") yield return ("left out", "");
-        if (parts[0] is "sub" or "div" or "shl" or "shr" or "rem" || (parts[0] == "setp" && parts[1] is not ("eq" or "ne" or "nan"))) yield return ("operands swapped", Line(guard, op, Swapped(operands, 1, 2)));
-        if (parts[0] == "selp") yield return ("operands swapped", Line(guard, op, Swapped(operands, 1, 2)));
-        if (parts[0] is "fma" or "mad") yield return ("operands swapped", Line(guard, op, Swapped(operands, 1, 3)));
-        if (Other(parts[0]) is { } other) yield return ($"{other} for {parts[0]}", Line(guard, string.Join('.', [other, .. parts[1..].Where(p => p is not ("lo" or "hi"))]), operands));
+        if (HasOrder(parts)) yield return ("operands swapped", With(Swapped(operands, 1, 2)));
+        if (parts[0] is "fma" or "mad") yield return ("operands swapped", With(Swapped(operands, 1, 3)));
+        if (Other(parts[0]) is { } other) yield return ($"{other} for {parts[0]}", Op([other, .. parts[1..].Where(p => p is not ("lo" or "hi"))]));
         if (parts[0] == "setp" && Array.IndexOf(Comparisons, parts[1]) is >= 0 and var comparison)
         {
-            yield return ("comparison's edge", Line(guard, string.Join('.', [parts[0], Comparisons[comparison ^ 1], .. parts[2..]]), operands));
-            if (comparison < 4) yield return ("comparison turned round", Line(guard, string.Join('.', [parts[0], Comparisons[3 - comparison], .. parts[2..]]), operands));
+            yield return ("comparison's edge", Op([parts[0], Comparisons[comparison ^ 1], .. parts[2..]]));
+            if (comparison < 4) yield return ("comparison turned round", Op([parts[0], Comparisons[3 - comparison], .. parts[2..]]));
         }
         if (op.StartsWith("shfl", StringComparison.Ordinal) && int.TryParse(operands[2], out var distance))
-            yield return ("distance of a shuffle", Line(guard, op, Replaced(operands, 2, distance == 1 ? "2" : (distance / 2).ToString(CultureInfo.InvariantCulture))));
+            yield return ("distance of a shuffle", With(Replaced(operands, 2, Text(distance == 1 ? 2 : distance / 2))));
         if (parts[0] is "bar" or "shfl" or "bra") yield break;
         for (var i = 0; i < operands.Length; i++)
         {
             if (int.TryParse(operands[i], out var constant))
-                foreach (var step in (int[])[1, -1]) yield return ("constant one off", Line(guard, op, Replaced(operands, i, (constant + step).ToString(CultureInfo.InvariantCulture))));
+            {
+                yield return ("constant one off", With(Replaced(operands, i, Text(constant + 1))));
+                yield return ("constant one off", With(Replaced(operands, i, Text(constant - 1))));
+            }
             if (Address().Match(operands[i]) is { Success: true } address)
-                yield return ("address one word off", Line(guard, op, Replaced(operands, i, $"[{address.Groups[1].Value}+{(address.Groups[2].Success ? int.Parse(address.Groups[2].Value, CultureInfo.InvariantCulture) : 0) + 4}]")));
+            {
+                var offset = address.Groups[2].Success ? int.Parse(address.Groups[2].Value, CultureInfo.InvariantCulture) : 0;
+                yield return ("address one word off", With(Replaced(operands, i, $"[{address.Groups[1].Value}+{offset + 4}]")));
+            }
             if (operands[i].StartsWith("0f", StringComparison.Ordinal))
-                yield return ("float constant off", Line(guard, op, Replaced(operands, i, $"0f{Convert.ToUInt32(operands[i][2..], 16) ^ 0x1000:X8}")));
+                yield return ("float constant off", With(Replaced(operands, i, $"0f{Convert.ToUInt32(operands[i][2..], 16) ^ 0x1000:X8}")));
         }
     }
 
+    static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    static string Turned(string guard) => guard.StartsWith("@!", StringComparison.Ordinal) ? "@" + guard[2..] : "@!" + guard[1..];
+
+    /// <summary>Whether an instruction tells its first operand from its second.</summary>
+    static bool HasOrder(string[] parts) => parts[0] switch
+    {
+        "sub" or "div" or "shl" or "shr" or "rem" or "selp" => true,
+        "setp" => parts[1] is not ("eq" or "ne" or "nan"),
+        _ => false,
+    };
     static string? Other(string op) => op switch
     {
         "add" => "sub",

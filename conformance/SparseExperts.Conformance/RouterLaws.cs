@@ -68,13 +68,19 @@ public static class RouterLaws
         Tokens(asked, t => plan.Slot[t] >= asked.Capacity, t => $"token {t} has slot {plan.Slot[t]}"));
 
     public static RouterLaw NobodyIsDroppedForNothing { get; } = new("A_token_is_dropped_only_when_its_expert_is_full", (asked, plan) =>
-        Tokens(asked, t => asked.IsReal(t) && plan.Slot[t] < 0 && Sharing(asked, plan, t).Count(u => plan.Slot[u] >= 0) < asked.Capacity, t => $"token {t} is dropped"));
+        Tokens(
+            asked,
+            t => asked.IsReal(t) && plan.Slot[t] < 0 && Sharing(asked, plan, t).Count(u => plan.Slot[u] >= 0) < asked.Capacity,
+            t => $"token {t} is dropped"));
 
     public static RouterLaw TokenOrder { get; } = new("Places_go_in_token_order", (asked, plan) =>
         Tokens(asked, t => plan.Slot[t] >= 0 && plan.Slot[t] != Sharing(asked, plan, t).Count(u => u < t), t => $"token {t} has slot {plan.Slot[t]}"));
 
     public static RouterLaw PaddingTakesNoPlace { get; } = new("Padding_makes_no_choice_and_takes_no_place", (asked, plan) =>
-        Tokens(asked, t => !asked.IsReal(t) && (plan.Expert[t] != -1 || plan.Slot[t] != RoutingPlan.Dropped), t => $"padding {t} has expert {plan.Expert[t]}, slot {plan.Slot[t]}"));
+        Tokens(
+            asked,
+            t => !asked.IsReal(t) && (plan.Expert[t] != -1 || plan.Slot[t] != RoutingPlan.Dropped),
+            t => $"padding {t} has expert {plan.Expert[t]}, slot {plan.Slot[t]}"));
 
     public static IReadOnlyList<RouterLaw> All { get; } = [FirstLargestScore, CapacityHolds, NobodyIsDroppedForNothing, TokenOrder, PaddingTakesNoPlace];
 

@@ -50,7 +50,8 @@ static class ActivationCards
     };
 
     /// <summary>Where the function has a real value.</summary>
-    static OpInput Arguments(Activation kind, OpInput drawn) => kind is Activation.Sqrt or Activation.Log ? drawn with { Values = [.. drawn.Values.Select(Math.Abs)] } : drawn;
+    static OpInput Arguments(Activation kind, OpInput drawn) =>
+        kind is Activation.Sqrt or Activation.Log ? drawn with { Values = [.. drawn.Values.Select(Math.Abs)] } : drawn;
 
     static OpCard Gated(Activation kind) => new()
     {
@@ -60,7 +61,9 @@ static class ActivationCards
         Gradient = $"dgate (+)= dy · linear · f'(gate), dlinear (+)= dy · f(gate), f'(x) = {Text(kind).Slope}",
         Source = "Shazeer 2020, eq. 5–6",
         SpecialValues = "0·∞ is NaN, also behind a closed gate.",
-        Exactness = kind is Activation.Relu or Activation.Identity ? new Bitwise() : ExactnessOf(kind) as Reduction ?? new Reduction("f(gate), then one product"),
+        Exactness = kind is Activation.Relu or Activation.Identity
+            ? new Bitwise()
+            : ExactnessOf(kind) as Reduction ?? new Reduction("f(gate), then one product"),
         Case = (draw, e) => new("Gated")
         {
             Inputs = [Arguments(kind, draw.Input("gate", e.Rows, e.Columns, 1)), draw.Input("linear", e.Rows, e.Columns, 1)],

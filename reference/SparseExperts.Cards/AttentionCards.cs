@@ -3,6 +3,11 @@ namespace SparseExperts;
 /// <summary>Scaled dot-product attention in the forms that models use.</summary>
 static class AttentionCards
 {
+    static (int Queries, int Keys) EitherShorter(Draw draw, int length) =>
+        draw.Coin() ? (draw.Between(1, length), length) : (length, draw.Between(1, length));
+
+    static (int Queries, int Keys) FewQueries(Draw draw, int length) => (draw.Between(1, length), length);
+
     /// <param name="Causal">Later keys are masked.</param>
     /// <param name="Lengths">Numbers of queries and keys from about how many there should be; of keys alone where there are as many queries.</param>
     sealed record Form(string Name, bool Causal = false, bool Bias = false, bool Pad = false, Func<Draw, int, (int Queries, int Keys)>? Lengths = null)
@@ -16,9 +21,9 @@ static class AttentionCards
         Attention(new("causal", Causal: true)),
         Attention(new("bias", Causal: true, Bias: true)),
         Attention(new("pad", Bias: true, Pad: true)),
-        Attention(new("cross", Bias: true, Pad: true, Lengths: (draw, length) => draw.Coin() ? (draw.Between(1, length), length) : (length, draw.Between(1, length)))),
-        Attention(new("cached", Causal: true, Lengths: (draw, length) => (draw.Between(1, length), length))),
-        Attention(new("cached bias", Causal: true, Bias: true, Lengths: (draw, length) => (draw.Between(1, length), length))),
+        Attention(new("cross", Bias: true, Pad: true, Lengths: EitherShorter)),
+        Attention(new("cached", Causal: true, Lengths: FewQueries)),
+        Attention(new("cached bias", Causal: true, Bias: true, Lengths: FewQueries)),
     ];
 
     static OpCard Attention(Form form) => new()
@@ -85,7 +90,11 @@ static class AttentionCards
         int sequences = Math.Min(e.Rows, 5), heads = draw.Between(1, 2), width = Math.Clamp(e.Depth, 1, 33);
         var (queries, keys) = form.Of(draw, Math.Clamp(e.Columns, 1, 70));
         var adds = draw.Coin() ? 0 : draw.Between(1, 7);        // which of dQ, dK, dV adds whatever the call asks for
-        OpInput Input(string name, int length, int bit) => draw.Input(name, sequences * length, heads * width, length) with { GradientAdds = (adds & bit) != 0 };
+        OpInput Input(string name, int length, int bit)
+        {
+            var input = draw.Input(name, sequences * length, heads * width, length);
+            return input with { GradientAdds = (adds & bit) != 0 };
+        }
         var biases = form.Bias ? new[] { draw.Input("bias", heads * queries, keys) with { GradientAdds = true, GradientOverTokens = true } } : [];
         var masks = pads is null ? [] : new[] { new OpInput("pad", sequences, keys, pads(sequences * keys)) { Batch = 1 } };
         return new("Attention")
@@ -115,6 +124,13 @@ static class AttentionCards
     static AttentionShape Shape(OpCase c)
     {
         int Count(string name) => (int)c.Parameters[name];
-        return new(Count("sequences"), Count("queries"), Count("keys"), Count("heads"), Count("headWidth"), (double)c.Parameters["scale"], (bool)c.Parameters["causal"]);
+        return new(
+            Count("sequences"),
+            Count("queries"),
+            Count("keys"),
+            Count("heads"),
+            Count("headWidth"),
+            (double)c.Parameters["scale"],
+            (bool)c.Parameters["causal"]);
     }
 }

@@ -44,7 +44,8 @@ public sealed record Deviation(string? Fault, double WorstShare)
     }
 
     /// <summary>Outputs that are written over; what adds to an old value is a sum, whatever the op is, and so are gradients.</summary>
-    public static bool IsAsTheCardSays(OpCase @case, string name) => @case.Outputs.Any(o => o.Name == name && !(@case.Accumulate && o.Mode == OutputMode.Flagged));
+    public static bool IsAsTheCardSays(OpCase @case, string name) =>
+        @case.Outputs.Any(o => o.Name == name && !(@case.Accumulate && o.Mode == OutputMode.Flagged));
 
     /// <summary>The distance of float32's numbers at a magnitude.</summary>
     static double Ulp(double value) => value == 0 ? float.Epsilon : Math.ScaleB(1, Math.Max(Math.ILogB(value), -126) - 23);

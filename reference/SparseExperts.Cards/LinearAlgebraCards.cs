@@ -90,8 +90,10 @@ static class LinearAlgebraCards
         },
         Errors =
         [
-            new("tokens", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(4, 5), b.Rent(2, 5), 0, false), "GemmOuter: A is 3×2, B is 4×5; both need one row a token"),
-            new("destination", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(3, 5), b.Rent(5, 2), 0, false), "GemmOuter: C is 5×2, expected 2×5; reshape or rent it so"),
+            new("tokens", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(4, 5), b.Rent(2, 5), 0, false),
+                "GemmOuter: A is 3×2, B is 4×5; both need one row a token"),
+            new("destination", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(3, 5), b.Rent(5, 2), 0, false),
+                "GemmOuter: C is 5×2, expected 2×5; reshape or rent it so"),
             new("sequence", (b, _) => b.GemmOuter(b.Rent(3, 2), b.Rent(3, 5), b.Rent(2, 5), -3, false),
                 "GemmOuter: sequences of -3 rows; give their length, or 0 where rows are no tokens"),
         ],

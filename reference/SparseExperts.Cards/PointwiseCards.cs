@@ -105,7 +105,11 @@ static class PointwiseCards
         {
             Inputs = [draw.Input("x", e.Rows, e.Columns, 1)],
             Outputs = [new("y", e.Rows, e.Columns) { Batch = 1 }],
-            Parameters = new Dictionary<string, object> { ["low"] = draw.One(double.NegativeInfinity, -1 / 3.0, 0), ["high"] = draw.One(double.PositiveInfinity, 1 / 7.0, 1.1) },
+            Parameters = new Dictionary<string, object>
+            {
+                ["low"] = draw.One(double.NegativeInfinity, -1 / 3.0, 0),
+                ["high"] = draw.One(double.PositiveInfinity, 1 / 7.0, 1.1),
+            },
         },
         Forward = (b, c) => b.Clamp(c["x"], c.Number("low"), c.Number("high"), c["y"]),
         Backward = (b, c) => b.ClampBackward(c["x"], c.Number("low"), c.Number("high"), c["dy"], c["dx"], c.Accumulate),
@@ -123,7 +127,8 @@ static class PointwiseCards
         [
             new("destination", (b, _) => b.Clamp(b.Rent(2, 3), 0, 1, b.Rent(3, 2)), "Clamp: X is 2×3, Y is 3×2; make the shapes equal"),
             new("bounds", (b, _) => b.Clamp(b.Rent(2, 3), 1, 0, b.Rent(2, 3)), "Clamp: bounds 1 and 0; give the lower one first"),
-            new("cotangent", (b, _) => b.ClampBackward(b.Rent(2, 3), 0, 1, b.Rent(2, 2), b.Rent(2, 3), false), "ClampBackward: X is 2×3, dY is 2×2; make the shapes equal"),
+            new("cotangent", (b, _) => b.ClampBackward(b.Rent(2, 3), 0, 1, b.Rent(2, 2), b.Rent(2, 3), false),
+                "ClampBackward: X is 2×3, dY is 2×2; make the shapes equal"),
         ],
     };
 
@@ -154,9 +159,16 @@ static class PointwiseCards
     };
 
     /// <summary>Halfway between neighbours of bfloat16 and binary16, even and odd, and beside; the ends of their ranges.</summary>
+    static readonly float[] Centres =
+    [
+        1 + 1 / 256f, 1 + 3 / 256f, 1 + 1 / 2048f, 1 + 3 / 2048f,
+        65504, 65519.996f, 65520, 3.3895314e38f, 3.3961775e38f,
+        6e-8f, 2.98e-8f, 1e-40f,
+    ];
+
     static double[] Ties =>
     [
-        .. from centre in (float[])[1 + 1 / 256f, 1 + 3 / 256f, 1 + 1 / 2048f, 1 + 3 / 2048f, 65504, 65519.996f, 65520, 3.3895314e38f, 3.3961775e38f, 6e-8f, 2.98e-8f, 1e-40f]
+        .. from centre in Centres
            from value in (float[])[MathF.BitDecrement(centre), centre, MathF.BitIncrement(centre)]
            from sign in (float[])[1, -1]
            select (double)(value * sign),
@@ -200,7 +212,10 @@ static class PointwiseCards
             Parameters = new Dictionary<string, object>
             {
                 ["rate"] = draw.One(0.0, 0.1, 0.5, 0.9),
-                ["words"] = new RandomWords(new((ulong)draw.Between(0, 1 << 30), (ulong)draw.Between(0, 9)), draw.Between(0, 99), e.Columns + draw.Between(0, 40)),
+                ["words"] = new RandomWords(
+                    new((ulong)draw.Between(0, 1 << 30), (ulong)draw.Between(0, 9)),
+                    draw.Between(0, 99),
+                    e.Columns + draw.Between(0, 40)),
             },
         },
         Forward = (b, c) => b.Dropout(c["x"], c.Number("rate"), c.Get<RandomWords>("words"), c.OptionalIndices("rows"), c["y"], c.Accumulate),

@@ -49,7 +49,10 @@ static class BackendCatalog
         if (threads is < 0 or > 1024) throw new ConfigurationException($"--threads {threads}: between 1 and 1024, or 0 for one a processor");
         var named = Find(name, plugins);
         if (named.Provider is { } provider && !provider.Precisions.Contains(precision))
-            throw new ConfigurationException($"--precision {precision.Text()}: backend {name} has {string.Join(", ", provider.Precisions.Select(p => p.Text()))}; choose among these or another backend");
+        {
+            var known = string.Join(", ", provider.Precisions.Select(p => p.Text()));
+            throw new ConfigurationException($"--precision {precision.Text()}: backend {name} has {known}; choose among these or another backend");
+        }
         if (named.Probe() is { IsAvailable: false } probe) throw new DeviceFaultException($"backend {name}: {probe.Why}");
         return named.Provider!.Create(new(threads) { Precision = precision });
     }

@@ -20,7 +20,10 @@ static class BackendPlugin
             var found = Providers(folder).ToList();
             if (found.Count == 0) return Unusable("no class in it is a public backend provider with a constructor without parameters; this is not a plugin");
             if (found.FirstOrDefault(p => p.ContractVersion != BackendContract.Version) is { } other)
-                return Unusable($"it was built for version {other.ContractVersion} of the contract, this program has {BackendContract.Version}; build it again");
+            {
+                var versions = $"version {other.ContractVersion} of the contract, this program has {BackendContract.Version}";
+                return Unusable($"it was built for {versions}; build it again");
+            }
             return found.FirstOrDefault(p => p.Name == name) is { } provider
                 ? new(name, provider, "")
                 : Unusable($"it holds the backend {found[0].Name}; the folder must have that name");

@@ -3,10 +3,10 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Xml;
 using System.Xml.Linq;
 using SparseExperts.Formats;
 using SparseExperts.Oracle;
-using SparseExperts.Routing;
 
 namespace SparseExperts.Cli;
 
@@ -21,8 +21,10 @@ static class CheckCommand
 
     static readonly JsonSerializerOptions Line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    sealed record Result(string File, string Dialect, Verdict? Verdict, string? Error)
+    sealed record Result(string File, string Dialect, Verdict? Verdict, Failure? Failure)
     {
+        public string? Error => Failure is null ? null : CommandRunner.OneLine(Failure.Line);
+        public int Code(bool strict) => Failure?.Code ?? (Differs(strict) ? ExitCode.Differs : ExitCode.Ok);
         public bool Differs(bool strict) => Verdict is { } v && (v.Outcome == Outcome.Differs || strict && v.Outcome == Outcome.Undecided);
     }
 
@@ -46,13 +48,13 @@ static class CheckCommand
         Parallelism.For(files.Count, i => results[i] = One(files[i], read, format));
         foreach (var result in results)
         {
-            if (json) Console.WriteLine(Json(result).ToJsonString(Line));
-            else Print(result);
+            if (!json) Print(result);
+            else Console.WriteLine((result.Failure?.ToJson(result.File) ?? Json(result)).ToJsonString(Line));
         }
         if (!json && results.Length > 1)
             Console.WriteLine($"\n{results.Count(r => r.Verdict?.Outcome == Outcome.Agrees)} agree, {results.Count(r => r.Verdict?.Outcome == Outcome.Undecided)} undecided, {results.Count(r => r.Verdict?.Outcome == Outcome.Differs)} differ, {results.Count(r => r.Error is not null)} cannot be read");
         if (parsed.GetValue(JunitOption) is { } path) AtomicFile.WriteText(path, Junit(results, strict));
-        return results.Any(r => r.Error is not null) ? ExitCode.BadInput : results.Any(r => r.Differs(strict)) ? ExitCode.Differs : ExitCode.Ok;
+        return Failure.Worst(results.Select(r => r.Code(strict)));
     }
 
     static Result One(string file, Func<string, Case> read, FormatChoice format)
@@ -62,21 +64,28 @@ static class CheckCommand
             var @case = read(file);
             return new(file, @case.Dialect.Name, CheckOptions.Judge(@case, format).Verdict, null);
         }
-        catch (Exception e) when (e is CaseException or DialectException or RoutingException or InvalidFileException or ShapeException or IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
-            var message = CommandRunner.OneLine(CommandRunner.Message(e));
-            return new(file, "", null, message.Contains(Path.GetFileName(file), StringComparison.Ordinal) ? message : $"{file}: {message}");
+            return new(file, "", null, Failure.Of(e).In(file));     // the other files have their verdicts
         }
     }
 
     static void Print(Result result)
     {
-        if (result.Error is { } error) { Console.Error.WriteLine($"moe: {error}"); return; }
+        if (result.Failure is { } failure)
+        {
+            failure.Print();
+            return;
+        }
         var verdict = result.Verdict!;
         Console.WriteLine($"{verdict.Outcome.Word(),-9} {result.File}  [{result.Dialect}]");
         if (verdict.Held is { } held) Console.WriteLine($"  {FormatOption.Says(held)}");
         foreach (var (name, digits) in verdict.Printed) Console.WriteLine($"  {name}: printed with {digits} digits; half a unit of the last is allowed");
-        if (verdict.Outcome == Outcome.Agrees) return;
+        if (verdict.Outcome == Outcome.Agrees)
+        {
+            foreach (var stage in verdict.Precision) Console.WriteLine($"  {stage}");
+            return;
+        }
         foreach (var stage in verdict.Stages)
             Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{(stage.First is { } f && stage.Outcome != Outcome.Agrees ? string.Create(CultureInfo.InvariantCulture, $"  {f.Place}: {f.Claimed:G7} instead of {f.Expected:G7}{(double.IsNaN(f.Margin) ? "" : $", off by {f.Margin:G3}, rounding explains {f.Bound:G3}")}; {f.Count} of {f.Of}") : "")}");
         Console.WriteLine($"  {verdict.Say}");
@@ -84,7 +93,6 @@ static class CheckCommand
 
     static JsonObject Json(Result result)
     {
-        if (result.Error is { } error) return new() { ["file"] = result.File, ["error"] = error };
         var verdict = result.Verdict!;
         var stages = new JsonObject();
         foreach (var stage in verdict.Stages) stages[stage.Stage] = stage.Outcome.Word();
@@ -118,6 +126,7 @@ static class CheckCommand
                 ["tensors"] = new JsonArray([.. held.Tensors.Select(t => (JsonNode)JsonValue.Create(t)!)]),
             },
             ["digits"] = verdict.Printed.Count == 0 ? null : new JsonObject(verdict.Printed.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)p.Digits))),
+            ["precision"] = verdict.Precision.Count == 0 ? null : PrecisionTable.Json(verdict.Precision),
             ["cause"] = verdict.Causes.Count == 0 ? null : CauseOf(verdict.Causes[0], verdict.IsCertain),
             ["alternatives"] = new JsonArray([.. verdict.Causes.Skip(1).Select(c => (JsonNode)CauseOf(c, null))]),
             ["say"] = verdict.Say,
@@ -138,11 +147,14 @@ static class CheckCommand
     {
         var suite = new XElement("testsuite", new XAttribute("name", "moe check"), new XAttribute("tests", results.Length),
             new XAttribute("failures", results.Count(r => r.Differs(strict))), new XAttribute("errors", results.Count(r => r.Error is not null)));
+        // Names come from files: what XML cannot hold is written out.
+        XAttribute Attribute(string name, string value) =>
+            new(name, string.Concat(VisibleWriter.Visible(value).Select(c => XmlConvert.IsXmlChar(c) ? $"{c}" : $"\\u{(int)c:x4}")));
         foreach (var result in results)
         {
-            var test = new XElement("testcase", new XAttribute("classname", result.Dialect.Length > 0 ? result.Dialect : "case"), new XAttribute("name", result.File));
-            if (result.Error is { } error) test.Add(new XElement("error", new XAttribute("message", error)));
-            else if (result.Differs(strict)) test.Add(new XElement("failure", new XAttribute("message", result.Verdict!.Say)));
+            var test = new XElement("testcase", Attribute("classname", result.Dialect.Length > 0 ? result.Dialect : "case"), Attribute("name", result.File));
+            if (result.Error is { } error) test.Add(new XElement("error", Attribute("message", error)));
+            else if (result.Differs(strict)) test.Add(new XElement("failure", Attribute("message", result.Verdict!.Say)));
             suite.Add(test);
         }
         return new XDocument(new XDeclaration("1.0", "utf-8", null), new XElement("testsuites", suite)) + "\n";

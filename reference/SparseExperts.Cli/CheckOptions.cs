@@ -42,7 +42,9 @@ sealed class CheckOptions
         var at = text.IndexOf('=');
         if (at <= 0) throw new CaseException($"--set {text}: write key=value");
         var key = text[..at];
-        return (DialectAxis.Find(key) ?? throw new DialectException($"--set {key}: no such axis; near it are {string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)))}"), text[(at + 1)..]);
+        if (DialectAxis.Find(key) is { } axis) return (axis, text[(at + 1)..]);
+        var near = string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)));
+        throw new DialectException($"--set {key}: no such axis; near it are {near}");
     }
 
     /// <summary>The case as it was held, and the verdict with its sentence.</summary>

@@ -1,67 +1,48 @@
 using System.CommandLine;
-using SparseExperts.Data;
+using System.Globalization;
 using SparseExperts.Formats;
-using SparseExperts.Models;
-using SparseExperts.Oracle;
-using SparseExperts.Routing;
-using SparseExperts.Runs;
 
 namespace SparseExperts.Cli;
 
-/// <summary>Exit codes of the command (README); a run that a signal stopped gives 128 plus the signal's number, so 130 for Ctrl-C.</summary>
+/// <summary>
+/// Exit codes of the command (README); where several files have several, the highest. A run that a signal stopped gives 128 plus the signal's number, so 130
+/// for Ctrl-C.
+/// </summary>
 static class ExitCode
 {
     public const int Ok = 0, Differs = 1, BadInput = 2, NoDevice = 3, OwnFault = 70;
 }
 
-/// <summary>
-/// Bad input is one line on standard error and exit code 2, a device that is missing or failed one line and exit code 3; what nobody foresaw is a fault
-/// of this program, told with its trace and exit code 70.
-/// </summary>
+/// <summary>Runs a command; whatever it throws becomes one line and an exit code (<see cref="Failure"/>).</summary>
 static class CommandRunner
 {
+    static readonly Option<bool> DebugOption = new("--debug") { Description = "Show the trace of what went wrong.", Recursive = true };
+
     public static int Run(RootCommand root, string[] args)
     {
-        var parsed = root.Parse(args);
-        if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
-        if (parsed.Errors.Count > 0) return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see moe {parsed.CommandResult.Command.Name switch { "moe" => "", var name => name + " " }}--help");
+        root.Add(DebugOption);
         try
         {
+            var parsed = root.Parse(args);
+            Failure.Debug = parsed.GetValue(DebugOption);
+            Console.SetError(new VisibleWriter(Console.Error));
+            // The live display of a training draws with what others must not.
+            if (parsed.CommandResult.Command.Name != "train") Console.SetOut(new VisibleWriter(Console.Out));
+            if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
+            if (parsed.Errors.Count > 0) return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see moe {Prefix(parsed.CommandResult.Command)}--help");
             return parsed.Invoke(new() { EnableDefaultExceptionHandler = false });
-        }
-        catch (Exception e) when (e is ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or DialectException or CaseException or ShapeException)
-        {
-            return Refuse(Message(e));
-        }
-        catch (DeviceFaultException e)
-        {
-            return Refuse(e.Message, ExitCode.NoDevice);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return Refuse($"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space");
         }
         catch (Exception e)
         {
-            Console.Error.WriteLine($"moe: a fault of this program; please report it with the command and its input\n{e}");
-            return ExitCode.OwnFault;
+            return Failure.Of(e).Print();
         }
     }
 
-    /// <summary>What the library says, in the words of the command: it speaks of settings, people type options.</summary>
-    public static string Message(Exception e) => e switch
-    {
-        INamesSettings { Settings.Count: > 0 } named => $"{e.Message} ({string.Join(", ", named.Settings.Select(s => $"--{s}"))})",
-        DialectException { IsUnknownName: true } => $"{e.Message}; moe dialects lists all",
-        _ => e.Message,
-    };
+    static string Prefix(Command command) => command.Name == "moe" ? "" : command.Name + " ";
 
-    static int Refuse(string line, int code = ExitCode.BadInput)
-    {
-        Console.Error.WriteLine($"moe: {OneLine(line)}");
-        return code;
-    }
+    static int Refuse(string line) => new Failure(ExitCode.BadInput, line).Print();
 
     /// <summary>A message without line breaks and without anything that a terminal would obey: parts of it come from files.</summary>
-    public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ").Select(c => char.IsControl(c) || char.GetUnicodeCategory(c) == System.Globalization.UnicodeCategory.Format ? '?' : c));
+    public static string OneLine(string message) => string.Concat(message.ReplaceLineEndings(" ")
+        .Select(c => char.IsControl(c) || char.GetUnicodeCategory(c) == UnicodeCategory.Format ? '?' : c));
 }

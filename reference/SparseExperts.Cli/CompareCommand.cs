@@ -24,19 +24,35 @@ static class CompareCommand
     static int Run(ParseResult parsed)
     {
         var pairs = Pairs(parsed.GetValue(FirstArgument)!, parsed.GetValue(SecondArgument)!);
-        var results = new RouteComparison[pairs.Count];
+        var all = new (RouteComparison? Result, Failure? Failure)[pairs.Count];
         Parallelism.For(pairs.Count, i =>
         {
-            using var backend = new ScalarBackend<Tracked>();
-            results[i] = RouteComparison.Of(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second), backend);
+            try
+            {
+                using var backend = new ScalarBackend<Tracked>();
+                all[i] = (RouteComparison.Of(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second), backend), null);
+            }
+            catch (Exception e)
+            {
+                all[i] = (null, Failure.Of(e).In(pairs[i].First));      // the other pairs are compared
+            }
         });
+        var json = parsed.GetValue(JsonOption);
+        foreach (var (pair, (_, failure)) in pairs.Zip(all))
+            if (json && failure is not null) Console.WriteLine(failure.ToJson(pair.First).ToJsonString());
+            else failure?.Print();
+        var worst = Failure.Worst(all.Select(a => a.Failure?.Code ?? ExitCode.Ok));
+        RouteComparison[] results = [.. all.Select(a => a.Result).OfType<RouteComparison>()];
+        if (results.Length == 0) return worst;
         // step3/layer07 and step4/layer07 are one row, in the order of their names.
         RouteComparison[] layers = [.. results.GroupBy(r => Path.GetFileName(r.Layer)).Select(g => RouteComparison.Sum(g.Key, [.. g]))];
-        if (parsed.GetValue(JsonOption))
+        if (json)
             foreach (var layer in layers) Console.WriteLine(Json(layer).ToJsonString());
         else Print(layers);
-        var all = RouteComparison.Sum("all", layers);
-        return all.HasNaN || all.Causes[MismatchCause.Unexplained] + all.Causes[MismatchCause.Rule] > 0 || parsed.GetValue(StrictOption) && all.TokensApart > 0 ? ExitCode.Differs : ExitCode.Ok;
+        var sum = RouteComparison.Sum("all", layers);
+        var differs = sum.HasNaN || sum.Causes[MismatchCause.Unexplained] + sum.Causes[MismatchCause.Rule] > 0
+            || parsed.GetValue(StrictOption) && sum.TokensApart > 0;
+        return Failure.Worst([worst, differs ? ExitCode.Differs : ExitCode.Ok]);
     }
 
     static IReadOnlyList<(string Name, string First, string Second)> Pairs(string a, string b)

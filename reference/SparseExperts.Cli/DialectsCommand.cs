@@ -3,7 +3,9 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SparseExperts.Analysis;
 using SparseExperts.Describing;
+using SparseExperts.Formats;
 using SparseExperts.Routing;
 using SparseExperts.Routing.Configs;
 
@@ -28,31 +30,64 @@ static class DialectsCommand
     };
     static readonly Option<bool> MarkdownOption = new("--markdown") { Description = "The table as Markdown." };
 
+    static readonly Option<bool> PrecisionOption = new("--precision") { Description =
+        "The number format of every stage side by side; with --json as objects." };
+    static readonly Option<string?> HtmlOption = new("--html")
+    {
+        Description = "Write all dialects as one page: searched, compared two by two, linked by name.",
+        HelpName = "FILE",
+    };
+    static readonly Option<bool> ForceOption = new("--force") { Description = "Replace the page of --html." };
+
     static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Command Create()
     {
         var command = new Command("dialects", "What every framework's sparse layer really computes.")
         {
-            NameArgument, ConfigOption, JsonOption, MarkdownOption,
+            NameArgument, ConfigOption, JsonOption, MarkdownOption, PrecisionOption, HtmlOption, ForceOption,
         };
         command.SetAction(parsed =>
         {
             var name = parsed.GetValue(NameArgument);
             if (parsed.GetValue(ConfigOption) is { } config)
             {
-                if (name is not null || parsed.GetValue(MarkdownOption))
-                    throw new DialectException("--config: not with a name or --markdown; give one of them");
+                if (name is not null || parsed.GetValue(MarkdownOption) || parsed.GetValue(PrecisionOption) || parsed.GetValue(HtmlOption) is not null)
+                    throw new DialectException("--config: not with a name, --markdown, --precision or --html; give one of them");
                 ConfigText.Print(ConfigFile.Load(config), parsed.GetValue(JsonOption));
                 return ExitCode.Ok;
             }
+            if (parsed.GetValue(HtmlOption) is { } page)
+            {
+                if (name is not null || parsed.GetValue(JsonOption) || parsed.GetValue(MarkdownOption) || parsed.GetValue(PrecisionOption))
+                    throw new DialectException("--html: the page holds all dialects; give no name and no other form");
+                Page(page, parsed.GetValue(ForceOption));
+                return ExitCode.Ok;
+            }
+            if (parsed.GetValue(ForceOption)) throw new DialectException("--force: only --html FILE replaces a file; give it, or leave --force out");
             var dialects = Chosen(name);
-            if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(dialects));
+            if (parsed.GetValue(PrecisionOption))
+            {
+                if (parsed.GetValue(MarkdownOption)) throw new DialectException("--precision: not with --markdown; give one of them");
+                if (parsed.GetValue(JsonOption)) Console.WriteLine(PrecisionTable.Json(dialects).ToJsonString(Readable));
+                else PrecisionTable.Print(dialects);
+            }
+            else if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(dialects));
             else if (dialects.Count == 1 && name is not null && !parsed.GetValue(MarkdownOption)) One(dialects[0]);
             else Table(dialects, parsed.GetValue(MarkdownOption));
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    /// <summary>Writes the page whole, or not at all.</summary>
+    static void Page(string path, bool force)
+    {
+        if (path.Length == 0 || Directory.Exists(path)) throw new DialectException($"--html '{path}': is no name of a file; name a page");
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new DialectException($"{path}: its folder does not exist; make it first");
+        if (File.Exists(path) && !force) throw new DialectException($"{path}: is there already; choose another name, or --force to replace it");
+        AtomicFile.WriteText(path, DialectPage.Html());
+        Console.WriteLine(path);
     }
 
     static string Json(IEnumerable<Dialect> dialects) => new JsonArray([.. dialects.Select(d => (JsonNode)DialectFile.ToJson(d))]).ToJsonString(Readable);
@@ -99,6 +134,7 @@ static class DialectsCommand
     {
         Console.WriteLine($"{dialect.Name}: {dialect.Summary}");
         Console.WriteLine($"source: {dialect.Source} ({Meaning(dialect.Evidence)})");
+        if (BuiltIn.Find(dialect.Name) == dialect) Rule(dialect);
         Console.WriteLine($"parameters: {string.Join(", ", dialect.Parameters)}\n");
         foreach (var axis in DialectAxis.All.Where(a => !a.IsDefault(dialect) || Always.Contains(a.Name)))
         {
@@ -119,6 +155,23 @@ static class DialectsCommand
             Console.WriteLine($"  token {t}: {string.Join("  ", logits)}");
         }
         Console.Write(DialectText.WorkedExample(dialect).Describe());
+    }
+
+    /// <summary>Whose rule it is and what differs, or who shares it.</summary>
+    static void Rule(Dialect dialect)
+    {
+        var its = DialectClass.Of(dialect.Name);
+        if (its.Rule == dialect)
+        {
+            if (its.Members.Count == 1) return;
+            var others = its.Members.Skip(1).Select(m => m.Name).ToArray();
+            var more = others.Length > 8 ? $", and {others.Length - 8} more" : "";
+            Console.WriteLine($"rule: its own; {its.Shared} ({string.Join(", ", others.Take(8))}{more})");
+            return;
+        }
+        Console.WriteLine($"rule: that of {its.Rule.Name}; {its.Shared}");
+        var differences = its.Differences(dialect).Select(a => $"{a.Name} = {a.Format(dialect) ?? "none"} ({a.Format(its.Rule) ?? "none"} there)").ToArray();
+        Console.WriteLine($"differs: {(differences.Length == 0 ? "in nothing" : string.Join(", ", differences))}");
     }
 
     static readonly string[] Always =

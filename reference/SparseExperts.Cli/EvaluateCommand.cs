@@ -18,20 +18,23 @@ static class EvaluateCommand
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
         var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var profile = CommonOptions.Profile();
-        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.") { run, text, threads, backend, precision, plugins, profile, json };
+        var command = new Command("evaluate", "Measure a trained model on its held-out text, or on another text.")
+        {
+            run, text, threads, backend, precision, plugins, profile, json,
+        };
         command.SetAction(parsed =>
         {
             var plain = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins), parsed.GetValue(precision));
             var counter = parsed.GetValue(profile) ? new CountingBackend(plain, waits: true) : null;
             using var machine = counter ?? plain;
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
+            if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
             var bytes = other is null ? opened.Text.HeldOut : [.. other.Train, .. other.HeldOut];
             var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, bytes), null) : EvaluationProfiler.Run(counter, opened, bytes);
-            Console.WriteLine(parsed.GetValue(json)
-                ? JsonSerializer.Serialize(new { step = opened.Predictor.Step, bits_per_byte = result.BitsPerByte, bytes = result.Bytes, drop_rate = result.DropRate })
-                : $"{result.BitsPerByte.ToString("F4", CultureInfo.InvariantCulture)} bits/byte on {result.Bytes.ToString("N0", CultureInfo.InvariantCulture)} bytes of "
-                    + $"{(other is null ? "held-out text" : Path.GetFileName(other.Path))} (step {opened.Predictor.Step}, {(100 * result.DropRate).ToString("F1", CultureInfo.InvariantCulture)} % dropped)");
+            var step = opened.Predictor.Step;
+            var where = other is null ? "held-out text" : Path.GetFileName(other.Path);
+            Console.WriteLine(parsed.GetValue(json) ? Json(result, step) : Say(result, where, step));
             if (profiled is null) return ExitCode.Ok;
             // Standard output is one object with json: the tables go beside it.
             var tables = $"{Environment.NewLine}{ProfileTable.Of(profiled)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(opened.Folder)}";
@@ -40,4 +43,16 @@ static class EvaluateCommand
         });
         return command;
     }
+
+    static string Json(Evaluation result, long step) => JsonSerializer.Serialize(new
+    {
+        step,
+        bits_per_byte = result.BitsPerByte,
+        bytes = result.Bytes,
+        drop_rate = result.DropRate,
+    });
+
+    static string Say(Evaluation result, string where, long step) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{result.BitsPerByte:F4} bits/byte on {result.Bytes:N0} bytes of {where} (step {step}, {100 * result.DropRate:F1} % dropped)");
 }

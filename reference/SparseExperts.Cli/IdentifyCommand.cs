@@ -11,11 +11,13 @@ namespace SparseExperts.Cli;
 /// <summary><c>moe identify</c>: says which specification an implementation follows.</summary>
 static class IdentifyCommand
 {
-    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files of one implementation, folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
+    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files of one implementation, folders, or patterns with * and ?.",
+        Arity = ArgumentArity.OneOrMore };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object." };
 
     static readonly FormatOption Format = new();
 
+    static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static Command Create()
@@ -28,13 +30,28 @@ static class IdentifyCommand
     static int Run(ParseResult parsed)
     {
         var format = Format.Read(parsed);
-        var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!).Select(Case.Load).ToArray();
-        foreach (var file in files) file.RequireClaims();
-        (Case Case, HeldFormat? Held)[] held = [.. files.Select(f => FormatCheck.Settle(f, format, () => new ScalarBackend<Tracked>()))];
+        var held = new List<(Case Case, HeldFormat? Held)>();
+        var failures = new List<(string File, Failure Failure)>();
+        foreach (var file in CaseFiles.Find(parsed.GetValue(FilesArgument)!))
+            try
+            {
+                var read = Case.Load(file);
+                read.RequireClaims();
+                held.Add(FormatCheck.Settle(read, format, () => new ScalarBackend<Tracked>()));
+            }
+            catch (Exception e)
+            {
+                failures.Add((file, Failure.Of(e).In(file)));       // the others are identified without it
+            }
+        foreach (var (file, failure) in failures)
+            if (parsed.GetValue(JsonOption)) Console.WriteLine(failure.ToJson(file).ToJsonString(OneLine));
+            else failure.Print();
+        var worst = Failure.Worst(failures.Select(f => f.Failure.Code));
+        if (held.Count == 0) return worst;
         var identity = Identification.Run([.. held.Select(h => h.Case)], () => new ScalarBackend<Tracked>());
         if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(identity, held).ToJsonString(Indented));
         else Print(identity, held);
-        return identity.Left == 0 ? ExitCode.Ok : ExitCode.Differs;
+        return Failure.Worst([worst, identity.Left == 0 ? ExitCode.Ok : ExitCode.Differs]);
     }
 
     static void Print(Identity identity, IReadOnlyList<(Case Case, HeldFormat? Held)> files)
@@ -42,24 +59,46 @@ static class IdentifyCommand
         foreach (var (file, held) in files)
             if (held is not null) Console.WriteLine($"{Path.GetFileName(file.Path)}: {FormatOption.Says(held)}");
         var plural = files.Count == 1 ? "the file" : $"all {files.Count} files";
-        Console.WriteLine(identity.Changes.Count == 0 ? identity.Nearest : $"{identity.Nearest}, but {string.Join(", and ", identity.Changes.Select(c => c.Change))}");
-        Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}" : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
+        var its = ClassOf(identity);
+        var rule = its is null || its.Shared.Length == 0 ? "" : its.Rule.Name == identity.Nearest ? $" ({its.Shared})"
+            : $" (the rule of {its.Rule.Name}; {its.Shared})";
+        var changes = identity.Changes.Count == 0 ? "" : $", but {string.Join(", and ", identity.Changes.Select(c => c.Change))}";
+        Console.WriteLine(identity.Nearest + rule + changes);
+        Console.WriteLine(identity.Left == 0 ? $"reproduces {plural}"
+            : $"is the nearest; {identity.Left} claims of {plural} still differ (moe check names them)");
         if (identity.Untried > 0) Console.WriteLine($"{identity.Untried} candidates were not tried: the files are large");
         foreach (var change in identity.Changes) Console.WriteLine($"  {change.Change.Axis}: {change.Evidence}");
         foreach (var other in identity.Alternatives) Console.WriteLine($"  or as well: {other}");
-        if (identity.Same.Count > 0) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", identity.Same)}");
+        foreach (var stage in identity.Precision) Console.WriteLine($"  {stage}");
+        if (Others(identity, its) is { Length: > 0 } others) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", others)}");
         foreach (var open in identity.Open.GroupBy(o => Identification.Suggest(o.Axis)))
             Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {open.Key} would decide");
-        if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null) Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
+        if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null)
+            Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
     }
+
+    /// <summary>The dialects that share the nearest one's rule, where it is built in.</summary>
+    static DialectClass? ClassOf(Identity identity) => BuiltIn.Find(identity.Nearest) is null ? null : DialectClass.Of(identity.Nearest);
+
+    /// <summary>Other rules that reproduce all files, each once.</summary>
+    static string[] Others(Identity identity, DialectClass? own) => [.. identity.Same.Select(DialectClass.Of).Distinct().Where(c => c != own).Select(c =>
+    {
+        var names = identity.Same.Where(n => DialectClass.Of(n) == c).ToArray();
+        return names.Length == 1 ? names[0] : $"the rule of {c.Rule.Name} ({names.Length} of its {c.Members.Count} dialects)";
+    })];
 
     static JsonObject Json(Identity identity, IEnumerable<(Case Case, HeldFormat? Held)> files) => new()
     {
         ["nearest"] = identity.Nearest,
-        ["changes"] = new JsonArray([.. identity.Changes.Select(c => (JsonNode)new JsonObject { ["axis"] = c.Change.Axis, ["is"] = c.Change.Is, ["instead_of"] = c.Change.InsteadOf, ["evidence"] = c.Evidence })]),
+        ["rule"] = ClassOf(identity)?.Rule.Name,
+        ["model_types"] = Texts(ClassOf(identity)?.ModelTypes ?? []),
+        ["changes"] = new JsonArray([.. identity.Changes.Select(c => (JsonNode)new JsonObject { ["axis"] = c.Change.Axis, ["is"] = c.Change.Is,
+            ["instead_of"] = c.Change.InsteadOf, ["evidence"] = c.Evidence })]),
         ["alternatives"] = Texts(identity.Alternatives),
         ["same"] = Texts(identity.Same),
-        ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also), ["suggest"] = Identification.Suggest(o.Axis) })]),
+        ["precision"] = PrecisionTable.Json(identity.Precision),
+        ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also),
+            ["suggest"] = Identification.Suggest(o.Axis) })]),
         ["left"] = identity.Left,
         ["untried"] = identity.Untried,
         ["held_to"] = new JsonArray([.. files.Where(f => f.Held is not null).Select(f => (JsonNode)new JsonObject

@@ -12,12 +12,18 @@ static class ProbeCommand
     static readonly Option<string> OutOption = new("--out") { Description = "Folder for the files; it is made where it is missing.", Required = true };
     static readonly Option<string?> ModeOption = new("--mode") { Description = "train or eval alone, instead of both." };
     static readonly Option<bool> NpzOption = new("--npz") { Description = "Write .npz instead of .safetensors." };
-    static readonly Option<bool> AnswersOption = new("--answers") { Description = "Fill in what the dialect computes, for people without an implementation at hand." };
+    static readonly Option<bool> AnswersOption = new("--answers")
+    {
+        Description = "Fill in what the dialect computes, for people without an implementation at hand.",
+    };
     static readonly Option<bool> ForceOption = new("--force") { Description = "Replace files of the same names." };
 
     public static Command Create()
     {
-        var command = new Command("probe", "Write inputs on which implementations part ways, for an implementation to fill in.") { DialectArgument, OutOption, ModeOption, NpzOption, AnswersOption, ForceOption };
+        var command = new Command("probe", "Write inputs on which implementations part ways, for an implementation to fill in.")
+        {
+            DialectArgument, OutOption, ModeOption, NpzOption, AnswersOption, ForceOption,
+        };
         command.SetAction(Run);
         return command;
     }
@@ -29,13 +35,15 @@ static class ProbeCommand
         var dialect = DialectFile.Resolve(parsed.GetValue(DialectArgument)!);
         var folder = parsed.GetValue(OutOption)!;
         if (folder.Length == 0) throw new CaseException("--out: it is empty; name a folder");
-        var probes = Probes.Of(dialect, mode).Select(p => (Probe: p, Path: Path.Combine(folder, $"{p.Name}.{(parsed.GetValue(NpzOption) ? "npz" : "safetensors")}"))).ToArray();
+        var extension = parsed.GetValue(NpzOption) ? "npz" : "safetensors";
+        var probes = Probes.Of(dialect, mode).Select(p => (Probe: p, Path: Path.Combine(folder, $"{p.Name}.{extension}"))).ToArray();
         if (!parsed.GetValue(ForceOption) && probes.FirstOrDefault(p => File.Exists(p.Path)) is { Path: { } taken })
             throw new CaseException($"{taken}: is there already, and may hold an implementation's claims; choose another --out, or --force to replace it");
 
         // All is computed before anything is written.
         using var backend = new ScalarBackend<Float32>();
-        if (parsed.GetValue(AnswersOption)) probes = [.. probes.Select(p => p with { Probe = p.Probe with { Case = CaseAnswers.Fill(p.Probe.Case, backend) } })];
+        if (parsed.GetValue(AnswersOption))
+            probes = [.. probes.Select(p => (p.Probe with { Case = CaseAnswers.Fill(p.Probe.Case, backend) }, p.Path))];
         Directory.CreateDirectory(folder);
         foreach (var (probe, path) in probes)
         {

@@ -3,6 +3,8 @@ using SparseExperts.Cli;
 
 var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with exactly defined routing, capacity and losses.")
 {
-    TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(), ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(), SparseExperts.Cli.SelfTest.SelfTestCommand.Create(),
+    TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(),
+    ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
+    SparseExperts.Cli.SelfTest.SelfTestCommand.Create(),
 };
 return CommandRunner.Run(root, args);

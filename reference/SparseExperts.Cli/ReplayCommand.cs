@@ -9,12 +9,19 @@ static class ReplayCommand
 {
     static readonly Argument<string> FileArgument = new("file") { Description = "Case file whose tokens, router and experts are used." };
     static readonly Option<string> RoutesOption = new("--routes") { Description = "Case file whose claim.expert (and claim.slot) is forced.", Required = true };
-    static readonly Option<string> OutOption = new("--out") { Description = "Case file to write: the same inputs, with what they give on those routes as claims.", Required = true };
+    static readonly Option<string> OutOption = new("--out")
+    {
+        Description = "Case file to write: the same inputs, with what they give on those routes as claims.",
+        Required = true,
+    };
     static readonly Option<bool> ForceOption = new("--force") { Description = "Replace a file of that name." };
 
     public static Command Create()
     {
-        var command = new Command("replay", "Force recorded routes, and recompute gates, outputs and losses from the full scores at those experts.") { FileArgument, RoutesOption, OutOption, ForceOption };
+        var command = new Command("replay", "Force recorded routes, and recompute gates, outputs and losses from the full scores at those experts.")
+        {
+            FileArgument, RoutesOption, OutOption, ForceOption,
+        };
         command.SetAction(Run);
         return command;
     }
@@ -23,15 +30,17 @@ static class ReplayCommand
     {
         var path = parsed.GetValue(OutOption)!;
         if (path.Length == 0) throw new CaseException("--out: it is empty; name a file");
-        if (File.Exists(path) && !parsed.GetValue(ForceOption)) throw new CaseException($"{path}: is there already; choose another --out, or --force to replace it");
+        if (File.Exists(path) && !parsed.GetValue(ForceOption))
+            throw new CaseException($"{path}: is there already; choose another --out, or --force to replace it");
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new CaseException($"{path}: its folder does not exist; make it first");
         Case asked = Case.Load(parsed.GetValue(FileArgument)!), routes = Case.Load(parsed.GetValue(RoutesOption)!);
         using var exact = new ScalarBackend<Float32>();
         using var backend = new ScalarBackend<Tracked>();
         var replayed = CaseAnswers.Replay(asked, routes, exact);
         List<string> lines = [path];
-        if (routes.Has("x") || routes.Has("claim.logits")) lines.Add($"against the forced routes' own file: {RouteComparison.Of("", replayed, routes, backend).Changed()}");
-        if (asked.Has("claim.expert")) lines.Add($"against what the file claimed before: {RouteComparison.Of("", replayed, asked, backend).Changed()}");
+        string Changed(Case other) => RouteComparison.Of("", replayed, other, backend).Changed();
+        if (routes.Has("x") || routes.Has("claim.logits")) lines.Add($"against the forced routes' own file: {Changed(routes)}");
+        if (asked.Has("claim.expert")) lines.Add($"against what the file claimed before: {Changed(asked)}");
         replayed.Save(path);
         lines.ForEach(Console.WriteLine);
         return ExitCode.Ok;

@@ -32,9 +32,12 @@ static class ReportCommand
 
     static string Training(ParseResult parsed, string folder)
     {
-        if (parsed.Tokens.Any(t => t.Type == System.CommandLine.Parsing.TokenType.Option)) throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
+        if (parsed.Tokens.Any(t => t.Type == System.CommandLine.Parsing.TokenType.Option && t.Value != "--debug"))
+            throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
         using var machine = BackendCatalog.Create("cpu", 0);
-        return RunReportBuilder.Write(TrainingRun.Open(folder, _ => machine));
+        var opened = TrainingRun.Open(folder, _ => machine);
+        if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
+        return RunReportBuilder.Write(opened);
     }
 
     static string Check(ParseResult parsed, string file)

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using SparseExperts.Data;
 using SparseExperts.Models;
 using SparseExperts.Profiling;
@@ -77,7 +76,8 @@ static class TrainCommand
         IBackend? backend = null;
         try
         {
-            var run = parsed.GetValue(ResumeOption) is { } folder ? Resume(parsed, folder, ref backend) : Start(parsed, ref backend);
+            using var run = parsed.GetValue(ResumeOption) is { } folder ? Resume(parsed, folder, ref backend) : Start(parsed, ref backend);
+            if (run.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             return Execute(run, parsed.GetValue(JsonOption));
         }
         finally
@@ -157,7 +157,9 @@ static class TrainCommand
         var dialect = Dialect(parsed, preset.Dialect);
         return preset with
         {
-            Experts = dense ? 0 : given is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin") : DialectRules.Fitting(dialect, preset.Experts),
+            Experts = dense ? 0
+                : given is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin")
+                : DialectRules.Fitting(dialect, preset.Experts),
             Dialect = dialect,
             Context = parsed.GetValue(ContextOption) ?? preset.Context,
             Width = parsed.GetValue(WidthOption) ?? preset.Width,
@@ -223,36 +225,29 @@ static class TrainCommand
 
     static int Execute(TrainingRun run, bool json)
     {
-        using var cancel = new CancellationTokenSource();
-        var signal = 0;
-        void Stop(PosixSignalContext context)
-        {
-            context.Cancel = true;
-            signal = context.Signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGTERM => 15, _ => 2 };
-            cancel.Cancel();
-        }
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
-
+        using var stop = new StopSignals();
         var screen = TrainingScreen.Choose(run, json);
         if (HostPlans(run) is { } reason) screen.Say(reason);
         var profiler = run.Trainer.Backend is CountingBackend counter ? new TrainingProfiler(counter, run) : null;
         var outcome = screen.Show((watch, log) => run.Execute(progress =>
         {
-            watch(progress);
+            stop.IfUnheard(() => watch(progress));
             profiler?.Watch(progress);
-        }, log, cancel.Token));
+        }, line => stop.IfUnheard(() => log(line)), stop.Token));
+        if (stop.Unheard is { } closed)
+            throw new RunException($"standard output cannot be written ({closed.Message.TrimEnd('.')}); the run was saved at step {run.Trainer.Step}, "
+                + $"go on with moe train --resume {run.Folder}");
         if (profiler?.Take() is { } profile)
             screen.Say($"{Environment.NewLine}{ProfileTable.Of(profile)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(run.Folder)}");
-        if (outcome == RunOutcome.Interrupted)
+        var finished = outcome == RunOutcome.Finished;
+        if (finished && stop.WhileWritingReport(() => RunReportBuilder.Write(run.Trained)) is { } report)
         {
-            screen.Say($"interrupted at step {run.Trainer.Step} and saved; go on with: moe train --resume {run.Folder}");
-            return 128 + signal;
+            screen.Done(MetricsFile.Read(TrainingRun.MetricsPath(run.Folder)).Last(), report);
+            return ExitCode.Ok;
         }
-        var report = RunReportBuilder.Write(run.Trained);
-        var last = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder)).Last();
-        screen.Done(last, report);
-        return ExitCode.Ok;
+        stop.IfUnheard(() => screen.Say(finished
+            ? $"interrupted after the end, without a report; write it with: moe report {run.Folder}"
+            : $"interrupted at step {run.Trainer.Step} and saved; go on with: moe train --resume {run.Folder}"));
+        return 128 + stop.Signal;
     }
 }

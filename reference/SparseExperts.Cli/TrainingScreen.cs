@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using SparseExperts.Formats;
 using SparseExperts.Runs;
 using Spectre.Console;
 
@@ -17,7 +18,7 @@ abstract class TrainingScreen
     public abstract void Done(MetricsLine last, string report);
 
     protected static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-    protected static string Time(double seconds) => double.IsFinite(seconds)
+    protected static string Time(double seconds) => seconds is >= 0 and < 1e9
         ? TimeSpan.FromSeconds(seconds).ToString(seconds >= 3600 ? @"h\:mm\:ss" : @"m\:ss", CultureInfo.InvariantCulture)
         : "–";
 
@@ -25,7 +26,7 @@ abstract class TrainingScreen
     {
         var (model, training) = (run.Config.Model, run.Config.Training);
         var kind = model.Experts == 0 ? "dense" : $"{model.Experts} experts · {model.Dialect.Name}";
-        return $"{Path.GetFileName(run.Config.Text)} ({run.Config.TextBytes:N0} bytes) · {kind} · {model.Title} · "
+        return $"{VisibleWriter.Visible(Path.GetFileName(run.Config.Text))} ({run.Config.TextBytes:N0} bytes) · {kind} · {model.Title} · "
             + $"{run.Trainer.Model.ParameterCount:N0} parameters, {run.Trainer.Model.ActiveParameterCount:N0} a token · "
             + $"{(training.Steps > 0 ? $"{training.Steps} steps" : $"{training.Minutes.ToString(CultureInfo.InvariantCulture)} min")} · "
             + $"{run.Trainer.Backend.Info.Device}, {run.Trainer.Backend.Info.Threads} threads";
@@ -57,7 +58,7 @@ sealed class PlainScreen(TrainingRun run) : TrainingScreen
     public override RunOutcome Show(Func<Action<RunProgress>, Action<MetricsLine>, RunOutcome> execute)
     {
         Console.WriteLine(Header(run));
-        Console.WriteLine($"run folder: {run.Folder}");
+        Console.WriteLine($"run folder: {VisibleWriter.Visible(run.Folder)}");
         var clock = Stopwatch.StartNew();
         var due = 0.0;
         return execute(progress =>
@@ -94,7 +95,7 @@ sealed class LiveScreen(TrainingRun run) : TrainingScreen
     public override RunOutcome Show(Func<Action<RunProgress>, Action<MetricsLine>, RunOutcome> execute)
     {
         AnsiConsole.WriteLine(Header(run));
-        AnsiConsole.MarkupLine($"[grey]run folder: {Markup.Escape(run.Folder)} · Ctrl-C saves and stops[/]");
+        AnsiConsole.MarkupLine($"[grey]run folder: {Markup.Escape(VisibleWriter.Visible(run.Folder))} · Ctrl-C saves and stops[/]");
         var outcome = RunOutcome.Finished;
         AnsiConsole.Live(new Text("starting …")).Start(live =>
         {

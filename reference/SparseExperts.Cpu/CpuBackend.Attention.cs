@@ -51,7 +51,19 @@ public sealed unsafe partial class CpuBackend
     /// <summary>Queries are taken in blocks, so that a causal block meets only the keys up to its end.</summary>
     const int QueryBlock = 32;
 
-    static Product Tile(float* a, long strideA, bool transposeA, float* b, long strideB, bool transposeB, float* c, long strideC, int m, int n, int k, bool accumulate) => new()
+    static Product Tile(
+        float* a,
+        long strideA,
+        bool transposeA,
+        float* b,
+        long strideB,
+        bool transposeB,
+        float* c,
+        long strideC,
+        int m,
+        int n,
+        int k,
+        bool accumulate) => new()
     {
         A = a,
         StrideA = strideA,
@@ -155,8 +167,10 @@ public sealed unsafe partial class CpuBackend
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         readonly void One(int sequence, int head, float* bias)
         {
-            int queries = Shape.Queries, length = Shape.Keys, width = Shape.HeadWidth, first = head * width, query = sequence * queries, key = sequence * length;
-            float* q = Q.Row(query) + first, dy = Dy.Row(query) + first, dq = Dq.Row(query) + first, p = P.Row((sequence * Shape.Heads + head) * queries);
+            int queries = Shape.Queries, length = Shape.Keys, width = Shape.HeadWidth;
+            int first = head * width, query = sequence * queries, key = sequence * length;
+            float* q = Q.Row(query) + first, dy = Dy.Row(query) + first, dq = Dq.Row(query) + first;
+            float* p = P.Row((sequence * Shape.Heads + head) * queries);
             float* k = K.Row(key) + first, v = V.Row(key) + first, scores = Scratch<AttentionShape>.Of((long)queries * length);
             for (var i = 0; i < queries; i += QueryBlock)
             {
@@ -173,8 +187,10 @@ public sealed unsafe partial class CpuBackend
                 columns = Math.Min(QueryBlock, (j < before ? before : length) - j);
                 int from = Shape.Causal ? Math.Max(0, j - before) : 0, depth = queries - from;
                 float* dk = Dk.Row(key + j) + first, dv = Dv.Row(key + j) + first;
-                Tile(scores + (long)from * length + j, length, true, q + from * Q.Stride, Q.Stride, false, dk, Dk.Stride, columns, width, depth, AccumulateK).Run();
-                Tile(p + from * P.Stride + j, P.Stride, true, dy + from * Dy.Stride, Dy.Stride, false, dv, Dv.Stride, columns, width, depth, AccumulateV).Run();
+                float* score = scores + (long)from * length + j, share = p + from * P.Stride + j;
+                float* asked = q + from * Q.Stride, slope = dy + from * Dy.Stride;
+                Tile(score, length, true, asked, Q.Stride, false, dk, Dk.Stride, columns, width, depth, AccumulateK).Run();
+                Tile(share, P.Stride, true, slope, Dy.Stride, false, dv, Dv.Stride, columns, width, depth, AccumulateV).Run();
                 NoNegativeZero(dk, Dk.Stride, columns, width);
                 NoNegativeZero(dv, Dv.Stride, columns, width);
             }

@@ -66,7 +66,8 @@ public sealed unsafe partial class CpuBackend
                 var i = 0;
                 for (; i + 16 <= count; i += 16)
                 {
-                    var kept = Vector512.GreaterThanOrEqual(Vector512.ShiftRightLogical(Vector512.Load(words + inside + i), 8), Vector512.Create(least)).AsSingle();
+                    var drawn = Vector512.ShiftRightLogical(Vector512.Load(words + inside + i), 8);
+                    var kept = Vector512.GreaterThanOrEqual(drawn, Vector512.Create(least)).AsSingle();
                     var value = VectorMath.Pick(kept, Vector512.Load(x + j + i) * VectorMath.Set(keep), Vector512<float>.Zero);
                     (Accumulate ? Vector512.Load(y + j + i) + value : value).Store(y + j + i);
                 }

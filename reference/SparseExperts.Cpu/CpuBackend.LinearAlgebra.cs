@@ -78,7 +78,9 @@ public sealed unsafe partial class CpuBackend
         Start = accumulate ? Start.AtC : Start.AtZero,
     };
 
-    /// <summary>Part <paramref name="part"/> of <paramref name="parts"/> equal shares of <paramref name="count"/> in multiples of <paramref name="unit"/>.</summary>
+    /// <summary>
+    /// Part <paramref name="part"/> of <paramref name="parts"/> equal shares of <paramref name="count"/> in multiples of <paramref name="unit"/>.
+    /// </summary>
     static (int Start, int Count) Share(int count, int parts, int part, int unit)
     {
         var units = (count + unit - 1) / unit;

@@ -28,7 +28,16 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    public void RmsNormBackward(Matrix x, Matrix weight, Matrix scale, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dWeight, bool accumulateWeight)
+    public void RmsNormBackward(
+        Matrix x,
+        Matrix weight,
+        Matrix scale,
+        Matrix dy,
+        int sequence,
+        Matrix dx,
+        bool accumulateX,
+        Matrix dWeight,
+        bool accumulateWeight)
     {
         Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);
@@ -125,7 +134,15 @@ public sealed unsafe partial class CpuBackend
         Check.Norm(this, "LayerNormBackward", x, dWeight, dx, statistics, 2);
         Check.Norm(this, "LayerNormBackward", x, dBias, dx, statistics, 2);
         Check.Sequence("LayerNormBackward", sequence);
-        EachRow(new LayerNormBackwardOp { X = new(x), Weight = new(weight), Statistics = new(statistics), Dy = new(dy), Dx = new(dx), Accumulate = accumulateX }, x);
+        EachRow(new LayerNormBackwardOp
+        {
+            X = new(x),
+            Weight = new(weight),
+            Statistics = new(statistics),
+            Dy = new(dy),
+            Dx = new(dx),
+            Accumulate = accumulateX,
+        }, x);
         EachColumn(new LayerNormParametersOp
         {
             X = new(x),

@@ -53,9 +53,14 @@ public sealed unsafe partial class CpuBackend
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         readonly void Row(float* p, float* g, float* m, float* v, int columns)
         {
-            Vector512<float> decay = VectorMath.Set((float)Step.Decay), factor = VectorMath.Set((float)Step.Factor), keep2 = VectorMath.Set((float)Step.Beta2);
-            Vector512<float> new1 = VectorMath.Set((float)(1 - Step.Beta1)), new2 = VectorMath.Set((float)(1 - Step.Beta2));
-            Vector512<float> size = VectorMath.Set((float)-Step.StepSize), root = VectorMath.Set((float)Step.RootCorrection2), epsilon = VectorMath.Set((float)Step.Epsilon);
+            var decay = VectorMath.Set((float)Step.Decay);
+            var factor = VectorMath.Set((float)Step.Factor);
+            var keep2 = VectorMath.Set((float)Step.Beta2);
+            var new1 = VectorMath.Set((float)(1 - Step.Beta1));
+            var new2 = VectorMath.Set((float)(1 - Step.Beta2));
+            var size = VectorMath.Set((float)-Step.StepSize);
+            var root = VectorMath.Set((float)Step.RootCorrection2);
+            var epsilon = VectorMath.Set((float)Step.Epsilon);
             for (var j = 0; j < columns; j += 16)
             {
                 Vector512<float> grad = RowMath.Load(g, j, columns), first = RowMath.Load(m, j, columns);

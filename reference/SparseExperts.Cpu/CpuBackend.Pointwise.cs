@@ -134,7 +134,15 @@ public sealed unsafe partial class CpuBackend
         public void With<T>() where T : struct, IActivation => backend.Apply(new GatedMap<T>(), gate, linear, linear, y);
     }
 
-    readonly struct GateBackward(CpuBackend backend, Matrix gate, Matrix linear, Matrix dy, Matrix dGate, bool accumulateGate, Matrix dLinear, bool accumulateLinear) : ICall
+    readonly struct GateBackward(
+        CpuBackend backend,
+        Matrix gate,
+        Matrix linear,
+        Matrix dy,
+        Matrix dGate,
+        bool accumulateGate,
+        Matrix dLinear,
+        bool accumulateLinear) : ICall
     {
         public void With<T>() where T : struct, IActivation
         {
@@ -188,8 +196,10 @@ public sealed unsafe partial class CpuBackend
                     var i = 0;
                     for (; i + 8 <= half; i += 8)
                     {
-                        Vector256<float> c = Vector256.Load(cos + i), s = Vector256.Load(sin + i) * Sign, u = Vector256.Load(x + i), v = Vector256.Load(x + half + i);
-                        Vector256<float> first = Vector256.FusedMultiplyAdd(-v, s, u * c), second = Vector256.FusedMultiplyAdd(u, s, v * c);
+                        Vector256<float> c = Vector256.Load(cos + i), s = Vector256.Load(sin + i) * Sign;
+                        Vector256<float> u = Vector256.Load(x + i), v = Vector256.Load(x + half + i);
+                        var first = Vector256.FusedMultiplyAdd(-v, s, u * c);
+                        var second = Vector256.FusedMultiplyAdd(u, s, v * c);
                         (Accumulate ? Vector256.Load(y + i) + first : first).Store(y + i);
                         (Accumulate ? Vector256.Load(y + half + i) + second : second).Store(y + half + i);
                     }

@@ -158,7 +158,15 @@ public sealed unsafe partial class CpuBackend
     {
         Check.CrossEntropy(this, "CrossEntropy", logits, labels, smoothing, losses, logSums);
         _faults.Look("CrossEntropy", Integers(labels), logits.Columns, -100);
-        EachRow(new CrossEntropyOp { X = new(logits), Labels = PointerTo(labels), Smoothing = (float)smoothing, Rest = (float)(1 - smoothing), Losses = new(losses), LogSums = new(logSums) }, logits);
+        EachRow(new CrossEntropyOp
+        {
+            X = new(logits),
+            Labels = PointerTo(labels),
+            Smoothing = (float)smoothing,
+            Rest = (float)(1 - smoothing),
+            Losses = new(losses),
+            LogSums = new(logSums),
+        }, logits);
     }
 
     struct CrossEntropyOp : IRowOp

@@ -118,7 +118,9 @@ public sealed unsafe partial class CpuBackend
             }
         }
 
-        /// <summary>The sum of rows Order[from … to − 1], all within <paramref name="node"/>. A half without any of them would add 0, and is left out.</summary>
+        /// <summary>
+        /// The sum of rows Order[from … to − 1], all within <paramref name="node"/>. A half without any of them would add 0, and is left out.
+        /// </summary>
         readonly void Sum(SumNode node, int from, int to, float* sum)
         {
             while (!node.IsBlock && to - from > 1)

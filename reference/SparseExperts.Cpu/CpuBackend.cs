@@ -21,7 +21,10 @@ public sealed unsafe partial class CpuBackend : IBackend
 
     /// <summary>The widest instruction set that the kernels use on this machine.</summary>
     public static string SimdLevel =>
-        Avx512F.IsSupported ? "AVX-512" : Avx2.IsSupported && Fma.IsSupported ? "AVX2" : System.Runtime.Intrinsics.Vector128.IsHardwareAccelerated ? "128-bit" : "scalar";
+        Avx512F.IsSupported ? "AVX-512"
+        : Avx2.IsSupported && Fma.IsSupported ? "AVX2"
+        : System.Runtime.Intrinsics.Vector128.IsHardwareAccelerated ? "128-bit"
+        : "scalar";
 
     public BackendInfo Info { get; }
     internal Workers Workers { get; }

@@ -95,7 +95,8 @@ public sealed class CastsCutOff(IBackend inner) : Saboteur(inner)
             Inner.Cast(x, y);
             return;
         }
-        var cut = Array.ConvertAll(Inner.ToArray(x), value => float.IsFinite(value) ? BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF0000) : value);
+        static float Cut(float value) => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF0000);
+        var cut = Array.ConvertAll(Inner.ToArray(x), value => float.IsFinite(value) ? Cut(value) : value);
         Inner.Write(y, (ReadOnlySpan<float>)cut);
     }
 }

@@ -25,8 +25,14 @@ public sealed class SaboteurTests
     [Fact]
     public void A_sum_in_another_order_keeps_the_laws_of_a_backend_that_promises_no_bits()
     {
-        foreach (var (order, name) in ((Func<IBackend, IBackend>, string)[])
-            [(i => new DescendingChain(i), Products), (i => new PartialSumsOfBlocks(i), Products), (i => new MultiplyThenAdd(i), Products), (i => new ScatterInDescendingOrder(i), "ScatterAddRows")])
+        (Func<IBackend, IBackend> Order, string Card)[] orders =
+        [
+            (i => new DescendingChain(i), Products),
+            (i => new PartialSumsOfBlocks(i), Products),
+            (i => new MultiplyThenAdd(i), Products),
+            (i => new ScatterInDescendingOrder(i), "ScatterAddRows"),
+        ];
+        foreach (var (order, name) in orders)
         {
             using var subject = new Subject(_ => order(new ScalarBackend<Float32>()), canonical: false);
             foreach (var law in (Law[])[DefinitionLaws.EqualsTheDefinition, DefinitionLaws.WithinTheBound])

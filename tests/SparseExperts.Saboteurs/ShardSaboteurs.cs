@@ -29,7 +29,12 @@ public sealed class OneChainAlongK(IBackend inner) : Saboteur(inner)
             for (var j = 0; j < c.Columns; j++)
             {
                 var sum = accumulate ? (float)z[i, j] : 0;
-                for (var k = 0; k < depth; k++) sum = MathF.FusedMultiplyAdd((float)(transposeA ? x[k, i] : x[i, k]), (float)(transposeB ? y[j, k] : y[k, j]), sum);
+                for (var k = 0; k < depth; k++)
+                {
+                    var left = (float)(transposeA ? x[k, i] : x[i, k]);
+                    var right = (float)(transposeB ? y[j, k] : y[k, j]);
+                    sum = MathF.FusedMultiplyAdd(left, right, sum);
+                }
                 z[i, j] = sum;
             }
         Put(c, z);

@@ -9,7 +9,10 @@ public static partial class Check
     public static void Owned(IBackend backend, string op, Indices indices, int count)
     {
         if (indices.Storage is null || !ReferenceEquals(indices.Storage.Owner, backend))
-            throw new ShapeException($"{op}: the indices belong to '{indices.Storage?.Owner.Info.Name ?? "nobody"}', the op ran on '{backend.Info.Name}'; upload them there");
+        {
+            var owner = indices.Storage?.Owner.Info.Name ?? "nobody";
+            throw new ShapeException($"{op}: the indices belong to '{owner}', the op ran on '{backend.Info.Name}'; upload them there");
+        }
         if (indices.Storage.Type != ElementType.Integer) throw new ShapeException($"{op}: the indices view reals; rent them with ElementType.Integer");
         if (indices.Count != count) throw new ShapeException($"{op}: {indices.Count} indices for {count} rows; give one index a row");
         if (indices.Offset < 0 || indices.Offset + indices.Count > indices.Storage.Length)
@@ -33,7 +36,10 @@ public static partial class Check
         Owned(backend, op, a, b, c);
         int m = ta ? a.Columns : a.Rows, k = ta ? a.Rows : a.Columns, k2 = tb ? b.Columns : b.Rows, n = tb ? b.Rows : b.Columns;
         if (k != k2)
-            throw new ShapeException($"{op}: inner dimensions differ: A{(ta ? "ᵀ" : "")} is {m}×{k}, B{(tb ? "ᵀ" : "")} is {k2}×{n} (A·B needs A.Columns = B.Rows)");
+        {
+            var shapes = $"A{(ta ? "ᵀ" : "")} is {m}×{k}, B{(tb ? "ᵀ" : "")} is {k2}×{n}";
+            throw new ShapeException($"{op}: inner dimensions differ: {shapes} (A·B needs A.Columns = B.Rows)");
+        }
         Shape(op, "C", c, m, n);
     }
 
@@ -84,7 +90,11 @@ public static partial class Check
         }
         if (b.Rows % groups != 0) throw new ShapeException($"{op}: B has {b.Rows} rows for {groups} groups; stack equal matrices");
         int rows = b.Rows / groups, k = tb ? b.Columns : rows, n = tb ? rows : b.Columns;
-        if (a.Columns != k) throw new ShapeException($"{op}: inner dimensions differ: A is {a.Shape}, each B{(tb ? "ᵀ" : "")} is {k}×{n} (A·B needs A.Columns = B.Rows)");
+        if (a.Columns != k)
+        {
+            var shapes = $"A is {a.Shape}, each B{(tb ? "ᵀ" : "")} is {k}×{n}";
+            throw new ShapeException($"{op}: inner dimensions differ: {shapes} (A·B needs A.Columns = B.Rows)");
+        }
         Shape(op, "C", c, a.Rows, n);
     }
 
@@ -168,7 +178,10 @@ public static partial class Check
         Rate(op, rate);
         if (rows is { } indices) Owned(backend, op, indices, x.Rows);
         if (words.Offset < 0 || words.RowStride < x.Columns)
-            throw new ShapeException($"{op}: words at {words.Offset} with a row stride of {words.RowStride} for {x.Columns} columns; rows must not share words");
+        {
+            var place = $"words at {words.Offset} with a row stride of {words.RowStride}";
+            throw new ShapeException($"{op}: {place} for {x.Columns} columns; rows must not share words");
+        }
     }
 
     public static void Rotary(IBackend backend, Matrix x, Matrix cosines, Matrix sines, int headWidth, Matrix y)

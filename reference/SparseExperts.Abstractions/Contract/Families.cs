@@ -254,7 +254,15 @@ public interface IIndexing
 /// Numbers of one AdamW step. <paramref name="Factor"/> scales the gradient first (clipping); corrections are 1 − βᵗ. Kept in
 /// double; every constant that the update needs is rounded once to the backend's reals.
 /// </summary>
-public readonly record struct AdamWStep(double Rate, double Beta1, double Beta2, double Epsilon, double WeightDecay, double Correction1, double Correction2, double Factor)
+public readonly record struct AdamWStep(
+    double Rate,
+    double Beta1,
+    double Beta2,
+    double Epsilon,
+    double WeightDecay,
+    double Correction1,
+    double Correction2,
+    double Factor)
 {
     public double Decay => 1 - Rate * WeightDecay;
     public double StepSize => Rate / Correction1;

@@ -25,7 +25,9 @@ public readonly record struct Streams(ulong Seed, int Pass = 0)
         return new(Seed, ((((ulong)step << 1 | (uint)Pass) << LayerBits | (uint)layer) << UseBits) | (byte)use);
     }
 
-    /// <summary>The stream of a thing that has a name of its own, such as a matrix that is initialised: FNV-1a with the upper bit, which no step reaches.</summary>
+    /// <summary>
+    /// The stream of a thing that has a name of its own, such as a matrix that is initialised: FNV-1a with the upper bit, which no step reaches.
+    /// </summary>
     public RandomStream Named(string name)
     {
         var hash = 14695981039346656037;

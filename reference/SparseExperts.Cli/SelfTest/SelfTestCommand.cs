@@ -26,7 +26,10 @@ static class SelfTestCommand
         };
         parts.AcceptOnlyFromAmong("ops", "training", "speed");
         var json = new Option<bool>("--json") { Description = "Print one JSON object a test." };
-        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.") { backend, precision, threads, seed, maxSize, dialects, parts, json };
+        var command = new Command("selftest", "Hold a backend to the definition on this machine: every op, and ten training steps.")
+        {
+            backend, precision, threads, seed, maxSize, dialects, parts, json,
+        };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(maxSize) < 1) throw new Models.ConfigurationException($"--max-size {parsed.GetValue(maxSize)}: at least 1");
@@ -43,7 +46,8 @@ static class SelfTestCommand
                 Console.WriteLine(asJson ? Json(test) : test.Line);
             }
             if (asked.Contains("speed"))
-                foreach (var line in Throughput.Measure(machine, parsed.GetValue(maxSize))) Console.WriteLine(asJson ? JsonSerializer.Serialize(new { kind = "speed", line }) : line);
+                foreach (var line in Throughput.Measure(machine, parsed.GetValue(maxSize)))
+                    Console.WriteLine(asJson ? JsonSerializer.Serialize(new { kind = "speed", line }) : line);
             if (!asJson) Console.WriteLine(failed == 0 ? "all tests passed" : $"{failed} tests failed");
             return failed == 0 ? ExitCode.Ok : ExitCode.Differs;
         });

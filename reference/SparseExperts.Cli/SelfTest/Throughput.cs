@@ -46,7 +46,9 @@ static class Throughput
 
     static string Attention(IBackend backend, AttentionShape shape)
     {
-        Matrix q = Filled(backend, shape.QueryRows, shape.Width), k = Filled(backend, shape.KeyRows, shape.Width), v = Filled(backend, shape.KeyRows, shape.Width);
+        var q = Filled(backend, shape.QueryRows, shape.Width);
+        var k = Filled(backend, shape.KeyRows, shape.Width);
+        var v = Filled(backend, shape.KeyRows, shape.Width);
         var (rows, columns) = backend.AttentionSaved(shape);
         Matrix saved = backend.Rent(rows, columns), y = backend.Rent(shape.QueryRows, shape.Width);
         var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, null, null, saved, y));
@@ -57,7 +59,8 @@ static class Throughput
 
     static string Step(IBackend backend, string name, ModelConfig model, int batch)
     {
-        var text = ByteText.FromBytes("words", Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(0, 20000).Select(i => $"{i * i % 997} of {i % 13}, "))), model.Context);
+        var words = string.Concat(Enumerable.Range(0, 20000).Select(i => $"{i * i % 997} of {i % 13}, "));
+        var text = ByteText.FromBytes("words", Encoding.ASCII.GetBytes(words), model.Context);
         var trainer = new Trainer(backend, model, new() { Batch = batch, Steps = 100, WarmUp = 2 });
         trainer.Train(text, 0, details: false);
         trainer.Train(text, 0, details: false);

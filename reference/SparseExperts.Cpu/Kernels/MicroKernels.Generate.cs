@@ -29,8 +29,11 @@ foreach (var (bits, heights) in new[] { (512, new[] { 12, 8, 4, 2, 1 }), (256, [
 static void Kernel(StringBuilder text, int bits, int lanes, int rows, int vectors, bool transposed)
 {
     string v = $"Vector{bits}", zero = $"{v}<float>.Zero";
+    string Each(Func<int, string> vector) => string.Concat(Enumerable.Range(0, vectors).Select(vector));
+    string Next(string pointer, int row) => row < rows - 1 ? $"{pointer} += ldc;" : "";
     text.AppendLine("    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]");
-    text.AppendLine($"    public static void {(transposed ? "T" : "N")}{bits}_{rows}x{vectors}(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)");
+    const string parameters = "(long depth, float* a, long lda, float* b, long ldb, float* c, long ldc, Start start)";
+    text.AppendLine($"    public static void {(transposed ? "T" : "N")}{bits}_{rows}x{vectors}{parameters}");
     text.AppendLine("    {");
     var each = (from i in Enumerable.Range(0, rows) from j in Enumerable.Range(0, vectors) select (i, j)).ToArray();
     text.AppendLine($"        {v}<float> {string.Join(", ", each.Select(e => $"c{e.i}_{e.j} = {zero}"))};");
@@ -38,7 +41,7 @@ static void Kernel(StringBuilder text, int bits, int lanes, int rows, int vector
     text.AppendLine("        {");
     text.AppendLine("            var p = c;");
     for (var i = 0; i < rows; i++)
-        text.AppendLine("            " + string.Concat(Enumerable.Range(0, vectors).Select(j => $"c{i}_{j} = {v}.Load(p + {j * lanes}); ")) + (i < rows - 1 ? "p += ldc;" : ""));
+        text.AppendLine("            " + Each(j => $"c{i}_{j} = {v}.Load(p + {j * lanes}); ") + Next("p", i));
     text.AppendLine("        }");
     var bases = transposed ? 1 : (rows + 2) / 3;
     for (var g = 0; g < bases; g++) text.AppendLine($"        var a{g} = a{(g == 0 ? "" : $" + {3 * g} * lda")};");
@@ -58,10 +61,10 @@ static void Kernel(StringBuilder text, int bits, int lanes, int rows, int vector
     text.AppendLine("        {");
     text.AppendLine("            var p = c;");
     for (var i = 0; i < rows; i++)
-        text.AppendLine("            " + string.Concat(Enumerable.Range(0, vectors).Select(j => $"c{i}_{j} += {v}.Load(p + {j * lanes}); ")) + (i < rows - 1 ? "p += ldc;" : ""));
+        text.AppendLine("            " + Each(j => $"c{i}_{j} += {v}.Load(p + {j * lanes}); ") + Next("p", i));
     text.AppendLine("        }");
     for (var i = 0; i < rows; i++)
-        text.AppendLine("        " + string.Concat(Enumerable.Range(0, vectors).Select(j => $"c{i}_{j}.Store(c + {j * lanes}); ")) + (i < rows - 1 ? "c += ldc;" : ""));
+        text.AppendLine("        " + Each(j => $"c{i}_{j}.Store(c + {j * lanes}); ") + Next("c", i));
     text.AppendLine("    }");
     text.AppendLine();
 }

@@ -26,19 +26,25 @@ static unsafe class PhiloxVector
         {
             // The product's upper half goes on as one word and its lower as another: words are read modulo 2³² from here on, so nothing is masked.
             V p = Product(m0, x), q = Product(m1, z);
-            (x, y, z, w) = (Vector512.ShiftRightLogical(q, 32) ^ y ^ Vector512.Create((ulong)k0), q, Vector512.ShiftRightLogical(p, 32) ^ w ^ Vector512.Create((ulong)k1), p);
+            var nextX = Vector512.ShiftRightLogical(q, 32) ^ y ^ Vector512.Create((ulong)k0);
+            var nextZ = Vector512.ShiftRightLogical(p, 32) ^ w ^ Vector512.Create((ulong)k1);
+            (x, y, z, w) = (nextX, q, nextZ, p);
         }
         StoreAlternately((x & mask) | Vector512.ShiftLeft(y, 32), (z & mask) | Vector512.ShiftLeft(w, 32), (ulong*)words);
     }
 
-    /// <summary>The product of the lower halves of each lane, which one fast instruction computes; a product of whole lanes takes three times as long.</summary>
+    /// <summary>
+    /// The product of the lower halves of each lane, which one fast instruction computes; a product of whole lanes takes three times as long.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static V Product(V a, V b)
     {
         if (Avx512F.IsSupported) return Avx512F.Multiply(a.AsUInt32(), b.AsUInt32());
         if (Avx2.IsSupported)
         {
-            return Vector512.Create(Avx2.Multiply(a.GetLower().AsUInt32(), b.GetLower().AsUInt32()), Avx2.Multiply(a.GetUpper().AsUInt32(), b.GetUpper().AsUInt32()));
+            var lower = Avx2.Multiply(a.GetLower().AsUInt32(), b.GetLower().AsUInt32());
+            var upper = Avx2.Multiply(a.GetUpper().AsUInt32(), b.GetUpper().AsUInt32());
+            return Vector512.Create(lower, upper);
         }
         return (a & Vector512.Create(Low)) * (b & Vector512.Create(Low));
     }

@@ -147,7 +147,12 @@ unsafe struct Product
                 for (var j = 0; j < N; j++)
                 {
                     var sum = 0f;
-                    for (var k = 0; k < K; k++) sum = MathF.FusedMultiplyAdd(TransposeA ? A[k * StrideA + i] : A[i * StrideA + k], TransposeB ? B[j * StrideB + k] : B[k * StrideB + j], sum);
+                    for (var k = 0; k < K; k++)
+                    {
+                        var left = TransposeA ? A[k * StrideA + i] : A[i * StrideA + k];
+                        var right = TransposeB ? B[j * StrideB + k] : B[k * StrideB + j];
+                        sum = MathF.FusedMultiplyAdd(left, right, sum);
+                    }
                     c[j] += sum;
                 }
                 continue;

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Data;
 
@@ -32,11 +33,12 @@ public sealed class ByteText
         byte[] bytes;
         try
         {
-            bytes = Directory.Exists(path) ? Folder(path) : File.ReadAllBytes(path);
+            bytes = Directory.Exists(path) ? Folder(path) : RegularFiles.ReadAllBytes(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DataException($"{path}: cannot be read ({(e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message)}); name a text file or a folder of texts");
+            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message.TrimEnd('.');
+            throw new DataException($"{path}: cannot be read ({why}); name a text file or a folder of texts");
         }
         return FromBytes(path, bytes, context);
     }
@@ -57,10 +59,17 @@ public sealed class ByteText
 
     static byte[] Folder(string path)
     {
-        var files = Directory.GetFiles(path, "*", SearchOption.AllDirectories);
+        var files = RegularFiles.Below(path);
         var texts = files.Where(f => f.EndsWith(".txt", StringComparison.OrdinalIgnoreCase)).ToArray();
         using var all = new MemoryStream();
-        foreach (var file in (texts.Length > 0 ? texts : files).Order(StringComparer.Ordinal)) all.Write(File.ReadAllBytes(file));
+        foreach (var file in texts.Length > 0 ? texts : files)
+        {
+            if (new FileInfo(file) is { LinkTarget: { } target } link && link.ResolveLinkTarget(true) is not { Exists: true })
+                throw new IOException($"the link {System.IO.Path.GetRelativePath(path, file)} leads to {target}, which is not there");
+            var bytes = File.ReadAllBytes(file);
+            if (all.Length + bytes.LongLength > Array.MaxLength) throw new IOException("its texts together are more than fit in one array");
+            all.Write(bytes);
+        }
         return all.ToArray();
     }
 

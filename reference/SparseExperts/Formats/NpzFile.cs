@@ -21,7 +21,7 @@ public static partial class NpzFile
 
     public static bool IsZip(string path)
     {
-        using var stream = File.OpenRead(path);
+        using var stream = RegularFiles.Open(path);
         Span<byte> start = stackalloc byte[4];
         return stream.ReadAtLeast(start, 4, throwOnEndOfStream: false) == 4 && start.SequenceEqual("PK\x03\x04"u8);
     }
@@ -32,7 +32,7 @@ public static partial class NpzFile
     {
         try
         {
-            using var stream = File.OpenRead(path);
+            using var stream = RegularFiles.Open(path);
             using var zip = new ZipArchive(stream, ZipArchiveMode.Read);
             var room = Math.Max(SmallEnough, MaxRatio * stream.Length);
             var entries = new List<Entry>();
@@ -63,9 +63,26 @@ public static partial class NpzFile
         if (item.Length > System.Array.MaxLength) throw Wrong(path, $"'{Show(name)}' has {item.Length} bytes, more than fit in one array");
         using var source = item.Open();
         var bytes = new byte[item.Length];
-        if (source.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) != bytes.Length || source.ReadByte() >= 0) throw Wrong(path, $"'{Show(name)}' is not as long as the archive says");
+        var read = source.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        if (read != bytes.Length || source.ReadByte() >= 0) throw Wrong(path, $"'{Show(name)}' is not as long as the archive says");
+        if (Crc32(bytes) != item.Crc32) throw Wrong(path, $"the checksum of '{Show(name)}' is wrong");
         return bytes;
     }
+
+    /// <summary>The zip format's checksum of bytes (ISO 3309), which the library's archive reader does not compare.</summary>
+    static uint Crc32(ReadOnlySpan<byte> bytes)
+    {
+        var crc = ~0u;
+        foreach (var b in bytes) crc = s_crc[(byte)(crc ^ b)] ^ crc >> 8;
+        return ~crc;
+    }
+
+    static readonly uint[] s_crc = [.. Enumerable.Range(0, 256).Select(i =>
+    {
+        var crc = (uint)i;
+        for (var bit = 0; bit < 8; bit++) crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320;
+        return crc;
+    })];
 
     static Entry Array(string path, string name, byte[] bytes)
     {

@@ -48,11 +48,12 @@ public sealed class SafetensorsFile : IDisposable
         FileStream stream;
         try
         {
-            stream = File.OpenRead(path);
+            stream = RegularFiles.Open(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InvalidFileException($"{path}: cannot be opened ({(e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : "not a readable file")}); name a .safetensors file");
+            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : "not a readable file";
+            throw new InvalidFileException($"{path}: cannot be opened ({why}); name a .safetensors file");
         }
         try
         {
@@ -93,7 +94,11 @@ public sealed class SafetensorsFile : IDisposable
                 if (property.Name != "__metadata__") tensors.Add(Entry(property, dataLength));
                 else
                     foreach (var pair in property.Value.EnumerateObject())
-                        metadata[pair.Name] = pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()! : throw Wrong(_path, $"metadata '{Show(pair.Name)}' is not a string");
+                    {
+                        if (pair.Value.ValueKind != JsonValueKind.String) throw Wrong(_path, $"metadata '{Show(pair.Name)}' is not a string");
+                        if (!metadata.TryAdd(pair.Name, pair.Value.GetString()!))
+                            throw Wrong(_path, $"metadata '{Show(pair.Name)}' stands twice in its header");
+                    }
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or System.Text.DecoderFallbackException)
@@ -116,7 +121,10 @@ public sealed class SafetensorsFile : IDisposable
         var name = Show(property.Name);
         string? dtype = null;
         long[]? shape = null, offsets = null;
+        var fields = new HashSet<string>(StringComparer.Ordinal);
         foreach (var field in property.Value.EnumerateObject())
+        {
+            if (!fields.Add(field.Name)) throw Wrong(_path, $"tensor '{name}' has '{Show(field.Name)}' twice");
             switch (field.Name)
             {
                 case "dtype": dtype = field.Value.GetString(); break;
@@ -124,6 +132,7 @@ public sealed class SafetensorsFile : IDisposable
                 case "data_offsets": offsets = Numbers(field.Value); break;
                 default: throw Wrong(_path, $"tensor '{name}' has an unknown field '{Show(field.Name)}'");
             }
+        }
         if (dtype is null || shape is null || offsets is not { Length: 2 }) throw Wrong(_path, $"tensor '{name}' lacks dtype, shape or two data_offsets");
         var size = SizeOf(dtype) ?? throw Wrong(_path, $"tensor '{name}' has the unknown dtype '{Show(dtype)}'");
         Int128 bytes = size;
@@ -212,6 +221,7 @@ public sealed class SafetensorsFile : IDisposable
             case "F32": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]); break;
             case "F16": for (var i = 0; i < values.Length; i++) values[i] = (double)BinaryPrimitives.ReadHalfLittleEndian(bytes[(i * 2)..]); break;
             case "BF16": for (var i = 0; i < values.Length; i++) values[i] = BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..]) << 16); break;
+            case "U64": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * 8)..]); break;
             default: for (var i = 0; i < values.Length; i++) values[i] = Integer(dtype, bytes, i); break;
         }
     }
@@ -223,7 +233,8 @@ public sealed class SafetensorsFile : IDisposable
 
     static long Integer(string dtype, ReadOnlySpan<byte> bytes, int i) => dtype switch
     {
-        "I64" or "U64" => BinaryPrimitives.ReadInt64LittleEndian(bytes[(i * 8)..]),
+        "I64" => BinaryPrimitives.ReadInt64LittleEndian(bytes[(i * 8)..]),
+        "U64" => Signed(BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * 8)..])),
         "I32" => BinaryPrimitives.ReadInt32LittleEndian(bytes[(i * 4)..]),
         "U32" => BinaryPrimitives.ReadUInt32LittleEndian(bytes[(i * 4)..]),
         "I16" => BinaryPrimitives.ReadInt16LittleEndian(bytes[(i * 2)..]),
@@ -232,6 +243,9 @@ public sealed class SafetensorsFile : IDisposable
         "U8" or "BOOL" => bytes[i],
         _ => throw new InvalidFileException($"dtype {dtype} is not read as numbers; convert the tensor to F32, F16 or BF16"),
     };
+
+    static long Signed(ulong value) => value <= long.MaxValue ? (long)value
+        : throw new InvalidFileException($"a U64 holds {value}, more than a signed number of 64 bits; write smaller integers");
 
     /// <summary>A name from a file, fit for one line of a message.</summary>
     static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));

@@ -51,10 +51,14 @@ static class LossCounts
         }
     }
 
-    /// <summary>Choices of every group and expert [G·E] as the backend counted them, in the order of a plan or of a top-k of the loss's own; null where the host counts.</summary>
+    /// <summary>
+    /// Choices of every group and expert [G·E] as the backend counted them, in the order of a plan or of a top-k of the loss's own; null where the host
+    /// counts.
+    /// </summary>
     public static Indices? OnBackend(Tape tape, RouterCall call, LossInputs inputs) => call.Dialect.BalanceCount switch
     {
-        BalanceCount.FreshTopK when inputs.FreshTopK is null => BackendPlanning.FreshTopK(tape, call, RanksScores(call.Dialect) ? inputs.Scores : inputs.Logits),
+        BalanceCount.FreshTopK when inputs.FreshTopK is null =>
+            BackendPlanning.FreshTopK(tape, call, RanksScores(call.Dialect) ? inputs.Scores : inputs.Logits),
         BalanceCount.FirstChoice when inputs.Handle.OnBackend is { } made => BackendPlanning.FirstOf(made.Asked),
         BalanceCount.AllChoices or BalanceCount.Candidates when inputs.Handle.OnBackend is { } made => BackendPlanning.AllOf(made.Asked),
         _ => null,

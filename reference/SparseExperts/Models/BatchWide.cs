@@ -35,7 +35,8 @@ public static class BatchWide
 
     /// <summary>Whether a balance loss is taken over all tokens of the batch, whatever its groups are.</summary>
     static bool PoolsBalance(Dialect d) =>
-        d.Balance == BalanceLoss.Product && (d.GlobalBalanceCoefficient != 0 || d.BalanceLevel is BalanceLevel.Batch or BalanceLevel.Global or BalanceLevel.RankShare);
+        d.Balance == BalanceLoss.Product
+        && (d.GlobalBalanceCoefficient != 0 || d.BalanceLevel is BalanceLevel.Batch or BalanceLevel.Global or BalanceLevel.RankShare);
 
     /// <summary>Why a step in micro-batches is another than the step on the whole batch; null where it has the same bits.</summary>
     /// <param name="sequences">Of the batch.</param>

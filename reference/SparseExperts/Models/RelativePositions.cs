@@ -5,7 +5,9 @@ using SparseExperts.Ops;
 
 namespace SparseExperts.Models;
 
-/// <summary>T5's relative positions: every distance falls into a bucket, every bucket has one learned number a head (Raffel et al. 2020, section 2.1).</summary>
+/// <summary>
+/// T5's relative positions: every distance falls into a bucket, every bucket has one learned number a head (Raffel et al. 2020, section 2.1).
+/// </summary>
 public static class RelativePositions
 {
     public const int Buckets = 32, MaxDistance = 128;

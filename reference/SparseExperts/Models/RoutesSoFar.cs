@@ -21,7 +21,9 @@ sealed class RoutesSoFar(Dialect dialect, int experts, string where) : Substitut
     /// <summary>Tokens from the start that the text, as it was routed last, serves as they were served.</summary>
     public int Unchanged { get; private set; }
 
-    /// <summary>A text of <paramref name="total"/> tokens is about to be computed; sets <see cref="Unchanged"/> as far as later requests do not matter.</summary>
+    /// <summary>
+    /// A text of <paramref name="total"/> tokens is about to be computed; sets <see cref="Unchanged"/> as far as later requests do not matter.
+    /// </summary>
     public void Begin(int total)
     {
         _total = total;

@@ -77,7 +77,9 @@ public static partial class Op
         }
     }
 
-    static bool Widens(Tape tape, NumberFormat format) => format is NumberFormat.BFloat16 or NumberFormat.Float16 && tape.Backend is IErrorBounds { CarriesBounds: true };
+    static bool Widens(Tape tape, NumberFormat format) =>
+        format is NumberFormat.BFloat16 or NumberFormat.Float16
+        && tape.Backend is IErrorBounds { CarriesBounds: true };
 
     static Tensor Widened(Tape tape, Tensor x, double[] errors)
     {

@@ -61,7 +61,7 @@ public sealed class Case
         _digits = CaseDigits.Take(path, Parameters);
         _tensors = CaseDigits.On(path, ordinary, _digits).ToDictionary(t => t.Name);
         CaseShapes.Check(path, _tensors.Values);
-        Dialect = DialectFile.With(DialectFile.Resolve(DialectText), Parameters, path);
+        Dialect = DialectFile.With(DialectFile.OfCase(DialectText, path), Parameters, path);
         CaseReads.Check(this);
         CaseShapes.CheckWhole(path, _tensors.Values);
     }
@@ -69,23 +69,34 @@ public sealed class Case
     /// <summary>The same numbers read under another dialect.</summary>
     Case(Case other, Dialect dialect, string mode)
     {
-        (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, other._tensors, mode, other.Producer, other.Note, dialect.Name, other.Parameters);
-        (Dialect, _isHeldToAnother, _digits, _given) = (dialect, true, other._digits, other._given);
+        (Path, _tensors, Mode, Parameters) = (other.Path, other._tensors, mode, other.Parameters);
+        (Producer, Note) = (other.Producer, other.Note);
+        (Dialect, DialectText, _isHeldToAnother) = (dialect, dialect.Name, true);
+        (_digits, _given) = (other._digits, other._given);
     }
 
     /// <summary>The same call with other tensors.</summary>
     Case(Case other, Dictionary<string, CaseTensor> tensors)
     {
         CaseShapes.Check(other.Path, tensors.Values);
-        (Path, _tensors, Mode, Producer, Note, DialectText, Parameters) = (other.Path, tensors, other.Mode, other.Producer, other.Note, other.DialectText, other.Parameters);
-        (Dialect, _isHeldToAnother, _digits, _given) = (other.Dialect, other._isHeldToAnother, other._digits, other._given);
+        (Path, _tensors, Mode, Parameters) = (other.Path, tensors, other.Mode, other.Parameters);
+        (Producer, Note) = (other.Producer, other.Note);
+        (Dialect, DialectText, _isHeldToAnother) = (other.Dialect, other.DialectText, other._isHeldToAnother);
+        (_digits, _given) = (other._digits, other._given);
     }
 
     /// <summary>A case in memory, held to the same rules as a file.</summary>
     /// <param name="dialect">A built-in name, or a dialect as JSON.</param>
     /// <param name="mode">train or eval.</param>
     /// <exception cref="CaseException">A name that the format does not have, or shapes that do not fit.</exception>
-    public static Case Create(string dialect, string mode, IEnumerable<CaseTensor> tensors, JsonObject? parameters = null, string producer = "", string note = "", string name = "case") =>
+    public static Case Create(
+        string dialect,
+        string mode,
+        IEnumerable<CaseTensor> tensors,
+        JsonObject? parameters = null,
+        string producer = "",
+        string note = "",
+        string name = "case") =>
         new(name, tensors.ToDictionary(t => t.Name), new Dictionary<string, string>
         {
             ["format"] = Format,
@@ -128,8 +139,8 @@ public sealed class Case
     JsonObject Written()
     {
         var parameters = _isHeldToAnother ? [] : (JsonObject)Parameters.DeepClone();
-        if (_digits.Keys.Any(_tensors.ContainsKey))
-            parameters[CaseDigits.Key] = new JsonObject(_digits.Where(d => _tensors.ContainsKey(d.Key)).Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value)));
+        var printed = _digits.Where(d => _tensors.ContainsKey(d.Key)).ToArray();
+        if (printed.Length > 0) parameters[CaseDigits.Key] = new JsonObject(printed.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value)));
         return parameters;
     }
 
@@ -175,7 +186,8 @@ public sealed class Case
     /// <summary>Refuses a file that claims nothing, which would agree with everything.</summary>
     public void RequireClaims()
     {
-        if (!_tensors.Keys.Any(n => n.StartsWith("claim.", StringComparison.Ordinal))) throw new CaseException($"{Path}: it claims nothing; add claim.expert, claim.y or others");
+        if (_tensors.Keys.Any(n => n.StartsWith("claim.", StringComparison.Ordinal))) return;
+        throw new CaseException($"{Path}: it claims nothing; add claim.expert, claim.y or others");
     }
 
     /// <summary>Reads a case from .safetensors or .npz, whichever the file is.</summary>

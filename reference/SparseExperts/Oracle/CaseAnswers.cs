@@ -19,33 +19,70 @@ public static class CaseAnswers
     /// <param name="routes">A file with claim.expert of the same tokens, and claim.slot where something was dropped.</param>
     public static Case Replay(Case asked, Case routes, IBackend backend)
     {
-        if (routes.Find("claim.expert") is not { } expert) throw new CaseException($"{routes.Path}: no claim.expert, so that there are no routes to replay; add it");
+        if (routes.Find("claim.expert") is not { } expert)
+            throw new CaseException($"{routes.Path}: no claim.expert, so that there are no routes to replay; add it");
         if (asked.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice)
             throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
         var x = asked.Get("x");
-        if (expert.Size(0) * expert.Size(1) != x.Size(0) * x.Size(1)) throw new CaseException($"{routes.Path}: routes of {expert.Size(0) * expert.Size(1)} tokens, but {asked.Path} has {x.Size(0) * x.Size(1)}; replay the same tokens");
+        RequireSameTokens(asked, routes, x, expert);
+        RequireDistinct(asked, routes, expert);
+        if (routes.Find("claim.slot") is { } slots) RequireFreeSlots(asked, routes, x, expert, slots);
+
+        string[] taken = ["claim.expert", "claim.slot"];
+        var recorded = taken.Select(routes.Find).OfType<CaseTensor>().Select(t => t with { Shape = [x.Shape[0], x.Shape[1], t.Shape[^1]] });
+        var ownClaims = asked.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n != "claim.logits");
+        return Fill(asked.Without(ownClaims).With(recorded), backend, isForced: true);
+    }
+
+    /// <summary>Refuses routes of other tokens, or of another number of choices.</summary>
+    static void RequireSameTokens(Case asked, Case routes, CaseTensor x, CaseTensor expert)
+    {
+        long routed = expert.Size(0) * expert.Size(1), tokens = x.Size(0) * x.Size(1);
+        if (routed != tokens) throw new CaseException($"{routes.Path}: routes of {routed} tokens, but {asked.Path} has {tokens}; replay the same tokens");
         var own = Math.Min(asked.Dialect.K, CaseCall.Of(asked).Experts);
-        if (expert.Size(-1) != own) throw new CaseException($"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");
+        if (expert.Size(-1) == own) return;
+        throw new CaseException(
+            $"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");
+    }
+
+    /// <summary>Refuses an expert that a token has twice, where a dialect takes what was chosen out of the next choice.</summary>
+    static void RequireDistinct(Case asked, Case routes, CaseTensor expert)
+    {
+        if (asked.Dialect.Taken != Taken.Removed) return;
         var rows = expert.Integers.Chunk(expert.Size(-1)).ToArray();
-        if (asked.Dialect.Taken == Taken.Removed && Array.FindIndex(rows, r => r.Where(e => e >= 0).Distinct().Count() != r.Count(e => e >= 0)) is >= 0 and var twice)
-            throw new CaseException($"{routes.Path}: token {twice} has an expert twice, which {asked.Dialect.Name} never gives; correct claim.expert");
-        if (routes.Find("claim.slot") is { } slots)
+        var twice = Array.FindIndex(rows, row => row.Where(e => e >= 0).Distinct().Count() != row.Count(e => e >= 0));
+        if (twice < 0) return;
+        throw new CaseException($"{routes.Path}: token {twice} has an expert twice, which {asked.Dialect.Name} never gives; correct claim.expert");
+    }
+
+    /// <summary>Refuses slots of other groups, and two tokens in one slot where no dialect lets them share it.</summary>
+    static void RequireFreeSlots(Case asked, Case routes, CaseTensor x, CaseTensor expert, CaseTensor slots)
+    {
+        if (expert.Size(0) != x.Size(0))
         {
-            if (expert.Size(0) != x.Size(0)) throw new CaseException($"{routes.Path}: slots of {expert.Size(0)} groups, but {asked.Path} has {x.Size(0)}; replay calls of the same groups, or leave claim.slot out");
-            var taken = new HashSet<(int, int, int)>();
-            for (var i = 0; i < slots.Values.Length && slots.Values.Length == expert.Values.Length; i++)
-                if (slots.Values[i] >= 0 && !taken.Add((i / expert.Size(-1) / expert.Size(1), (int)expert.Values[i], (int)slots.Values[i])) && asked.Dialect.DroppedOutput is not (DroppedOutput.SharedSlot or DroppedOutput.CollidingSlot))
-                    throw new CaseException($"{routes.Path}: token {i / expert.Size(-1)} sits in slot {slots.Values[i]} of expert {expert.Values[i]}, which another token has; correct claim.slot");
+            var counts = $"slots of {expert.Size(0)} groups, but {asked.Path} has {x.Size(0)}";
+            throw new CaseException($"{routes.Path}: {counts}; replay calls of the same groups, or leave claim.slot out");
         }
-        var forced = asked.Without(asked.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n != "claim.logits"));
-        asked = forced.With(new[] { "claim.expert", "claim.slot" }.Select(routes.Find).OfType<CaseTensor>().Select(t => t with { Shape = [x.Shape[0], x.Shape[1], t.Shape[^1]] }));
-        return Fill(asked, backend, isForced: true);
+        if (slots.Values.Length != expert.Values.Length) return;
+        if (asked.Dialect.DroppedOutput is DroppedOutput.SharedSlot or DroppedOutput.CollidingSlot) return;
+        var taken = new HashSet<(int Group, int Expert, int Slot)>();
+        for (var i = 0; i < slots.Values.Length; i++)
+        {
+            var token = i / expert.Size(-1);
+            int chosen = (int)expert.Values[i], slot = (int)slots.Values[i];
+            if (slot < 0 || taken.Add((token / expert.Size(1), chosen, slot))) continue;
+            var place = $"slot {slots.Values[i]} of expert {expert.Values[i]}";
+            throw new CaseException($"{routes.Path}: token {token} sits in {place}, which another token has; correct claim.slot");
+        }
     }
 
     static Case Fill(Case asked, IBackend backend, bool isForced)
     {
         // Old claims say nothing here, neither numbers nor formats, but for logits without a router and routes that are forced.
-        bool Stays(string name) => !name.StartsWith("claim.", StringComparison.Ordinal) || name == "claim.logits" && !asked.Has("router.weight") || isForced && name is "claim.expert" or "claim.slot";
+        bool Stays(string name) =>
+            !name.StartsWith("claim.", StringComparison.Ordinal)
+            || name == "claim.logits" && !asked.Has("router.weight")
+            || isForced && name is "claim.expert" or "claim.slot";
         asked = asked.Without([.. asked.Tensors.Select(t => t.Name).Where(n => !Stays(n))]);
         var call = CaseCall.Of(asked);
         var tape = new Tape(backend);
@@ -84,7 +121,8 @@ public static class CaseAnswers
         else
         {
             var given = asked.Has("router.weight") ? null : asked.Find("claim.logits");
-            var routed = RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, isForced ? new ClaimedPlan(asked, call) : null));
+            var forced = isForced ? new ClaimedPlan(asked, call) : null;
+            var routed = RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, forced));
             var (choices, plan, inputs) = (routed.Choices, routed.Plan, routed.Losses);
             var scored = routed.Scored;
             if (call.Dialect.Router == RouterForm.Mlp) Real("router_state", scored.Before, g, s, scored.Before?.Columns ?? 0);
@@ -93,7 +131,11 @@ public static class CaseAnswers
             Real("shared_gate", routed.SharedGates, g, s, routed.SharedGates?.Columns ?? 0);
             if (!asked.Has("claim.logits")) Real("logits", inputs.Logits, g, s, e);
             if (call.Dialect.Score != Score.None) Real("scores", inputs.Scores, g, s, e);
-            if (call.Dialect.CapacityFormula != CapacityFormula.None && CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers)) is not RoutingPlan.Unlimited and var capacity) Whole("capacity", [capacity]);
+            if (call.Dialect.CapacityFormula != CapacityFormula.None)
+            {
+                var capacity = CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers));
+                if (capacity != RoutingPlan.Unlimited) Whole("capacity", [capacity]);
+            }
             if (choices.ByExperts) Whole("token", choices.Token, g, e, choices.Token.Length / (g * e));
             else
             {

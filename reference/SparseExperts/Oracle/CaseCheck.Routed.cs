@@ -35,7 +35,8 @@ public sealed partial class CaseCheck
         var tensors = new CaseTensors(_case, tape, _call);
         var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, new HeldDecisions(numbers, choices, plan, _case.HasConstantGates ? tape : null));
         var y = tensors.Experts is { } experts ? RoutedLayer.Output(tape, _call, routed, tensors.X, tensors.ExpertsX, experts) : null;
-        Backward(tape, tensors, y, AuxiliaryLosses.Total(tape, _call, AuxiliaryLosses.Compute(tape, _call, routed.Losses)), SelectionCheck.HasOpenTopK(_call, numbers));
+        var losses = AuxiliaryLosses.Compute(tape, _call, routed.Losses);
+        Backward(tape, tensors, y, AuxiliaryLosses.Total(tape, _call, losses), SelectionCheck.HasOpenTopK(_call, numbers));
     }
 
     /// <summary>Compares every stage with the file's claim and puts the claim in its place.</summary>
@@ -92,7 +93,10 @@ public sealed partial class CaseCheck
         public override Tensor Logits(Func<Tensor> compute)
         {
             if (!HasRouter)
-                return ClaimedLogits(check.Claimed(tape, "claim.logits", _call.Experts) ?? throw new CaseException($"{_case.Path}: neither router.weight nor claim.logits; give one of them"));
+            {
+                var claimed = check.Claimed(tape, "claim.logits", _call.Experts);
+                return ClaimedLogits(claimed ?? throw new CaseException($"{_case.Path}: neither router.weight nor claim.logits; give one of them"));
+            }
             var logits = compute();
             check.Compare("logits", tape, logits, used: i => _call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.IsReal(i / _call.Experts));
             return ClaimedLogits(logits);
@@ -130,11 +134,15 @@ public sealed partial class CaseCheck
             if (_case.Find("claim.capacity") is { } capacity)
                 check.Whole("capacity", [(int)capacity.Values[0]], [CapacityRule.Reported(_call, CapacityRule.Loads(_call, choices, numbers))]);
             if (_case.Find("claim.expert") is { } experts)
-                check._stages.Add(Expected.ByExperts
-                    ? throw new CaseException($"{_case.Path}: claim.expert says what tokens chose, but in {_call.Dialect.Name} experts choose; claim token and combine instead")
-                    : SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1)));
+            {
+                if (Expected.ByExperts) throw ExpertsChoose();
+                check._stages.Add(SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1)));
+            }
             return _claimed.Capacity() ?? compute();
         }
+
+        CaseException ExpertsChoose() => new(
+            $"{_case.Path}: claim.expert says what tokens chose, but in {_call.Dialect.Name} experts choose; claim token and combine instead");
 
         public override RoutingPlan Plan(Decisions decided, Func<RoutingPlan> assign)
         {
@@ -159,7 +167,8 @@ public sealed partial class CaseCheck
         public override Tensor Gates(Tensor computed)
         {
             check.Compare("gate", tape, computed, used: i => Decided.Choices.Expert[i] >= 0);
-            if (_case.Find("claim.token") is { } tokens && Expected.ByExperts) check._stages.Add(SelectionCheck.Tokens(_call, Decided.Numbers, Expected, tokens.Integers));
+            if (_case.Find("claim.token") is { } tokens && Expected.ByExperts)
+                check._stages.Add(SelectionCheck.Tokens(_call, Decided.Numbers, Expected, tokens.Integers));
             return computed;
         }
 
@@ -174,7 +183,8 @@ public sealed partial class CaseCheck
         Tensor? ClaimedGates(Tensor gates, RoutingPlan plan)
         {
             if (_case.Find("claim.gate") is { } claim && claim.Values.Length == gates.Value.Count) return Given(tape, claim, gates.Rows, gates.Columns);
-            return check.Claimed(tape, "claim.combine", _call.Experts) is { } dense ? Routing.Gates.Gather(tape, _call, dense, plan.Expert, plan.Choices) : null;
+            if (check.Claimed(tape, "claim.combine", _call.Experts) is not { } dense) return null;
+            return Routing.Gates.Gather(tape, _call, dense, plan.Expert, plan.Choices);
         }
 
         /// <summary>Whether equals compete for the last slot of an expert.</summary>

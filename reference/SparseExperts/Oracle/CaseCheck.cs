@@ -109,9 +109,11 @@ public sealed partial class CaseCheck
         Tensor dispatch = SoftLayer.OverTokens(tape, _call, logits), combine = tape.Softmax(logits);
         Compare("slot_dispatch", tape, dispatch);
         Compare("slot_combine", tape, combine);
-        var (sends, gathers) = (Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch, Claimed(tape, "claim.slot_combine", columns) ?? combine);
-        var y = SoftLayer.Mix(tape, _call, tensors.X, sends, gathers, tensors.Experts
-            ?? throw new CaseException($"{_case.Path}: no experts; a mixture of slots is checked with them, add experts.wi and experts.wo"), slots);
+        var experts = tensors.Experts
+            ?? throw new CaseException($"{_case.Path}: no experts; a mixture of slots is checked with them, add experts.wi and experts.wo");
+        var sends = Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch;
+        var gathers = Claimed(tape, "claim.slot_combine", columns) ?? combine;
+        var y = SoftLayer.Mix(tape, _call, tensors.X, sends, gathers, experts, slots);
         Compare("y", tape, y);
         if (!Gradients.Any()) return;
         var second = new Tape(_backend);

@@ -18,12 +18,15 @@ static class CaseDigits
     {
         if (!parameters.TryGetPropertyValue(Key, out var node)) return new Dictionary<string, int>();
         parameters.Remove(Key);
-        if (node is not JsonObject digits) throw new CaseException($"{path}: {Key} is {node?.ToJsonString() ?? "null"}; write an object such as {{\"claim.gate\": 4}}");
+        if (node is not JsonObject digits)
+            throw new CaseException($"{path}: {Key} is {node?.ToJsonString() ?? "null"}; write an object such as {{\"claim.gate\": 4}}");
         var read = new Dictionary<string, int>();
         foreach (var (name, value) in digits)
         {
-            if (!name.StartsWith("claim.", StringComparison.Ordinal)) throw new CaseException($"{path}: {Key} names {name}, which is no claim; name claims only");
-            if (value is not JsonValue number || number.GetValueKind() != JsonValueKind.Number || !number.TryGetValue<int>(out var count) || count is < 1 or > Most)
+            if (!name.StartsWith("claim.", StringComparison.Ordinal))
+                throw new CaseException($"{path}: {Key} names {name}, which is no claim; name claims only");
+            var isNumber = value is JsonValue && value.GetValueKind() == JsonValueKind.Number;
+            if (!isNumber || !value!.AsValue().TryGetValue<int>(out var count) || count is < 1 or > Most)
                 throw new CaseException($"{path}: {Key} gives {name} {value?.ToJsonString() ?? "null"} digits; give a whole number from 1 to {Most}");
             read[name] = count;
         }

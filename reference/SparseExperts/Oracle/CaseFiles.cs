@@ -1,3 +1,5 @@
+using SparseExperts.Formats;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>Case files by name, folder or pattern.</summary>
@@ -6,8 +8,10 @@ public static class CaseFiles
     /// <summary>Claims in the order in which they are checked, as reports list them.</summary>
     public static IReadOnlyList<string> Stages { get; } = 
     [
-        "router_state", "key_logits", "logits", "shared_logits", "scores", "capacity", "expert", "slot", "gate", "token", "shared_gate", "combine", "slot_dispatch",
-        "slot_combine", "count", "y", "loss.balance", "loss.z", "loss.total", "correction_bias",
+        "router_state", "key_logits", "logits", "shared_logits", "scores",
+        "capacity", "expert", "slot", "gate", "token", "shared_gate", "combine",
+        "slot_dispatch", "slot_combine", "count", "y",
+        "loss.balance", "loss.z", "loss.total", "correction_bias",
     ];
 
     static readonly string[] Extensions = [".safetensors", ".npz"];
@@ -19,7 +23,7 @@ public static class CaseFiles
         foreach (var name in names)
         {
             string[] found = Directory.Exists(name)
-                ? [.. Directory.GetFiles(name, "*", SearchOption.AllDirectories).Where(f => Extensions.Contains(Path.GetExtension(f).ToLowerInvariant()))]
+                ? [.. Below(name).Where(f => Extensions.Contains(Path.GetExtension(f).ToLowerInvariant()))]
                 : name.AsSpan().ContainsAny('*', '?') ? Matching(name) : [name];
             if (found.Length == 0) throw new CaseException($"{name}: no case files there; name .safetensors or .npz files");
             files.AddRange(found.Order(StringComparer.Ordinal));
@@ -27,9 +31,24 @@ public static class CaseFiles
         return [.. files.Distinct()];
     }
 
+    static IReadOnlyList<string> Below(string folder)
+    {
+        try
+        {
+            return RegularFiles.Below(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CaseException($"{folder}: cannot be walked ({e.Message.TrimEnd('.')}); name its files one by one");
+        }
+    }
+
     static string[] Matching(string pattern)
     {
         var folder = Path.GetDirectoryName(pattern) is { Length: > 0 } parent ? parent : ".";
-        return Directory.Exists(folder) ? [.. Directory.GetFiles(folder, Path.GetFileName(pattern)).Select(f => folder == "." && !pattern.StartsWith('.') ? Path.GetFileName(f) : f)] : [];
+        if (!Directory.Exists(folder)) return [];
+        var found = Directory.GetFiles(folder, Path.GetFileName(pattern));
+        // Named as the pattern is: without a folder where it has none.
+        return folder == "." && !pattern.StartsWith('.') ? [.. found.Select(f => Path.GetFileName(f))] : found;
     }
 }

@@ -11,7 +11,11 @@ namespace SparseExperts.Oracle;
 /// <param name="IsTransposed">Each expert's matrices are [in, out].</param>
 sealed record CaseLayout(bool Alternates, bool IsTransposed)
 {
-    const string GateUp = "experts.gate_up", GateUpBias = "experts.gate_up_bias", Gradient = "claim.grad.", Halves = "gate_up_layout", Orientation = "experts_layout";
+    const string GateUp = "experts.gate_up";
+    const string GateUpBias = "experts.gate_up_bias";
+    const string Gradient = "claim.grad.";
+    const string Halves = "gate_up_layout";
+    const string Orientation = "experts_layout";
 
     /// <summary>What is transposed with the experts.</summary>
     static readonly string[] Matrices = ["experts.wi", "experts.wi_gate", "experts.wo", GateUp];
@@ -39,15 +43,22 @@ sealed record CaseLayout(bool Alternates, bool IsTransposed)
         if (IsTransposed) tensors = [.. tensors.Select(t => Matrices.Contains(Base(t.Name)) && t.Shape.Length == 3 ? Transposed(t) : t)];
         if (!tensors.Any(t => Base(t.Name) is GateUp or GateUpBias)) return tensors;
         var names = tensors.Select(t => t.Name).ToHashSet();
-        foreach (var (fused, gate, up) in (IEnumerable<(string, string, string)>)[(GateUp, "experts.wi_gate", "experts.wi"), (GateUpBias, "experts.bi_gate", "experts.bi")])
-            if (names.Contains(fused) && (names.Contains(gate) || names.Contains(up)))
-                throw new CaseException($"{path}: {fused} beside {(names.Contains(gate) ? gate : up)}; give one of them");
+        RequireOneForm(path, names, GateUp, "experts.wi_gate", "experts.wi");
+        RequireOneForm(path, names, GateUpBias, "experts.bi_gate", "experts.bi");
         return [.. tensors.SelectMany(t => Base(t.Name) switch
         {
             GateUp => Split(path, t, "experts.wi_gate", "experts.wi"),
             GateUpBias => Split(path, t, "experts.bi_gate", "experts.bi"),
             _ => [t],
         })];
+    }
+
+    /// <summary>Refuses a fused tensor beside one of the two that it stands for.</summary>
+    static void RequireOneForm(string path, HashSet<string> names, string fused, string gate, string up)
+    {
+        if (!names.Contains(fused)) return;
+        if (names.Contains(gate)) throw new CaseException($"{path}: {fused} beside {gate}; give one of them");
+        if (names.Contains(up)) throw new CaseException($"{path}: {fused} beside {up}; give one of them");
     }
 
     static string Base(string name) => name.StartsWith(Gradient, StringComparison.Ordinal) ? name[Gradient.Length..] : name;

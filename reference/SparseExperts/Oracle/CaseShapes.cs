@@ -35,8 +35,11 @@ static class CaseShapes
     /// <param name="Other">The shape that it has where the tensor <paramref name="With"/> is there.</param>
     sealed record Form(string Letters, string? With = null, string? Other = null);
 
-    static readonly Dictionary<string, Form> Forms = Table.Split([';', '\n'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-        .Select(Parse).Concat(DrawKinds.All.Select(kind => (Name: $"draws.{kind.Name}", Form: new Form(kind.Shape)))).ToDictionary(entry => entry.Name, entry => entry.Form);
+    static readonly Dictionary<string, Form> Forms = Table
+        .Split([';', '\n'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        .Select(Parse)
+        .Concat(DrawKinds.All.Select(kind => (Name: $"draws.{kind.Name}", Form: new Form(kind.Shape))))
+        .ToDictionary(entry => entry.Name, entry => entry.Form);
 
     static (string Name, Form Form) Parse(string entry)
     {
@@ -53,9 +56,9 @@ static class CaseShapes
     {
         if (Forms.TryGetValue(name, out var form)) return form.With is { } with && present.Contains(with) ? form.Other : form.Letters;
         if (name.StartsWith(Loss, StringComparison.Ordinal) && name.Length > Loss.Length) return "";
-        return name.StartsWith(Gradient, StringComparison.Ordinal) && name[Gradient.Length..] is var input && !input.StartsWith("claim.", StringComparison.Ordinal)
-            ? Of(input, present)
-            : null;
+        if (!name.StartsWith(Gradient, StringComparison.Ordinal)) return null;
+        var input = name[Gradient.Length..];
+        return input.StartsWith("claim.", StringComparison.Ordinal) ? null : Of(input, present);
     }
 
     /// <summary>Refuses a tensor that the format does not have, or whose shape does not fit the others'.</summary>
@@ -69,18 +72,25 @@ static class CaseShapes
                 $"{path}: unknown tensor '{tensor.Name}'; near it are {string.Join(", ", BuiltIn.Nearest(tensor.Name, Forms.Keys))}; names under x. are free");
             var shape = letters.Length == 0 && tensor.Shape is [1] ? [] : tensor.Shape;
             string Given() => $"{path}: {tensor.Name} is [{string.Join(", ", tensor.Shape.Take(8))}]";
-            if (shape.Length != letters.Length) throw new CaseException($"{Given()}; give it {(letters.Length == 0 ? "as one number" : $"as [{string.Join(", ", letters.AsEnumerable())}]")}");
+            var needed = $"[{string.Join(", ", letters.AsEnumerable())}]";
+            if (shape.Length != letters.Length)
+                throw new CaseException($"{Given()}; give it {(letters.Length == 0 ? "as one number" : $"as {needed}")}");
             for (var i = 0; i < shape.Length; i++)
             {
                 // A capacity may be 0, anything else is at least 1.
                 if (shape[i] > int.MaxValue || shape[i] < 1 && letters[i] != 'C') throw new CaseException($"{Given()}; its {letters[i]} cannot be {shape[i]}");
                 if (sizes.TryAdd(letters[i], (shape[i], tensor.Name))) continue;
-                if (sizes[letters[i]] is var known && known.Size != shape[i]) throw new CaseException($"{Given()}, but {known.From} says {letters[i]} = {known.Size}; [{string.Join(", ", letters.AsEnumerable())}] is needed");
+                var (size, from) = sizes[letters[i]];
+                if (size != shape[i]) throw new CaseException($"{Given()}, but {from} says {letters[i]} = {size}; {needed} is needed");
             }
         }
     }
 
-    static readonly HashSet<string> Whole = ["padding", "token_ids", "task_ids", "router.table", "claim.capacity", "claim.expert", "claim.slot", "claim.token", "claim.count"];
+    static readonly HashSet<string> Whole =
+    [
+        "padding", "token_ids", "task_ids", "router.table",
+        "claim.capacity", "claim.expert", "claim.slot", "claim.token", "claim.count",
+    ];
 
     /// <summary>Refuses ids and counts that are no whole numbers, or too large to be told from their neighbours.</summary>
     public static void CheckWhole(string path, IEnumerable<CaseTensor> tensors)
@@ -90,7 +100,10 @@ static class CaseShapes
             var isInteger = tensor.DType[0] is 'I' or 'U' or 'B' && tensor.DType != "BF16";
             if (!isInteger && !Whole.Contains(tensor.Name)) continue;
             foreach (var value in tensor.Values)
-                if (!(Math.Abs(value) < 1L << 53) || value != Math.Floor(value)) throw new CaseException(FormattableString.Invariant($"{path}: {tensor.Name} holds {value}; write whole numbers below 2^53"));
+            {
+                if (Math.Abs(value) < 1L << 53 && value == Math.Floor(value)) continue;
+                throw new CaseException(FormattableString.Invariant($"{path}: {tensor.Name} holds {value}; write whole numbers below 2^53"));
+            }
         }
     }
 }

@@ -50,13 +50,13 @@ sealed class CaseTensors
         {
             Wi = Turned("experts.wi", held, f, latent)!,
             WiGate = Turned("experts.wi_gate", held, f, latent),
-            Wo = Turned("experts.wo", held, latent, f) ?? throw new CaseException($"{@case.Path}: experts.wi without experts.wo; give both"),
+            Wo = Turned("experts.wo", held, latent, f) ?? throw Without("experts"),
             Bi = Optional("experts.bi", held, f),
             BiGate = Optional("experts.bi_gate", held, f),
             Bo = Optional("experts.bo", held, latent),
             SharedWi = shared is { } width ? Turned("shared.wi", sharedCount, width, m) : null,
             SharedWiGate = shared is { } gateWidth ? Turned("shared.wi_gate", sharedCount, gateWidth, m) : null,
-            SharedWo = shared is { } outWidth ? Turned("shared.wo", sharedCount, m, outWidth) ?? throw new CaseException($"{@case.Path}: shared.wi without shared.wo; give both") : null,
+            SharedWo = shared is { } outWidth ? Turned("shared.wo", sharedCount, m, outWidth) ?? throw Without("shared") : null,
             SharedGate = Optional("shared.gate", m, 1),
             SharedCount = sharedCount,
             In = Turned("experts.in", 1, latent, m),
@@ -73,9 +73,18 @@ sealed class CaseTensors
         if (!_case.Has("router.mlp.norm")) return null;
         Tensor Matrix(string name, int columns) => Turned(name, 1, width, columns) ?? throw Missing(name);
         Tensor Row(string name) => Optional(name, 1, width) ?? throw Missing(name);
-        return new(Turned("router.down.weight", 1, width, m), Optional("router.down.bias", 1, width), Optional("router.previous_scale", 1, width), Row("router.mlp.norm"),
-            Matrix("router.mlp.w1", width), Row("router.mlp.b1"), Matrix("router.mlp.w2", width), Row("router.mlp.b2"));
+        return new(
+            Turned("router.down.weight", 1, width, m),
+            Optional("router.down.bias", 1, width),
+            Optional("router.previous_scale", 1, width),
+            Row("router.mlp.norm"),
+            Matrix("router.mlp.w1", width),
+            Row("router.mlp.b1"),
+            Matrix("router.mlp.w2", width),
+            Row("router.mlp.b2"));
     }
+
+    CaseException Without(string stack) => new($"{_case.Path}: {stack}.wi without {stack}.wo; give both");
 
     CaseException Missing(string name) => new($"{_case.Path}: router.mlp.norm without {name}; give both");
 
@@ -94,7 +103,8 @@ sealed class CaseTensors
         double[] values = new double[input.Tensor.Value.Count], errors = new double[values.Length];
         _tape.Backend.Read(input.Tensor.Gradient, values);
         Bounds.ReadErrors(input.Tensor.Gradient, errors);
-        return input.Stack == 0 ? (values, errors) : (Turn(values, input.Stack, input.Columns, input.Rows), Turn(errors, input.Stack, input.Columns, input.Rows));
+        if (input.Stack == 0) return (values, errors);
+        return (Turn(values, input.Stack, input.Columns, input.Rows), Turn(errors, input.Stack, input.Columns, input.Rows));
     }
 
     Tensor Plain(string name, int rows, int columns, int sequence = 0)
@@ -130,7 +140,8 @@ sealed class CaseTensors
     CaseTensor Sized(string name, long count)
     {
         var tensor = _case.Get(name);
-        return tensor.Values.Length == count ? tensor : throw new CaseException($"{_case.Path}: {name} is [{string.Join(", ", tensor.Shape)}], {count} numbers are needed; correct its shape");
+        if (tensor.Values.Length == count) return tensor;
+        throw new CaseException($"{_case.Path}: {name} is [{string.Join(", ", tensor.Shape)}], {count} numbers are needed; correct its shape");
     }
 
     IErrorBounds Bounds => (IErrorBounds)_tape.Backend;

@@ -29,7 +29,19 @@ public sealed record Margin(int Token, int Last, int Next, double Value, double 
 /// <param name="Taken">Those that were kept.</param>
 /// <param name="Capacity">Slots of an expert in a group; null where there is no limit.</param>
 /// <param name="Margins">One for every token that ranks experts.</param>
-public sealed record CheckPicture(int Groups, int Size, int Experts, double[] Scores, Meeting[] Claimed, Meeting[] Expected, int[] Requested, int[] Taken, int? Capacity, IReadOnlyList<Margin> Margins, bool[] IsReal)
+/// <param name="IsReal">False for padding, one a token.</param>
+public sealed record CheckPicture(
+    int Groups,
+    int Size,
+    int Experts,
+    double[] Scores,
+    Meeting[] Claimed,
+    Meeting[] Expected,
+    int[] Requested,
+    int[] Taken,
+    int? Capacity,
+    IReadOnlyList<Margin> Margins,
+    bool[] IsReal)
 {
     public int Tokens => Groups * Size;
 
@@ -41,18 +53,24 @@ public sealed record CheckPicture(int Groups, int Size, int Experts, double[] Sc
         if (call.Dialect.LayerKind() != LayerKind.Routed) return null;
         var tape = new Tape(backend);
         var tensors = new CaseTensors(@case, tape, call);
-        Routed With(ClaimedPlan? claims) => RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, @case.Find("claim.logits"), claims));
-        var own = With(null);
-        var inputs = own.Losses;
+        var given = @case.Find("claim.logits");
+        Routed With(ClaimedPlan? claims) => RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, claims));
+        var inputs = With(null).Losses;
         var scores = HostNumbers.Of(tape, inputs.Scores).Values.ToArray();
-        if (@case.Find("claim.combine") is { } combine && !@case.Has("claim.expert") && !@case.Has("claim.token")) return OfWeights(call, inputs, scores, combine.Values);
+        var namesChoices = @case.Has("claim.expert") || @case.Has("claim.token");
+        if (!namesChoices && @case.Find("claim.combine") is { } combine) return OfWeights(call, inputs, scores, combine.Values);
+
         var claimed = With(new(@case, call));
-        var (choices, capacity, plan) = (claimed.Choices, claimed.Capacity, claimed.Plan);
-        int[] requested = choices.Loads(call.Groups, call.Experts), taken = new int[requested.Length];
+        var plan = claimed.Plan;
+        var requested = claimed.Choices.Loads(call.Groups, call.Experts);
+        var taken = new int[requested.Length];
         for (var i = 0; i < plan.RowOf.Length; i++)
-            if (plan.RowOf[i] >= 0) taken[i / plan.Choices / call.Size * call.Experts + plan.Expert[i]]++;
-        return new(call.Groups, call.Size, call.Experts, scores, Meetings(call, plan), Meetings(call, inputs.Plan), requested, taken,
-            capacity == RoutingPlan.Unlimited ? null : capacity, [.. MarginsOf(call, inputs.Choices)], [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)]);
+        {
+            if (plan.RowOf[i] < 0) continue;
+            var group = i / plan.Choices / call.Size;
+            taken[group * call.Experts + plan.Expert[i]]++;
+        }
+        return Picture(call, inputs, scores, Meetings(call, plan), requested, taken, claimed.Capacity);
     }
 
     /// <summary>Weights alone show who took a token, and nobody who was asked in vain.</summary>
@@ -60,22 +78,34 @@ public sealed record CheckPicture(int Groups, int Size, int Experts, double[] Sc
     {
         var expected = Meetings(call, inputs.Plan);
         Meeting[] claimed = [.. weights.Select((w, i) => w != 0 ? Meeting.Kept : expected[i] == Meeting.Dropped ? Meeting.Dropped : Meeting.Nothing)];
-        int[] requested = new int[call.Groups * call.Experts], taken = new int[requested.Length];
+        var requested = new int[call.Groups * call.Experts];
+        var taken = new int[requested.Length];
         for (var i = 0; i < claimed.Length; i++)
         {
             var at = i / call.Experts / call.Size * call.Experts + i % call.Experts;
             if (claimed[i] != Meeting.Nothing) requested[at]++;
             if (claimed[i] == Meeting.Kept) taken[at]++;
         }
-        return new(call.Groups, call.Size, call.Experts, scores, claimed, expected, requested, taken,
-            inputs.Plan.Capacity == RoutingPlan.Unlimited ? null : inputs.Plan.Capacity, [.. MarginsOf(call, inputs.Choices)], [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)]);
+        return Picture(call, inputs, scores, claimed, requested, taken, inputs.Plan.Capacity);
+    }
+
+    static CheckPicture Picture(RouterCall call, LossInputs inputs, double[] scores, Meeting[] claimed, int[] requested, int[] taken, int capacity)
+    {
+        int? limit = capacity == RoutingPlan.Unlimited ? null : capacity;
+        Margin[] margins = [.. MarginsOf(call, inputs.Choices)];
+        bool[] isReal = [.. Enumerable.Range(0, call.Tokens).Select(call.IsReal)];
+        return new(call.Groups, call.Size, call.Experts, scores, claimed, Meetings(call, inputs.Plan), requested, taken, limit, margins, isReal);
     }
 
     static Meeting[] Meetings(RouterCall call, RoutingPlan plan)
     {
         var meetings = new Meeting[call.Tokens * call.Experts];
         for (var i = 0; i < plan.Expert.Length; i++)
-            if (plan.Expert[i] >= 0) meetings[i / plan.Choices * call.Experts + plan.Expert[i]] = plan.RowOf[i] >= 0 ? Meeting.Kept : Meeting.Dropped;
+        {
+            if (plan.Expert[i] < 0) continue;
+            var token = i / plan.Choices;
+            meetings[token * call.Experts + plan.Expert[i]] = plan.RowOf[i] >= 0 ? Meeting.Kept : Meeting.Dropped;
+        }
         return meetings;
     }
 

@@ -4,7 +4,9 @@ namespace SparseExperts.Oracle;
 public sealed record Departure(double[] Claimed, double[] Expected, double[] Bounds)
 {
     /// <summary>Places that rounding does not explain.</summary>
-    public IEnumerable<int> Places => Enumerable.Range(0, Claimed.Length).Where(i => !(Math.Abs(Claimed[i] - Expected[i]) <= Bounds[i]) && Claimed[i] != Expected[i]);
+    public IEnumerable<int> Places => Enumerable.Range(0, Claimed.Length).Where(Departs);
+
+    bool Departs(int i) => Claimed[i] != Expected[i] && !(Math.Abs(Claimed[i] - Expected[i]) <= Bounds[i]);
 
     /// <summary>Whether the claims are these numbers instead, within the same bounds.</summary>
     public bool Is(Func<int, double> other)

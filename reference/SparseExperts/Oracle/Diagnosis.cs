@@ -25,7 +25,7 @@ public static class Diagnosis
     public static Explanation Explain(Case @case, Verdict verdict, Func<IBackend> backend)
     {
         if (verdict.Culprit is not { } culprit) return Explanation.None;
-        var all = Neighbours.Of(@case.Dialect)
+        var all = Neighbours.Of(@case, backend)
             .Select((n, i) => (n.Change, n.Dialect, Place: i, Plausibility: Neighbours.Plausibility(@case.Dialect, n.Change)))
             .OrderByDescending(n => n.Plausibility).ToArray();
         List<(AxisChange Change, int Place, int Plausibility, int Left)> found = [];
@@ -73,14 +73,15 @@ public static class Diagnosis
     public static string Say(Case @case, Verdict verdict, Explanation explanation)
     {
         var stages = verdict.Stages.Count;
-        if (verdict.Outcome == Outcome.Agrees) return $"all {stages} claims are what {@case.Dialect.Name} computes";
+        if (verdict.Outcome == Outcome.Agrees) return $"all {stages} claims are what {@case.Dialect.Name} computes{Formats(verdict, [])}";
         if (verdict.Culprit is not { } culprit)
-            return $"nothing contradicts {@case.Dialect.Name}; it leaves {string.Join(", ", verdict.Stages.Where(s => s.Outcome == Outcome.Undecided).Select(s => s.Stage))} open here (ties, or margins below rounding)";
+            return $"nothing contradicts {@case.Dialect.Name}; it leaves {Open(verdict)} open here (ties, or margins below rounding){Formats(verdict, [])}";
         var first = culprit.First!;
         var what = culprit.Stage switch
         {
             "expert" => "another expert is chosen",
-            "slot" => first.Claimed < 0 ? "a choice that has a slot is dropped" : first.Expected < 0 ? "a choice that is dropped has a slot" : "another slot is given",
+            "slot" => first.Claimed < 0 ? "a choice that has a slot is dropped" : first.Expected < 0 ? "a choice that is dropped has a slot"
+                : "another slot is given",
             "capacity" => "the capacity is another number",
             "gate" or "combine" => "the gate is another number",
             "token" => "another token sits in the slot",
@@ -91,10 +92,17 @@ public static class Diagnosis
         var many = first.Of == 1 ? "" : $" ({first.Count} of {first.Of} differ)";
         var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {Number(first.Claimed)} where {Number(first.Expected)} is expected{many}";
         if (explanation.Changes.Count > 0) sentence = $"{sentence}; as if {string.Join(", or ", explanation.Changes.Take(3))}";
+        sentence += Formats(verdict, explanation.Changes);
         return explanation.Tried == explanation.Of
             ? sentence
             : $"{sentence} (of {explanation.Of} changes of one axis, the {explanation.Tried} most plausible were tried)";
     }
+
+    static string Open(Verdict verdict) => string.Join(", ", verdict.Stages.Where(s => s.Outcome == Outcome.Undecided).Select(s => s.Stage));
+
+    /// <summary>Stages of another format, but for those that are a cause already.</summary>
+    static string Formats(Verdict verdict, IReadOnlyList<AxisChange> causes) =>
+        string.Concat(verdict.Precision.Where(p => !causes.Any(p.IsExplainedBy)).Select(p => $"; {p}"));
 
     static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e9 ? "0" : "G7", CultureInfo.InvariantCulture);
 }

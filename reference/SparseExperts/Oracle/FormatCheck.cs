@@ -44,9 +44,10 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
     public static FormatCheck Run(Case @case, FormatChoice choice, Func<IBackend> backend)
     {
         var first = Plain(As(@case, choice), backend);
+        first = first with { Verdict = first.Verdict with { Precision = StageFormats.Departures(@case) } };
         if (choice != FormatChoice.Auto || Explanation(@case, first.Verdict) is not { } held) return first;
         var second = Plain(StoredFormat.In(@case, held.Format), backend);
-        return second with { Verdict = second.Verdict with { Held = held } };
+        return second with { Verdict = second.Verdict with { Held = held, Precision = first.Verdict.Precision } };
     }
 
     /// <summary>The case in the format in which <see cref="Run"/> leaves it; as it is, where the dialect that it names cannot run on it.</summary>

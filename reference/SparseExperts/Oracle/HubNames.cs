@@ -31,21 +31,30 @@ static partial class HubNames
     /// <summary>The same tensors with those of single experts stacked, [E, …].</summary>
     public static IReadOnlyList<CaseTensor> Stacked(string path, IReadOnlyList<CaseTensor> tensors)
     {
-        var found = tensors.Select(t => (Tensor: t, Match: OneExpert().Match(t.Name))).ToLookup(t => t.Match.Success && Parts.ContainsKey(t.Match.Groups["part"].Value));
+        static string Part(Match match) => match.Groups["part"].Value;
+        var matched = tensors.Select(t => (Tensor: t, Match: OneExpert().Match(t.Name)));
+        var found = matched.ToLookup(t => t.Match.Success && Parts.ContainsKey(Part(t.Match)));
         if (!found[true].Any()) return tensors;
         var result = found[false].Select(t => t.Tensor).ToList();
         // Without a third matrix w1 is the one projection of an expert that has no gate.
-        var gated = found[true].Any(t => t.Match.Groups["part"].Value is "gate_proj" or "w3" || t.Match.Groups["part"].Value == "up_proj" && found[true].Any(o => o.Match.Groups["part"].Value == "gate_proj"));
+        var parted = found[true].Select(t => Part(t.Match)).ToHashSet();
+        var gated = parted.Contains("gate_proj") || parted.Contains("w3");
         foreach (var group in found[true].GroupBy(t => t.Match.Groups["grad"].Value + Name(t.Match, gated)))
         {
-            var parts = group.OrderBy(t => int.Parse(t.Match.Groups["id"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture)).ToArray();
+            int Id(Match match) => int.Parse(match.Groups["id"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
+            var parts = group.OrderBy(t => Id(t.Match)).ToArray();
             var first = parts[0].Tensor;
             for (var e = 0; e < parts.Length; e++)
             {
-                var id = int.Parse(parts[e].Match.Groups["id"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
-                if (id != e) throw new CaseException($"{path}: {first.Name} and others: expert {Math.Min(e, id)} {(id < e ? "comes twice" : "is missing")}; give every expert once, from 0");
-                if (!parts[e].Tensor.Shape.SequenceEqual(first.Shape))
-                    throw new CaseException($"{path}: {parts[e].Tensor.Name} is [{string.Join(", ", parts[e].Tensor.Shape)}], but {first.Name} is [{string.Join(", ", first.Shape)}]; experts have equal shapes");
+                var (tensor, id) = (parts[e].Tensor, Id(parts[e].Match));
+                if (id != e)
+                {
+                    var missing = $"expert {Math.Min(e, id)} {(id < e ? "comes twice" : "is missing")}";
+                    throw new CaseException($"{path}: {first.Name} and others: {missing}; give every expert once, from 0");
+                }
+                if (tensor.Shape.SequenceEqual(first.Shape)) continue;
+                string Shaped(CaseTensor t) => $"{t.Name} is [{string.Join(", ", t.Shape)}]";
+                throw new CaseException($"{path}: {Shaped(tensor)}, but {Shaped(first)}; experts have equal shapes");
             }
             if (result.Any(t => t.Name == group.Key)) throw new CaseException($"{path}: {group.Key} beside {first.Name}; give one of them");
             result.Add(new(group.Key, first.DType, [parts.Length, .. first.Shape], [.. parts.SelectMany(p => p.Tensor.Values)]));

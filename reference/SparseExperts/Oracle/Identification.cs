@@ -20,6 +20,9 @@ public sealed record Identity(
 {
     /// <summary>Candidates that were left out because the files are large.</summary>
     public int Untried { get; init; }
+
+    /// <summary>Stages whose numbers are of another format than the nearest dialect's though rounding hides it.</summary>
+    public IReadOnlyList<PrecisionDeparture> Precision { get; init; } = [];
 }
 
 /// <summary>
@@ -70,6 +73,7 @@ public sealed class Identification
             [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance)
         {
             Untried = _untried,
+            Precision = Formats(best),
         };
     }
 
@@ -104,7 +108,7 @@ public sealed class Identification
     IEnumerable<Candidate> Steps(Candidate from)
     {
         if (Under(_files[0], from) is not { } here) yield break;
-        foreach (var (change, _) in Neighbours.Of(here.Dialect))
+        foreach (var (change, _) in Neighbours.Of(here, _backend))
             if (from.Changes.All(c => c.Axis != change.Axis)) yield return new(from.Base, [.. from.Changes, change], 0);
     }
 
@@ -158,6 +162,10 @@ public sealed class Identification
 
     Verdict? Verdict(Case file, Candidate candidate, Effort? effort = null) =>
         Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend, effort) : null;
+
+    /// <summary>Departures in precision that show in any file, but for the changes that are found already.</summary>
+    IReadOnlyList<PrecisionDeparture> Formats(Candidate best) =>
+        [.. _files.Select(f => Under(f, best)).OfType<Case>().SelectMany(StageFormats.Departures).Where(p => !best.Changes.Any(p.IsExplainedBy)).Distinct()];
 
     /// <summary>What departs first when one change is taken back.</summary>
     AxisEvidence Evidence(Candidate best, AxisChange change)

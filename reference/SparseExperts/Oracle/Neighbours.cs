@@ -37,7 +37,7 @@ public static class Neighbours
         "previous_batches", "layer_reduction", "training_extra", "extra_coefficient", "open_order", "open_drop_ties", "open_batch_ties",
         "gated_experts", "shared_expert", "shared_gate", "router_bias",
         "eval_capacity_factor", "eval_policy", "eval_normalize", "eval_balance_coefficient",
-        "adaptive_sparsity", "entropy_losses", "router_dtype", "logits_dtype", "router",
+        "adaptive_sparsity", "entropy_losses", "router", .. StageFormats.Axes,
     ];
 
     /// <summary>Values that numeric axes are tried at, besides the dialect's own.</summary>
@@ -58,7 +58,14 @@ public static class Neighbours
         ["microbatches"] = [1],
     };
 
-    /// <summary>Every dialect with one axis changed, in the order of the pipeline.</summary>
+    /// <summary>Every dialect with one axis changed, formats of stages that the case's numbers show first, then in the order of the pipeline.</summary>
+    public static IEnumerable<(AxisChange Change, Dialect Dialect)> Of(Case @case, Func<IBackend> backend) =>
+        StageFormats.Shown(@case, backend).Concat(Of(@case.Dialect));
+
+    /// <summary>
+    /// Every dialect with one axis changed, in the order of the pipeline; not number formats of stages, whose wider bounds let anything pass
+    /// (<see cref="StageFormats"/>).
+    /// </summary>
     public static IEnumerable<(AxisChange Change, Dialect Dialect)> Of(Dialect dialect)
     {
         foreach (var axis in DialectAxis.All)
@@ -81,13 +88,13 @@ public static class Neighbours
     public static int Plausibility(Dialect dialect, AxisChange change)
     {
         var axis = DialectAxis.Find(change.Axis)!;
+        if (StageFormats.Axes.Contains(change.Axis)) return 3 * BuiltIn.All.Count;       // the numbers themselves speak for it
         return (dialect.Parameters.Contains(change.Axis) ? BuiltIn.All.Count : 0) + BuiltIn.All.Count(d => axis.Format(d) == change.Is);
     }
 
     static IEnumerable<JsonNode> Candidates(DialectAxis axis, Dialect dialect)
     {
-        // Named formats that are narrower than float32; and a factor that is applied twice.
-        if (axis.Name == "score_dtype") return ((string[])["bf16", "f16"]).Select(n => (JsonNode)JsonValue.Create(n)!);
+        // A factor that is applied twice.
         if (axis.Name == "scaling_factor")
             return Numbers[axis.Name].Append(dialect.ScalingFactor * dialect.ScalingFactor).Distinct().Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Values.Count > 0) return axis.Values.Select(v => (JsonNode)JsonValue.Create(v.Name)!);

@@ -28,7 +28,8 @@ static class OutputInBlocks
             var tape = new Tape(backend) { Recording = false };
             var part = call with { Groups = 1, Size = count, Importance = call.Importance.Length == 0 ? [] : call.Importance[first..(first + count)] };
             Tensor Rows(Tensor whole) => tape.Constant(whole.Value.RowRange(first, count));
-            var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count), sharedGates: sharedGates is null ? null : Rows(sharedGates));
+            var shared = sharedGates is null ? null : Rows(sharedGates);
+            var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count), sharedGates: shared);
             backend.Read(y.Value, values.AsSpan(first * width, count * width));
             ((IErrorBounds)backend).ReadErrors(y.Value, errors.AsSpan(first * width, count * width));
             tape.Reset();

@@ -25,22 +25,48 @@ public enum MismatchCause
 }
 
 /// <summary>How two engines routed the same tokens of one layer.</summary>
-/// <param name="Tokens">Tokens that both files hold as real.</param>
-/// <param name="Choices">Choices of the first engine.</param>
-/// <param name="TokensApart">Tokens whose sets of experts differ.</param>
-/// <param name="ChoicesApart">Choices of the first engine that the second does not share.</param>
-/// <param name="Reordered">Tokens with the same experts in another order.</param>
-/// <param name="Overlap">Mean over tokens of |A ∩ B| / max(|A|, |B|).</param>
-/// <param name="Causes">Tokens apart, by cause.</param>
-/// <param name="GateLargest">Largest |g_A − g_B| where a token has the same expert in both; null where gates are not claimed.</param>
-/// <param name="GateMean">Mean of the same.</param>
-/// <param name="Output">‖y_A − y_B‖ / max(‖y_A‖, ‖y_B‖), 0 where both are 0; null where outputs are not claimed.</param>
-/// <param name="OutputTogether">The same over tokens with equal sets.</param>
-/// <param name="OutputApart">The same over tokens whose sets differ.</param>
-/// <param name="FirstUnexplained">Call, token and engine (1 or 2) of the first departure that nothing explains.</param>
-public sealed record RouteComparison(string Layer, int Tokens, int Choices, int TokensApart, int ChoicesApart, int Reordered, double Overlap, IReadOnlyDictionary<MismatchCause, int> Causes,
-    double? GateLargest, double? GateMean, double? Output, double? OutputTogether, double? OutputApart, (string Call, int Token, int Engine)? FirstUnexplained)
+public sealed record RouteComparison
 {
+    public required string Layer { get; init; }
+
+    /// <summary>Tokens that both files hold as real.</summary>
+    public required int Tokens { get; init; }
+
+    /// <summary>Choices of the first engine.</summary>
+    public required int Choices { get; init; }
+
+    /// <summary>Tokens whose sets of experts differ.</summary>
+    public required int TokensApart { get; init; }
+
+    /// <summary>Choices of the first engine that the second does not share.</summary>
+    public required int ChoicesApart { get; init; }
+
+    /// <summary>Tokens with the same experts in another order.</summary>
+    public required int Reordered { get; init; }
+
+    /// <summary>Mean over tokens of |A ∩ B| / max(|A|, |B|).</summary>
+    public required double Overlap { get; init; }
+
+    /// <summary>Tokens apart, by cause.</summary>
+    public required IReadOnlyDictionary<MismatchCause, int> Causes { get; init; }
+
+    /// <summary>Largest |g_A − g_B| where a token has the same expert in both; null where gates are not claimed.</summary>
+    public required double? GateLargest { get; init; }
+
+    /// <summary>Mean of the same.</summary>
+    public required double? GateMean { get; init; }
+
+    /// <summary>‖y_A − y_B‖ / max(‖y_A‖, ‖y_B‖), 0 where both are 0; null where outputs are not claimed.</summary>
+    public required double? Output { get; init; }
+
+    /// <summary>The same over tokens with equal sets.</summary>
+    public required double? OutputTogether { get; init; }
+
+    /// <summary>The same over tokens whose sets differ.</summary>
+    public required double? OutputApart { get; init; }
+
+    /// <summary>Call, token and engine (1 or 2) of the first departure that nothing explains.</summary>
+    public required (string Call, int Token, int Engine)? FirstUnexplained { get; init; }
     /// <param name="backend">A backend whose numbers carry error bounds.</param>
     /// <exception cref="CaseException">The files are not about the same tokens and experts, or claim no routes.</exception>
     public static RouteComparison Of(string layer, Case first, Case second, IBackend backend) => new Comparer(first, second, backend).Run(layer);
@@ -55,10 +81,26 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             return known.Length == 0 ? null : known.Sum(c => value(c)!.Value * weight(c)) / known.Sum(weight);
         }
         // Outputs are norms: their squares add.
-        double? Norm(Func<RouteComparison, double?> value, Func<RouteComparison, double> weight) => Mean(c => value(c) * value(c), weight) is { } square ? Math.Sqrt(square) : null;
-        return new(layer, tokens, calls.Sum(c => c.Choices), calls.Sum(c => c.TokensApart), calls.Sum(c => c.ChoicesApart), calls.Sum(c => c.Reordered), Mean(c => c.Overlap, c => c.Tokens) ?? 1,
-            Enum.GetValues<MismatchCause>().ToDictionary(cause => cause, cause => calls.Sum(c => c.Causes[cause])), calls.Select(c => c.GateLargest).OfType<double>().Aggregate((double?)null, (a, b) => Math.Max(a ?? b, b)),
-            Mean(c => c.GateMean, c => c.Tokens), Norm(c => c.Output, c => c.Tokens), Norm(c => c.OutputTogether, c => c.Tokens - c.TokensApart), Norm(c => c.OutputApart, c => c.TokensApart), calls.Select(c => c.FirstUnexplained).FirstOrDefault(f => f is not null));
+        double? Norm(Func<RouteComparison, double?> value, Func<RouteComparison, double> weight) =>
+            Mean(c => value(c) * value(c), weight) is { } square ? Math.Sqrt(square) : null;
+        double? Largest(IEnumerable<double> values) => values.Aggregate((double?)null, (a, b) => Math.Max(a ?? b, b));
+        return new()
+        {
+            Layer = layer,
+            Tokens = tokens,
+            Choices = calls.Sum(c => c.Choices),
+            TokensApart = calls.Sum(c => c.TokensApart),
+            ChoicesApart = calls.Sum(c => c.ChoicesApart),
+            Reordered = calls.Sum(c => c.Reordered),
+            Overlap = Mean(c => c.Overlap, c => c.Tokens) ?? 1,
+            Causes = Enum.GetValues<MismatchCause>().ToDictionary(cause => cause, cause => calls.Sum(c => c.Causes[cause])),
+            GateLargest = Largest(calls.Select(c => c.GateLargest).OfType<double>()),
+            GateMean = Mean(c => c.GateMean, c => c.Tokens),
+            Output = Norm(c => c.Output, c => c.Tokens),
+            OutputTogether = Norm(c => c.OutputTogether, c => c.Tokens - c.TokensApart),
+            OutputApart = Norm(c => c.OutputApart, c => c.TokensApart),
+            FirstUnexplained = calls.Select(c => c.FirstUnexplained).FirstOrDefault(f => f is not null),
+        };
     }
 
     /// <summary>A gate or an output is no number, or not finite.</summary>
@@ -69,7 +111,11 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
 
     string Routing()
     {
-        if (TokensApart == 0) return string.Create(CultureInfo.InvariantCulture, $"all {Tokens} tokens go to the same experts{(Reordered > 0 ? $", {Reordered} of them in another order" : "")}");
+        if (TokensApart == 0)
+        {
+            var order = Reordered > 0 ? string.Create(CultureInfo.InvariantCulture, $", {Reordered} of them in another order") : "";
+            return string.Create(CultureInfo.InvariantCulture, $"all {Tokens} tokens go to the same experts{order}");
+        }
         List<string> parts = [];
         void Part(MismatchCause cause, string text)
         {
@@ -80,12 +126,20 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         Part(MismatchCause.Rule, "with the same logits, because the files name different rules (dialect, k or bias)");
         Part(MismatchCause.Unexplained, "against an engine's own logits");
         Part(MismatchCause.Unknown, "for reasons that cannot be told (without logits, or where experts choose)");
-        return string.Create(CultureInfo.InvariantCulture, $"{TokensApart} of {Tokens} tokens ({(double)TokensApart / Tokens:P2}) go to other experts: {string.Join(", ", parts)}");
+        var share = string.Create(CultureInfo.InvariantCulture, $"{TokensApart} of {Tokens} tokens ({(double)TokensApart / Tokens:P2})");
+        return $"{share} go to other experts: {string.Join(", ", parts)}";
     }
 
     /// <summary>What differs besides the reasons: routes, gates at equal experts, outputs.</summary>
-    public string Changed() => string.Create(CultureInfo.InvariantCulture,
-        $"{TokensApart} of {Tokens} tokens go elsewhere; {(GateLargest is null ? "no gates to compare" : $"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean")}{(Output is null ? "" : $"; outputs differ by {Output:G3} of their size")}");
+    public string Changed()
+    {
+        string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+        var gates = GateLargest is null
+            ? "no gates to compare"
+            : Invariant($"gates at equal experts differ by {GateLargest:G3} at most, {GateMean:G3} in the mean");
+        var outputs = Output is null ? "" : Invariant($"; outputs differ by {Output:G3} of their size");
+        return Invariant($"{TokensApart} of {Tokens} tokens go elsewhere; {gates}{outputs}");
+    }
 
     /// <summary>One file: its routes, its gates by expert, and the numbers that it decided by.</summary>
     sealed class Engine
@@ -99,7 +153,8 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         public Engine(Case @case, IBackend backend)
         {
             (_case, _backend, _call) = (@case, backend, CaseCall.Of(@case));
-            if (!_case.Has("claim.expert") && !_case.Has("claim.combine")) throw new CaseException($"{@case.Path}: neither claim.expert nor claim.combine, so that it says nothing of routes; add one");
+            if (!_case.Has("claim.expert") && !_case.Has("claim.combine"))
+                throw new CaseException($"{@case.Path}: neither claim.expert nor claim.combine, so that it says nothing of routes; add one");
             Rows = [.. Enumerable.Range(0, Tokens).Select(RowOf)];
             Routes = [.. Rows.Select(r => r.Where(e => e >= 0).Distinct().ToArray())];
             _rule = $"{DialectFile.ToJson(@case.Dialect).ToJsonString()} {@case.Mode} {string.Join(" ", @case.Find("router.correction_bias")?.Values ?? [])}";
@@ -123,8 +178,11 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         /// <summary>Those that took the token: combine weights show no others.</summary>
         public int[] Kept(int token)
         {
-            var slots = _case.Find("claim.slot");
-            return [.. Rows[token].Where((e, j) => e >= 0 && (slots is null || slots.Size(-1) != Rows[token].Length || slots.Values[token * Rows[token].Length + j] >= 0) && Gate(token, e) != 0).Distinct()];
+            var k = Rows[token].Length;
+            var slots = _case.Find("claim.slot") is { } claimed && claimed.Size(-1) == k ? claimed.Values : null;
+            bool IsKept(int expert, int choice) =>
+                expert >= 0 && (slots is null || slots[token * k + choice] >= 0) && Gate(token, expert) != 0;
+            return [.. Rows[token].Where(IsKept).Distinct()];
         }
         public double[]? Output => _case.Find("claim.y")?.Values;
 
@@ -134,7 +192,8 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             {
                 var k = expert.Size(-1);
                 int[] row = [.. expert.Values.AsSpan(token * k, k).ToArray().Select(e => (int)e)];
-                return row.FirstOrDefault(e => e < -1 || e >= Experts, -1) is not -1 and var bad ? throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {Experts - 1}; correct it") : row;
+                var bad = row.FirstOrDefault(e => e < -1 || e >= Experts, -1);
+                return bad == -1 ? row : throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {Experts - 1}; correct it");
             }
             var dense = _case.Get("claim.combine").Values;
             return [.. Enumerable.Range(0, Experts).Where(e => dense[token * Experts + e] != 0)];
@@ -151,12 +210,15 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             return null;
         }
 
-        /// <summary>Whether these choices are what the engine's own numbers ask for, within the rounding of its logits. Null where that cannot be said.</summary>
+        /// <summary>
+        /// Whether these choices are what the engine's own numbers ask for, within the rounding of its logits. Null where that cannot be said.
+        /// </summary>
         /// <param name="asSet">Another engine's choices, whose order is its own.</param>
         public bool? Follows(int token, int[] row, bool asSet)
         {
             if (_decided.Value is not var (numbers, expected, _, _) || expected.ByExperts || expected.Rankings.Count == 0) return null;
-            if (row.Length != expected.K) return _case.Has("claim.expert") ? false : null;                // combine weights do not show what was dropped
+            // Combine weights do not show what was dropped.
+            if (row.Length != expected.K) return _case.Has("claim.expert") ? false : null;
             if (asSet && !row.Contains(-1)) row = [.. row.OrderByDescending(e => expected.RankingOf(0).Row(token)[e])];
             return SelectionCheck.Allows(_call, numbers, expected, token, row);
         }
@@ -170,7 +232,10 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
             return true;
         }
 
-        /// <summary>What the logits ask for, each with its rounding: the error of a float32 computation, as in a check, and half a unit of the format that they are kept in.</summary>
+        /// <summary>
+        /// What the logits ask for, each with its rounding: the error of a float32 computation, as in a check, and half a unit of the format that
+        /// they are kept in.
+        /// </summary>
         (RouterNumbers, Choices, double[], double[])? Decide()
         {
             var claim = _case.Find("claim.logits");
@@ -194,7 +259,8 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         {
             var computed = hasRouter ? HostNumbers.Of(tape, compute()) : null;
             Values = [.. claim?.Values ?? computed!.Values];
-            Errors = [.. Values.Select((value, i) => (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(claim?.Format ?? NumberFormat.Float32, Math.Abs(value)))];
+            var format = claim?.Format ?? NumberFormat.Float32;
+            Errors = [.. Values.Select((value, i) => (computed?.Errors[i] ?? 0) + Rounding.HalfUnit(format, Math.Abs(value)))];
             var matrix = tape.Rent(call.Tokens, call.Experts);
             ((IErrorBounds)tape.Backend).WriteErrors(matrix, Values, Errors);
             return tape.Constant(matrix);
@@ -208,7 +274,10 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
         public RouteComparison Run(string layer)
         {
             if (_a.Tokens != _b.Tokens || _a.Experts != _b.Experts)
-                throw new CaseException($"{_b.Path}: {_b.Tokens} tokens and {_b.Experts} experts, but {_a.Path} has {_a.Tokens} and {_a.Experts}; compare the same tokens of the same layer");
+            {
+                var counts = $"{_b.Tokens} tokens and {_b.Experts} experts, but {_a.Path} has {_a.Tokens} and {_a.Experts}";
+                throw new CaseException($"{_b.Path}: {counts}; compare the same tokens of the same layer");
+            }
             int tokens = 0, choices = 0, apart = 0, choicesApart = 0, reordered = 0, gates = 0;
             double overlap = 0, gateLargest = 0, gateSum = 0;
             var causes = Enum.GetValues<MismatchCause>().ToDictionary(c => c, _ => 0);
@@ -241,17 +310,34 @@ public sealed record RouteComparison(string Layer, int Tokens, int Choices, int 
                 causes[cause]++;
                 if (cause == MismatchCause.Unexplained) unexplained ??= (layer, t, engine);
             }
-            return new(layer, tokens, choices, apart, choicesApart, reordered, tokens == 0 ? 1 : overlap / tokens, causes,
-                gates == 0 ? null : gateLargest, gates == 0 ? null : gateSum / gates, Output(_ => true), Output(t => !isApart[t]), Output(t => isApart[t]), unexplained);
+            return new()
+            {
+                Layer = layer,
+                Tokens = tokens,
+                Choices = choices,
+                TokensApart = apart,
+                ChoicesApart = choicesApart,
+                Reordered = reordered,
+                Overlap = tokens == 0 ? 1 : overlap / tokens,
+                Causes = causes,
+                GateLargest = gates == 0 ? null : gateLargest,
+                GateMean = gates == 0 ? null : gateSum / gates,
+                Output = Output(_ => true),
+                OutputTogether = Output(t => !isApart[t]),
+                OutputApart = Output(t => isApart[t]),
+                FirstUnexplained = unexplained,
+            };
         }
 
         (MismatchCause, int Engine) Cause(int token)
         {
-            if (_a.Follows(token, _a.Rows[token], asSet: !_a.ClaimsChoices) is not { } aFollows || _b.Follows(token, _b.Rows[token], asSet: !_b.ClaimsChoices) is not { } bFollows) return (MismatchCause.Unknown, 0);
+            var (a, b) = (_a.Rows[token], _b.Rows[token]);
+            if (_a.Follows(token, a, asSet: !_a.ClaimsChoices) is not { } aFollows) return (MismatchCause.Unknown, 0);
+            if (_b.Follows(token, b, asSet: !_b.ClaimsChoices) is not { } bFollows) return (MismatchCause.Unknown, 0);
             if (!aFollows) return (MismatchCause.Unexplained, 1);
             if (!bFollows) return (MismatchCause.Unexplained, 2);
-            var either = _a.Follows(token, _b.Rows[token], asSet: true) == true || _b.Follows(token, _a.Rows[token], asSet: true) == true;
-            return (either ? MismatchCause.Rounding : !_a.HasRuleOf(_b) && _a.HasLogitsOf(_b, token) ? MismatchCause.Rule : MismatchCause.Inputs, 0);
+            if (_a.Follows(token, b, asSet: true) == true || _b.Follows(token, a, asSet: true) == true) return (MismatchCause.Rounding, 0);
+            return (!_a.HasRuleOf(_b) && _a.HasLogitsOf(_b, token) ? MismatchCause.Rule : MismatchCause.Inputs, 0);
         }
 
         double? Output(Func<int, bool> counts)

@@ -43,8 +43,11 @@ static class SlotCheck
         for (var g = 0; g < call.Groups; g++)
             for (var e = 0; e < call.Experts; e++)
             {
-                double[] keys = [.. Enumerable.Range(g * call.Size * k, call.Size * k).Where(i => choices.Expert[i] == e).Select(i => Key(call, priority, i, e)).OrderDescending()];
-                if (keys.Length > capacity && capacity > 0 && keys[capacity - 1] - keys[capacity] <= 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(keys[capacity]))) return true;
+                var asked = Enumerable.Range(g * call.Size * k, call.Size * k).Where(i => choices.Expert[i] == e);
+                double[] keys = [.. asked.Select(i => Key(call, priority, i, e)).OrderDescending()];
+                if (capacity <= 0 || keys.Length <= capacity) continue;
+                double lastKept = keys[capacity - 1], firstDropped = keys[capacity];
+                if (lastKept - firstDropped <= 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(firstDropped))) return true;
             }
         return false;
     }

@@ -25,6 +25,9 @@ static class StoredFormat
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format"),
     };
 
+    /// <summary>Name of a format in dialects and parameters.</summary>
+    public static string Name(NumberFormat format) => DType(format).ToLowerInvariant();
+
     /// <summary>Whether every number is one of the format.</summary>
     public static bool Holds(NumberFormat format, CaseTensor tensor) => FirstOutside(format, tensor) is null;
 

@@ -16,7 +16,8 @@ public static class ProfileTable
         var units = profile.Steps == 1 ? unit : profile.Command == "train" ? "steps" : "batches";
         double each = 1e3 * profile.Seconds / profile.Steps, between = 100 * profile.HostSeconds / profile.Seconds;
         var text = new StringBuilder();
-        text.AppendLine(Invariant($"profile of {profile.Steps} {units} on {profile.Backend}: {each:F2} ms a {unit}, {between:F1} % of it between calls (planning, recording)"));
+        text.Append(Invariant($"profile of {profile.Steps} {units} on {profile.Backend}: {each:F2} ms a {unit}"));
+        text.AppendLine(Invariant($", {between:F1} % of it between calls (planning, recording)"));
         if (profile.Waits) text.AppendLine("every call was waited for: a backend that works while the host goes on is faster than this sum");
         text.AppendLine();
         Table(text, profile, unit, "layer", profile.Calls.GroupBy(LayerOf).OrderBy(g => Place(g.Key), StringComparer.Ordinal));
@@ -27,7 +28,8 @@ public static class ProfileTable
         double peak = profile.PeakBytes / MiB, lasting = profile.LastingBytes / MiB;
         var how = profile.Recompute ? ", activations recomputed" : "";
         // Evaluations between the steps rent too, so that neither number belongs to a step.
-        text.Append(Invariant($"memory: {peak:F1} MiB rented at the peak, evaluations included, {lasting:F1} of them for the whole run{how}; {profile.Rents:N0} rents in all"));
+        text.Append(Invariant($"memory: {peak:F1} MiB rented at the peak, evaluations included, {lasting:F1} of them for the whole run{how}"));
+        text.Append(Invariant($"; {profile.Rents:N0} rents in all"));
         return text.ToString();
     }
 
@@ -36,8 +38,9 @@ public static class ProfileTable
         var rows = groups.ToArray();
         var recomputes = profile.Calls.Any(c => c.Activity == Activity.Recompute);
         var width = Math.Max(title.Length, rows.Max(r => r.Key.Length));
-        text.Append(title.PadRight(width)).Append("   forward").Append(recomputes ? "  recomputed" : "").Append("  backward     other  share     calls      MiB    GB/s")
-            .AppendLine(Invariant($"   (ms, calls and MiB a {unit}; other: plan, report, update)"));
+        text.Append(title.PadRight(width));
+        text.Append("   forward").Append(recomputes ? "  recomputed" : "").Append("  backward     other  share     calls      MiB    GB/s");
+        text.AppendLine(Invariant($"   (ms, calls and MiB a {unit}; other: plan, report, update)"));
         foreach (var row in rows)
         {
             double seconds = row.Sum(c => c.Seconds), bytes = row.Sum(c => c.BytesRead + c.BytesWritten), speed = seconds > 0 ? bytes / seconds / 1e9 : 0;

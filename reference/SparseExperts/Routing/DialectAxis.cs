@@ -44,7 +44,8 @@ public sealed class DialectAxis
 
     /// <summary>Names and meanings of the values, where they are few and named.</summary>
     public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] :
-        [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "", f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
+        [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "",
+            f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
 
     /// <summary>Names of the values, number formats included; empty where they are numbers, flags or sums.</summary>
     public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? [.. Formats.Select(f => f.Name)] : [.. Values.Select(v => v.Name)];
@@ -74,6 +75,9 @@ public sealed class DialectAxis
     /// <summary>Whether the dialect has the value that a dialect has which says nothing.</summary>
     public bool IsDefault(Dialect dialect) => Equals(Get(dialect), Get(Blank));
 
+    /// <summary>That value as text; null where it is not set.</summary>
+    public string? Default => Format(Blank);
+
     static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
 
     /// <summary>The dialect with this axis changed.</summary>
@@ -88,7 +92,8 @@ public sealed class DialectAxis
     public Dialect With(Dialect dialect, string text, string where)
     {
         JsonNode node = _type == typeof(bool) && bool.TryParse(text, out var flag) ? JsonValue.Create(flag)
-            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
+            : (_type == typeof(double) || _type == typeof(int)) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+                && double.IsFinite(number) ? JsonValue.Create(number)
             : JsonValue.Create(text)!;
         return With(dialect, node, where);
     }
@@ -108,7 +113,8 @@ public sealed class DialectAxis
             {
                 if (_type == typeof(GroupScore) && GroupScore.Parse(text) is { } score) return score;
                 if (_type == typeof(NumberFormat) && Formats.FirstOrDefault(f => f.Name == text) is { Name: not null } format) return format.Format;
-                if (_type.IsEnum && _type.GetFields(BindingFlags.Public | BindingFlags.Static).FirstOrDefault(f => Spell(f) == text) is { } field) return field.GetValue(null)!;
+                if (_type.IsEnum && _type.GetFields(BindingFlags.Public | BindingFlags.Static).FirstOrDefault(f =>
+                    Spell(f) == text) is { } field) return field.GetValue(null)!;
             }
         }
         throw new DialectException($"{where}: {Name} cannot be {node?.ToJsonString() ?? "null"}; {Allowed}");
@@ -130,7 +136,8 @@ public sealed class DialectAxis
         var other => JsonValue.Create(Format(other)),
     };
 
-    static readonly (string Name, NumberFormat Format)[] Formats = [("f64", NumberFormat.Float64), ("f32", NumberFormat.Float32), ("f16", NumberFormat.Float16), ("bf16", NumberFormat.BFloat16)];
+    static readonly (string Name, NumberFormat Format)[] Formats = [("f64", NumberFormat.Float64), ("f32", NumberFormat.Float32), ("f16",
+        NumberFormat.Float16), ("bf16", NumberFormat.BFloat16)];
 
     static string FormatName(NumberFormat format) => Formats.First(f => f.Format == format).Name;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Routing;
 
@@ -55,7 +56,8 @@ public static class DialectFile
                     Like or Name => dialect,
                     Summary => dialect with { Summary = Text(json, key, where) ?? "" },
                     Source => dialect with { Source = Text(json, key, where) ?? "" },
-                    EvidenceKey => dialect with { Evidence = Enum.TryParse<Evidence>(Text(json, key, where), true, out var evidence) ? evidence : throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own") },
+                    EvidenceKey => dialect with { Evidence = EvidenceOf(Text(json, key, where))
+                        ?? throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own") },
                     ParametersKey => dialect with { Parameters = Names(value, where) },
                     _ => Axis(key, where).With(dialect, value, where),
                 };
@@ -70,6 +72,16 @@ public static class DialectFile
         }
     }
 
+    /// <summary>By name: a number is none.</summary>
+    static Evidence? EvidenceOf(string? name) =>
+        Enum.GetValues<Evidence>().Select(e => (Evidence?)e).FirstOrDefault(e => e.ToString()!.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>A built-in name, or JSON itself: what a case file may say. It names no other file, of which its messages would tell.</summary>
+    public static Dialect OfCase(string text, string where) =>
+        text.TrimStart().StartsWith('{') || !text.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+            ? Resolve(text)
+            : throw new DialectException($"{where}: its dialect is the name of a file; write a built-in name, or the dialect itself as JSON");
+
     /// <summary>A built-in name, a JSON file, or JSON itself.</summary>
     public static Dialect Resolve(string text)
     {
@@ -78,7 +90,7 @@ public static class DialectFile
         if (!text.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return BuiltIn.Named(text);
         try
         {
-            return Parse(File.ReadAllText(text), text);
+            return Parse(RegularFiles.ReadAllText(text), text);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -140,13 +152,13 @@ public static class DialectFile
 /// <summary>Dialects inside other JSON: a run's configuration.</summary>
 public sealed class DialectConverter : JsonConverter<Dialect>
 {
-    /// <summary>A name that comes twice is an error and not the last one's value.</summary>
-    static readonly JsonSerializerOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
-
-    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        JsonSerializer.Deserialize<JsonNode>(ref reader, Strict) is JsonObject json
-            ? Wrap(() => DialectFile.FromJson(json, "dialect"))
-            : throw new JsonException("a dialect is a JSON object");
+    /// <summary>As a file of its own would be read: a name that comes twice, however deep, is an error and not the last one's value.</summary>
+    public override Dialect Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        using var document = JsonDocument.ParseValue(ref reader);
+        var text = document.RootElement.GetRawText();
+        return Wrap(() => DialectFile.Parse(text, "dialect"));
+    }
 
     public override void Write(Utf8JsonWriter writer, Dialect value, JsonSerializerOptions options) => DialectFile.ToJson(value).WriteTo(writer, options);
 

@@ -119,14 +119,20 @@ public static class DialectRules
         if (d.Selection == Selection.Auction) Require(d, experts >= 2, "experts", experts, "at least 2 for the auction");
     }
 
+    static readonly string[] OfRoutedLayers =
+    [
+        "router_norm", "logits_scale", "logits_softcap", "expert_scale", "global_scale",
+        "shared_in_gates", "latent_experts", "output_bias", "output_scaling_factor",
+    ];
+
     /// <summary>What only the stages of an ordinary routed layer read.</summary>
     static void CheckRoutedOnly(Dialect d)
     {
         if (d.Selection is not (Selection.TwoLevel or Selection.BinaryCode or Selection.SlotMixture or Selection.TwoLevelCapacity)) return;
         var remedy = $"its default with selection {Named(d, "selection")}, whose layer does not read it";
-        foreach (var axis in (string[])["router_norm", "logits_scale", "logits_softcap", "expert_scale", "global_scale", "shared_in_gates", "latent_experts", "output_bias", "output_scaling_factor"])
-            Require(d, DialectAxis.Find(axis)!.IsDefault(d), axis, Named(d, axis), remedy);
-        Require(d, d.Router is not (RouterForm.Mlp or RouterForm.ProductKeys), "router", Named(d, "router"), $"another one with selection {Named(d, "selection")}");
+        foreach (var axis in OfRoutedLayers) Require(d, DialectAxis.Find(axis)!.IsDefault(d), axis, Named(d, axis), remedy);
+        Require(d, d.Router is not (RouterForm.Mlp or RouterForm.ProductKeys),
+            "router", Named(d, "router"), $"another one with selection {Named(d, "selection")}");
     }
 
     /// <summary>The least number of experts, from the given one on, that the dialect can have: a square where two lists of keys name them.</summary>

@@ -42,7 +42,8 @@ public sealed record DrawKind(string Name, string Shape, RandomUse Use, Func<Rou
 /// <summary>All kinds of random numbers that routers use.</summary>
 public static class DrawKinds
 {
-    static readonly Func<Dialect, RandomStream, ulong, double> Uniform = (_, stream, i) => Philox.UniformDouble(stream, i), Normal = (_, stream, i) => Philox.Normal(stream, i);
+    static readonly Func<Dialect, RandomStream, ulong, double> Uniform = (_, stream, i) => Philox.UniformDouble(stream, i);
+    static readonly Func<Dialect, RandomStream, ulong, double> Normal = (_, stream, i) => Philox.Normal(stream, i);
 
     static readonly DrawKind GivenGumbel = new("gumbel", "GSE", RandomUse.Gumbel, d => d.Gumbel, (d, v) => d with { Gumbel = v }) { IsUsed = _ => false };
     static readonly DrawKind GivenSecond = new("second", "GS", RandomUse.Policy, d => d.Second, (d, v) => d with { Second = v }) { IsUsed = _ => false };

@@ -56,9 +56,15 @@ public sealed record RouterDraws
         {
             if (kind.NeededBy(call) is not { } axis) continue;
             var (named, draws) = Found(call, kind);
-            if (draws is null) throw new RoutingException($"{call.Where}: {call.Dialect.Name} with {axis} needs draws.{named.Name}; give them or choose another {axis.Split(' ')[0]}");
+            if (draws is null)
+            {
+                var remedy = $"give them or choose another {axis.Split(' ')[0]}";
+                throw new RoutingException($"{call.Where}: {call.Dialect.Name} with {axis} needs draws.{named.Name}; {remedy}");
+            }
             var count = call.Tokens * named.Each(call, 0);
-            if (draws.Length != count) throw new RoutingException($"{call.Where}: draws.{named.Name} has {draws.Length} numbers, {count} are needed; give one for every element");
+            if (draws.Length == count) continue;
+            throw new RoutingException(
+                $"{call.Where}: draws.{named.Name} has {draws.Length} numbers, {count} are needed; give one for every element");
         }
     }
 

@@ -8,8 +8,10 @@ public static class Slots
     /// <param name="priority">What DropPolicy.Score ranks [T·K]: gates before dropping; and the bound on each one's error.</param>
     public static RoutingPlan Assign(RouterCall call, Choices choices, int capacity, RouterNumbers numbers, ReadOnlySpan<double> priority)
     {
-        var slot = choices.Slot.Length > 0 ? choices.Slot : call.Dialect.DropPolicy is DropPolicy.Position or DropPolicy.None || capacity == RoutingPlan.Unlimited
-            ? InOrder(call, choices, capacity, numbers)
+        var d = call.Dialect;
+        var isInOrder = d.DropPolicy is DropPolicy.Position or DropPolicy.None || capacity == RoutingPlan.Unlimited;
+        var slot = choices.Slot.Length > 0 ? choices.Slot
+            : isInOrder ? InOrder(call, choices, capacity, numbers)
             : ByRank(call, choices, capacity, numbers, priority);
         return new(call.Experts, call.Groups, choices.K, capacity, choices.Expert, slot);
     }
@@ -92,7 +94,8 @@ public static class Slots
                             var other => throw new RoutingException($"{call.Where}: drop policy {other} ranks nothing"),
                         };
                     }
-                int[] kept = [.. Ranking.Top(keys, capacity, TieRule.Lowest).Where(t => choiceOf[t] >= 0 && (d.SlotOrder != SlotOrder.Descending || keys[t] != 0))];
+                bool Stays(int t) => choiceOf[t] >= 0 && (d.SlotOrder != SlotOrder.Descending || keys[t] != 0);
+                int[] kept = [.. Ranking.Top(keys, capacity, TieRule.Lowest).Where(Stays)];
                 if (d.SlotOrder != SlotOrder.Descending) Array.Sort(kept);
                 for (var s = 0; s < kept.Length; s++) slot[choiceOf[kept[s]]] = s;
             }

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Globalization;
 using SparseExperts.Formats;
 using SparseExperts.Layers;
 using SparseExperts.Training;
@@ -7,18 +7,14 @@ namespace SparseExperts.Runs;
 
 /// <summary>
 /// A checkpoint is a folder <c>step-00000100</c> with <c>model.safetensors</c> (parameters, what routers carry), <c>optimizer.safetensors</c> (what only
-/// training on needs) and <c>state.json</c> (counters).
+/// training on needs) and <c>state.json</c> (counters, checksums).
 /// It is written under another name and renamed when complete, so a folder with the right name is whole. Nothing in it depends on time,
 /// machine or threads: equal training gives equal bytes.
 /// </summary>
 public static class Checkpoint
 {
-    const string Prefix = "step-", Unfinished = ".unfinished-",
-        ModelFile = "model.safetensors", OptimizerFile = "optimizer.safetensors", StateFile = "state.json";
-
-    const int Format = 2;
-
-    sealed record State(int Format, long Step, long Skipped, long OptimizerSteps);
+    const string Prefix = "step-", Unfinished = ".unfinished-", Damaged = "damaged-",
+        ModelFile = "model.safetensors", OptimizerFile = "optimizer.safetensors";
 
     /// <summary>Writes the trainer's state below <paramref name="folder"/> and returns the checkpoint's path.</summary>
     public static string Save(Trainer trainer, string folder)
@@ -29,33 +25,93 @@ public static class Checkpoint
         Directory.CreateDirectory(temporary);
         Write(trainer.Backend, Path.Combine(temporary, ModelFile), ModelTensors(trainer));
         Write(trainer.Backend, Path.Combine(temporary, OptimizerFile), trainer.Optimizer.State);
-        var state = new State(Format, trainer.Step, trainer.Skipped, trainer.Optimizer.Steps);
-        AtomicFile.WriteText(Path.Combine(temporary, StateFile), JsonSerializer.Serialize(state, RunConfig.Json) + "\n");
-        if (Directory.Exists(final)) Directory.Delete(final, true);
+        CheckpointState.Write(temporary, trainer.Step, trainer.Skipped, trainer.Optimizer.Steps, ModelFile, OptimizerFile);
+        Remove(final);
         Directory.Move(temporary, final);
         return final;
     }
 
-    /// <summary>The newest whole checkpoint below <paramref name="folder"/>, or null.</summary>
-    public static string? Latest(string folder) => All(folder).LastOrDefault();
-
-    /// <summary>Deletes what crashes left unfinished, and all but the newest <paramref name="keep"/> checkpoints.</summary>
+    /// <summary>
+    /// Deletes what crashes left: unfinished checkpoints, and folders without a state, which an earlier program may have been stopped in deleting; then all
+    /// but the newest <paramref name="keep"/> checkpoints.
+    /// </summary>
     public static void Tidy(string folder, int keep)
     {
         foreach (var path in Directory.GetDirectories(folder, Unfinished + "*")) Directory.Delete(path, true);
-        foreach (var path in All(folder).SkipLast(keep)) Directory.Delete(path, true);
+        foreach (var path in Named(folder).Where(p => !HasState(p))) Remove(path);
+        foreach (var path in All(folder).SkipLast(keep)) Remove(path);
     }
 
-    static IEnumerable<string> All(string folder) => !Directory.Exists(folder) ? [] :
-        from path in Directory.GetDirectories(folder, Prefix + "*")
-        where long.TryParse(Path.GetFileName(path)[Prefix.Length..], out _) && File.Exists(Path.Combine(path, StateFile))
-        orderby long.Parse(Path.GetFileName(path)[Prefix.Length..])
-        select path;
+    /// <summary>Takes a folder's name first: what is deleted halfway is not taken for a checkpoint.</summary>
+    static void Remove(string path)
+    {
+        if (!Directory.Exists(path)) return;
+        var gone = Path.Combine(Path.GetDirectoryName(path)!, $"{Unfinished}{Guid.NewGuid():N}");
+        Directory.Move(path, gone);
+        Directory.Delete(gone, true);
+    }
+
+    /// <summary>Checkpoints that have a state, the oldest first.</summary>
+    static string[] All(string folder) => [.. Named(folder).Where(HasState)];
+
+    /// <summary>Whether there is a checkpoint, whole or not.</summary>
+    public static bool Any(string folder) => All(folder).Length > 0;
+
+    static bool HasState(string path) => File.Exists(Path.Combine(path, CheckpointState.FileName));
+
+    static string[] Named(string folder) => !Directory.Exists(folder) ? [] :
+        [.. Directory.GetDirectories(folder, Prefix + "*").Where(p => StepOf(p) is not null).OrderBy(StepOf).ThenBy(p => p, StringComparer.Ordinal)];
+
+    /// <summary>The step that a checkpoint is named after; null where it has another name.</summary>
+    internal static long? StepOf(string checkpoint) =>
+        Path.GetFileName(checkpoint) is var name && name.StartsWith(Prefix, StringComparison.Ordinal)
+        && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+
+    /// <summary>
+    /// Loads the newest checkpoint that is whole. Newer ones that are not are passed over, and said in <paramref name="note"/>; the first reason is thrown
+    /// where none is whole.
+    /// </summary>
+    /// <param name="load">Loads one checkpoint, or throws and leaves all as it was.</param>
+    /// <param name="isWriter">Whether damaged ones are put aside, so that they count no longer.</param>
+    /// <returns>Its path; null where there is no checkpoint.</returns>
+    public static string? LoadNewest(string folder, Action<string> load, bool isWriter, out string? note)
+    {
+        note = null;
+        RunException? first = null;
+        List<string> damaged = [];
+        foreach (var path in All(folder).Reverse())
+        {
+            try
+            {
+                load(path);
+            }
+            catch (Exception e) when (e is InvalidFileException or RunException or IOException or UnauthorizedAccessException)
+            {
+                if (!Directory.Exists(path)) continue;      // whoever trains has just deleted it
+                first ??= e as RunException ?? new RunException(e.Message);
+                damaged.Add(path);
+                continue;
+            }
+            if (damaged.Count == 0) return path;
+            var names = string.Join(", ", damaged.Select(Path.GetFileName));
+            note = $"{folder}: {names} cannot be used ({first!.Message}); {Path.GetFileName(path)} is the newest whole checkpoint and is taken";
+            if (isWriter) damaged.ForEach(PutAside);
+            return path;
+        }
+        return first is null ? null : throw first;
+    }
+
+    static void PutAside(string path)
+    {
+        var aside = Path.Combine(Path.GetDirectoryName(path)!, $"{Damaged}{Path.GetFileName(path)}");
+        Remove(aside);
+        Directory.Move(path, aside);
+    }
 
     /// <summary>Puts a checkpoint's numbers into a trainer of the same configuration. On error the trainer is left as it was.</summary>
     public static void Load(Trainer trainer, string path)
     {
-        var state = ReadState(path);
+        var state = CheckpointState.Read(path);
         var optimizerPath = Path.Combine(path, OptimizerFile);
         if (!File.Exists(optimizerPath))
         {
@@ -67,6 +123,8 @@ public static class Checkpoint
         var (ofModel, ofOptimizer) = (Parts(trainer), Parts(trainer.Optimizer.State));
         model.Check(ofModel.Keys);
         optimizer.Check(ofOptimizer.Keys);
+        state.Verify(path, ModelFile);
+        state.Verify(path, OptimizerFile);
         Fill(trainer.Backend, model, ofModel);
         Fill(trainer.Backend, optimizer, ofOptimizer);
         (trainer.Step, trainer.Skipped, trainer.Optimizer.Steps) = (state.Step, state.Skipped, state.OptimizerSteps);
@@ -92,10 +150,11 @@ public static class Checkpoint
     /// <summary>Puts a checkpoint's model, without optimizer state, into a predictor of the same configuration. On error it is left as it was.</summary>
     public static void LoadModel(Predictor predictor, string path)
     {
-        var state = ReadState(path);
+        var state = CheckpointState.Read(path);
         using var model = new CheckpointFile(Path.Combine(path, ModelFile));
         var parts = Parts(predictor);
         model.Check(parts.Keys);
+        state.Verify(path, ModelFile);
         Fill(predictor.Backend, model, parts);
         predictor.Step = state.Step;
     }
@@ -103,7 +162,7 @@ public static class Checkpoint
     static void Write(IBackend backend, string path, IEnumerable<(string Name, Matrix Value)> tensors)
     {
         var host = new HostCopies(backend);
-        SafetensorsWriter.Write(path, new Dictionary<string, string> { ["format"] = $"sparse-experts/{Format}" },
+        SafetensorsWriter.Write(path, new Dictionary<string, string> { ["format"] = $"sparse-experts/{CheckpointState.CurrentFormat}" },
             tensors.Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
     }
 
@@ -120,22 +179,6 @@ public static class Checkpoint
     static void Fill(IBackend backend, CheckpointFile file, Dictionary<WeightPart, Matrix> parts)
     {
         foreach (var (part, place) in parts) file.Fill(part, Starts.Zeros, backend, place);
-    }
-
-    static State ReadState(string checkpoint)
-    {
-        var path = Path.Combine(checkpoint, StateFile);
-        try
-        {
-            var state = JsonSerializer.Deserialize<State>(File.ReadAllText(path), RunConfig.Json);
-            if (state is { Format: not Format }) throw new JsonException($"format {state.Format}, this program reads format {Format}");
-            return state is { Step: >= 0, Skipped: >= 0, OptimizerSteps: >= 0 } ? state : throw new JsonException("its numbers make no sense");
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            var why = e.Message.ReplaceLineEndings(" ");
-            throw new RunException($"{path}: not a usable checkpoint state ({why}); delete this checkpoint to go on from the one before");
-        }
     }
 
     static IEnumerable<(string Name, Matrix Value)> ModelTensors(Predictor predictor) =>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SparseExperts.Formats;
 using SparseExperts.Models;
 using SparseExperts.Routing;
 using SparseExperts.Training;
@@ -39,7 +40,9 @@ public sealed record RunConfig
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         IgnoreReadOnlyProperties = true,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Converters = { new DialectConverter(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        AllowDuplicateProperties = false,
+        RespectNullableAnnotations = true,
+        Converters = { new DialectConverter(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
     };
 
     /// <summary>One object a line, for <c>metrics.jsonl</c> and <c>--json</c>.</summary>
@@ -54,11 +57,12 @@ public sealed record RunConfig
     {
         try
         {
-            var config = Parse(File.ReadAllText(path));
+            var config = Parse(RegularFiles.ReadAllText(path));
             if (config.Format != CurrentFormat)
                 throw new RunException($"{path}: format {config.Format}, this program reads {CurrentFormat}; use the version that wrote it");
             config.Model.Validate();
             config.Training.Validate();
+            if (config.CheckpointEvery < 1) throw new JsonException($"a checkpoint every {config.CheckpointEvery} steps: at least 1");
             return config;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ConfigurationException)

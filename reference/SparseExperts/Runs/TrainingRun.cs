@@ -12,24 +12,29 @@ public enum RunOutcome { Finished, Interrupted }
 public sealed record RunProgress(StepResult Last, double BitsPerByte, double TokensPerSecond, double Progress, double SecondsLeft, double? HeldOut);
 
 /// <summary>A run's folder with its model: enough to evaluate it, to let it write, and to report on it.</summary>
-public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, ByteText Text);
+public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, ByteText Text)
+{
+    /// <summary>What was passed over to find a whole checkpoint; null where the newest is whole.</summary>
+    public string? Note { get; init; }
+}
 
 /// <summary>
 /// A run and its folder: <c>config.json</c>, <c>metrics.jsonl</c>, <c>checkpoints/</c>, <c>report.html</c>. What is measured never changes what is
 /// trained: a run that was killed and resumed ends with the same bytes as one that was not.
 /// </summary>
-public sealed class TrainingRun
+public sealed class TrainingRun : IDisposable
 {
-    const int LogEvery = 20, KeepCheckpoints = 2, QuickWindows = 64, Evaluations = 10;
+    const int LogEvery = 20, KeepCheckpoints = 2, QuickWindows = 64, Evaluations = 10, Looks = 4;
 
     readonly ByteText _text;
     readonly ByteBatches _batches;
     readonly double _secondsBefore;
+    readonly RunLock _lock;
     double _nextEvaluation;
 
-    TrainingRun(string folder, RunConfig config, Trainer trainer, ByteText text, double secondsBefore)
+    TrainingRun(string folder, RunLock @lock, RunConfig config, Trainer trainer, ByteText text, double secondsBefore)
     {
-        (Folder, Config, Trainer, _text, _secondsBefore) = (folder, config, trainer, text, secondsBefore);
+        (Folder, _lock, Config, Trainer, _text, _secondsBefore) = (folder, @lock, config, trainer, text, secondsBefore);
         _batches = new(text, config.Training.Seed, config.Training.Batch, config.Model);
         _nextEvaluation = Math.Floor(Progress(0) * Evaluations + 1) / Evaluations;
     }
@@ -38,6 +43,9 @@ public sealed class TrainingRun
     public RunConfig Config { get; }
     public Trainer Trainer { get; }
     public ByteText Text => _text;
+
+    /// <summary>What was passed over to find a whole checkpoint to go on from; null where nothing was.</summary>
+    public string? Note { get; private init; }
 
     /// <summary>Time spent in training steps since the run was opened; evaluations and checkpoints left out.</summary>
     public TimeSpan StepTime { get; private set; }
@@ -51,26 +59,49 @@ public sealed class TrainingRun
     public static string ProfilePath(string folder) => Path.Combine(folder, "profile.json");
     public static string ReportPath(string folder) => Path.Combine(folder, "report.html");
 
+    /// <summary>Gives the folder free for another writer.</summary>
+    public void Dispose() => _lock.Dispose();
+
     /// <summary>Starts a run in a folder that must not hold anything, unless <paramref name="force"/> lets an earlier run be replaced.</summary>
     public static TrainingRun Create(string folder, RunConfig config, IBackend backend, ByteText text, bool force)
     {
         RefuseToClobber(folder, force);
         config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family };
+        MemoryEstimate.Require(config.Model, config.Training, backend);
         var trainer = new Trainer(backend, config.Model, config.Training);
         Directory.CreateDirectory(folder);
-        if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
-        File.Delete(MetricsPath(folder));
-        File.Delete(ReportPath(folder));
-        File.Delete(ProfilePath(folder));
-        AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
-        return new(folder, config, trainer, text, 0);
+        return Locked(folder, held =>
+        {
+            RefuseToClobber(folder, force);
+            // First what says that here is a run, so that a folder that is left between is not one run's settings and another's weights.
+            File.Delete(ConfigPath(folder));
+            if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
+            foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
+            AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
+            return new(folder, held, config, trainer, text, 0);
+        });
+    }
+
+    static TrainingRun Locked(string folder, Func<RunLock, TrainingRun> open)
+    {
+        var held = RunLock.Take(folder);
+        try
+        {
+            return open(held);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
     }
 
     /// <summary>An existing folder is only ever replaced when asked, and only if it holds a run.</summary>
     public static void RefuseToClobber(string folder, bool force)
     {
+        if (folder.Length == 0) throw new RunException("the run folder's name is empty; name a folder", "out");
         if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name a folder", "out");
-        if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any()) return;
+        if (!Directory.Exists(folder) || Directory.EnumerateFileSystemEntries(folder).All(RunLock.IsOwn)) return;
         if (!force)
             throw new RunException($"{folder}: exists and is not empty; go on with its run, replace it, or name another folder", "resume", "force", "out");
         if (!File.Exists(ConfigPath(folder)))
@@ -80,30 +111,49 @@ public sealed class TrainingRun
     /// <summary>Goes on from the newest whole checkpoint, or from the start if there is none yet.</summary>
     public static TrainingRun Resume(string folder, Func<RunConfig, IBackend> backend)
     {
-        var (config, text) = Read(folder);
-        var trainer = new Trainer(backend(config), config.Model, config.Training);
-        Directory.CreateDirectory(CheckpointFolder(folder));
-        if (Checkpoint.Latest(CheckpointFolder(folder)) is { } latest) Checkpoint.Load(trainer, latest);
-        Checkpoint.Tidy(CheckpointFolder(folder), KeepCheckpoints);
-        var metrics = MetricsFile.CutAfter(MetricsPath(folder), trainer.Step);
-        return new(folder, config, trainer, text, metrics.LastOrDefault()?.Seconds ?? 0);
+        Require(folder);
+        return Locked(folder, held =>
+        {
+            var (config, text) = Read(folder);
+            var machine = backend(config);
+            MemoryEstimate.Require(config.Model, config.Training, machine);
+            var trainer = new Trainer(machine, config.Model, config.Training);
+            Directory.CreateDirectory(CheckpointFolder(folder));
+            Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.Load(trainer, path), isWriter: true, out var note);
+            Checkpoint.Tidy(CheckpointFolder(folder), KeepCheckpoints);
+            var metrics = MetricsFile.CutAfter(MetricsPath(folder), trainer.Step);
+            return new(folder, held, config, trainer, text, metrics.LastOrDefault()?.Seconds ?? 0) { Note = note };
+        });
     }
 
     /// <summary>A run's trained model for evaluation, generation or a report; no optimizer state is made or read.</summary>
     public static TrainedRun Open(string folder, Func<RunConfig, IBackend> backend)
     {
         var (config, text) = Read(folder);
-        var latest = Checkpoint.Latest(CheckpointFolder(folder)) ?? throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
+        var checkpoints = CheckpointFolder(folder);
+        if (!Checkpoint.Any(checkpoints)) throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
         Trainer.Validate(config.Model, config.Training);
-        var predictor = new Predictor(backend(config), config.Model, config.Training.Seed);
-        Checkpoint.LoadModel(predictor, latest);
-        return new(folder, config, predictor, text);
+        var machine = backend(config);
+        MemoryEstimate.RequireModel(config.Model, machine);
+        var predictor = new Predictor(machine, config.Model, config.Training.Seed);
+        // Whoever trains on may delete old checkpoints while they are looked at: then there are newer ones.
+        string? taken = null, note = null;
+        for (var look = 0; look < Looks && taken is null; look++)
+            taken = Checkpoint.LoadNewest(checkpoints, path => Checkpoint.LoadModel(predictor, path), isWriter: false, out note);
+        return taken is null
+            ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
+            : new(folder, config, predictor, text) { Note = note };
+    }
+
+    static void Require(string folder)
+    {
+        if (!Directory.Exists(folder)) throw new RunException($"{folder}: no such folder; name the folder of a run");
+        if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
     }
 
     static (RunConfig, ByteText) Read(string folder)
     {
-        if (!Directory.Exists(folder)) throw new RunException($"{folder}: no such folder; name the folder of a run");
-        if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
+        Require(folder);
         var config = RunConfig.Load(ConfigPath(folder));
         var text = ByteText.Load(config.Text, config.Model.Context);
         if (text.Hash != config.TextHash)
@@ -118,7 +168,9 @@ public sealed class TrainingRun
         ? (double)Trainer.Step / Config.Training.Steps
         : (_secondsBefore + seconds) / (Config.Training.Minutes * 60);
 
-    /// <summary>Trains until steps or minutes are spent, or until <paramref name="cancel"/>; either way the last state is saved.</summary>
+    /// <summary>
+    /// Trains until steps or minutes are spent, or until <paramref name="cancel"/>; either way the last state is saved, before anything is measured of it.
+    /// </summary>
     public RunOutcome Execute(Action<RunProgress> watch, Action<MetricsLine> log, CancellationToken cancel)
     {
         var clock = Stopwatch.StartNew();
@@ -140,34 +192,46 @@ public sealed class TrainingRun
             if (logging)
             {
                 var due = after >= _nextEvaluation && after < 1;
-                if (due)
+                if (due && Evaluate(QuickWindows, cancel) is { } evaluation)
                 {
-                    heldOut = Evaluation.Run(Trainer, _text.HeldOut, QuickWindows).BitsPerByte;
+                    heldOut = evaluation.BitsPerByte;
                     _nextEvaluation = Math.Floor(after * Evaluations + 1) / Evaluations;
                 }
-                Write(log, Line(result, bits / steps, speed, seconds) with { HeldOutBitsPerByte = due ? heldOut : null });
+                Write(log, Line(result, bits / steps, speed, seconds) with { HeldOutBitsPerByte = due && !cancel.IsCancellationRequested ? heldOut : null });
                 (bits, steps, secondsAtLog) = (0, 0, clock.Elapsed.TotalSeconds);
             }
             if (Trainer.Step % Config.CheckpointEvery == 0 && after < 1) Save();
         }
-        return Finish(log, clock.Elapsed.TotalSeconds, cancel.IsCancellationRequested && Progress(clock.Elapsed.TotalSeconds) < 1);
+        Save();
+        return Progress(clock.Elapsed.TotalSeconds) < 1 ? RunOutcome.Interrupted : Finish(log, clock.Elapsed.TotalSeconds, cancel);
     }
 
-    RunOutcome Finish(Action<MetricsLine> log, double seconds, bool interrupted)
+    /// <summary>Measures the finished model; interrupted, it leaves that to whoever goes on.</summary>
+    RunOutcome Finish(Action<MetricsLine> log, double seconds, CancellationToken cancel)
     {
         var last = MetricsFile.Read(MetricsPath(Folder)).LastOrDefault();
-        if (!interrupted && (last?.Step != Trainer.Step || last.HeldOutBitsPerByte is null))
+        if (last?.Step == Trainer.Step && last.HeldOutBitsPerByte is not null) return RunOutcome.Finished;
+        var line = new MetricsLine { Step = Trainer.Step, Seconds = _secondsBefore + seconds, Skipped = Trainer.Skipped };
+        if (Evaluate(int.MaxValue, cancel) is not { } evaluation)
         {
-            var evaluation = Evaluation.Run(Trainer, _text.HeldOut);
-            Write(log, new() { Step = Trainer.Step, Seconds = _secondsBefore + seconds, HeldOutBitsPerByte = evaluation.BitsPerByte,
-                DropRate = evaluation.DropRate, Skipped = Trainer.Skipped });
+            Write(log, line);
+            return RunOutcome.Interrupted;
         }
-        Save();
-        return interrupted ? RunOutcome.Interrupted : RunOutcome.Finished;
+        Write(log, line with { HeldOutBitsPerByte = evaluation.BitsPerByte, DropRate = evaluation.DropRate });
+        return RunOutcome.Finished;
+    }
+
+    /// <summary>Over held-out windows; null where it was interrupted.</summary>
+    Evaluation? Evaluate(int windows, CancellationToken cancel)
+    {
+        var batches = ByteBatches.Windows(_text.HeldOut.ToArray(), Config.Model, Evaluation.Batch, windows).TakeWhile(_ => !cancel.IsCancellationRequested);
+        var evaluation = Evaluation.Run(Trainer, batches);
+        return cancel.IsCancellationRequested ? null : evaluation;
     }
 
     void Save()
     {
+        _lock.Require();
         Checkpoint.Save(Trainer, CheckpointFolder(Folder));
         Checkpoint.Tidy(CheckpointFolder(Folder), KeepCheckpoints);
     }

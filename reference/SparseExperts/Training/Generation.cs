@@ -10,7 +10,15 @@ public static class Generation
         Continue(predictor, prompt, count, temperature, topK, seed, caches, out _);
 
     /// <param name="computed">Positions that were computed for it.</param>
-    public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches, out long computed)
+    public static byte[] Continue(
+        Predictor predictor,
+        ReadOnlySpan<byte> prompt,
+        int count,
+        double temperature,
+        int topK,
+        ulong seed,
+        bool caches,
+        out long computed)
     {
         var context = predictor.Model.Config.Context;
         using var next = new NextByte(predictor, caches);

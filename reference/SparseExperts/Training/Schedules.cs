@@ -22,7 +22,10 @@ public static class Schedules
     public static double HalfCosine(double progress) => 0.5 * (1 + ReproducibleMath.CosOfTurns(progress / 2));
 
     /// <summary>The rate of a training step. <paramref name="progress"/> in [0, 1] is the share of all steps, or of all time, that is spent.</summary>
-    public static double Rate(TrainingConfig config, long step, double progress) => config.Rate * Math.Min(1, (step + 1.0) / Math.Max(1, config.WarmUp)) * config.Schedule switch
+    public static double Rate(TrainingConfig config, long step, double progress) =>
+        config.Rate * Math.Min(1, (step + 1.0) / Math.Max(1, config.WarmUp)) * Share(config, step, progress);
+
+    static double Share(TrainingConfig config, long step, double progress) => config.Schedule switch
     {
         ScheduleKind.Cosine => config.Floor + (1 - config.Floor) * HalfCosine(Math.Clamp(progress, 0, 1)),
         ScheduleKind.InverseSquareRoot => 1 / Math.Sqrt(Math.Max(1, (step + 1.0) / Math.Max(1, config.WarmUp))),

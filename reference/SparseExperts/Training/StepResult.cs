@@ -26,8 +26,13 @@ sealed class StepReport(bool details)
 
     public void Measured(double nats, double norm, bool skipped) => (_nats, _norm, _skipped) = (nats, norm, skipped);
 
-    public StepResult Of(long step, double rate) =>
-        new(step, _nats / ReproducibleMath.Ln2, _norm, rate, _skipped, details ? Mean(_dropRates) : [], details ? Loads() : [], details ? Mean(_entropies) : []);
+    public StepResult Of(long step, double rate)
+    {
+        var bits = _nats / ReproducibleMath.Ln2;
+        return details
+            ? new(step, bits, _norm, rate, _skipped, Mean(_dropRates), Loads(), Mean(_entropies))
+            : new(step, bits, _norm, rate, _skipped, [], [], []);
+    }
 
     double[][] Loads() => [.. Enumerable.Range(0, _loads[0].Length).Select(layer => Mean([.. _loads.Select(l => l[layer])]))];
 

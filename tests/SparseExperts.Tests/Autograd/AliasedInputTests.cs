@@ -31,7 +31,8 @@ public sealed class AliasedInputTests
         new("RmsNorm", [(1, 4), (1, 4)], (t, x) => t.RmsNorm(x[0], x[1], 1e-3)),
         new("RmsNorm", [(3, 4), (1, 4)], (t, x) => t.RmsNorm(x[0], x[1], 1e-3)),
         new("SelfAttention", Square(2), (t, x) => t.SelfAttention(AttentionShape.OfSelf(1, 3, 1, 1, 0.7, true), x[0], null, x[1])),
-        new("SelfAttention", [(6, 6), (6, 6)], (t, x) => t.SelfAttention(AttentionShape.OfSelf(1, 6, 1, 2, 0.7, false), x[0], RotaryTables.Create(t.Backend, 6, 2), x[1])),
+        new("SelfAttention", [(6, 6), (6, 6)], (t, x) =>
+            t.SelfAttention(AttentionShape.OfSelf(1, 6, 1, 2, 0.7, false), x[0], RotaryTables.Create(t.Backend, 6, 2), x[1])),
         new("Attention", Square(4), (t, x) => t.Attention(AttentionShape.OfSelf(1, 3, 1, 3, 0.7, true), x[0], x[1], x[2], x[3])),
         new("Attention", [(2, 4), (6, 4), (6, 4), (2, 3)], (t, x) => t.Attention(new(2, 1, 3, 2, 2, 0.7, true), x[0], x[1], x[2], x[3])),
         new("Combine", [(3, 1), (3, 1)], (t, x) => t.Combine(x[0], x[1], new(t, new(1, 1, 1, RoutingPlan.Unlimited, [0, 0, 0], [0, 1, 2])))),

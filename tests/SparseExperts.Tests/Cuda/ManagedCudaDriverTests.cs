@@ -83,15 +83,15 @@ public sealed class ManagedCudaDriverTests
         var stream = driver.CreateStream();
         var function = driver.Function(driver.LoadModule("module", Module), "double_words");
         var memory = driver.Allocate(12);
-        Faults("double_words: takes 4 arguments, 1 were given", () => driver.Launch(function, new(1, 1, 1, 32), [memory], stream));
-        Faults("double_words: argument 1 is Int64, the kernel takes a Word there",
-            () => driver.Launch(function, new(1, 1, 1, 32), [memory, 3L, 1.5f, 3L], stream));
-        Faults("double_words: argument 2 is Int32, the kernel takes a Float there",
-            () => driver.Launch(function, new(1, 1, 1, 32), [memory, 3, 1, 3L], stream));
+        void Launch(params KernelArgument[] arguments) => driver.Launch(function, new(1, 1, 1, 32), arguments, stream);
+        Faults("double_words: takes 4 arguments, 1 were given", () => Launch(memory));
+        Faults("double_words: argument 1 is Int64, the kernel takes a Word there", () => Launch(memory, 3L, 1.5f, 3L));
+        Faults("double_words: argument 2 is Int32, the kernel takes a Float there", () => Launch(memory, 3, 1, 3L));
         Faults(
             "cuLaunchKernel of double_words (1x1x1 blocks of 2048 threads, 0 bytes shared): CUDA_ERROR_OTHER 1 (some words); an argument is wrong",
             () => driver.Launch(function, new(1, 1, 1, 2048), [memory, 3, 1.5f, 3L], stream));
-        Faults("cuMemAlloc of 97656250 MiB (71680 MiB of 81920 MiB are free): CUDA_ERROR_OUT_OF_MEMORY 2 (out of memory); use a smaller",
+        Faults(
+            "cuMemAlloc of 97656250 MiB (71680 MiB of 81920 MiB are free): CUDA_ERROR_OUT_OF_MEMORY 2 (out of memory); use a smaller",
             () => driver.Allocate(102_400_000_000_000));
         Faults(
             "cuModuleLoadData of bad.ptx (ptxas application.ptx, line 3; fatal no such thing): CUDA_ERROR_INVALID_PTX 218 (some words); the driver cannot use",

@@ -76,7 +76,8 @@ public sealed class BadInputTests
         File.WriteAllText(workspace.At("occupied/diary.txt"), "mine");
         var before = Files(workspace.Folder);
 
-        var arguments = call.Split(' ').Select(word => word is "nowhere" or "occupied" or "." || word.EndsWith(".txt", StringComparison.Ordinal) ? workspace.At(word) : word);
+        static bool IsPath(string word) => word is "nowhere" or "occupied" or "." || word.EndsWith(".txt", StringComparison.Ordinal);
+        var arguments = call.Split(' ').Select(word => IsPath(word) ? workspace.At(word) : word);
         var result = MoeCommand.Run([.. arguments]);
 
         Assert.Equal(2, result.ExitCode);
@@ -120,7 +121,9 @@ public sealed class BadInputTests
             case "renamed": Replace("\"embedding\"", "\"embeddinh\""); break;
             case "reshaped": Replace("[256,32]", "[32,256]"); break;
             case "state": File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{\"format\": 1"); break;
-            case "old": File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{\"format\": 1, \"step\": 2, \"skipped\": 0, \"optimizer_steps\": 2}"); break;
+            case "old":
+                File.WriteAllText(Path.Combine(checkpoint, "state.json"), "{\"format\": 1, \"step\": 2, \"skipped\": 0, \"optimizer_steps\": 2}");
+                break;
             case "config": File.WriteAllText(workspace.At("run/config.json"), "[]"); break;
             case "text": File.AppendAllText(workspace.TextPath, "more"); break;
         }

@@ -41,12 +41,14 @@ public sealed class EmulatedCudaTests : IDisposable
     [Fact]
     public void Precision_is_kept_with_the_run_and_said()
     {
-        var trained = MoeCommand.Run(_workspace.Tiny("run", "--steps", "1", "--batch", "1", "--context", "16", "--backend", "cuda-emulated", "--precision", "tf32"));
+        string[] small = ["--steps", "1", "--batch", "1", "--context", "16"];
+        var trained = MoeCommand.Run(_workspace.Tiny("run", [.. small, "--backend", "cuda-emulated", "--precision", "tf32"]));
         Assert.True(trained.ExitCode == 0, trained.Error);
         var config = JsonDocument.Parse(File.ReadAllText(_workspace.At("run/config.json"))).RootElement;
         Assert.Equal("tf32", config.GetProperty("precision").GetString());
         Assert.Contains("tf32 products, exact in routers", File.ReadAllText(_workspace.At("run/report.html")));
-        var backends = JsonDocument.Parse(MoeCommand.Run(["backends", "--json"]).Output).RootElement.EnumerateArray().ToDictionary(b => b.GetProperty("name").GetString()!);
+        var listed = JsonDocument.Parse(MoeCommand.Run(["backends", "--json"]).Output).RootElement.EnumerateArray();
+        var backends = listed.ToDictionary(b => b.GetProperty("name").GetString()!);
         Assert.Equal(["exact"], backends["cpu"].GetProperty("precisions").EnumerateArray().Select(p => p.GetString()));
         Assert.Equal(["exact", "f32", "tf32", "bf16"], backends["cuda-emulated"].GetProperty("precisions").EnumerateArray().Select(p => p.GetString()));
     }

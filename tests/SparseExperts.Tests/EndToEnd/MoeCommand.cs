@@ -61,9 +61,9 @@ sealed class Workspace : IDisposable
     public string[] Tiny(string run, params string[] more) => ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more.Contains("--threads") ? more : [.. more, "--threads", "1"]];
 
     /// <summary>SHA-256 over every file of the newest checkpoint.</summary>
-    public string CheckpointHash(string run)
+    public string CheckpointHash(string run, string pattern = "*")
     {
-        var newest = Directory.GetDirectories(At($"{run}/checkpoints")).Order(StringComparer.Ordinal).Last();
+        var newest = Directory.GetDirectories(At($"{run}/checkpoints"), pattern).Order(StringComparer.Ordinal).Last();
         var all = Directory.GetFiles(newest).Order(StringComparer.Ordinal).SelectMany(f => Encoding.UTF8.GetBytes(Path.GetFileName(f)).Concat(File.ReadAllBytes(f)));
         return Path.GetFileName(newest) + " " + Convert.ToHexString(SHA256.HashData([.. all]));
     }

@@ -58,7 +58,9 @@ public sealed class OracleCommandTests
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Contains("\n  x, claim.y: every number is a bfloat16; held to its rounding; `--format f32` insists\n", result.Output);
         var json = JsonNode.Parse(MoeCommand.Run(["check", Widened, "--json"]).Output)!;
-        Assert.Equal(("agrees", "bf16", "x claim.y"), ((string?)json["verdict"], (string?)json["held_to"]!["format"], string.Join(' ', json["held_to"]!["tensors"]!.AsArray())));
+        Assert.Equal("agrees", (string?)json["verdict"]);
+        Assert.Equal("bf16", (string?)json["held_to"]!["format"]);
+        Assert.Equal("x claim.y", string.Join(' ', json["held_to"]!["tensors"]!.AsArray()));
         var insisted = MoeCommand.Run(["check", Widened, "--format", "f32", "--json"]);
         json = JsonNode.Parse(insisted.Output)!;
         Assert.Equal((1, "y", null), (insisted.ExitCode, (string?)json["stage"], json["held_to"]));
@@ -96,7 +98,8 @@ public sealed class OracleCommandTests
     [Fact]
     public void What_is_undecided_fails_only_when_asked_to()
     {
-        var open = Directory.GetFiles(Recorded(""), "*.safetensors", SearchOption.AllDirectories).Where(f => Path.GetFileName(f).Contains("tie", StringComparison.Ordinal)).ToArray();
+        static bool IsTied(string file) => Path.GetFileName(file).Contains("tie", StringComparison.Ordinal);
+        var open = Directory.GetFiles(Recorded(""), "*.safetensors", SearchOption.AllDirectories).Where(IsTied).ToArray();
         var (lenient, strict) = (MoeCommand.Run(["check", .. open, "--json"]), MoeCommand.Run(["check", .. open, "--json", "--strict"]));
         Assert.Contains("\"undecided\"", lenient.Output);
         Assert.Equal((0, 1), (lenient.ExitCode, strict.ExitCode));
@@ -137,7 +140,8 @@ public sealed class OracleCommandTests
         Assert.Equal([("layer0", 32, 0), ("layer1", 24, 0)], rows.Select(r => ((string?)r["layer"], (int)r["tokens"]!, (int)r["tokens_apart"]!)));
         Assert.All(rows, r => Assert.True((double)r["gate_largest"]! > 0.1));       // one divides by the sum, the other does not
 
-        var replayed = MoeCommand.Run(["replay", workspace.At("b/layer0.safetensors"), "--routes", workspace.At("a/step1/layer0.safetensors"), "--out", workspace.At("replayed.safetensors")]);
+        string own = workspace.At("b/layer0.safetensors"), routes = workspace.At("a/step1/layer0.safetensors");
+        var replayed = MoeCommand.Run(["replay", own, "--routes", routes, "--out", workspace.At("replayed.safetensors")]);
         Assert.Equal((0, ""), (replayed.ExitCode, replayed.Error));
         var stages = JsonNode.Parse(MoeCommand.Run(["check", workspace.At("replayed.safetensors"), "--json"]).Output)!["stages"]!;
         Assert.Equal(("differs", "agrees", "agrees"), ((string?)stages["expert"], (string?)stages["gate"], (string?)stages["y"]));
@@ -160,7 +164,9 @@ public sealed class OracleCommandTests
     public void Nothing_from_a_file_reaches_the_terminal_as_a_command()
     {
         using var workspace = new Workspace();
-        var header = System.Text.Encoding.UTF8.GetBytes("{\"__metadata__\": {\"format\": \"\\u001b[2J\"}, \"x\": {\"dtype\": \"F32\", \"shape\": [1, 1, 1], \"data_offsets\": [0, 4]}}");
+        const string hostile =
+            """{"__metadata__": {"format": "\u001b[2J"}, "x": {"dtype": "F32", "shape": [1, 1, 1], "data_offsets": [0, 4]}}""";
+        var header = System.Text.Encoding.UTF8.GetBytes(hostile);
         File.WriteAllBytes(workspace.At("esc.safetensors"), [.. BitConverter.GetBytes((long)header.Length), .. header, 0, 0, 0, 0]);
         foreach (var command in (string[])["check", "identify", "report"])
         {

@@ -31,7 +31,12 @@ sealed class Fixture : IDisposable
     public int[] Integers(string name) => [.. _file.ReadIntegers(name).Select(n => (int)n)];
 
     public double Number(string parameter) => _parameters[parameter].GetDouble();
-    public double? NumberOrNull(string parameter) => _parameters.TryGetValue(parameter, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+
+    public double? NumberOrNull(string parameter)
+    {
+        if (!_parameters.TryGetValue(parameter, out var value) || value.ValueKind != JsonValueKind.Number) return null;
+        return value.GetDouble();
+    }
     public bool Flag(string parameter) => _parameters[parameter].GetBoolean();
     public string Text(string parameter) => _parameters[parameter].GetString()!;
 

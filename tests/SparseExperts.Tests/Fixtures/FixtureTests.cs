@@ -17,7 +17,8 @@ public sealed class FixtureTests
     public static TheoryData<string> Files()
     {
         var files = Directory.GetFiles(Folder, "*.safetensors").Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal).ToArray();
-        return files.Length > 0 ? [.. files] : throw new InvalidOperationException($"{Folder}: no fixtures; set SPARSEEXPERTS_FIXTURES to a folder of .safetensors files");
+        if (files.Length > 0) return [.. files];
+        throw new InvalidOperationException($"{Folder}: no fixtures; set SPARSEEXPERTS_FIXTURES to a folder of .safetensors files");
     }
 
     [Theory]

@@ -14,11 +14,16 @@ public sealed class SafetensorsTests : IDisposable
     string At(string name) => Path.Combine(_folder, name);
     public void Dispose() => Directory.Delete(_folder, true);
 
-    static readonly float[] Special = [0f, -0f, 1f, -1.5f, float.Epsilon, float.NaN, BitConverter.Int32BitsToSingle(0x7fc12345), float.PositiveInfinity, float.NegativeInfinity, 3e38f];
+    static readonly float[] Special =
+    [
+        0f, -0f, 1f, -1.5f, float.Epsilon, float.NaN, BitConverter.Int32BitsToSingle(0x7fc12345),
+        float.PositiveInfinity, float.NegativeInfinity, 3e38f,
+    ];
 
     string Valid(string name)
     {
-        SafetensorsWriter.Write(At(name), new Dictionary<string, string> { ["b"] = "2", ["a"] = "1 ⟦" }, [("first", [2, 5], Special), ("nothing", [0, 3], Array.Empty<float>()), ("one", [], new[] { 7f })]);
+        var metadata = new Dictionary<string, string> { ["b"] = "2", ["a"] = "1 ⟦" };
+        SafetensorsWriter.Write(At(name), metadata, [("first", [2, 5], Special), ("nothing", [0, 3], Array.Empty<float>()), ("one", [], new[] { 7f })]);
         return At(name);
     }
 
@@ -96,7 +101,11 @@ public sealed class SafetensorsTests : IDisposable
         { """{"a":{"dtype":"F32","shape":[4.5],"data_offsets":[0,16]}}""", 16, "a number that is no size" },
         { """{"a":{"dtype":"F99","shape":[4],"data_offsets":[0,16]}}""", 16, "unknown dtype 'F99'" },
         { """{"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904],"data_offsets":[0,16]}}""", 16, "more elements than can be" },
-        { """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""", 12, "starts at 4, the one before ends at 8" },
+        {
+            """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""",
+            12,
+            "starts at 4, the one before ends at 8"
+        },
         { """{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""", 12, "starts at 4, the one before ends at 0" },
         { """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 12, "cover 8 bytes of 12" },
         { """{"a":{"dtype":"F32","shape":[2]}}""", 8, "lacks dtype, shape or two data_offsets" },

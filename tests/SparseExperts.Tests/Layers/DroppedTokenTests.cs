@@ -43,7 +43,9 @@ public sealed class DroppedTokenTests
             Training = true,
         };
         var input = Normal("x", 16, 4, 1);
-        var result = SparseLayer.Forward(tape, call, tape.Constant(16, 4, input), new() { Weight = Weight("router", 4, 2) }, new() { Wi = Weight("wi", 8, 6), Wo = Weight("wo", 12, 4) });
+        RouterWeights router = new() { Weight = Weight("router", 4, 2) };
+        ExpertWeights experts = new() { Wi = Weight("wi", 8, 6), Wo = Weight("wo", 12, 4) };
+        var result = SparseLayer.Forward(tape, call, tape.Constant(16, 4, input), router, experts);
         Assert.InRange(result.Plan.DropRate, 0.4, 0.6);
         var y = combine(result, input);
         for (var t = 0; t < 16; t++)

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Xunit;
 
@@ -43,28 +42,31 @@ public sealed partial class LayerTests
         ["SparseExperts.SamplePlugin"] = ["SparseExperts.Abstractions", "SparseExperts.Scalar"],
     };
 
-    [GeneratedRegex(@"^using SparseExperts\.(\w+)|(?<![\w.])(Formats|Data|Autograd|Sharding|Ops|Routing|Losses|Layers|Describing|Oracle|Models|Training|Analysis|Runs|Profiling)\.[A-Z]\w+[.(]", RegexOptions.Multiline)]
-    private static partial Regex Use();
+    /// <summary>A folder that a using directive names, or that stands before a type: <c>Routing.Gates.Dense(</c>.</summary>
+    static readonly Regex Use = new(
+        $@"^using SparseExperts\.(\w+)|(?<![\w.])({string.Join("|", Layers.SelectMany(layer => layer))})\.[A-Z]\w+[.(]",
+        RegexOptions.Multiline);
 
     [GeneratedRegex(@"ProjectReference Include=""[^""]*?([\w.]+)\.csproj""(?![^>]*Plugin)")]
     private static partial Regex Reference();
-
-    static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../.."));
 
     public static TheoryData<string> Folders => [.. Layers.SelectMany(layer => layer)];
 
     [Fact]
     public void Every_folder_of_the_library_has_its_layer() =>
-        Assert.Equal(Layers.SelectMany(l => l).Order(),
-            Directory.GetDirectories(Path.Combine(Root(), "reference/SparseExperts")).Select(d => Path.GetFileName(d)).Where(d => d is not ("bin" or "obj")).Order());
+        Assert.Equal(Layers.SelectMany(l => l).Order(), FoldersOf("reference/SparseExperts").Where(name => name is not ("bin" or "obj")).Order());
+
+    static IEnumerable<string> FoldersOf(string folder) => Directory.GetDirectories(Path.Combine(Repository.Root, folder)).Select(path => Path.GetFileName(path));
 
     [Theory, MemberData(nameof(Folders))]
     public void A_folder_uses_what_lies_below_it(string folder)
     {
-        var allowed = Layers.TakeWhile(layer => !layer.Contains(folder)).SelectMany(layer => layer).Concat(folder is "Autograd" or "Sharding" ? Layers[1] : [folder]).ToHashSet();
+        var below = Layers.TakeWhile(layer => !layer.Contains(folder)).SelectMany(layer => layer);
+        string[] itself = folder is "Autograd" or "Sharding" ? Layers[1] : [folder];
+        var allowed = below.Concat(itself).ToHashSet();
         var known = Layers.SelectMany(l => l).ToHashSet();
-        foreach (var file in Directory.GetFiles(Path.Combine(Root(), "reference/SparseExperts", folder), "*.cs", SearchOption.AllDirectories))
-            foreach (Match use in Use().Matches(File.ReadAllText(file)))
+        foreach (var file in Directory.GetFiles(Path.Combine(Repository.Root, "reference/SparseExperts", folder), "*.cs", SearchOption.AllDirectories))
+            foreach (Match use in Use.Matches(File.ReadAllText(file)))
             {
                 var used = use.Groups[1].Success ? use.Groups[1].Value : use.Groups[2].Value;
                 Assert.True(!known.Contains(used) || allowed.Contains(used), $"{folder}/{Path.GetFileName(file)} uses {used}, which lies above it");
@@ -74,7 +76,7 @@ public sealed partial class LayerTests
     [Fact]
     public void Every_project_of_the_product_and_its_backends_has_its_place()
     {
-        var projects = ((string[])["reference", "backends"]).SelectMany(folder => Directory.GetDirectories(Path.Combine(Root(), folder))).Select(d => Path.GetFileName(d));
+        var projects = ((string[])["reference", "backends"]).SelectMany(FoldersOf);
         Assert.Empty(projects.Except(Projects.Keys));
     }
 
@@ -83,7 +85,7 @@ public sealed partial class LayerTests
     {
         foreach (var (project, allowed) in Projects)
         {
-            var file = Directory.GetFiles(Root(), $"{project}.csproj", SearchOption.AllDirectories).Single();
+            var file = Directory.GetFiles(Repository.Root, $"{project}.csproj", SearchOption.AllDirectories).Single();
             var referenced = Reference().Matches(File.ReadAllText(file)).Select(m => m.Groups[1].Value).ToArray();
             Assert.True(referenced.All(allowed.Contains), $"{project} references {string.Join(", ", referenced.Except(allowed))}");
         }

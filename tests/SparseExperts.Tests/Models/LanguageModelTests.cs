@@ -24,7 +24,8 @@ public sealed class LanguageModelTests
 
     static Dialect Roomy => ModelConfig.DefaultDialect with { EvalCapacityFactor = 1000 };
 
-    public static TheoryData<string> Variants() => ["rotary", "t5", "rms", "dense", "every-other", "dropout", "jitter", "switch-init", .. BuiltIn.All.Select(d => d.Name)];
+    public static TheoryData<string> Variants() =>
+        ["rotary", "t5", "rms", "dense", "every-other", "dropout", "jitter", "switch-init", .. BuiltIn.All.Select(d => d.Name)];
 
     static ModelConfig Variant(string name) => name switch
     {
@@ -79,7 +80,8 @@ public sealed class LanguageModelTests
                 while (h > 1e-9 && Slope(p, i, h) is var _ && !stays) h /= 4;
                 double coarse = Slope(p, i, h), fine = Slope(p, i, h / 2);
                 var tolerance = Math.Abs(coarse - fine) + 2e-15 / h;
-                Assert.True(Math.Abs(gradients[p][i] - fine) <= tolerance, $"{model.Parameters[p].Name}[{i}]: {gradients[p][i]:R}, differences {fine:R} ± {tolerance:R}");
+                var place = $"{model.Parameters[p].Name}[{i}]";
+                Assert.True(Math.Abs(gradients[p][i] - fine) <= tolerance, $"{place}: {gradients[p][i]:R}, differences {fine:R} ± {tolerance:R}");
             }
 
         Tensor Loss()
@@ -155,7 +157,8 @@ public sealed class LanguageModelTests
         long Allocated(int hidden)
         {
             using var backend = new CpuBackend(1);
-            var trainer = new SparseExperts.Training.Trainer(backend, new ModelConfig { Context = 16, Layers = 1, Experts = 4, Hidden = hidden }, new() { Batch = 2, Steps = 100 });
+            var config = new ModelConfig { Context = 16, Layers = 1, Experts = 4, Hidden = hidden };
+            var trainer = new SparseExperts.Training.Trainer(backend, config, new() { Batch = 2, Steps = 100 });
             var text = SparseExperts.Data.ByteText.FromBytes("text", [.. Enumerable.Range(0, 4000).Select(i => (byte)(i % 97))], 16);
             for (var i = 0; i < 5; i++) trainer.Train(text, 0, false);
             // A collection beside this test may empty the runtime's pools, which adds to a step and never takes away: the least of ten is the step itself.

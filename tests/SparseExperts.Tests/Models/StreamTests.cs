@@ -17,7 +17,10 @@ public sealed class StreamTests
     {
         var preset = Presets.All.MaxBy(p => p.Model.Layers * (1 + p.Model.Experts))!;
         var seen = new Dictionary<ulong, string>();
-        void See(RandomStream stream, string use) => Assert.True(seen.TryAdd(stream.Stream, use), $"{use} has the stream of {seen.GetValueOrDefault(stream.Stream)}");
+        void See(RandomStream stream, string use)
+        {
+            if (!seen.TryAdd(stream.Stream, use)) Assert.Fail($"{use} has the stream of {seen[stream.Stream]}");
+        }
         foreach (var step in (long[])[0, 1, 2, 255, 256, 1 << 20, (1L << 38) - 1])
             foreach (var pass in (int[])[0, 1])
                 for (var layer = 0; layer <= preset.Model.Layers; layer++)

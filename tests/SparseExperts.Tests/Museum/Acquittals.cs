@@ -9,11 +9,21 @@ sealed record Acquittal(string Id, string Where, string Says, Func<Case, PlainLa
 
     public static IReadOnlyList<Acquittal> All { get; } =
     [
-        new("B5", "vLLM #55514", "a top-k that does not sort returns the same experts in another order", c => new Unsorted(c), Workshop.Probes("hf.deepseek_v3", Eval)),
-        new("B5", "vLLM #54403", "of equal scores the last is taken, where the library promises nothing", c => new LastOfEquals(c), Workshop.Probes("hf.mixtral", ["ties-eval"])) { AreEqualsOpen = true },
-        new("B14", "vLLM #53430", "outputs of experts are added in the order of the batch, in float32", c => new AddedBackwards(c), Workshop.Probes("hf.mixtral", Eval)),
-        new("B15", "DeepSeek-V3 #780", "tokens are sorted by expert, run, scattered back and reshaped to [T, k, M]", c => new SortedByExpert(c), Workshop.Probes("hf.deepseek_v3", Eval)),
-        new("C12", "transformers, DBRX", "the router returns softmaxed weights, and the loss does not take their softmax again", c => new OneSoftmax(c), Workshop.Probes("hf.dbrx", Eval)),
+        new("B5", "vLLM #55514",
+            "a top-k that does not sort returns the same experts in another order",
+            c => new Unsorted(c), Workshop.Probes("hf.deepseek_v3", Eval)),
+        new("B5", "vLLM #54403",
+            "of equal scores the last is taken, where the library promises nothing",
+            c => new LastOfEquals(c), Workshop.Probes("hf.mixtral", ["ties-eval"])) { AreEqualsOpen = true },
+        new("B14", "vLLM #53430",
+            "outputs of experts are added in the order of the batch, in float32",
+            c => new AddedBackwards(c), Workshop.Probes("hf.mixtral", Eval)),
+        new("B15", "DeepSeek-V3 #780",
+            "tokens are sorted by expert, run, scattered back and reshaped to [T, k, M]",
+            c => new SortedByExpert(c), Workshop.Probes("hf.deepseek_v3", Eval)),
+        new("C12", "transformers, DBRX",
+            "the router returns softmaxed weights, and the loss does not take their softmax again",
+            c => new OneSoftmax(c), Workshop.Probes("hf.dbrx", Eval)),
     ];
 
     /// <summary>It differs in nothing but the choice among equals.</summary>

@@ -63,7 +63,11 @@ class MegatronLayer(Case asked) : DeepSeekLayer(asked)
     double[] Kept(int t, double[] gates) => [.. gates.Select((g, j) => Slot.Length == 0 || IsKept(t, j) ? g : 0)];
 
     /// <summary>⌈(S·k/E)·cf⌉; off where the factor is negative.</summary>
-    protected override int Slots() => Setting("capacity_factor", -1) is >= 0 and var factor ? (int)Math.Ceiling((double)Size * K / Experts * factor) : int.MaxValue;
+    protected override int Slots()
+    {
+        var factor = Setting("capacity_factor", -1);
+        return factor >= 0 ? (int)Math.Ceiling((double)Size * K / Experts * factor) : int.MaxValue;
+    }
 
     protected override int[][] Place()
     {
@@ -136,8 +140,12 @@ class DeepSpeedLayer(Case asked) : PlainLayer(asked)
 
     protected override double[] Weigh(int t) => base.Weigh(t) is var kept ? [.. kept.Select(g => g / Math.Max(kept.Sum(), Guard))] : [];
 
-    protected override IEnumerable<(string Name, double Value, double Coefficient)> Losses() =>
-        [("balance", (double)Experts / K * Enumerable.Range(0, Experts).Sum(e => AllTokens.Average(t => Expert[t].Contains(e) ? 1.0 : 0) * AllTokens.Average(t => Scores[t][e])), 0.01)];
+    protected override IEnumerable<(string Name, double Value, double Coefficient)> Losses()
+    {
+        double Share(int e) => AllTokens.Average(t => Expert[t].Contains(e) ? 1.0 : 0);
+        double Mass(int e) => AllTokens.Average(t => Scores[t][e]);
+        return [("balance", (double)Experts / K * Enumerable.Range(0, Experts).Sum(e => Share(e) * Mass(e)), 0.01)];
+    }
 }
 
 /// <summary>DeepSpeed's top2gating without sampling: second expert by logits among the others, choice by choice.</summary>
@@ -152,6 +160,10 @@ class DeepSpeedTop2Layer(Case asked) : PlainLayer(asked)
     protected override int Slots() => Math.Max((int)Math.Ceiling((float)((double)Size / Experts) * (float)(Setting("capacity_factor", 1) * K)), 4);
     protected override double[] Weigh(int t) => base.Weigh(t) is var kept ? [.. kept.Select(g => g / Math.Max(kept.Sum(), Guard))] : [];
 
-    protected override IEnumerable<(string Name, double Value, double Coefficient)> Losses() =>
-        [("balance", Experts * Enumerable.Range(0, Experts).Sum(e => AllTokens.Average(t => Expert[t][0] == e ? 1.0 : 0) * AllTokens.Average(t => Scores[t][e])), 0.01)];
+    protected override IEnumerable<(string Name, double Value, double Coefficient)> Losses()
+    {
+        double Share(int e) => AllTokens.Average(t => Expert[t][0] == e ? 1.0 : 0);
+        double Mass(int e) => AllTokens.Average(t => Scores[t][e]);
+        return [("balance", Experts * Enumerable.Range(0, Experts).Sum(e => Share(e) * Mass(e)), 0.01)];
+    }
 }

@@ -10,20 +10,35 @@ static class CapacityRoom
     static Case[] Switch() => Workshop.Probes("mesh.switch", Full);
     static Case[] Hugging() => Workshop.Probes("hf.switch.v4", ["overflow-eval", "collapsed-eval", "plain-eval"], ("capacity", 3));
 
+    const string OnFourRanks = """{ "like": "deepspeed.topk", "name": "deepspeed.topk on four ranks", "capacity_multiple": 4 }""";
+
     public static IReadOnlyList<Exhibit> All { get; } =
     [
-        new("A7", "transformers #48293", "the count of requests runs over an axis of length 1, so that nobody is ever dropped → over the tokens", "slot", ("capacity_formula", "unless_zero"),
-            c => new HuggingSwitchLayer(c), c => new NeverFull(c), Hugging()),
-        new("A21", "DeepSpeed #7986", "who stays is decided by raw logits beside zeros, so that negative ones lose to nobody → by probability", "slot", ("drop_policy", "logit"),
-            c => new DeepSpeedLayer(c), c => new DropsByLogit(c), Workshop.Probes("deepspeed.topk", ["all-negative-eval", "overflow-eval", "plain-eval"])),
-        new("A24", "DeepSpeed #5156", "the capacity is not a multiple of the tensor-parallel ranks → it is rounded up to one", "capacity", ("capacity_multiple", "0"),
-            c => new SharedOutLayer(c), c => new DeepSpeedLayer(c), Workshop.Probes("""{ "like": "deepspeed.topk", "name": "deepspeed.topk on four ranks", "capacity_multiple": 4 }""", ["overflow-eval", "plain-eval"])),
-        new("A26", "FastMoE #199, #200", "the capacity is not divided by the experts → cf·S/E", "capacity", ("capacity_formula", "factor_times_all_tokens"),
-            c => new FastSwitchLayer(c), c => new Undivided(c), Workshop.Probes("fastmoe.switch", ["overflow-eval", "plain-eval", "few-tokens-eval"])),
-        new("A27", "st-moe-pytorch #13", "the count of earlier requests is overwritten by each choice, so that two tokens meet in a slot → it is added up", "slot", null,
-            c => new TopNLayer(c), c => new CountOverwritten(c), Workshop.Probes("mesh.top_n", ["overflow-eval", "overflow-train", "plain-eval"], ("policy", "all"))),
-        new("B12", "vllm-ascend #14926", "later experts lose tokens although they have slots left → whoever fits stays", "slot", null, c => new SwitchLayer(c), c => new LaterExpertsLose(c), Switch()),
-        new("B12", "vllm-xpu #453", "the last token of an odd number has no block → blocks cover all tokens", "slot", null, c => new SwitchLayer(c), c => new WholeBlocks(c),
+        new("A7", "transformers #48293",
+            "the count of requests runs over an axis of length 1, so that nobody is ever dropped → over the tokens",
+            "slot", ("capacity_formula", "unless_zero"), c => new HuggingSwitchLayer(c), c => new NeverFull(c), Hugging()),
+        new("A21", "DeepSpeed #7986",
+            "who stays is decided by raw logits beside zeros, so that negative ones lose to nobody → by probability",
+            "slot", ("drop_policy", "logit"), c => new DeepSpeedLayer(c), c => new DropsByLogit(c),
+            Workshop.Probes("deepspeed.topk", ["all-negative-eval", "overflow-eval", "plain-eval"])),
+        new("A24", "DeepSpeed #5156",
+            "the capacity is not a multiple of the tensor-parallel ranks → it is rounded up to one",
+            "capacity", ("capacity_multiple", "0"), c => new SharedOutLayer(c), c => new DeepSpeedLayer(c),
+            Workshop.Probes(OnFourRanks, ["overflow-eval", "plain-eval"])),
+        new("A26", "FastMoE #199, #200",
+            "the capacity is not divided by the experts → cf·S/E",
+            "capacity", ("capacity_formula", "factor_times_all_tokens"), c => new FastSwitchLayer(c), c => new Undivided(c),
+            Workshop.Probes("fastmoe.switch", ["overflow-eval", "plain-eval", "few-tokens-eval"])),
+        new("A27", "st-moe-pytorch #13",
+            "the count of earlier requests is overwritten by each choice, so that two tokens meet in a slot → it is added up",
+            "slot", null, c => new TopNLayer(c), c => new CountOverwritten(c),
+            Workshop.Probes("mesh.top_n", ["overflow-eval", "overflow-train", "plain-eval"], ("policy", "all"))),
+        new("B12", "vllm-ascend #14926",
+            "later experts lose tokens although they have slots left → whoever fits stays",
+            "slot", null, c => new SwitchLayer(c), c => new LaterExpertsLose(c), Switch()),
+        new("B12", "vllm-xpu #453",
+            "the last token of an odd number has no block → blocks cover all tokens",
+            "slot", null, c => new SwitchLayer(c), c => new WholeBlocks(c),
             [.. Workshop.Probes("mesh.switch", ["few-tokens-eval", "overflow-eval"]).Select(c => c.First(c.Get("x").Size(1) - 1))]),
     ];
 
@@ -59,7 +74,11 @@ static class CapacityRoom
     /// <summary>Mesh-TensorFlow's n choices, all used, over their sum before dropping.</summary>
     class TopNLayer(Case c) : SwitchLayer(c)
     {
-        protected override double[] Weigh(int t) => OverSum([.. Expert[t].Select(e => Scores[t][e])], 1e-9) is var gates ? [.. gates.Select((g, j) => IsKept(t, j) ? g : 0)] : [];
+        protected override double[] Weigh(int t)
+        {
+            var gates = OverSum([.. Expert[t].Select(e => Scores[t][e])], 1e-9);
+            return [.. gates.Select((g, j) => IsKept(t, j) ? g : 0)];
+        }
     }
 
     sealed class CountOverwritten(Case c) : TopNLayer(c)
@@ -80,7 +99,9 @@ static class CapacityRoom
 
     sealed class LaterExpertsLose(Case c) : SwitchLayer(c)
     {
-        protected override int[][] Place() => [.. base.Place().Select((slots, t) => slots.Select((s, j) => Expert[t][j] >= Experts / 2 && s >= 1 ? -1 : s).ToArray())];
+        bool IsLost(int t, int j, int slot) => Expert[t][j] >= Experts / 2 && slot >= 1;
+
+        protected override int[][] Place() => [.. base.Place().Select((slots, t) => slots.Select((s, j) => IsLost(t, j, s) ? -1 : s).ToArray())];
     }
 
     sealed class WholeBlocks(Case c) : SwitchLayer(c)

@@ -12,7 +12,15 @@ namespace SparseExperts.Tests.Museum;
 /// <param name="Stage">The first stage that departs; <see cref="Refused"/> where the file is refused.</param>
 /// <param name="Axis">The axis and its value that the mutant has, where the bug is a point of the dialect space.</param>
 /// <param name="Inputs">Unanswered calls; the mutant is caught on the first.</param>
-sealed record Exhibit(string Id, string Where, string Says, string Stage, (string Name, string Is)? Axis, Func<Case, PlainLayer> Right, Func<Case, PlainLayer> Wrong, IReadOnlyList<Case> Inputs)
+sealed record Exhibit(
+    string Id,
+    string Where,
+    string Says,
+    string Stage,
+    (string Name, string Is)? Axis,
+    Func<Case, PlainLayer> Right,
+    Func<Case, PlainLayer> Wrong,
+    IReadOnlyList<Case> Inputs)
 {
     public const string Refused = "refused";
 
@@ -42,12 +50,24 @@ static class Workshop
     public static Case First(this Case asked, int tokens)
     {
         var size = asked.Get("x").Size(1);
-        return asked.Parted(t => t.Shape.Length >= 2 && t.Shape[1] == size && t.Name is "x" or "padding" or "cotangent.y" or "claim.logits" || t.Name.StartsWith("draws.", StringComparison.Ordinal),
-            t => new(t.Name, t.DType, [t.Shape[0], tokens, .. t.Shape[2..]], [.. t.Values.Chunk(t.Values.Length / (int)t.Shape[0]).SelectMany(g => g.Take(g.Length / size * tokens))]));
+        bool IsOfTokens(CaseTensor t) => t.Shape.Length >= 2 && t.Shape[1] == size && t.Name is "x" or "padding" or "cotangent.y" or "claim.logits";
+        CaseTensor Cut(CaseTensor t)
+        {
+            var groups = t.Values.Chunk(t.Values.Length / (int)t.Shape[0]);
+            return new(t.Name, t.DType, [t.Shape[0], tokens, .. t.Shape[2..]], [.. groups.SelectMany(g => g.Take(g.Length / size * tokens))]);
+        }
+        return asked.Parted(t => IsOfTokens(t) || t.Name.StartsWith("draws.", StringComparison.Ordinal), Cut);
     }
 
     static Case Parted(this Case asked, Func<CaseTensor, bool> which, Func<CaseTensor, CaseTensor> part) =>
-        Case.Create(asked.DialectText, asked.Mode, asked.Tensors.Select(t => which(t) ? part(t) : t), (JsonObject)asked.Parameters.DeepClone(), asked.Producer, asked.Note, asked.Path);
+        Case.Create(
+            asked.DialectText,
+            asked.Mode,
+            asked.Tensors.Select(t => which(t) ? part(t) : t),
+            (JsonObject)asked.Parameters.DeepClone(),
+            asked.Producer,
+            asked.Note,
+            asked.Path);
 
     /// <summary>Another tensor of the same shape in the place of one.</summary>
     public static Case Replaced(this Case asked, string name, Func<int, double> value) =>

@@ -16,7 +16,11 @@ sealed class ExpertsChooseLayer(Case asked) : QwenLayer(asked)
                 var output = Feed("experts", e, ExpertInput(t));
                 for (var m = 0; m < Width; m++) y[t * Width + m] += Scores[t][e] * output[m];
             }
-        return claimed.Without(claimed.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && n is not ("claim.logits" or "claim.scores")))
-            .With(new("claim.combine", "F32", [Groups, Size, Experts], Array.ConvertAll(combine, v => (double)(float)v)), new("claim.y", "F32", [Groups, Size, Width], Array.ConvertAll(y, v => (double)(float)v)));
+        static double[] Single(double[] values) => Array.ConvertAll(values, v => (double)(float)v);
+        static bool IsReplaced(string name) =>
+            name.StartsWith("claim.", StringComparison.Ordinal) && name is not ("claim.logits" or "claim.scores");
+        return claimed.Without(claimed.Tensors.Select(t => t.Name).Where(IsReplaced)).With(
+            new("claim.combine", "F32", [Groups, Size, Experts], Single(combine)),
+            new("claim.y", "F32", [Groups, Size, Width], Single(y)));
     }
 }

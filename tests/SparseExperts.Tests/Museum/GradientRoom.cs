@@ -11,22 +11,38 @@ static class GradientRoom
 
     public static IReadOnlyList<Exhibit> All { get; } =
     [
-        new("A15", "Megatron-LM #3672, #5047", "the loss's gradient is multiplied by the tensor-parallel ranks → once", "grad.router.weight", null, c => new MegatronLayer(c), c => new LossPerRank(c), Megatron()),
-        new("A25", "MegaBlocks #20", "the experts' gradients are too large by the ranks that share the experts → divided by them", "grad.experts.wi", null, c => new MixtralLayer(c), c => new SummedOverRanks(c), Mixtral()),
-        new("A29", "NeMo Automodel #1408", "what carries the loss's gradient is thrown away → it is used", "grad.router.weight", null, c => new MixtralLayer(c), c => new LossWithoutGradient(c), Mixtral()),
-        new("A30", "V-MoE #218", "(std/mean)² is differentiated through a root at 0: NaN at perfect balance → variance/mean²", "grad.router.weight", null,
-            c => new AllExpertsLayer(c), c => new RootAtZero(c), [Uniform()]),
-        new("A31", "transformers #48205", "the router's gradient of a rank covers its own experts and is never added up → the sum over ranks", "grad.router.weight", null, c => new MixtralLayer(c), c => new OwnExpertsAlone(c), Mixtral()),
-        new("A32", "torchtitan #1593", "recomputation in the backward pass counts tokens again → once", "count", null, c => new TorchTitanLayer(c), c => new CountsTwice(c), TorchTitan()),
-        new("A32", "torchtitan #4148", "batches of an evaluation count in the bias's step → those of training alone", "correction_bias", null, c => new TorchTitanLayer(c), c => new CountsEvaluation(c), TorchTitan()),
-        new("A32", "torchtitan #1506", "the bias's step is not centred → its mean is taken off", "correction_bias", ("bias_centred", "false"), c => new TorchTitanLayer(c), c => new NotCentred(c), TorchTitan()),
+        new("A15", "Megatron-LM #3672, #5047",
+            "the loss's gradient is multiplied by the tensor-parallel ranks → once",
+            "grad.router.weight", null, c => new MegatronLayer(c), c => new LossPerRank(c), Megatron()),
+        new("A25", "MegaBlocks #20",
+            "the experts' gradients are too large by the ranks that share the experts → divided by them",
+            "grad.experts.wi", null, c => new MixtralLayer(c), c => new SummedOverRanks(c), Mixtral()),
+        new("A29", "NeMo Automodel #1408",
+            "what carries the loss's gradient is thrown away → it is used",
+            "grad.router.weight", null, c => new MixtralLayer(c), c => new LossWithoutGradient(c), Mixtral()),
+        new("A30", "V-MoE #218",
+            "(std/mean)² is differentiated through a root at 0: NaN at perfect balance → variance/mean²",
+            "grad.router.weight", null, c => new AllExpertsLayer(c), c => new RootAtZero(c), [Uniform()]),
+        new("A31", "transformers #48205",
+            "the router's gradient of a rank covers its own experts and is never added up → the sum over ranks",
+            "grad.router.weight", null, c => new MixtralLayer(c), c => new OwnExpertsAlone(c), Mixtral()),
+        new("A32", "torchtitan #1593",
+            "recomputation in the backward pass counts tokens again → once",
+            "count", null, c => new TorchTitanLayer(c), c => new CountsTwice(c), TorchTitan()),
+        new("A32", "torchtitan #4148",
+            "batches of an evaluation count in the bias's step → those of training alone",
+            "correction_bias", null, c => new TorchTitanLayer(c), c => new CountsEvaluation(c), TorchTitan()),
+        new("A32", "torchtitan #1506",
+            "the bias's step is not centred → its mean is taken off",
+            "correction_bias", ("bias_centred", "false"), c => new TorchTitanLayer(c), c => new NotCentred(c), TorchTitan()),
     ];
 
     /// <summary>A router that has just been set to 0: all experts are equal.</summary>
     static Case Uniform()
     {
         var probe = Workshop.Probes("shazeer.noisy_topk", ["plain-train"], ("k", 4))[0];
-        var asked = Case.Create("shazeer.noisy_topk", "eval", probe.Tensors.Where(t => !t.Name.StartsWith("draws.", StringComparison.Ordinal)), new() { ["k"] = probe.Get("router.weight").Size(0) }, "museum");
+        var tensors = probe.Tensors.Where(t => !t.Name.StartsWith("draws.", StringComparison.Ordinal));
+        var asked = Case.Create("shazeer.noisy_topk", "eval", tensors, new() { ["k"] = probe.Get("router.weight").Size(0) }, "museum");
         return asked.Replaced("router.weight", _ => 0);
     }
 
@@ -37,7 +53,11 @@ static class GradientRoom
 
     sealed class SummedOverRanks(Case c) : MixtralLayer(c)
     {
-        protected override double[] Gradient(string tensor) => tensor.StartsWith("experts.", StringComparison.Ordinal) ? [.. base.Gradient(tensor).Select(g => 2 * g)] : base.Gradient(tensor);
+        protected override double[] Gradient(string tensor)
+        {
+            var gradient = base.Gradient(tensor);
+            return tensor.StartsWith("experts.", StringComparison.Ordinal) ? [.. gradient.Select(g => 2 * g)] : gradient;
+        }
     }
 
     sealed class LossWithoutGradient(Case c) : MixtralLayer(c)

@@ -11,21 +11,42 @@ static class OutputRoom
     static Case[] Scaled() => Workshop.Probes("hf.deepseek_v3", Eval, ("scaling_factor", 2.5));
 
     /// <summary>A router that mixes its inputs, so that noise on them is not noise on logits.</summary>
-    static Case[] Jittered() => [.. Workshop.Probes("mesh.switch", ["plain-train", "overflow-train"]).Select(c => c.Without("cotangent.y").Replaced("router.weight", Workshop.Mixed))];
+    static Case[] Jittered()
+    {
+        var probes = Workshop.Probes("mesh.switch", ["plain-train", "overflow-train"]);
+        return [.. probes.Select(c => c.Without("cotangent.y").Replaced("router.weight", Workshop.Mixed))];
+    }
 
     public static IReadOnlyList<Exhibit> All { get; } =
     [
-        new("A8", "transformers #37017", "a dropped token comes back as p·x → as 0, the residual carries it", "gate", ("dropped_output", "gate_times_input"), c => new HuggingSwitchLayer(c), c => new DroppedComesBack(c),
+        new("A8", "transformers #37017",
+            "a dropped token comes back as p·x → as 0, the residual carries it",
+            "gate", ("dropped_output", "gate_times_input"), c => new HuggingSwitchLayer(c), c => new DroppedComesBack(c),
             Workshop.Probes("hf.switch.v4", ["overflow-eval", "collapsed-eval"], ("capacity", 3))),
-        new("A9", "transformers #33969", "the router's noise is applied in place, so that the experts see it → to a copy", "y", ("jitter_reach", "router_and_experts"),
-            c => new SwitchLayer(c), c => new NoiseInPlace(c), Jittered()),
-        new("A10", "transformers #33463", "transposed and then reshaped: gates meet other tokens → indexed by token", "y", null, c => new MixtralLayer(c), c => new Reshaped(c), Workshop.Probes("hf.mixtral", Eval)),
-        new("A19", "Megatron-LM e9204a5f36", "the noise multiplies logits → the router's input", "logits", null, c => new SwitchLayer(c), c => new NoiseOnLogits(c), Jittered()),
-        new("A33", "lmdeploy #3491, Pai-Megatron #402", "the shared expert's gate is loaded and not used → its sigmoid multiplies the shared expert", "y", null, c => new QwenLayer(c), c => new GateBypassed(c), Shared()),
-        new("A33", "SGLang #26845", "the shared expert is added once a rank → once", "y", null, c => new QwenLayer(c), c => new AddedTwice(c), Shared()),
-        new("B1", "SGLang #8511, #35152", "the scaling factor divides the shared expert → it multiplies the routed ones alone", "y", null, c => new DeepSeekLayer(c), c => new SharedIsDivided(c), Scaled()),
-        new("B8", "vLLM #50220", "row · width overflows its integer, so that other rows are read → a wider integer", "y", null, c => new MixtralLayer(c), c => new NarrowOffsets(c), Workshop.Probes("hf.mixtral", Eval)),
-        new("B12", "tt-metal #50669", "the list of an expert's tokens is read one place further → from its first", "y", null, c => new MixtralLayer(c), c => new OffByOne(c), Workshop.Probes("hf.mixtral", Eval)),
+        new("A9", "transformers #33969",
+            "the router's noise is applied in place, so that the experts see it → to a copy",
+            "y", ("jitter_reach", "router_and_experts"), c => new SwitchLayer(c), c => new NoiseInPlace(c), Jittered()),
+        new("A10", "transformers #33463",
+            "transposed and then reshaped: gates meet other tokens → indexed by token",
+            "y", null, c => new MixtralLayer(c), c => new Reshaped(c), Workshop.Probes("hf.mixtral", Eval)),
+        new("A19", "Megatron-LM e9204a5f36",
+            "the noise multiplies logits → the router's input",
+            "logits", null, c => new SwitchLayer(c), c => new NoiseOnLogits(c), Jittered()),
+        new("A33", "lmdeploy #3491, Pai-Megatron #402",
+            "the shared expert's gate is loaded and not used → its sigmoid multiplies the shared expert",
+            "y", null, c => new QwenLayer(c), c => new GateBypassed(c), Shared()),
+        new("A33", "SGLang #26845",
+            "the shared expert is added once a rank → once",
+            "y", null, c => new QwenLayer(c), c => new AddedTwice(c), Shared()),
+        new("B1", "SGLang #8511, #35152",
+            "the scaling factor divides the shared expert → it multiplies the routed ones alone",
+            "y", null, c => new DeepSeekLayer(c), c => new SharedIsDivided(c), Scaled()),
+        new("B8", "vLLM #50220",
+            "row · width overflows its integer, so that other rows are read → a wider integer",
+            "y", null, c => new MixtralLayer(c), c => new NarrowOffsets(c), Workshop.Probes("hf.mixtral", Eval)),
+        new("B12", "tt-metal #50669",
+            "the list of an expert's tokens is read one place further → from its first",
+            "y", null, c => new MixtralLayer(c), c => new OffByOne(c), Workshop.Probes("hf.mixtral", Eval)),
     ];
 
     sealed class DroppedComesBack(Case c) : HuggingSwitchLayer(c)

@@ -9,12 +9,16 @@ static class PaddingRoom
 
     public static IReadOnlyList<Exhibit> All { get; } =
     [
-        new("A3", "transformers #28517", "padding counts in f and P → it is left out of sums and denominators", "loss.balance", ("balance_tokens", "all"),
-            c => new MixtralLayer(c), c => new CountsPadding(c), Workshop.Probes("hf.mixtral", ["padding-train", "padding-eval"])),
-        new("A34", "marin #8953", "padding is routed and takes the slots of tokens → it makes no choice", "expert", ("padding", "routed"), c => new SwitchLayer(c), c => new RoutesPadding(c),
-            Workshop.Probes("mesh.switch", Padded)),
-        new("A34", "marin #8953, seen at the slots", "padding is counted at the experts before it is taken out, so that tokens are dropped → it is taken out first", "slot", null,
-            c => new SwitchLayer(c), c => new PaddingIsCounted(c), Workshop.Probes("mesh.switch", Padded)),
+        new("A3", "transformers #28517",
+            "padding counts in f and P → it is left out of sums and denominators",
+            "loss.balance", ("balance_tokens", "all"), c => new MixtralLayer(c), c => new CountsPadding(c),
+            Workshop.Probes("hf.mixtral", ["padding-train", "padding-eval"])),
+        new("A34", "marin #8953",
+            "padding is routed and takes the slots of tokens → it makes no choice",
+            "expert", ("padding", "routed"), c => new SwitchLayer(c), c => new RoutesPadding(c), Workshop.Probes("mesh.switch", Padded)),
+        new("A34", "marin #8953, seen at the slots",
+            "padding is counted at the experts before it is taken out, so that tokens are dropped → it is taken out first",
+            "slot", null, c => new SwitchLayer(c), c => new PaddingIsCounted(c), Workshop.Probes("mesh.switch", Padded)),
     ];
 
     sealed class CountsPadding(Case c) : MixtralLayer(c)

@@ -218,8 +218,10 @@ abstract class PlainLayer
         Compute(decides: true);
         var claims = new List<CaseTensor>();
         long g = Groups, s = Size, e = Experts;
-        void Real(string name, IEnumerable<double> values, params long[] shape) => claims.Add(new("claim." + name, "F32", shape, [.. values.Select(v => (double)(float)v)]));
-        void Whole(string name, IEnumerable<int> values, params long[] shape) => claims.Add(new("claim." + name, "I32", shape, [.. values.Select(v => (double)v)]));
+        void Real(string name, IEnumerable<double> values, params long[] shape) =>
+            claims.Add(new("claim." + name, "F32", shape, [.. values.Select(v => (double)(float)v)]));
+        void Whole(string name, IEnumerable<int> values, params long[] shape) =>
+            claims.Add(new("claim." + name, "I32", shape, [.. values.Select(v => (double)v)]));
 
         Real("logits", ReportedLogits().SelectMany(r => r), g, s, e);
         if (ClaimsScores) Real("scores", Scores.SelectMany(r => r), g, s, e);
@@ -258,7 +260,8 @@ abstract class PlainLayer
     protected static double Sigmoid(double logit) => 1 / (1 + Math.Exp(-logit));
 
     /// <summary>Indices of the largest numbers, best first, the lower index first among equals.</summary>
-    protected static int[] Best(double[] values, int count) => [.. Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).ThenBy(i => i).Take(count)];
+    protected static int[] Best(double[] values, int count) =>
+        [.. Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).ThenBy(i => i).Take(count)];
 
     protected static double[] OverSum(double[] gates, double guard = 0) => [.. gates.Select(g => g / (gates.Sum() + guard))];
 

@@ -55,7 +55,8 @@ public class CaseLayoutTests
     static CaseTensor Turned(CaseTensor t)
     {
         var (rows, columns) = (t.Size(1), t.Size(2));
-        return t with { Shape = [t.Size(0), columns, rows], Values = [.. Enumerable.Range(0, t.Values.Length).Select(i => t.Values[i / (rows * columns) * rows * columns + i % rows * columns + i / rows % columns])] };
+        int From(int i) => i / (rows * columns) * rows * columns + i % rows * columns + i / rows % columns;
+        return t with { Shape = [t.Size(0), columns, rows], Values = [.. Enumerable.Range(0, t.Values.Length).Select(i => t.Values[From(i)])] };
     }
 
     [Theory]
@@ -75,14 +76,18 @@ public class CaseLayoutTests
     [Fact]
     public void Transposed_matrices_agree_with_their_gradients()
     {
-        bool Is(CaseTensor t) => t.Name.EndsWith("experts.wi", StringComparison.Ordinal) || t.Name.EndsWith("experts.wi_gate", StringComparison.Ordinal) || t.Name.EndsWith("experts.wo", StringComparison.Ordinal);
+        string[] matrices = ["experts.wi", "experts.wi_gate", "experts.wo"];
+        bool Is(CaseTensor t) => matrices.Any(name => t.Name.EndsWith(name, StringComparison.Ordinal));
         var tensors = Answered().Tensors.Select(t => Is(t) ? Turned(t) : t).ToArray();
         Assert.Equal(Outcome.Agrees, Check(tensors, """{"experts_layout": "in_out"}""").Outcome);
         Assert.Throws<CaseException>(() => Check(tensors, "{}"));
     }
 
     [Theory]
-    [InlineData("model.layers.0.mlp.experts.{0}.gate_proj.weight", "model.layers.0.mlp.experts.{0}.up_proj.weight", "model.layers.0.mlp.experts.{0}.down_proj.weight")]
+    [InlineData(
+        "model.layers.0.mlp.experts.{0}.gate_proj.weight",
+        "model.layers.0.mlp.experts.{0}.up_proj.weight",
+        "model.layers.0.mlp.experts.{0}.down_proj.weight")]
     [InlineData("block_sparse_moe.experts.{0}.w1.weight", "block_sparse_moe.experts.{0}.w3.weight", "block_sparse_moe.experts.{0}.w2.weight")]
     public void Experts_under_the_names_of_checkpoints_are_stacked(string gate, string up, string down)
     {
@@ -95,7 +100,9 @@ public class CaseLayoutTests
             var grad = t.Name.StartsWith("claim.grad.", StringComparison.Ordinal) ? "claim.grad." : "";
             if (!names.TryGetValue(t.Name[grad.Length..], out var name)) return [t];
             var size = t.Values.Length / t.Size(0);
-            return Enumerable.Range(0, t.Size(0)).Select(e => new CaseTensor(grad + string.Format(null, name, e), "F32", [t.Shape[1], t.Shape[2]], t.Values[(e * size)..((e + 1) * size)]));
+            string Of(int e) => grad + string.Format(null, name, e);
+            return Enumerable.Range(0, t.Size(0)).Select(e =>
+                new CaseTensor(Of(e), "F32", [t.Shape[1], t.Shape[2]], t.Values[(e * size)..((e + 1) * size)]));
         }
         CaseTensor[] tensors = [.. c.Tensors.SelectMany(Apart)];
         Assert.Equal(Outcome.Agrees, Check(tensors, "{}").Outcome);
@@ -121,8 +128,10 @@ public class CaseLayoutTests
     public void Claims_that_were_printed_may_be_off_by_half_their_last_digit_and_no_more()
     {
         var c = Answered();
-        static double Printed(double v, int digits) => double.Parse(v.ToString($"G{digits}", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
-        CaseTensor[] tensors = [.. c.Tensors.Select(t => t.Name is "claim.scores" or "claim.gate" or "claim.combine" or "claim.y" ? t with { Values = Array.ConvertAll(t.Values, v => Printed(v, 3)) } : t)];
+        var culture = System.Globalization.CultureInfo.InvariantCulture;
+        double Printed(double v) => double.Parse(v.ToString("G3", culture), culture);
+        static bool IsPrinted(CaseTensor t) => t.Name is "claim.scores" or "claim.gate" or "claim.combine" or "claim.y";
+        CaseTensor[] tensors = [.. c.Tensors.Select(t => IsPrinted(t) ? t with { Values = Array.ConvertAll(t.Values, Printed) } : t)];
         const string Digits = """{"claim_digits": {"claim.scores": 3, "claim.gate": 3, "claim.combine": 3, "claim.y": 3}}""";
         Assert.Equal(Outcome.Differs, Check(tensors, "{}").Outcome);
         var verdict = Check(tensors, Digits);

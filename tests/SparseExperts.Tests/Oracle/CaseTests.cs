@@ -16,8 +16,9 @@ public sealed class CaseTests
 
     public static TheoryData<string> Files()
     {
-        var files = Directory.GetFiles(Folder, "*.safetensors", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(Folder, f)).Order(StringComparer.Ordinal).ToArray();
-        return files.Length > 0 ? [.. files] : throw new InvalidOperationException($"{Folder}: no cases; set SPARSEEXPERTS_CASES to a folder of .safetensors files");
+        var files = Directory.GetFiles(Folder, "*.safetensors", SearchOption.AllDirectories);
+        if (files.Length > 0) return [.. files.Select(f => Path.GetRelativePath(Folder, f)).Order(StringComparer.Ordinal)];
+        throw new InvalidOperationException($"{Folder}: no cases; set SPARSEEXPERTS_CASES to a folder of .safetensors files");
     }
 
     [Theory]

@@ -12,19 +12,39 @@ public sealed class HostileCaseTests : IDisposable
 {
     readonly string _path = Path.GetTempFileName();
 
-    /// <summary>A good file of three tokens and four experts, with some tensors replaced: name, dtype, shape; what every number's bytes say; without dtype it is left out.</summary>
+    /// <summary>
+    /// A good file of three tokens and four experts, with some tensors replaced: name, dtype, shape; what every number's bytes say; without dtype it is
+    /// left out.
+    /// </summary>
     Case Written(string dialect, string parameters, params (string Name, string DType, long[] Shape, int Fill)[] tensors)
     {
-        List<(string Name, string DType, long[] Shape, int Fill)> all = [("x", "F32", [1, 3, 2], 0), ("router.weight", "F32", [4, 2], 0), ("claim.logits", "F32", [1, 3, 4], 0)];
+        List<(string Name, string DType, long[] Shape, int Fill)> all =
+        [
+            ("x", "F32", [1, 3, 2], 0),
+            ("router.weight", "F32", [4, 2], 0),
+            ("claim.logits", "F32", [1, 3, 4], 0),
+        ];
         all.RemoveAll(t => tensors.Any(r => r.Name == t.Name));
         all.AddRange(tensors.Where(t => t.DType.Length > 0));
-        var header = new JsonObject { ["__metadata__"] = new JsonObject { ["format"] = "moe-case/1", ["dialect"] = dialect, ["mode"] = "eval", ["parameters"] = parameters } };
+        var metadata = new JsonObject
+        {
+            ["format"] = "moe-case/1",
+            ["dialect"] = dialect,
+            ["mode"] = "eval",
+            ["parameters"] = parameters,
+        };
+        var header = new JsonObject { ["__metadata__"] = metadata };
         List<byte> data = [];
         foreach (var (name, type, shape, fill) in all)
         {
             var begin = data.Count;
             for (long i = 0, n = shape.Aggregate(1L, (a, b) => a * b); i < n; i++) data.AddRange(BitConverter.GetBytes(fill));
-            header[name] = new JsonObject { ["dtype"] = type, ["shape"] = new JsonArray([.. shape.Select(s => (JsonNode)s)]), ["data_offsets"] = new JsonArray(begin, data.Count) };
+            header[name] = new JsonObject
+            {
+                ["dtype"] = type,
+                ["shape"] = new JsonArray([.. shape.Select(s => (JsonNode)s)]),
+                ["data_offsets"] = new JsonArray(begin, data.Count),
+            };
         }
         var text = Encoding.UTF8.GetBytes(header.ToJsonString());
         File.WriteAllBytes(_path, [.. BitConverter.GetBytes((long)text.Length), .. text, .. data]);
@@ -46,7 +66,8 @@ public sealed class HostileCaseTests : IDisposable
     [Fact]
     public void A_dialects_name_is_a_name()
     {
-        Assert.Contains("control characters", Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"name\": \"a\\u001b[2Jb\"}", "{}")).Message);
+        const string escape = "{\"like\": \"hf.mixtral\", \"name\": \"a\\u001b[2Jb\"}";
+        Assert.Contains("control characters", Assert.Throws<DialectException>(() => Written(escape, "{}")).Message);
         Assert.Throws<DialectException>(() => Written("{\"like\": \"hf.mixtral\", \"name\": \"\"}", "{}"));
     }
 
@@ -59,9 +80,15 @@ public sealed class HostileCaseTests : IDisposable
         Assert.Contains("claim.slot has 3 numbers, 6 are needed", Refused(Written("lingvo.top2", "{}", ("claim.slot", "I32", [1, 3, 1], 0))));
 
     [Fact]
-    public void Half_a_shared_expert_is_refused() =>
-        Assert.Contains("shared.wi without shared.wo; give both", Refused(Written("hf.deepseek_v3", "{\"groups\": 1, \"groups_kept\": 1, \"k\": 2}",
-            ("experts.wi", "F32", [4, 3, 2], 0), ("experts.wi_gate", "F32", [4, 3, 2], 0), ("experts.wo", "F32", [4, 2, 3], 0), ("shared.wi", "F32", [3, 2], 0))));
+    public void Half_a_shared_expert_is_refused()
+    {
+        var file = Written("hf.deepseek_v3", "{\"groups\": 1, \"groups_kept\": 1, \"k\": 2}",
+            ("experts.wi", "F32", [4, 3, 2], 0),
+            ("experts.wi_gate", "F32", [4, 3, 2], 0),
+            ("experts.wo", "F32", [4, 2, 3], 0),
+            ("shared.wi", "F32", [3, 2], 0));
+        Assert.Contains("shared.wi without shared.wo; give both", Refused(file));
+    }
 
     static string Refused(Case file)
     {
@@ -71,8 +98,12 @@ public sealed class HostileCaseTests : IDisposable
 
     /// <summary>0.25 as an expert: the bits of a float where a whole number belongs.</summary>
     [Fact]
-    public void Ids_are_whole_numbers() =>
-        Assert.Contains("holds 0.25; write whole numbers", Assert.Throws<CaseException>(() => Written("hf.mixtral", "{}", ("claim.expert", "F32", [1, 3, 2], BitConverter.SingleToInt32Bits(0.25f)))).Message);
+    public void Ids_are_whole_numbers()
+    {
+        var quarter = BitConverter.SingleToInt32Bits(0.25f);
+        var refused = Assert.Throws<CaseException>(() => Written("hf.mixtral", "{}", ("claim.expert", "F32", [1, 3, 2], quarter)));
+        Assert.Contains("holds 0.25; write whole numbers", refused.Message);
+    }
 
     [Fact]
     public void A_thin_file_cannot_ask_for_a_large_computation()

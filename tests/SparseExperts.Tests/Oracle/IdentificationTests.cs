@@ -88,7 +88,8 @@ public sealed class IdentificationTests
     public void Every_dialect_checks_or_refuses_every_kind_of_file()
     {
         var folder = Path.Combine(AppContext.BaseDirectory, "Oracle", "cases");
-        var oneOfEach = Directory.GetFiles(folder, "*.safetensors", SearchOption.AllDirectories).Select(Case.Load).GroupBy(c => c.Dialect.Name).Select(g => g.First()).ToArray();
+        var cases = Directory.GetFiles(folder, "*.safetensors", SearchOption.AllDirectories).Select(Case.Load);
+        var oneOfEach = cases.GroupBy(c => c.Dialect.Name).Select(g => g.First()).ToArray();
         var checkedUnder = 0;
         Parallel.ForEach(oneOfEach, file =>
         {

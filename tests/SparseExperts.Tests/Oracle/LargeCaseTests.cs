@@ -16,10 +16,14 @@ public sealed class LargeCaseTests
         using var backend = new ScalarBackend<Float32>();
         return CaseAnswers.Fill(Case.Create(dialect, "eval",
         [
-            new("x", "F32", [1, Tokens, Width], Normal(Tokens * Width, 1)), new("router.weight", "F32", [Experts, Width], Normal(Experts * Width, 2)),
+            new("x", "F32", [1, Tokens, Width], Normal(Tokens * Width, 1)),
+            new("router.weight", "F32", [Experts, Width], Normal(Experts * Width, 2)),
             new("padding", "U8", [1, Tokens], [.. Enumerable.Range(0, Tokens).Select(t => t % 7 == 3 ? 0.0 : 1)]),
-            new("experts.wi", "F32", [Experts, Hidden, Width], Normal(Experts * Hidden * Width, 3)), new("experts.wi_gate", "F32", [Experts, Hidden, Width], Normal(Experts * Hidden * Width, 4)),
-            new("experts.wo", "F32", [Experts, Width, Hidden], Normal(Experts * Hidden * Width, 5)), new("experts.bi", "F32", [Experts, Hidden], Normal(Experts * Hidden, 6)), new("experts.bo", "F32", [Experts, Width], Normal(Experts * Width, 7)),
+            new("experts.wi", "F32", [Experts, Hidden, Width], Normal(Experts * Hidden * Width, 3)),
+            new("experts.wi_gate", "F32", [Experts, Hidden, Width], Normal(Experts * Hidden * Width, 4)),
+            new("experts.wo", "F32", [Experts, Width, Hidden], Normal(Experts * Hidden * Width, 5)),
+            new("experts.bi", "F32", [Experts, Hidden], Normal(Experts * Hidden, 6)),
+            new("experts.bo", "F32", [Experts, Width], Normal(Experts * Width, 7)),
         ]), backend);
     }
 

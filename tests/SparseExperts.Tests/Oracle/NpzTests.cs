@@ -43,7 +43,7 @@ public sealed class NpzTests : IDisposable
         var path = Path.Combine(_folder, "wrong.npz");
         using (var zip = ZipFile.Open(path, ZipArchiveMode.Create))
         using (var entry = zip.CreateEntry("x.npy").Open())
-            entry.Write([0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', 1, 0, (byte)header.Length, 0, .. header.Select(c => (byte)c), .. new byte[bytes]]);
+            entry.Write([0x93, .. "NUMPY"u8, 1, 0, (byte)header.Length, 0, .. header.Select(c => (byte)c), .. new byte[bytes]]);
         Assert.Contains(expected, Assert.Throws<InvalidFileException>(() => Case.Load(path)).Message);
     }
 
@@ -72,7 +72,14 @@ public sealed class NpzTests : IDisposable
     public void Parameters_that_come_twice_are_refused()
     {
         var path = Path.Combine(_folder, "twice.npz");
-        NpzWriter.Write(path, [("meta.format", "moe-case/1"), ("meta.dialect", "hf.mixtral"), ("meta.mode", "eval"), ("meta.parameters", "{\"k\": 1, \"k\": 2}")], [("x", "F32", [1, 1, 1], [1])]);
+        (string, string)[] meta =
+        [
+            ("meta.format", "moe-case/1"),
+            ("meta.dialect", "hf.mixtral"),
+            ("meta.mode", "eval"),
+            ("meta.parameters", "{\"k\": 1, \"k\": 2}"),
+        ];
+        NpzWriter.Write(path, meta, [("x", "F32", [1, 1, 1], [1])]);
         Assert.Contains("twice.npz: parameters are not JSON", Assert.Throws<CaseException>(() => Case.Load(path)).Message);
     }
 

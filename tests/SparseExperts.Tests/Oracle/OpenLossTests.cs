@@ -20,7 +20,8 @@ public sealed class OpenLossTests
     static IEnumerable<Outcome> Outcomes(IEnumerable<CaseTensor> losses)
     {
         using var backend = new ScalarBackend<Tracked>();
-        return CaseCheck.Run(Tied.With(losses), backend).Stages.Where(s => s.Stage.StartsWith("loss.", StringComparison.Ordinal)).Select(s => s.Outcome).ToArray();
+        var stages = CaseCheck.Run(Tied.With(losses), backend).Stages;
+        return stages.Where(s => s.Stage.StartsWith("loss.", StringComparison.Ordinal)).Select(s => s.Outcome).ToArray();
     }
 
     [Fact]
@@ -44,7 +45,11 @@ public sealed class OpenLossTests
         {
             var counts = new double[experts];
             for (var t = 0; t < tokens; t++)
-                foreach (var e in Enumerable.Range(0, experts).OrderByDescending(e => logits.Values[t * experts + e]).ThenBy(e => Philox.UniformDouble(new(seed, 0), (ulong)(t * experts + e))).Take(2)) counts[e]++;
+            {
+                double Drawn(int e) => Philox.UniformDouble(new(seed, 0), (ulong)(t * experts + e));
+                var ranked = Enumerable.Range(0, experts).OrderByDescending(e => logits.Values[t * experts + e]).ThenBy(Drawn);
+                foreach (var e in ranked.Take(2)) counts[e]++;
+            }
             var loss = experts * Enumerable.Range(0, experts).Sum(e => counts[e] / tokens * p.Average(row => row[e]));
             Assert.All(Outcomes([new("claim.loss.balance", "F64", [1], [loss])]), o => Assert.NotEqual(Outcome.Differs, o));
         }

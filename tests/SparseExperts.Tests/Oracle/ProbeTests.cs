@@ -52,7 +52,8 @@ public sealed class ProbeTests
             var path = Path.Combine(folder.FullName, "case." + extension);
             asked.Save(path);
             var read = Case.Load(path);
-            Assert.Equal((asked.Mode, asked.DialectText, asked.Parameters.ToJsonString(), asked.Producer, asked.Note), (read.Mode, read.DialectText, read.Parameters.ToJsonString(), read.Producer, read.Note));
+            static string Head(Case c) => string.Join('\n', c.Mode, c.DialectText, c.Parameters.ToJsonString(), c.Producer, c.Note);
+            Assert.Equal(Head(asked), Head(read));
             Assert.Equal(asked.Tensors.Select(t => t.Name).Order(), read.Tensors.Select(t => t.Name).Order());
             foreach (var tensor in asked.Tensors)
             {
@@ -101,12 +102,19 @@ public sealed class ProbeTests
     }
 
     [Fact]
-    public void A_number_that_is_no_integer_is_not_written_as_one() =>
-        Assert.Throws<ArgumentException>(() => Answered(Probes.Of(BuiltIn.Named("hf.mixtral"), "eval")[0].Case).With(new CaseTensor("claim.expert", "I32", [1, 16, 2], [.. Enumerable.Repeat(0.5, 32)])).Save(Path.Combine(Path.GetTempPath(), "never.safetensors")));
+    public void A_number_that_is_no_integer_is_not_written_as_one()
+    {
+        var halves = new CaseTensor("claim.expert", "I32", [1, 16, 2], [.. Enumerable.Repeat(0.5, 32)]);
+        var answered = Answered(Probes.Of(BuiltIn.Named("hf.mixtral"), "eval")[0].Case).With(halves);
+        Assert.Throws<ArgumentException>(() => answered.Save(Path.Combine(Path.GetTempPath(), "never.safetensors")));
+    }
 
     [Fact]
-    public void A_router_without_tensors_in_the_format_is_refused() =>
-        Assert.Contains("probe another dialect", Assert.Throws<CaseException>(() => Probes.Of(BuiltIn.All.First(d => d.Selection == Selection.BinaryCode))).Message);
+    public void A_router_without_tensors_in_the_format_is_refused()
+    {
+        var binary = BuiltIn.All.First(d => d.Selection == Selection.BinaryCode);
+        Assert.Contains("probe another dialect", Assert.Throws<CaseException>(() => Probes.Of(binary)).Message);
+    }
 
     /// <summary>Each probe decides something: under some neighbour of some dialect its answers differ.</summary>
     [Fact]
@@ -119,7 +127,9 @@ public sealed class ProbeTests
             {
                 if (decided.Contains(probe.Name)) continue;
                 var answered = Answered(probe.Case);
-                if (Neighbours.Of(answered.Dialect).Any(n => Diagnosis.TryCheck(answered.Under(n.Dialect), () => new ScalarBackend<Tracked>())?.Outcome == Outcome.Differs)) decided.Add(probe.Name);
+                bool IsSeen(Dialect other) =>
+                    Diagnosis.TryCheck(answered.Under(other), () => new ScalarBackend<Tracked>())?.Outcome == Outcome.Differs;
+                if (Neighbours.Of(answered.Dialect).Any(n => IsSeen(n.Dialect))) decided.Add(probe.Name);
             }
         Assert.Equal(Probes.Of(BuiltIn.Named("mesh.switch"), "train").Select(p => p.Name).Order(), decided.Order());
     }

@@ -9,7 +9,8 @@ public sealed class TrackedProductTests
     static Tracked[] Numbers(int count, int seed, double error)
     {
         var stream = new RandomStream((ulong)seed, 0);
-        return [.. Enumerable.Range(0, count).Select(i => new Tracked(Philox.Normal(stream, (ulong)i), i % 3 == 0 ? 0 : error * Philox.UniformDouble(stream, (ulong)(i + count))))];
+        double Error(int i) => i % 3 == 0 ? 0 : error * Philox.UniformDouble(stream, (ulong)(i + count));
+        return [.. Enumerable.Range(0, count).Select(i => new Tracked(Philox.Normal(stream, (ulong)i), Error(i)))];
     }
 
     static Matrix Put(ScalarBackend<Tracked> backend, Tracked[] numbers, int rows, int columns)
@@ -30,16 +31,21 @@ public sealed class TrackedProductTests
     {
         using var backend = new ScalarBackend<Tracked>();
         Tracked[] a = Numbers(rows * depth, 1, 1e-6), b = Numbers(depth * columns, 2, 1e-6), start = Numbers(rows * columns, 3, 1e-6);
-        foreach (var (transposeA, transposeB, accumulate) in ((bool, bool, bool)[])[(false, false, false), (true, false, true), (false, true, true), (true, true, false)])
+        (bool, bool, bool)[] forms = [(false, false, false), (true, false, true), (false, true, true), (true, true, false)];
+        foreach (var (transposeA, transposeB, accumulate) in forms)
         {
             var c = Put(backend, start, rows, columns);
-            backend.Gemm(Put(backend, a, transposeA ? depth : rows, transposeA ? rows : depth), transposeA, Put(backend, b, transposeB ? columns : depth, transposeB ? depth : columns), transposeB, c, accumulate);
+            var left = transposeA ? Put(backend, a, depth, rows) : Put(backend, a, rows, depth);
+            var right = transposeB ? Put(backend, b, columns, depth) : Put(backend, b, depth, columns);
+            backend.Gemm(left, transposeA, right, transposeB, c, accumulate);
             var result = backend.Elements(c);
             for (var i = 0; i < rows; i++)
                 for (var j = 0; j < columns; j++)
                 {
                     var sum = accumulate ? start[i * columns + j] : default;
-                    for (var k = 0; k < depth; k++) sum = Tracked.Fma(transposeA ? a[k * rows + i] : a[i * depth + k], transposeB ? b[j * depth + k] : b[k * columns + j], sum);
+                    Tracked A(int k) => transposeA ? a[k * rows + i] : a[i * depth + k];
+                    Tracked B(int k) => transposeB ? b[j * depth + k] : b[k * columns + j];
+                    for (var k = 0; k < depth; k++) sum = Tracked.Fma(A(k), B(k), sum);
                     Assert.Equal(sum.Value, result[i * columns + j].Value);
                     Assert.Equal(sum.Error, result[i * columns + j].Error, sum.Error * depth * 4e-16);       // a few roundings of a double for every term
                 }
@@ -53,7 +59,9 @@ public sealed class TrackedProductTests
         var c = backend.Rent(1, 3);
         Tracked big = new(3e38, 0), one = new(1, 0);
         // 3e38 + 3e38 − 3e38 fits again at the end, but not on the way.
-        backend.Gemm(Put(backend, [one, one, new(-1, 0)], 1, 3), false, Put(backend, [big, one, one, big, one, new(double.NaN, 0), big, one, one], 3, 3), false, c, false);
+        var left = Put(backend, [one, one, new(-1, 0)], 1, 3);
+        var right = Put(backend, [big, one, one, big, one, new(double.NaN, 0), big, one, one], 3, 3);
+        backend.Gemm(left, false, right, false, c, false);
         var result = backend.Elements(c);
         Assert.Equal(double.PositiveInfinity, result[0].Error);
         Assert.Equal(0, result[1].Error);                                                   // 1 + 1 − 1 is exact in any order

@@ -75,8 +75,11 @@ public sealed class DialectLawTests
         RouterFromScores.Plan(call with { Dialect = call.Dialect with { DropPolicy = DropPolicy.Logit } }, [.. asked.Scores.Select(s => s - 2)], asked.Scores));
 
     [Fact]
-    public void Token_major_order_where_choices_come_first_is_named() => Caught(DialectLaws.DropsFollowTheOrder, "flax.tokens_choose_masked", (d, call, asked) =>
-        RouterFromScores.Plan(call with { Dialect = call.Dialect with { Order = RequestOrder.TokenMajor, K = 2 } }, asked.Scores), d => d with { K = 2 });
+    public void Token_major_order_where_choices_come_first_is_named() => Caught(
+        DialectLaws.DropsFollowTheOrder,
+        "flax.tokens_choose_masked",
+        (d, call, asked) => RouterFromScores.Plan(call with { Dialect = call.Dialect with { Order = RequestOrder.TokenMajor, K = 2 } }, asked.Scores),
+        d => d with { K = 2 });
 
     [Fact]
     public void Dropping_by_position_where_scores_decide_is_named() => Caught(DialectLaws.DropsFollowTheScore, "megatron.topk", (d, call, asked) =>
@@ -94,7 +97,10 @@ public sealed class DialectLawTests
     });
 
     [Fact]
-    public void Padding_that_is_routed_is_named() => Caught(DialectLaws.PaddingTakesNothing, "lingvo.top2", (d, call, asked) => RouterFromScores.Plan(call with { Importance = [] }, asked.Scores));
+    public void Padding_that_is_routed_is_named() => Caught(
+        DialectLaws.PaddingTakesNothing,
+        "lingvo.top2",
+        (d, call, asked) => RouterFromScores.Plan(call with { Importance = [] }, asked.Scores));
 
     [Fact]
     public void An_expert_that_is_preferred_by_its_number_is_named() => Caught(DialectLaws.ExpertsHaveNoNames, "hf.mixtral", (d, call, asked) =>
@@ -112,7 +118,8 @@ public sealed class DialectLawTests
     public void Padding_that_shifts_slots_is_named() => Caught(DialectLaws.PaddingIsInvisible, "hf.nllb_moe.v4", (d, call, asked) =>
     {
         var plan = RouterFromScores.Plan(call, asked.Scores);
-        int[] slot = [.. plan.Slot.Select((s, i) => s >= 0 && asked.Importance.AsSpan(0, Math.Min(asked.Importance.Length, i / plan.Choices)).Contains(0) ? s + 1 : s)];
+        bool IsAfterPadding(int token) => asked.Importance.AsSpan(0, Math.Min(asked.Importance.Length, token)).Contains(0);
+        int[] slot = [.. plan.Slot.Select((s, i) => s >= 0 && IsAfterPadding(i / plan.Choices) ? s + 1 : s)];
         return new(plan.Experts, plan.Groups, plan.Choices, plan.Capacity, plan.Expert, slot);
     });
 
@@ -120,7 +127,9 @@ public sealed class DialectLawTests
     public void A_second_expert_that_is_sampled_in_evaluation_is_named() => Caught(DialectLaws.EvaluationRepeats, "deepspeed.top2", (d, call, asked) =>
     {
         var sampled = call with { Dialect = call.Dialect with { Policy = Policy.Sample } };
-        return RouterFromScores.Plan(call.Training ? call : sampled with { Draws = RouterDraws.From(sampled, new(new((ulong)Interlocked.Increment(ref _calls)), 9, 0), 1) }, asked.Scores);
+        if (call.Training) return RouterFromScores.Plan(call, asked.Scores);
+        var draws = RouterDraws.From(sampled, new(new((ulong)Interlocked.Increment(ref _calls)), 9, 0), 1);
+        return RouterFromScores.Plan(sampled with { Draws = draws }, asked.Scores);
     }, d => d with { Policy = Policy.All });
 
     static int _calls;

@@ -19,7 +19,15 @@ sealed class Golden
     public required double[] Gates { get; init; }
     public required Dictionary<string, double> Losses { get; init; }
 
-    public static Golden Run(Dialect dialect, double[] logits, int experts, bool training = true, float[]? importance = null, RouterDraws? draws = null, bool noiseWeight = false, double[]? bias = null)
+    public static Golden Run(
+        Dialect dialect,
+        double[] logits,
+        int experts,
+        bool training = true,
+        float[]? importance = null,
+        RouterDraws? draws = null,
+        bool noiseWeight = false,
+        double[]? bias = null)
     {
         using var backend = new ScalarBackend<Float64>();
         var tape = new Tape(backend);
@@ -32,14 +40,27 @@ sealed class Golden
         var tokens = logits.Length / experts;
         var unit = new double[experts * experts];
         for (var e = 0; e < experts; e++) unit[e * experts + e] = 1;
-        var call = new RouterCall { Dialect = dialect, Groups = 1, Size = tokens, Experts = experts, Training = training, Importance = importance ?? [], Draws = draws ?? new() };
+        var call = new RouterCall
+        {
+            Dialect = dialect,
+            Groups = 1,
+            Size = tokens,
+            Experts = experts,
+            Training = training,
+            Importance = importance ?? [],
+            Draws = draws ?? new(),
+        };
         RouterWeights router = new()
         {
             Weight = Matrix(experts, experts, unit),
             NoiseWeight = noiseWeight ? Matrix(experts, experts, new double[unit.Length]) : null,
             CorrectionBias = bias ?? [],
         };
-        ExpertWeights weights = new() { Wi = Matrix(experts * experts, 1, new double[experts * experts]), Wo = Matrix(experts, experts, new double[experts * experts]) };
+        ExpertWeights weights = new()
+        {
+            Wi = Matrix(experts * experts, 1, new double[experts * experts]),
+            Wo = Matrix(experts, experts, new double[experts * experts]),
+        };
         var result = SparseLayer.Forward(tape, call, Matrix(tokens, experts, logits), router, weights);
         return new()
         {
@@ -49,7 +70,9 @@ sealed class Golden
         };
     }
 
-    /// <summary><paramref name="expected"/> as the documents write it: <c>t0{0:.665241,1:.244728} t2{1:.687131}</c>; tokens that are not named are dropped.</summary>
+    /// <summary>
+    /// <paramref name="expected"/> as the documents write it: <c>t0{0:.665241,1:.244728} t2{1:.687131}</c>; tokens that are not named are dropped.
+    /// </summary>
     public Golden Combines(string expected)
     {
         var plan = Result.Plan;

@@ -18,7 +18,10 @@ public sealed class GoldenVectorTests
 
     [Fact]
     public void Mesh_switch() =>
-        Golden.Run(Two("mesh.switch") with { ZCoefficient = 1 }, Three, 3).Combines("t0{0:.665241} t1{0:.708217} t2{1:.687131} t5{2:.642616}").Loses("balance", 1.279048).Loses("z", 6.743675);
+        Golden.Run(Two("mesh.switch") with { ZCoefficient = 1 }, Three, 3)
+            .Combines("t0{0:.665241} t1{0:.708217} t2{1:.687131} t5{2:.642616}")
+            .Loses("balance", 1.279048)
+            .Loses("z", 6.743675);
 
     [Fact]
     public void Mesh_switch_with_padding() =>
@@ -26,7 +29,10 @@ public sealed class GoldenVectorTests
 
     [Fact]
     public void Transformers_switch() =>
-        Golden.Run(Two("hf.switch.v4"), Three, 3).Combines("t0{0:.665241} t1{0:.708217} t2{1:.687131} t5{2:.642616}").Loses("balance", 1.279048).Loses("z", 6.743675);
+        Golden.Run(Two("hf.switch.v4"), Three, 3)
+            .Combines("t0{0:.665241} t1{0:.708217} t2{1:.687131} t5{2:.642616}")
+            .Loses("balance", 1.279048)
+            .Loses("z", 6.743675);
 
     [Fact]
     public void Transformers_switch_counts_dropped_tokens_for_expert_0()
@@ -71,13 +77,16 @@ public sealed class GoldenVectorTests
     {
         var dialect = All("lingvo.top2") with { Normalize = Normalize.AfterDrop, LossDenominator = LossDenominator.RealTokens };
         Golden.Run(dialect, Three, 3).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1.0} t5{2:1.0}").Loses("balance", 1.279045);
-        Golden.Run(dialect, Three, 3, importance: LastPadded).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1.0} t3{2:1.0}").Loses("balance", 1.617698);
+        Golden.Run(dialect, Three, 3, importance: LastPadded)
+            .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1.0} t3{2:1.0}")
+            .Loses("balance", 1.617698);
     }
 
     [Theory, InlineData("flax.tokens_choose_masked"), InlineData("vmoe.top_experts_per_item")]
     public void Two_raw_choices(string name)
     {
-        var golden = Golden.Run(Two(name) with { K = 2, CapacityMultiple = 0 }, Three, 3, training: false).Combines("t0{0:.665241,1:.244728} t1{0:.708217,2:.213311} t2{1:.687131} t5{2:.642616}");
+        var golden = Golden.Run(Two(name) with { K = 2, CapacityMultiple = 0 }, Three, 3, training: false)
+            .Combines("t0{0:.665241,1:.244728} t1{0:.708217,2:.213311} t2{1:.687131} t5{2:.642616}");
         if (name.StartsWith("flax", StringComparison.Ordinal)) golden.Loses("balance", 2.157850);
     }
 
@@ -90,8 +99,12 @@ public sealed class GoldenVectorTests
     {
         // The documents pad token 0, whose row is zero then: its logits are 0 and it would choose expert 0.
         double[] logits = [0, 0, 0, .. Three[3..]];
-        Golden.Run(Two("flax.tokens_choose_masked") with { IgnorePadding = true }, logits, 3, importance: FirstPadded).Combines("t1{0:.708217} t2{1:.687131} t3{0:.843795} t5{2:.642616}").Loses("balance", 0.825158);
-        Golden.Run(Two("flax.tokens_choose_scatter") with { IgnorePadding = true }, logits, 3, importance: FirstPadded).Combines("t1{0:.708217} t2{1:.687131} t5{2:.642616}").Loses("balance", 1.029404);
+        Golden.Run(Two("flax.tokens_choose_masked") with { IgnorePadding = true }, logits, 3, importance: FirstPadded)
+            .Combines("t1{0:.708217} t2{1:.687131} t3{0:.843795} t5{2:.642616}")
+            .Loses("balance", 0.825158);
+        Golden.Run(Two("flax.tokens_choose_scatter") with { IgnorePadding = true }, logits, 3, importance: FirstPadded)
+            .Combines("t1{0:.708217} t2{1:.687131} t5{2:.642616}")
+            .Loses("balance", 1.029404);
     }
 
     [Theory, InlineData("flax.experts_choose"), InlineData("vmoe.top_items_per_expert"), InlineData("zhou.expert_choice")]
@@ -102,7 +115,8 @@ public sealed class GoldenVectorTests
     public void Noisy_top_k()
     {
         Golden.Run(BuiltIn.Named("t2t.noisy_topk"), Three, 3, training: false, noiseWeight: true)
-            .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{0:.249740,1:.750260} t3{0:.880797,2:.119203} t4{0:.622459,1:.377541} t5{1:.289050,2:.710950}")
+            .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{0:.249740,1:.750260} "
+                + "t3{0:.880797,2:.119203} t4{0:.622459,1:.377541} t5{1:.289050,2:.710950}")
             .Loses("importance", 0.212352).Loses("load", 0.041667);
         Golden.Run(BuiltIn.Named("t2t.noisy_topk"), Three, 3, noiseWeight: true, draws: new() { Noise = new float[18] }).Loses("load", 0.040982);
     }
@@ -112,14 +126,16 @@ public sealed class GoldenVectorTests
         .Loses("importance", 0.163795).Loses("load", 0.124077).Loses("gshard", 1.279048);
 
     [Fact]
-    public void St_moe_counts_kept_first_choices() => Golden.Run(Two("luc.st_moe") with { Threshold = 0 }, Three, 3, draws: new() { Policy = new float[12] }).Loses("balance", 0.759683);
+    public void St_moe_counts_kept_first_choices() =>
+        Golden.Run(Two("luc.st_moe") with { Threshold = 0 }, Three, 3, draws: new() { Policy = new float[12] }).Loses("balance", 0.759683);
 
     [Fact]
     public void Nllb()
     {
         var late = Two("hf.nllb_moe.v4") with { CapacityFraction = -1 };
         Golden.Run(late, Three, 3, training: false).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1} t5{2:1}");
-        Golden.Run(late with { Normalize = Normalize.BeforeDrop }, Three, 3, training: false).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:.750260} t5{2:.710950}");
+        Golden.Run(late with { Normalize = Normalize.BeforeDrop }, Three, 3, training: false)
+            .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:.750260} t5{2:.710950}");
         Golden.Run(late with { BatchPrioritized = true }, Three, 3, training: false).Combines("t0{1:1} t1{0:1} t2{1:1} t3{0:.880797,2:.119203} t5{2:1}");
         Golden.Run(late, Three, 3, training: false, importance: LastPadded).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1} t3{2:1}");
     }
@@ -132,10 +148,12 @@ public sealed class GoldenVectorTests
     [InlineData("tutel.topk", "balance", 1.498755654)]
     [InlineData("fairseq.top2", "balance", 1.498755654)]
     [InlineData("hf.mixtral", "balance", 2.529472154)]
-    public void Balance_losses(string name, string loss, double expected) => Golden.Run(BuiltIn.Named(name) with { Policy = Policy.All }, Four, 4).Loses(loss, expected);
+    public void Balance_losses(string name, string loss, double expected) =>
+        Golden.Run(BuiltIn.Named(name) with { Policy = Policy.All }, Four, 4).Loses(loss, expected);
 
     [Fact]
-    public void Softmax_of_a_softmax_looks_balanced() => Golden.Run(BuiltIn.Named("hf.mixtral") with { BalanceMass = BalanceMass.DoubleSoftmax }, Four, 4).Loses("balance", 2.141440070);
+    public void Softmax_of_a_softmax_looks_balanced() =>
+        Golden.Run(BuiltIn.Named("hf.mixtral") with { BalanceMass = BalanceMass.DoubleSoftmax }, Four, 4).Loses("balance", 2.141440070);
 
     [Fact]
     public void Z_loss() => Golden.Run(BuiltIn.Named("megatron.topk"), Four, 4).Loses("z", 7.015345844);
@@ -146,7 +164,12 @@ public sealed class GoldenVectorTests
 
     [Fact]
     public void Tutel_averages_importance_and_a_load_of_mixed_units() =>
-        Golden.Run(BuiltIn.Named("tutel.topk") with { NoiseStd = 1, Loss = LossChoice.LoadImportance }, Four, 4, draws: new() { Noise = new float[24] }).Loses("load_importance", (.396756658 + .376244648) / 2);
+        Golden.Run(
+            BuiltIn.Named("tutel.topk") with { NoiseStd = 1, Loss = LossChoice.LoadImportance },
+            Four,
+            4,
+            draws: new() { Noise = new float[24] })
+            .Loses("load_importance", (.396756658 + .376244648) / 2);
 
     [Fact]
     public void Speech_moe()
@@ -165,15 +188,22 @@ public sealed class GoldenVectorTests
     [Theory]
     [InlineData("flax.tokens_choose_masked", "[0,1][0,1][0,-][1,2][-,2][3,-]")]
     [InlineData("megablocks.dropping", "[0,1][0,1][0,1][-,2][-,2][3,-]")]
-    public void Orders_with_three_slots(string name, string expected) => Assert.Equal(expected, Kept(Golden.Run(Two(name) with { K = 2, Capacity = 3 }, Four, 4).Result.Plan));
+    public void Orders_with_three_slots(string name, string expected) =>
+        Assert.Equal(expected, KeptOf(Two(name) with { K = 2, Capacity = 3 }));
+
+    static string KeptOf(Dialect dialect) => Kept(Golden.Run(dialect, Four, 4).Result.Plan);
 
     [Fact]
     public void Batch_prioritised_with_three_slots() =>
-        Assert.Equal("[0,1][-,-][0,1][1,2][0,2][3,-]", Kept(Golden.Run(Two("flax.tokens_choose_masked") with { K = 2, Capacity = 3, BatchPrioritized = true }, Four, 4).Result.Plan));
+        Assert.Equal(
+            "[0,1][-,-][0,1][1,2][0,2][3,-]",
+            KeptOf(Two("flax.tokens_choose_masked") with { K = 2, Capacity = 3, BatchPrioritized = true }));
 
     [Fact]
     public void By_score_with_three_slots() =>
-        Assert.Equal("[0,1][-,1][0,-][1,2][0,2][3,-]", Kept(Golden.Run(Two("megatron.topk") with { Capacity = 3, Score = Score.Softmax }, Four, 4).Result.Plan));
+        Assert.Equal(
+            "[0,1][-,1][0,-][1,2][0,2][3,-]",
+            KeptOf(Two("megatron.topk") with { Capacity = 3, Score = Score.Softmax }));
 
     static string Kept(RoutingPlan plan) => string.Concat(Enumerable.Range(0, plan.Tokens).Select(t =>
         $"[{string.Join(",", Enumerable.Range(t * plan.Choices, plan.Choices).Select(i => plan.Slot[i] < 0 ? "-" : $"{plan.Expert[i]}"))}]"));
@@ -210,7 +240,11 @@ public sealed class GoldenVectorTests
     }
 
     [Fact]
-    public void Root_of_softplus() => Assert.Equal([.55998, .44002], Golden.Run(BuiltIn.Named("hf.deepseek_v4") with { ScalingFactor = 1, Activation = ExpertActivation.Silu }, Four[..4], 4).Gates, new Near(6e-6));
+    public void Root_of_softplus()
+    {
+        var dialect = BuiltIn.Named("hf.deepseek_v4") with { ScalingFactor = 1, Activation = ExpertActivation.Silu };
+        Assert.Equal([.55998, .44002], Golden.Run(dialect, Four[..4], 4).Gates, new Near(6e-6));
+    }
 
     [Fact]
     public void Sinkhorn_balances_what_argmax_does_not()
@@ -227,8 +261,13 @@ public sealed class GoldenVectorTests
     [Fact]
     public void The_auction_and_the_optimum()
     {
-        double[] three = [.. Enumerable.Range(0, 18).Select(i => Four[i / 3 * 4 + i % 3])], two = [.. Enumerable.Range(0, 12).Select(i => Four[i / 2 * 4 + i % 2])];
-        int[] By(string name, double[] logits, int experts) => Golden.Run(BuiltIn.Named(name) with { Combination = Combination.Gated }, logits, experts).Result.Plan.Expert;
+        double[] three = [.. Enumerable.Range(0, 18).Select(i => Four[i / 3 * 4 + i % 3])];
+        double[] two = [.. Enumerable.Range(0, 12).Select(i => Four[i / 2 * 4 + i % 2])];
+        int[] By(string name, double[] logits, int experts)
+        {
+            var dialect = BuiltIn.Named(name) with { Combination = Combination.Gated };
+            return Golden.Run(dialect, logits, experts).Result.Plan.Expert;
+        }
         foreach (var name in (string[])["fairseq.base", "lewis.base"])
         {
             Assert.Equal([0, 1, 0, 1, 2, 2], By(name, three, 3));
@@ -242,7 +281,11 @@ public sealed class GoldenVectorTests
     public void Expert_choice_with_three_slots()
     {
         var plan = Golden.Run(Two("zhou.expert_choice") with { Capacity = 3 }, Four, 4).Result.Plan;
-        int[] Tokens(int e) => [.. Enumerable.Range(0, plan.Expert.Length).Where(i => plan.Expert[i] == e).OrderBy(i => plan.Slot[i]).Select(i => i / plan.Choices)];
+        int[] Tokens(int e)
+        {
+            var taken = Enumerable.Range(0, plan.Expert.Length).Where(i => plan.Expert[i] == e);
+            return [.. taken.OrderBy(i => plan.Slot[i]).Select(i => i / plan.Choices)];
+        }
         Assert.Equal(2, Tokens(0)[0]);                                   // tokens 0 and 4 tie but for rounding
         Assert.Equal([0, 2, 4], Tokens(0).Order());
         Assert.Equal([3, 1, 0], Tokens(1));
@@ -265,7 +308,8 @@ public sealed class GoldenVectorTests
     [Fact]
     public void Negative_logits_lose_to_those_who_did_not_ask()
     {
-        var call = new RouterCall { Dialect = BuiltIn.Named("deepspeed.topk_2025") with { K = 1, Capacity = 2 }, Groups = 1, Size = 4, Experts = 2, Training = true };
+        var dialect = BuiltIn.Named("deepspeed.topk_2025") with { K = 1, Capacity = 2 };
+        var call = new RouterCall { Dialect = dialect, Groups = 1, Size = 4, Experts = 2, Training = true };
         var plan = RouterFromScores.Plan(call, [-1, -3, -2, -3, -1, 2, -1, 2], [.9f, .1f, .7f, .3f, .1f, .9f, .1f, .9f]);
         Assert.Equal([-1, -1, 0, 1], plan.Slot);
     }
@@ -273,7 +317,8 @@ public sealed class GoldenVectorTests
     [Theory]
     [InlineData(8, new[] { 0, 4, 2, 6, 1, 5, 3, 7 })]
     [InlineData(64, new[] { 0, 32, 16, 48, 8, 40, 24, 56 })]
-    public void Bit_reversed_lanes_win_ties(int experts, int[] expected) => Assert.Equal(expected, Ranking.Top(new double[experts], 8, TieRule.BitReversedLane));
+    public void Bit_reversed_lanes_win_ties(int experts, int[] expected) =>
+        Assert.Equal(expected, Ranking.Top(new double[experts], 8, TieRule.BitReversedLane));
 
     sealed class Near(double tolerance) : IEqualityComparer<double>
     {

@@ -44,7 +44,9 @@ public sealed class GroupingTests
     public void Splits_that_contradict_each_other_are_refused(string dialect, string what) =>
         Assert.Contains(what, Assert.Throws<DialectException>(() => DialectFile.Parse(dialect, "test")).Message);
 
-    /// <summary>Three sequences of five tokens for four experts: one more sequence adds less than longer ones, twenty are routed and fifteen come back.</summary>
+    /// <summary>
+    /// Three sequences of five tokens for four experts: one more sequence adds less than longer ones, twenty are routed and fifteen come back.
+    /// </summary>
     [Theory]
     [InlineData("flax.tokens_choose_masked")]
     [InlineData("flax.tokens_choose_scatter")]

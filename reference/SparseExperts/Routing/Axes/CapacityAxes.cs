@@ -9,7 +9,9 @@ public enum CapacityFormula
     [Means("no capacity: nothing is dropped")] None,
     [Means("a given number", "transformers expert_capacity")] Given,
     [Means("S·cf / E", "mesh moe.py; flaxformer moe_layers.py")] PerToken,
-    [Means("a given 0 drops all, any other number drops nothing: the count runs over an axis of length 1", "transformers 5.0 modeling_switch_transformers.py")] UnlessZero,
+    [Means("a given 0 drops all, any other number drops nothing: the count runs over an axis of length 1",
+        "transformers 5.0 modeling_switch_transformers.py")]
+    UnlessZero,
     [Means("S·k·cf / E", "vmoe moe.py compute_capacity")] PerChoice,
     [Means("(S·k / E)·cf", "megatron moe_utils.py get_capacity")] ShareTimesFactor,
     [Means("(S / E)·float32(cf·k), all in float32", "deepspeed sharded_moe.py _capacity")] ShareTimesFactorSingle,

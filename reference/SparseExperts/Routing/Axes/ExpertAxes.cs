@@ -36,7 +36,9 @@ public enum SharedCombination
 public enum Combination
 {
     [Means("y = Σ gate·expert(x)")] Gated,
-    [Means("the first-choice mask is read as indices: expert 1 gets the first gate, expert 0 the others", "transformers 5 modeling_nllb_moe.py")] MaskReadAsIndices,
+    [Means("the first-choice mask is read as indices: expert 1 gets the first gate, expert 0 the others",
+        "transformers 5 modeling_nllb_moe.py")]
+    MaskReadAsIndices,
     [Means("y = c₀·moe(x) + c₁·mlp(x), c = softmax of a learned pair", "deepspeed moe/layer.py, use_residual")] LearnedPair,
     [Means("y = α·expert(x) + (1 − α)·x", "fairseq modules/base_layer.py")] Interpolated,
 }

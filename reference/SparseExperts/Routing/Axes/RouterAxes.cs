@@ -11,8 +11,12 @@ public enum RouterForm
     [Means("token and embedding of its id, one beside the other", "3m-asr, SpeechMoE (You et al. 2021, eq. 2)")] LinearWithEmbedding,
     [Means("logits of the token's task, without a look at the token", "Kudugunta et al. 2021, section 3")] TaskEmbedding,
     [Means("free numbers, the same for every token", "google-research dselect_k_moe.py, static gate")] Constant,
-    [Means("a projection to a width of its own, the state of the router before added, a norm, two hidden layers, a matrix", "transformers modeling_zaya.py")] Mlp,
-    [Means("two short lists of keys: the logit of expert i·K + j is the first half's i plus the second half's j", "Lample et al. 2019, section 3.1")] ProductKeys,
+    [Means("a projection to a width of its own, the state of the router before added, a norm, two hidden layers, a matrix",
+        "transformers modeling_zaya.py")]
+    Mlp,
+    [Means("two short lists of keys: the logit of expert i·K + j is the first half's i plus the second half's j",
+        "Lample et al. 2019, section 3.1")]
+    ProductKeys,
     [Means("no logits: the experts are given or drawn")] None,
 }
 

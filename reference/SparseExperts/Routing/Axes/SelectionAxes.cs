@@ -15,10 +15,14 @@ public enum Selection
     [Means("the balanced assignment with the largest sum of scores", "Lewis et al. 2021, eq. 3")] OptimalAssignment,
     [Means("soft assignment by entropic transport, then each expert's best tokens", "lingvo gshard_layers.py, optimal transport")] OptimalTransport,
     [Means("top-k of logits minus a running quantile of each expert", "megatron moe_utils.py qb_dual_update")] Quantile,
-    [Means("each expert takes its best tokens of the batch while training, all above its threshold in evaluation", "Shazeer et al. 2017, appendix F")] Batchwise,
+    [Means("each expert takes its best tokens of the batch while training, all above its threshold in evaluation",
+        "Shazeer et al. 2017, appendix F")]
+    Batchwise,
     [Means("every expert with a positive score", "ReMoE, Wang et al. 2024")] PositiveScores,
     [Means("top-k with k growing to the mean number of scores above 0.001 while training", "fastmoe, CustomDTSGate")] DynamicTopK,
-    [Means("the largest logit, then the largest of the rest; each gate is a softmax over what lies near its winner", "transformers modeling_phimoe.py sparsemixer")] SparseMixer,
+    [Means("the largest logit, then the largest of the rest; each gate is a softmax over what lies near its winner",
+        "transformers modeling_phimoe.py sparsemixer")]
+    SparseMixer,
     [Means("products of smooth steps of a binary code pick k experts", "DSelect-k, Hazimeh et al. 2021")] BinaryCode,
     [Means("a table from token id to experts", "Hash layers, Roller et al. 2021")] HashTable,
     [Means("the expert of the token's task or domain", "DEMix, Gururangan et al. 2021")] TaskTable,
@@ -84,10 +88,12 @@ public readonly record struct GroupScore(int Count)
     public static GroupScore Max { get; } = new(0);
     public override string ToString() => Count == 0 ? "max" : $"top{Count}_sum";
 
-    public static GroupScore? Parse(string text) =>
-        text == "max" ? Max
-        : text.StartsWith("top", StringComparison.Ordinal) && text.EndsWith("_sum", StringComparison.Ordinal) && int.TryParse(text[3..^4], out var n) && n > 0 ? new(n)
-        : null;
+    public static GroupScore? Parse(string text)
+    {
+        if (text == "max") return Max;
+        if (!text.StartsWith("top", StringComparison.Ordinal) || !text.EndsWith("_sum", StringComparison.Ordinal)) return null;
+        return int.TryParse(text[3..^4], out var best) && best > 0 ? new(best) : null;
+    }
 }
 
 /// <summary>What padding does in routing.</summary>
@@ -95,7 +101,9 @@ public enum PaddingRule
 {
     [Means("it is routed like a token")] Routed,
     [Means("it makes no choice and takes no slot")] Skipped,
-    [Means("its scores become 0 before selection, so that it takes slots of experts 0 … k − 1", "flaxformer routing.py TokensChooseScatterRouter")] ScoresZeroed,
+    [Means("its scores become 0 before selection, so that it takes slots of experts 0 … k − 1",
+        "flaxformer routing.py TokensChooseScatterRouter")]
+    ScoresZeroed,
     [Means("its scores become 0; experts that still pick it put it back", "lingvo gshard_layers.py TokenShufflingOnlogitsV2")] PicksRemoved,
 }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Routing.Configs;
 
@@ -20,7 +21,7 @@ public static partial class ConfigFile
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
         try
         {
-            return Parse(File.ReadAllText(file), file);
+            return Parse(RegularFiles.ReadAllText(file), file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {

@@ -13,6 +13,10 @@ static class DeepSeekDialects
         Source = "transformers modeling_deepseek_v3.py",
         Evidence = Evidence.Recorded,
         Parameters = Settable,
+        RouterWeightDtype = NumberFormat.Float32,
+        RouterDtype = NumberFormat.Float32,
+        ScoreDtype = NumberFormat.Float32,
+        GateDtype = NumberFormat.Float32,
         Score = Score.Sigmoid,
         K = 2,
         CorrectionBias = true,
@@ -29,7 +33,7 @@ static class DeepSeekDialects
         SharedExpert = true,
     };
 
-    static Dialect V4 => V3 with
+    static Dialect V4 => V3.InTokensFormat() with
     {
         Name = "hf.deepseek_v4",
         Summary = "√softplus plus bias, over their sum, times 1.5; limited gated experts; the balance loss takes a softmax of the raw logits",
@@ -66,7 +70,7 @@ static class DeepSeekDialects
         V3,
         V3 with { Name = "hf.glm4_moe", Summary = "as DeepSeek-V3 with its own defaults", Source = "transformers modeling_glm4_moe.py" },
         V4,
-        V3 with
+        V3.InTokensFormat() with
         {
             Name = "deepseek.inference_v3",
             Summary = "DeepSeek's own inference code: other groups at −∞, sum without guard, times 2.5",

@@ -15,6 +15,8 @@ static class HuggingFaceDialects
         RouterPolicy = RouterPolicy.InputJitter,
         Jitter = 0,
         JitterReach = JitterReach.RouterAndExperts,
+        ScoreDtype = NumberFormat.Float32,
+        GateDtype = NumberFormat.Float32,
         K = 2,
         Ties = TieRule.Unspecified,
         Normalize = Normalize.Sum,
@@ -29,7 +31,7 @@ static class HuggingFaceDialects
         LayerReduction = LayerReduction.Pooled,
     };
 
-    static Dialect Qwen3 => Mixtral with
+    static Dialect Qwen3 => Mixtral.GatesInTokensFormat() with
     {
         Name = "hf.qwen3_moe",
         Summary = "as Mixtral; gates divided only if norm_topk_prob",
@@ -65,7 +67,7 @@ static class HuggingFaceDialects
             Source = "transformers modeling_jamba.py",
             Parameters = [.. Shared, "balance_coefficient"],
         },
-        Mixtral with
+        Mixtral.InTokensFormat() with
         {
             Name = "hf.dbrx",
             Summary = "softmax, top-k, divided by a p-norm; the loss takes one softmax although the router returns softmaxed values",
@@ -73,7 +75,7 @@ static class HuggingFaceDialects
             Parameters = [.. Shared, "jitter", "normalize", "balance_coefficient"],
             BalanceCoefficient = 0.05,
         },
-        Qwen3 with
+        Qwen3.InTokensFormat() with
         {
             Name = "hf.granitemoe",
             Summary = "top-k of logits, softmax over the chosen",
@@ -82,7 +84,7 @@ static class HuggingFaceDialects
             Score = Score.SoftmaxPost,
             SelectBy = SelectBy.Logits,
         },
-        Qwen3 with
+        Qwen3.InTokensFormat() with
         {
             Name = "hf.gpt_oss",
             Summary = "router with bias, softmax over the chosen, clamped gated experts with biases; Mixtral's balance loss",
@@ -117,7 +119,7 @@ static class HuggingFaceDialects
             CorrectionBias = true,
             OpenOrder = true,
         },
-        Plain with
+        Plain.Float32Router() with
         {
             Name = "hf.longcat_flash",
             Summary = "softmax over routed and identity experts, chosen with a bias, not divided, times 6",
@@ -128,7 +130,7 @@ static class HuggingFaceDialects
             ScalingFactor = 6,
             IdentityExperts = 2,
         },
-        Mixtral with
+        Mixtral.InTokensFormat() with
         {
             Name = "hf.phimoe",
             Summary = "SparseMixer: each gate is a softmax over the logits near its winner",
@@ -144,7 +146,7 @@ static class HuggingFaceDialects
             Gate = Gate.NearWinner,
             Normalize = Normalize.None,
         },
-        Plain with
+        Plain.Float32RouterAndWeight() with
         {
             Name = "hf.hunyuan_v1_moe",
             Summary = "softmax, top-k, over their sum; shared expert",
@@ -153,7 +155,7 @@ static class HuggingFaceDialects
             SharedExpert = true,
         },
         Qwen3 with { Name = "hf.flex_olmo", Summary = "as OLMoE", Source = "transformers modeling_flex_olmo.py" },
-        Plain with
+        Plain.InTokensFormat() with
         {
             Name = "hf.lfm2_moe",
             Summary = "sigmoid plus bias, over their sum + 10⁻⁶",
@@ -166,7 +168,7 @@ static class HuggingFaceDialects
             NormalizeGuard = NormalizeGuard.Added,
             NormalizeEpsilon = 1e-6,
         },
-        Plain with
+        Plain.Float32ScoresAndGates() with
         {
             Name = "hf.afmoe",
             Summary = "sigmoid plus bias, over their sum, scaled; shared expert",
@@ -180,7 +182,7 @@ static class HuggingFaceDialects
             NormalizeEpsilon = 1e-20,
             SharedExpert = true,
         },
-        Plain with
+        Plain.InTokensFormat() with
         {
             Name = "hf.cohere2_moe",
             Summary = "top-k of logits, softmax over the chosen or sigmoids; shared expert added or averaged",
@@ -190,7 +192,7 @@ static class HuggingFaceDialects
             SelectBy = SelectBy.Logits,
             SharedExpert = true,
         },
-        Mixtral with
+        Mixtral.GatesInTokensFormat() with
         {
             Name = "hf.qwen3_5_moe",
             Summary = "as Mixtral, and a shared expert with a sigmoid gate",
@@ -201,7 +203,7 @@ static class HuggingFaceDialects
             SharedExpert = true,
             SharedGate = true,
         },
-        Qwen3 with
+        Qwen3.Float32RouterAndWeight().GatesInTokensFormat() with
         {
             Name = "hf.ernie4_5_moe",
             Summary = "chosen by softmax plus bias, softmax values over their sum; shared expert; Mixtral's balance loss",

@@ -46,7 +46,7 @@ static class HuggingFaceNewDialects
     /// <summary>Logits are ranked, the gates are a softmax over the chosen ones.</summary>
     static Dialect SoftmaxOfChosen => Softmax with { Score = Score.SoftmaxPost, SelectBy = SelectBy.Logits, Normalize = Normalize.None, OpenOrder = false };
 
-    static Dialect Gemma => Softmax with
+    static Dialect Gemma => Softmax.Float32ScoresAndGates() with
     {
         Name = "hf.gemma4",
         Summary = "the router reads a norm of the residual, experts another; softmax, over their sum, times a learned number of the expert",
@@ -57,7 +57,7 @@ static class HuggingFaceNewDialects
         Activation = ExpertActivation.GeluTanh,
     };
 
-    static Dialect Inkling2 => Guarded(Sigmoid, 1e-20) with
+    static Dialect Inkling2 => Guarded(Sigmoid, 1e-20).Float32RouterAndWeight() with
     {
         Name = "hf.inkling2",
         Summary = "sigmoid plus bias, over their sum, times 8; both halves of the experts softly capped, in float32",
@@ -79,7 +79,7 @@ static class HuggingFaceNewDialects
         SharedExpert = true,
     };
 
-    static Dialect MiniMax => Balanced(Sigmoid with
+    static Dialect MiniMax => Balanced(Sigmoid.Float32ScoresAndGates() with
     {
         Name = "hf.minimax_m3_vl",
         Summary = "sigmoid plus bias, over their sum without guard; clamped gated experts, their sum times 2; shared expert of the same kind",
@@ -95,7 +95,7 @@ static class HuggingFaceNewDialects
         Gemma,
         Gemma with
         { Name = "hf.diffusion_gemma", Summary = "the rule of hf.gemma4", Source = "transformers modeling_diffusion_gemma.py", RuleOf = "hf.gemma4" },
-        Balanced(Sigmoid with
+        Balanced(Sigmoid.Float32Scores() with
         {
             Name = "hf.laguna",
             Summary = "logits softly capped where a cap is set, sigmoid plus bias, over their sum; the experts' sum scaled; shared expert",
@@ -103,7 +103,7 @@ static class HuggingFaceNewDialects
             Parameters = [.. Shared, "logits_softcap", "output_scaling_factor"],
             SharedExpert = true,
         }, 0.001),
-        Guarded(Sigmoid, 1e-20) with
+        Guarded(Sigmoid, 1e-20).Float32Router() with
         {
             Name = "hf.nemotron_h",
             Summary = "sigmoid plus bias, groups, over their sum; experts without a gate half, relu squared, latent where they have a width of their own",
@@ -113,7 +113,7 @@ static class HuggingFaceNewDialects
             GatedExperts = false,
             SharedExpert = true,
         },
-        Guarded(Sigmoid, 1e-15) with
+        Guarded(Sigmoid, 1e-15).Float32RouterAndWeight() with
         {
             Name = "hf.muse_spark",
             Summary = "scaled logits, sigmoid plus bias, over their sum; experts at a width of their own between norms",
@@ -124,7 +124,7 @@ static class HuggingFaceNewDialects
             ExpertsInNorm = true,
             ExpertsPostNorm = true,
         },
-        Sigmoid with
+        Sigmoid.Float32Router().GatesInTokensFormat() with
         {
             Name = "hf.inkling",
             Summary = "sigmoid plus bias; chosen and shared experts are divided by the sum of both, times 8 and a learned number",
@@ -151,7 +151,7 @@ static class HuggingFaceNewDialects
             Normalize = Normalize.None,
             NullExperts = 1,
         },
-        Sigmoid with
+        Sigmoid.Float32Router() with
         {
             Name = "hf.kolibri1",
             Summary = "chosen by logits plus bias, gates are sigmoids, not divided by default; shared expert",
@@ -162,7 +162,7 @@ static class HuggingFaceNewDialects
             SharedExpert = true,
         },
         Mistral,
-        Mistral with
+        Mistral.Float32ScoresAndGates() with
         {
             Name = "hf.mistral_large4",
             Summary = "as hf.mistral4 with the softmax in float32, always divided",
@@ -192,7 +192,7 @@ static class HuggingFaceNewDialects
             Parameters = [.. Shared.Where(p => p != "scaling_factor")],
             OutputBias = true,
         }, 0.01),
-        Guarded(Sigmoid, 1e-20) with
+        Guarded(Sigmoid, 1e-20).Float32Router() with
         {
             Name = "hf.beam",
             Summary = "sigmoid plus bias, groups, over their sum; the experts' sum times 2.5",
@@ -201,7 +201,7 @@ static class HuggingFaceNewDialects
             OutputScalingFactor = 2.5,
             ActivationDtype = NumberFormat.Float32,
         },
-        SoftmaxOfChosen with
+        SoftmaxOfChosen.Float32Router() with
         {
             Name = "hf.openai_privacy_filter",
             Summary = "router with bias, softmax over the chosen over k, clamped experts with biases in float32, their sum times k",

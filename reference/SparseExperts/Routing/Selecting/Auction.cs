@@ -17,8 +17,15 @@ static class Auction
         int size = call.Size, experts = call.Experts;
         if (!call.Training) return TopK.Select(call, numbers);
         if (size % experts != 0)
-            throw new RoutingException($"{call.Where}: {size} tokens among {experts} experts: the auction never ends unless the experts divide the tokens; choose numbers that divide");
-        if (experts < 2) throw new RoutingException($"{call.Where}: the auction asks for one token more than there are when one expert bids; use at least 2 experts");
+        {
+            const string never = "the auction never ends unless the experts divide the tokens; choose numbers that divide";
+            throw new RoutingException($"{call.Where}: {size} tokens among {experts} experts: {never}");
+        }
+        if (experts < 2)
+        {
+            const string few = "the auction asks for one token more than there are when one expert bids; use at least 2 experts";
+            throw new RoutingException($"{call.Where}: {few}");
+        }
         var jobs = size / experts;
         var token = new int[call.Groups * size];
         for (var g = 0; g < call.Groups; g++)

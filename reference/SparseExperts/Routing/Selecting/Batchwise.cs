@@ -9,7 +9,11 @@ static class Batchwise
     public static Choices Select(RouterCall call, RouterNumbers numbers, Func<int> capacity)
     {
         if (call.Training) return ExpertChoice.Select(call, numbers, capacity());
-        if (numbers.Thresholds.Length != call.Experts) throw new RoutingException($"{call.Where}: {call.Dialect.Name} needs a threshold for every expert in evaluation; give router.thresholds [{call.Experts}]");
+        if (numbers.Thresholds.Length != call.Experts)
+        {
+            var remedy = $"give router.thresholds [{call.Experts}]";
+            throw new RoutingException($"{call.Where}: {call.Dialect.Name} needs a threshold for every expert in evaluation; {remedy}");
+        }
         var expert = new int[numbers.Scores.Values.Length];
         for (var i = 0; i < expert.Length; i++) expert[i] = numbers.Scores.Values[i] > numbers.Thresholds[i % call.Experts] ? i % call.Experts : -1;
         return new() { K = call.Experts, Candidate = (int[])expert.Clone(), Expert = expert };

@@ -4,7 +4,9 @@ namespace SparseExperts.Routing;
 /// The second choice sees how fast first choices fill the experts and avoids those that look exhausted at its place in the sequence
 /// (Tensor2Tensor expert_utils.py, local_moe_tpu).
 /// </summary>
-/// <remarks>score₂ = p − [first choice, if kept] − [t &gt; (C − n_e)/((n_e + 1)/S)], n_e kept first choices. A dropped first choice can be chosen again.</remarks>
+/// <remarks>
+/// score₂ = p − [first choice, if kept] − [t &gt; (C − n_e)/((n_e + 1)/S)], n_e kept first choices. A dropped first choice can be chosen again.
+/// </remarks>
 static class ExhaustionAware
 {
     public static Choices Select(RouterCall call, RouterNumbers numbers, int capacity)

@@ -11,7 +11,10 @@ public static class ExpertChoice
         var d = call.Dialect;
         var size = call.Size;
         if (capacity > size)
-            throw new RoutingException($"{call.Where}: {d.Name} lets each expert take {capacity} of {size} tokens; lower the capacity or its factor, or enlarge the group");
+        {
+            var takes = $"{d.Name} lets each expert take {capacity} of {size} tokens";
+            throw new RoutingException($"{call.Where}: {takes}; lower the capacity or its factor, or enlarge the group");
+        }
         var columns = Columns(call, numbers.Scores);
         var token = new int[call.Groups * call.Experts * capacity];
         for (var row = 0; row < columns.Rows; row++)

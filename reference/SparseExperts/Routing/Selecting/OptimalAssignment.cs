@@ -11,7 +11,8 @@ public static class OptimalAssignment
     {
         int size = call.Size, experts = call.Experts;
         if (!call.Training) return TopK.Select(call, numbers);
-        if (size % experts != 0) throw new RoutingException($"{call.Where}: {size} tokens cannot be shared equally among {experts} experts; choose numbers that divide");
+        if (size % experts != 0)
+            throw new RoutingException($"{call.Where}: {size} tokens cannot be shared equally among {experts} experts; choose numbers that divide");
         var jobs = size / experts;
         var token = new int[call.Groups * size];
         for (var g = 0; g < call.Groups; g++)

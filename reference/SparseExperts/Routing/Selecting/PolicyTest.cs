@@ -34,7 +34,11 @@ public static class PolicyTest
     {
         var d = call.Dialect;
         // An expert that comes again comes with a score of 0.
-        bool Again(int j) => d.Taken == Taken.Zeroed && (d.LaterBy ?? d.SelectBy) == d.SelectBy && candidate.AsSpan(token * d.K, j).Contains(candidate[token * d.K + j]) && call.IsReal(token);
+        var repeats = d.Taken == Taken.Zeroed && (d.LaterBy ?? d.SelectBy) == d.SelectBy;
+        bool Again(int j) =>
+            repeats
+            && candidate.AsSpan(token * d.K, j).Contains(candidate[token * d.K + j])
+            && call.IsReal(token);
         double Raw(int j) => candidate[token * d.K + j] is >= 0 and var e && !Again(j) ? numbers.Scores[token, e, call.Experts] : 0;
         double Slack(int j) => candidate[token * d.K + j] is >= 0 and var e ? numbers.Scores.Errors[token * call.Experts + e] : 0;
         if (d.Score == Score.SoftmaxPost)

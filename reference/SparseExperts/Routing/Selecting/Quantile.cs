@@ -16,7 +16,11 @@ static class Quantile
     public static double[] Beta(RouterCall call, double[] logits, double[] beta)
     {
         int tokens = call.Tokens, experts = call.Experts, k = call.K, rank = tokens * k / experts;
-        if (tokens * k % experts != 0) throw new RoutingException($"{call.Where}: {tokens} tokens with {k} choices cannot be shared equally among {experts} experts; choose numbers that divide");
+        if (tokens * k % experts != 0)
+        {
+            var shares = $"{tokens} tokens with {k} choices cannot be shared equally among {experts} experts";
+            throw new RoutingException($"{call.Where}: {shares}; choose numbers that divide");
+        }
         var alpha = new double[tokens];
         for (var t = 0; t < tokens; t++)
         {

@@ -11,11 +11,14 @@ public static class Sinkhorn
 
     public static Choices Select(RouterCall call, RouterNumbers numbers)
     {
-        if (!call.Training) return TopK.Select(call with { Dialect = call.Dialect with { SelectBy = SelectBy.Scores } }, numbers with { Scores = Activation(call, numbers.Logits.Values) });
+        var byScores = call.Dialect with { SelectBy = SelectBy.Scores };
+        if (!call.Training)
+            return TopK.Select(call with { Dialect = byScores }, numbers with { Scores = Activation(call, numbers.Logits.Values) });
         var plan = Plan(call, numbers.Logits.Values, out _);
         // The iterations run in float32 there: the plan is known to about a hundred roundings.
         var errors = Array.ConvertAll(plan, p => 128 * Rounding.HalfUnit(NumberFormat.Float32, p));
-        return TopK.Select(call with { Dialect = call.Dialect with { SelectBy = SelectBy.Scores, Groups = 1 } }, numbers with { Scores = new(plan, errors), CorrectionBias = [] });
+        var transported = numbers with { Scores = new(plan, errors), CorrectionBias = [] };
+        return TopK.Select(call with { Dialect = byScores with { Groups = 1 } }, transported);
     }
 
     /// <summary>What evaluation ranks: the gate function's own float32 values, in which saturated logits tie.</summary>
@@ -43,8 +46,11 @@ public static class Sinkhorn
         int tokens = call.Tokens, experts = call.Experts;
         var cost = Array.ConvertAll(logits, ReproducibleMath.Exp);
         for (var i = 0; i < cost.Length; i++)
-            if (!(cost[i] <= float.MaxValue))
-                throw new RoutingException($"{call.Where}: e^l of token {i / experts} for expert {i % experts} overflows float32 (logit {logits[i]:G6}), and Sinkhorn's iterations take no maximum off; keep logits below 88");
+        {
+            if (cost[i] <= float.MaxValue) continue;
+            var place = $"token {i / experts} for expert {i % experts} overflows float32 (logit {logits[i]:G6})";
+            throw new RoutingException($"{call.Where}: e^l of {place}, and Sinkhorn's iterations take no maximum off; keep logits below 88");
+        }
         double[] rows = new double[tokens], columns = [.. Enumerable.Repeat(1.0, experts)];
         for (iterations = 1; iterations <= Limit; iterations++)
         {

@@ -5,30 +5,44 @@ public static class TopK
 {
     public static Choices Select(RouterCall call, RouterNumbers numbers)
     {
-        var d = call.Dialect;
-        int tokens = call.Tokens, experts = call.Experts, k = d.K;
         var rankings = Rankings(call, numbers);
-        var candidate = new int[tokens * k];
-        var isOut = new bool[experts];
-        var row = new double[experts];
-        for (var t = 0; t < tokens; t++)
-        {
-            Array.Clear(isOut);
-            // A token of importance between 0 and 1 makes no first choice, so that its best expert is left for the second.
-            var skipsFirst = d.Padding == PaddingRule.Skipped && call.Importance.Length > 0 && call.Importance[t] is > 0 and < 1;
-            for (var j = 0; j < k; j++)
-            {
-                rankings[Math.Min(j, rankings.Count - 1)].Row(t).CopyTo(row);
-                if (d.Taken == Taken.Zeroed && rankings.Count == 1)
-                    for (var i = skipsFirst ? 1 : 0; i < j; i++) row[candidate[t * k + i]] = 0;
-                var best = Ranking.Best(row, isOut, d.Ties);
-                if (best < 0 && rankings.Count > 1) best = 0;                // every logit is −∞ there: the first wins again
-                candidate[t * k + j] = best;
-                if (best >= 0 && (d.Taken == Taken.Removed || rankings.Count > 1) && !(skipsFirst && j == 0)) isOut[best] = true;
-            }
-        }
-        return new() { K = k, Candidate = candidate, Expert = Requests(call, numbers, candidate), Rankings = rankings };
+        var candidate = new int[call.Tokens * call.Dialect.K];
+        var isOut = new bool[call.Experts];
+        var row = new double[call.Experts];
+        for (var t = 0; t < call.Tokens; t++) ChooseToken(call, t, rankings, isOut, row, candidate.AsSpan(t * call.Dialect.K, call.Dialect.K));
+        return new() { K = call.Dialect.K, Candidate = candidate, Expert = Requests(call, numbers, candidate), Rankings = rankings };
     }
+
+    /// <summary>The best expert, then the best of the others, and so on.</summary>
+    /// <param name="isOut">[E] room: experts that cannot win again.</param>
+    /// <param name="row">[E] room: what the choice at hand is ranked by.</param>
+    /// <param name="chosen">[k], an expert each, −1 where none can be had.</param>
+    static void ChooseToken(RouterCall call, int token, List<Ranking> rankings, bool[] isOut, double[] row, Span<int> chosen)
+    {
+        var d = call.Dialect;
+        var hasLater = rankings.Count > 1;
+        var zeroesTaken = d.Taken == Taken.Zeroed && !hasLater;
+        var removesTaken = d.Taken == Taken.Removed || hasLater;
+        var skipsFirst = SkipsFirst(call, token);
+        Array.Clear(isOut);
+        for (var j = 0; j < chosen.Length; j++)
+        {
+            rankings[Math.Min(j, rankings.Count - 1)].Row(token).CopyTo(row);
+            if (zeroesTaken)
+                for (var i = skipsFirst ? 1 : 0; i < j; i++) row[chosen[i]] = 0;
+            var best = Ranking.Best(row, isOut, d.Ties);
+            if (best < 0 && hasLater) best = 0;                // every logit is −∞ there: the first wins again
+            chosen[j] = best;
+            var isFree = skipsFirst && j == 0;
+            if (removesTaken && best >= 0 && !isFree) isOut[best] = true;
+        }
+    }
+
+    /// <summary>A token of importance between 0 and 1 makes no first choice, so that its best expert is left for the second.</summary>
+    static bool SkipsFirst(RouterCall call, int token) =>
+        call.Dialect.Padding == PaddingRule.Skipped
+        && call.Importance.Length > 0
+        && call.Importance[token] is > 0 and < 1;
 
     /// <summary>What the first and the later choices are ranked by: the same numbers, or for a sampled or logit-ranked second others.</summary>
     static List<Ranking> Rankings(RouterCall call, RouterNumbers numbers)
@@ -37,7 +51,8 @@ public static class TopK
         var first = First(call, numbers);
         if (d.K < 2) return [first];
         if (d.Policy == Policy.Sample) return [first, Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts)];
-        return d.LaterBy is { } later && later != d.SelectBy ? [first, Ranking.Of(later == SelectBy.Logits ? numbers.Logits : numbers.Scores, call.Experts)] : [first];
+        if (d.LaterBy is not { } later || later == d.SelectBy) return [first];
+        return [first, Ranking.Of(later == SelectBy.Logits ? numbers.Logits : numbers.Scores, call.Experts)];
     }
 
     /// <summary>Scores or logits; with sampling noise, bias and group mask where the dialect has them.</summary>

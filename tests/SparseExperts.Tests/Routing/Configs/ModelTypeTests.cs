@@ -16,7 +16,9 @@ public sealed class ModelTypeTests
     [Fact]
     public void Every_dialect_that_the_table_names_is_built_in() => Assert.All(ModelTypes.All, t => Assert.NotNull(BuiltIn.Find(t.Dialect)));
 
-    /// <summary>Those that only some values of a key lead to, too; what every file may say of the experts' non-linearity is no parameter of a dialect.</summary>
+    /// <summary>
+    /// Those that only some values of a key lead to, too; what every file may say of the experts' non-linearity is no parameter of a dialect.
+    /// </summary>
     [Fact]
     public void Every_parameter_that_the_table_names_is_one_of_its_dialect()
     {
