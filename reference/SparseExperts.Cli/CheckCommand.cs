@@ -13,7 +13,11 @@ namespace SparseExperts.Cli;
 /// <summary><c>moe check</c>: finds where an implementation departs from its specification.</summary>
 static class CheckCommand
 {
-    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files (.safetensors, .npz), folders, or patterns with * and ?.", Arity = ArgumentArity.OneOrMore };
+    static readonly Argument<string[]> FilesArgument = new("files")
+    {
+        Description = "Case files (.safetensors, .npz), folders, or patterns with * and ?.",
+        Arity = ArgumentArity.OneOrMore,
+    };
     static readonly CheckOptions HeldTo = new();
     static readonly Option<string?> JunitOption = new("--junit") { Description = "Also write a JUnit report to this file." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line and file." };
@@ -30,7 +34,10 @@ static class CheckCommand
 
     public static Command Create()
     {
-        var command = new Command("check", "Recompute every claim of case files and find the first that departs.") { FilesArgument, JunitOption, JsonOption, StrictOption };
+        var command = new Command("check", "Recompute every claim of case files and find the first that departs.")
+        {
+            FilesArgument, JunitOption, JsonOption, StrictOption,
+        };
         HeldTo.AddTo(command);
         command.SetAction(Run);
         return command;
@@ -51,8 +58,7 @@ static class CheckCommand
             if (!json) Print(result);
             else Console.WriteLine((result.Failure?.ToJson(result.File) ?? Json(result)).ToJsonString(Line));
         }
-        if (!json && results.Length > 1)
-            Console.WriteLine($"\n{results.Count(r => r.Verdict?.Outcome == Outcome.Agrees)} agree, {results.Count(r => r.Verdict?.Outcome == Outcome.Undecided)} undecided, {results.Count(r => r.Verdict?.Outcome == Outcome.Differs)} differ, {results.Count(r => r.Error is not null)} cannot be read");
+        if (!json && results.Length > 1) PrintCounts(results);
         if (parsed.GetValue(JunitOption) is { } path) AtomicFile.WriteText(path, Junit(results, strict));
         return Failure.Worst(results.Select(r => r.Code(strict)));
     }
@@ -97,6 +103,16 @@ static class CheckCommand
         }
         foreach (var stage in verdict.Stages) Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{Describe(stage)}");
         Console.WriteLine($"  {verdict.Say}");
+    }
+
+    /// <summary>Where a stage departs first and by how much; nothing for one that agrees.</summary>
+    static string Describe(StageVerdict stage)
+    {
+        if (stage.First is not { } first || stage.Outcome == Outcome.Agrees) return "";
+        string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+        var numbers = Invariant($"{first.Claimed:G7} instead of {first.Expected:G7}");
+        var margin = double.IsNaN(first.Margin) ? "" : Invariant($", off by {first.Margin:G3}, rounding explains {first.Bound:G3}");
+        return Invariant($"  {first.Place}: {numbers}{margin}; {first.Count} of {first.Of}");
     }
 
     static JsonObject Json(Result result)

@@ -12,11 +12,17 @@ static class CompareCommand
     static readonly Argument<string> FirstArgument = new("a") { Description = "A case file of one engine, or a folder of them: one file a call." };
     static readonly Argument<string> SecondArgument = new("b") { Description = "The other engine's file, or its folder with files of the same names." };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object a line and layer." };
-    static readonly Option<bool> StrictOption = new("--strict") { Description = "Every mismatch counts as a difference, also those that rounding or other inputs explain." };
+    static readonly Option<bool> StrictOption = new("--strict")
+    {
+        Description = "Every mismatch counts as a difference, also those that rounding or other inputs explain.",
+    };
 
     public static Command Create()
     {
-        var command = new Command("compare", "Compare the routing decisions of two engines on the same tokens.") { FirstArgument, SecondArgument, JsonOption, StrictOption };
+        var command = new Command("compare", "Compare the routing decisions of two engines on the same tokens.")
+        {
+            FirstArgument, SecondArgument, JsonOption, StrictOption,
+        };
         command.SetAction(Run);
         return command;
     }
@@ -57,37 +63,62 @@ static class CompareCommand
 
     static IReadOnlyList<(string Name, string First, string Second)> Pairs(string a, string b)
     {
-        if (Directory.Exists(a) != Directory.Exists(b)) throw new CaseException($"{a} and {b}: one is a folder, the other is not; name two files or two folders");
+        if (Directory.Exists(a) != Directory.Exists(b))
+            throw new CaseException($"{a} and {b}: one is a folder, the other is not; name two files or two folders");
         if (!Directory.Exists(a)) return [(Path.GetFileNameWithoutExtension(a), a, b)];
-        Dictionary<string, string> Named(string folder)
-        {
-            var named = CaseFiles.Find([folder]).GroupBy(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null)).ToArray();
-            if (named.FirstOrDefault(g => g.Count() > 1) is { } twice) throw new CaseException($"{folder}: '{twice.Key}' is there twice, as .npz and as .safetensors; keep one");
-            return named.ToDictionary(g => g.Key, g => g.Single());
-        }
         Dictionary<string, string> first = Named(a), second = Named(b);
-        if (first.Keys.Except(second.Keys).FirstOrDefault() is { } missing) throw new CaseException($"{b}: no file '{missing}', which {a} has; compare the same calls");
-        if (second.Keys.Except(first.Keys).FirstOrDefault() is { } extra) throw new CaseException($"{a}: no file '{extra}', which {b} has; compare the same calls");
+        if (first.Keys.Except(second.Keys).FirstOrDefault() is { } missing) throw Alone(missing, has: a, lacks: b);
+        if (second.Keys.Except(first.Keys).FirstOrDefault() is { } extra) throw Alone(extra, has: b, lacks: a);
         return [.. first.Keys.Order(StringComparer.Ordinal).Select(name => (name, first[name], second[name]))];
     }
 
+    /// <summary>The case files of a folder by their names without the extension.</summary>
+    static Dictionary<string, string> Named(string folder)
+    {
+        var named = CaseFiles.Find([folder]).GroupBy(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null)).ToArray();
+        if (named.FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new CaseException($"{folder}: '{twice.Key}' is there twice, as .npz and as .safetensors; keep one");
+        return named.ToDictionary(g => g.Key, g => g.Single());
+    }
+
+    static CaseException Alone(string file, string has, string lacks) => new($"{lacks}: no file '{file}', which {has} has; compare the same calls");
     static void Print(RouteComparison[] layers)
     {
-        string[] head = ["layer", "tokens", "apart", "rounding", "inputs", "rule", "unexplained", "unknown", "overlap", "gates differ", "y differs", "y, same experts", "y, apart"];
+        string[] head =
+        [
+            "layer", "tokens", "apart", "rounding", "inputs", "rule", "unexplained", "unknown",
+            "overlap", "gates differ", "y differs", "y, same experts", "y, apart",
+        ];
         string[][] rows = [head, .. layers.Select(Row)];
         if (layers.Length > 1) rows = [.. rows, Row(RouteComparison.Sum("all", layers))];
         int[] widths = [.. head.Select((_, c) => rows.Max(r => r[c].Length))];
-        foreach (var row in rows) Console.WriteLine(string.Join("  ", row.Select((cell, c) => c == 0 ? cell.PadRight(widths[c]) : cell.PadLeft(widths[c]))).TrimEnd());
+        string Padded(string cell, int column) => column == 0 ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column]);
+        foreach (var row in rows) Console.WriteLine(string.Join("  ", row.Select(Padded)).TrimEnd());
         var all = RouteComparison.Sum("all", layers);
         Console.WriteLine($"\n{all.Say()}");
         foreach (var layer in layers)
-            if (layer.FirstUnexplained is var (call, token, engine)) Console.WriteLine($"  {call}: engine {(engine == 1 ? "A" : "B")} does not follow its own logits, first at token {token}; moe check its file");
+        {
+            if (layer.FirstUnexplained is not var (call, token, engine)) continue;
+            var letter = engine == 1 ? "A" : "B";
+            Console.WriteLine($"  {call}: engine {letter} does not follow its own logits, first at token {token}; moe check its file");
+        }
     }
 
     static string[] Row(RouteComparison r) =>
     [
-        r.Layer, Text(r.Tokens), Text(r.TokensApart), Text(r.Causes[MismatchCause.Rounding]), Text(r.Causes[MismatchCause.Inputs]), Text(r.Causes[MismatchCause.Rule]), Text(r.Causes[MismatchCause.Unexplained]), Text(r.Causes[MismatchCause.Unknown]),
-        r.Overlap.ToString("P2", CultureInfo.InvariantCulture), Size(r.GateLargest), Size(r.Output), Size(r.OutputTogether), Size(r.OutputApart),
+        r.Layer,
+        Text(r.Tokens),
+        Text(r.TokensApart),
+        Text(r.Causes[MismatchCause.Rounding]),
+        Text(r.Causes[MismatchCause.Inputs]),
+        Text(r.Causes[MismatchCause.Rule]),
+        Text(r.Causes[MismatchCause.Unexplained]),
+        Text(r.Causes[MismatchCause.Unknown]),
+        r.Overlap.ToString("P2", CultureInfo.InvariantCulture),
+        Size(r.GateLargest),
+        Size(r.Output),
+        Size(r.OutputTogether),
+        Size(r.OutputApart),
     ];
 
     static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
@@ -113,10 +144,21 @@ static class CompareCommand
         ["output"] = Number(r.Output),
         ["output_together"] = Number(r.OutputTogether),
         ["output_apart"] = Number(r.OutputApart),
-        ["first_unexplained"] = r.FirstUnexplained is var (call, token, engine) ? new JsonObject { ["call"] = call, ["token"] = token, ["engine"] = engine == 1 ? "a" : "b" } : null,
+        ["first_unexplained"] = Place(r.FirstUnexplained),
         ["say"] = r.Say(),
     };
 
+    static JsonObject? Place((string Call, int Token, int Engine)? place) => place is not var (call, token, engine) ? null : new()
+    {
+        ["call"] = call,
+        ["token"] = token,
+        ["engine"] = engine == 1 ? "a" : "b",
+    };
+
     /// <summary>JSON has no NaN: a text stands for it, null for what is not claimed.</summary>
-    static JsonNode? Number(double? value) => value is not { } number ? null : double.IsFinite(number) ? JsonValue.Create(number) : JsonValue.Create(number.ToString(CultureInfo.InvariantCulture));
+    static JsonNode? Number(double? value)
+    {
+        if (value is not { } number) return null;
+        return double.IsFinite(number) ? JsonValue.Create(number) : JsonValue.Create(number.ToString(CultureInfo.InvariantCulture));
+    }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SparseExperts.Cli;
+using SparseExperts.Cli.SelfTest;
 
 var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with exactly defined routing, capacity and losses.")
 {

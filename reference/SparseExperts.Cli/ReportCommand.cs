@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SparseExperts.Analysis;
 using SparseExperts.Formats;
 using SparseExperts.Oracle;
@@ -12,7 +13,10 @@ namespace SparseExperts.Cli;
 static class ReportCommand
 {
     static readonly Argument<string> WhatArgument = new("run-or-file") { Description = "Folder of a run, or a case file (.safetensors, .npz)." };
-    static readonly Option<string?> OutOption = new("--out") { Description = "Page to write, for a case file. Default: the file's name with .html, beside it." };
+    static readonly Option<string?> OutOption = new("--out")
+    {
+        Description = "Page to write, for a case file. Default: the file's name with .html, beside it.",
+    };
     static readonly CheckOptions HeldTo = new();
 
     public static Command Create()

@@ -89,7 +89,9 @@ public sealed class DialectAxis
     }
 
     /// <summary>The dialect with this axis set from text, as on a command line.</summary>
-    public Dialect With(Dialect dialect, string text, string where)
+    public Dialect With(Dialect dialect, string text, string where) => With(dialect, Node(text), where);
+
+    JsonNode Node(string text)
     {
         if (_type == typeof(bool) && bool.TryParse(text, out var flag)) return JsonValue.Create(flag);
         var isNumber = _type == typeof(double) || _type == typeof(int);

@@ -34,22 +34,29 @@ public static class DialectFile
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(text, documentOptions: new() { MaxDepth = 8, AllowDuplicateProperties = false, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            node = JsonNode.Parse(text, documentOptions: Reading);
         }
         catch (JsonException e)
         {
             throw new DialectException($"{where}: not JSON ({e.Message.ReplaceLineEndings(" ")}); correct the text");
         }
-        return node is JsonObject json ? FromJson(json, where) : throw new DialectException($"{where}: a dialect is a JSON object; write {{ \"like\": \"mesh.switch\", … }}");
+        if (node is JsonObject json) return FromJson(json, where);
+        throw new DialectException($"{where}: a dialect is a JSON object; write {{ \"like\": \"mesh.switch\", … }}");
     }
+
+    static readonly JsonDocumentOptions Reading = new()
+    {
+        MaxDepth = 8,
+        AllowDuplicateProperties = false,
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    };
 
     public static Dialect FromJson(JsonObject json, string where)
     {
         try
         {
-            var dialect = Text(json, Like, where) is { } like
-                ? BuiltIn.Named(like) with { Name = Text(json, Name, where) ?? $"like {like}", Summary = $"like {like}, with changes", Source = where, Evidence = Evidence.Own }
-                : new() { Name = Text(json, Name, where) ?? throw new DialectException($"{where}: no name; add \"name\", or \"like\" with a built-in one"), Summary = "", Source = where, Evidence = Evidence.Own, Parameters = [] };
+            var dialect = Start(json, where);
             foreach (var (key, value) in json)
                 dialect = key switch
                 {
@@ -61,7 +68,7 @@ public static class DialectFile
                     ParametersKey => dialect with { Parameters = Names(value, where) },
                     _ => Axis(key, where).With(dialect, value, where),
                 };
-            if (dialect.Name.Any(char.IsControl) || dialect.Name.Length is 0 or > 100) throw new DialectException($"{where}: its name is empty, too long or holds control characters; give it one of up to 100 letters");
+            RequireName(dialect, where);
             DialectRules.Check(dialect);
             DialectRules.CheckTrainable(dialect);
             return dialect;
@@ -174,9 +181,14 @@ public static class DialectFile
         var other => throw new DialectException($"{where}: {key} cannot be {other.ToJsonString()}; give a text"),
     };
 
-    static string[] Names(JsonNode? node, string where) => node is JsonArray array && array.All(n => n?.GetValueKind() == JsonValueKind.String)
-        ? [.. array.Select(n => n!.GetValue<string>() is var name && AxisOf(name) is not null ? name : throw new DialectException($"{where}: parameters name '{n}', which is no axis; remove it"))]
-        : throw new DialectException($"{where}: parameters is a list of axis names; write [\"k\", …]");
+    static string[] Names(JsonNode? node, string where)
+    {
+        if (node is not JsonArray array || array.Any(n => n?.GetValueKind() != JsonValueKind.String))
+            throw new DialectException($"{where}: parameters is a list of axis names; write [\"k\", …]");
+        string[] names = [.. array.Select(n => n!.GetValue<string>())];
+        if (Array.Find(names, name => AxisOf(name) is null) is not { } unknown) return names;
+        throw new DialectException($"{where}: parameters name '{unknown}', which is no axis; remove it");
+    }
 }
 
 /// <summary>Dialects inside other JSON: a run's configuration.</summary>
