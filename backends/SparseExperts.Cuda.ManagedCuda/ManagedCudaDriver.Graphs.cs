@@ -88,8 +88,12 @@ public sealed partial class ManagedCudaDriver
         return new()
         {
             func = new() { Pointer = launch.Function.Handle },
-            gridDimX = (uint)launch.Shape.BlocksX, gridDimY = (uint)launch.Shape.BlocksY, gridDimZ = (uint)launch.Shape.BlocksZ,
-            blockDimX = (uint)launch.Shape.ThreadsX, blockDimY = (uint)launch.Shape.ThreadsY, blockDimZ = 1,
+            gridDimX = (uint)launch.Shape.BlocksX,
+            gridDimY = (uint)launch.Shape.BlocksY,
+            gridDimZ = (uint)launch.Shape.BlocksZ,
+            blockDimX = (uint)launch.Shape.ThreadsX,
+            blockDimY = (uint)launch.Shape.ThreadsY,
+            blockDimZ = 1,
             sharedMemBytes = (uint)launch.Shape.SharedBytes,
             kernelParams = System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_slotAddresses, 0),
         };

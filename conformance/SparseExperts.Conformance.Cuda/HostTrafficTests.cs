@@ -21,7 +21,15 @@ public sealed class HostTrafficTests
 
     static ModelConfig Model(string name, int every = 1) => new()
     {
-        Context = 32, Width = 16, HeadWidth = 8, Layers = 2, Hidden = 24, Experts = 8, SparseEvery = every, Dialect = BuiltIn.Named(name), ExpertDropout = 0.1,
+        Context = 32,
+        Width = 16,
+        HeadWidth = 8,
+        Layers = 2,
+        Hidden = 24,
+        Experts = 8,
+        SparseEvery = every,
+        Dialect = BuiltIn.Named(name),
+        ExpertDropout = 0.1,
     };
 
     static readonly TrainingConfig Training = new() { Batch = 2, Steps = 20, WarmUp = 2, Rate = 1e-2 };

@@ -18,8 +18,16 @@ public sealed class RepeatedTests(ITestOutputHelper output)
     /// <summary>Dropout draws by step, the rate warms up, batches differ: much that changes from step to step.</summary>
     static ModelConfig Model(string dialect) => new()
     {
-        Context = 16, Width = 16, HeadWidth = 8, Layers = 2, Hidden = 24, Experts = 4, SparseEvery = 1, Dialect = BuiltIn.Named(dialect),
-        Dropout = 0.1, ExpertDropout = 0.1,
+        Context = 16,
+        Width = 16,
+        HeadWidth = 8,
+        Layers = 2,
+        Hidden = 24,
+        Experts = 4,
+        SparseEvery = 1,
+        Dialect = BuiltIn.Named(dialect),
+        Dropout = 0.1,
+        ExpertDropout = 0.1,
     };
 
     static readonly TrainingConfig Training = new() { Batch = 2, Steps = 20, WarmUp = 4, Rate = 1e-2 };

@@ -30,8 +30,11 @@ static class DialectsCommand
     };
     static readonly Option<bool> MarkdownOption = new("--markdown") { Description = "The table as Markdown." };
 
-    static readonly Option<bool> PrecisionOption = new("--precision") { Description =
-        "The number format of every stage side by side; with --json as objects." };
+    static readonly Option<bool> PrecisionOption = new("--precision")
+    {
+        Description =
+        "The number format of every stage side by side; with --json as objects."
+    };
     static readonly Option<string?> HtmlOption = new("--html")
     {
         Description = "Write all dialects as one page: searched, compared two by two, linked by name.",

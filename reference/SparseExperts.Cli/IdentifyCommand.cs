@@ -11,8 +11,11 @@ namespace SparseExperts.Cli;
 /// <summary><c>moe identify</c>: says which specification an implementation follows.</summary>
 static class IdentifyCommand
 {
-    static readonly Argument<string[]> FilesArgument = new("files") { Description = "Case files of one implementation, folders, or patterns with * and ?.",
-        Arity = ArgumentArity.OneOrMore };
+    static readonly Argument<string[]> FilesArgument = new("files")
+    {
+        Description = "Case files of one implementation, folders, or patterns with * and ?.",
+        Arity = ArgumentArity.OneOrMore
+    };
     static readonly Option<bool> JsonOption = new("--json") { Description = "One JSON object." };
 
     static readonly FormatOption Format = new();

@@ -90,7 +90,7 @@ static class TrainCommand
     {
         var given = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.OptionResult>()
             .FirstOrDefault(r => !r.Implicit && !OfTheMachine.Contains(r.Option));
-        if (given is not null) 
+        if (given is not null)
             throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
         IBackend? made = null;
         var run = TrainingRun.Resume(folder, config => made = Create(

@@ -64,20 +64,20 @@ public sealed unsafe partial class CpuBackend
         int n,
         int k,
         bool accumulate) => new()
-    {
-        A = a,
-        StrideA = strideA,
-        TransposeA = transposeA,
-        B = b,
-        StrideB = strideB,
-        TransposeB = transposeB,
-        C = c,
-        StrideC = strideC,
-        M = m,
-        N = n,
-        K = k,
-        Start = accumulate ? Start.AtC : Start.AtZero,
-    };
+        {
+            A = a,
+            StrideA = strideA,
+            TransposeA = transposeA,
+            B = b,
+            StrideB = strideB,
+            TransposeB = transposeB,
+            C = c,
+            StrideC = strideC,
+            M = m,
+            N = n,
+            K = k,
+            Start = accumulate ? Start.AtC : Start.AtZero,
+        };
 
     /// <summary>Adds +0: whether masked keys (exact zeros) are in a chain or left out can only change the sign of a zero.</summary>
     internal static void NoNegativeZero(float* first, long stride, int rows, int n)

@@ -6,7 +6,7 @@ namespace SparseExperts.Oracle;
 public static class CaseFiles
 {
     /// <summary>Claims in the order in which they are checked, as reports list them.</summary>
-    public static IReadOnlyList<string> Stages { get; } = 
+    public static IReadOnlyList<string> Stages { get; } =
     [
         "router_state", "key_logits", "logits", "shared_logits", "scores",
         "capacity", "expert", "slot", "gate", "token", "shared_gate", "combine",

@@ -63,8 +63,11 @@ public static class DialectFile
                     Like or Name => dialect,
                     Summary => dialect with { Summary = Text(json, key, where) ?? "" },
                     Source => dialect with { Source = Text(json, key, where) ?? "" },
-                    EvidenceKey => dialect with { Evidence = EvidenceOf(Text(json, key, where))
-                        ?? throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own") },
+                    EvidenceKey => dialect with
+                    {
+                        Evidence = EvidenceOf(Text(json, key, where))
+                        ?? throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own")
+                    },
                     ParametersKey => dialect with { Parameters = Names(value, where) },
                     _ => Axis(key, where).With(dialect, value, where),
                 };
@@ -165,7 +168,7 @@ public static class DialectFile
     public static DialectAxis? AxisOf(string parameter) => DialectAxis.Find(OtherNames.GetValueOrDefault(parameter, parameter));
 
     /// <summary>What every file may say: number formats and the experts' non-linearity, which are no part of the routing.</summary>
-    static readonly string[] Common = 
+    static readonly string[] Common =
     [
         "activation", "activation_alpha", "activation_limit", "experts_dtype", "activation_dtype", "sum_dtype",
         "router_weight_dtype", "router_dtype", "logits_dtype", "score_dtype", "gate_dtype",

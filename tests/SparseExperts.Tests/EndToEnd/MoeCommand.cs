@@ -58,7 +58,11 @@ sealed class Workspace : IDisposable
     public string At(string name) => Path.Combine(Folder, name);
 
     /// <summary>Arguments of a training of seconds.</summary>
-    public string[] Tiny(string run, params string[] more) => ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more.Contains("--threads") ? more : [.. more, "--threads", "1"]];
+    public string[] Tiny(string run, params string[] more)
+    {
+        string[] threads = more.Contains("--threads") ? [] : ["--threads", "1"];
+        return ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more, .. threads];
+    }
 
     /// <summary>SHA-256 over every file of the newest checkpoint.</summary>
     public string CheckpointHash(string run, string pattern = "*")

@@ -41,7 +41,9 @@ static class CaseMutators
             .Select(p => (p.Key, p.Value!.AsObject())).Where(t => t.Item2["dtype"]!.GetValue<string>() == "F32")];
         if (floats.Length == 0) return data;
         // What routes is what solvers work on.
-        var routing = floats.Where(t => t.Name.Contains("logits", StringComparison.Ordinal) || t.Name.StartsWith("router.", StringComparison.Ordinal)).ToArray();
+        static bool IsOfRouter((string Name, JsonObject About) t) =>
+            t.Name.Contains("logits", StringComparison.Ordinal) || t.Name.StartsWith("router.", StringComparison.Ordinal);
+        var routing = floats.Where(IsOfRouter).ToArray();
         var offsets = chance.Of(routing.Length > 0 && chance.OneIn(2) ? routing : floats).About["data_offsets"]!.AsArray();
         int begin = offsets[0]!.GetValue<int>(), count = (offsets[1]!.GetValue<int>() - begin) / 4;
         if (count == 0) return data;

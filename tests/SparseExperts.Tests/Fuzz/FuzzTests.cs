@@ -147,8 +147,15 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
 
     static readonly RunConfig Run = new()
     {
-        Preset = "tiny", Model = Presets.Find("tiny").Model, Training = Presets.Find("tiny").Training, Text = "/text", TextBytes = 10, TextHash = "00",
-        Backend = "cpu", Threads = 1, CheckpointEvery = 10,
+        Preset = "tiny",
+        Model = Presets.Find("tiny").Model,
+        Training = Presets.Find("tiny").Training,
+        Text = "/text",
+        TextBytes = 10,
+        TextHash = "00",
+        Backend = "cpu",
+        Threads = 1,
+        CheckpointEvery = 10,
     };
 
     [Fact]

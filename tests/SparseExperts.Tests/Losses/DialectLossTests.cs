@@ -26,27 +26,27 @@ public sealed class DialectLossTests
 
     static Dialect Roomy(Dialect d) =>
         (d.CapacityFormula is CapacityFormula.None or CapacityFormula.UnlessZero ? d : d with { Capacity = Tokens, CapacityFraction = null }) with
-    {
-        MinCapacity = 0,
-        CapacityMultiple = 0,
-        Alignment = 1,
-        Jitter = 0,
-        Policy = Policy.All,
-        Noise = d.Noise is LogitNoise.NormalSoftplus ? d.Noise : LogitNoise.None,
-        Loss = d.Loss is null ? null : LossChoice.Gshard,
-        Activation = ExpertActivation.Relu,
-        Combination = Combination.Gated,
-        SharedExpert = false,
-        SharedInGates = false,
-        IdentityExperts = 0,
-        LatentExperts = false,
-        ExpertsInNorm = false,
-        ExpertsPostNorm = false,
-        OutputBias = false,
-        RouterNorm = false,
-        ExpertScale = false,
-        GlobalScale = false,
-    };
+        {
+            MinCapacity = 0,
+            CapacityMultiple = 0,
+            Alignment = 1,
+            Jitter = 0,
+            Policy = Policy.All,
+            Noise = d.Noise is LogitNoise.NormalSoftplus ? d.Noise : LogitNoise.None,
+            Loss = d.Loss is null ? null : LossChoice.Gshard,
+            Activation = ExpertActivation.Relu,
+            Combination = Combination.Gated,
+            SharedExpert = false,
+            SharedInGates = false,
+            IdentityExperts = 0,
+            LatentExperts = false,
+            ExpertsInNorm = false,
+            ExpertsPostNorm = false,
+            OutputBias = false,
+            RouterNorm = false,
+            ExpertScale = false,
+            GlobalScale = false,
+        };
 
     static bool IsPlain(Dialect d) =>
         d.Router == RouterForm.Linear && d.Selection is Selection.TopK or Selection.Cascade or Selection.OnePerPrototype or Selection.SparseMixer;

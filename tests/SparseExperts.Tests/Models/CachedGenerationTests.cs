@@ -94,8 +94,14 @@ public sealed class CachedGenerationTests
     [InlineData("lingvo.top2")]
     public void Second_choices_can_lose_their_slots_to_later_tokens(string name)
     {
-        var dialect = BuiltIn.Named(name) with { CapacityFactor = 0.8, EvalCapacityFactor = 0.8,
-            MinCapacity = 0, Policy = Policy.All, EvalPolicy = Policy.All };
+        var dialect = BuiltIn.Named(name) with
+        {
+            CapacityFactor = 0.8,
+            EvalCapacityFactor = 0.8,
+            MinCapacity = 0,
+            Policy = Policy.All,
+            EvalPolicy = Policy.All
+        };
         Assert.True(dialect.RoutesAlone);
         Assert.InRange(Computed(Small with { Dialect = dialect }, Context), Context + 1, Anew(Context) - 1);
     }

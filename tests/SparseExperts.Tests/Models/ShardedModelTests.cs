@@ -33,10 +33,18 @@ public sealed class ShardedModelTests
         "dense, T5 positions, RMSNorm" => Base with { Experts = 0, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm },
         "the default dialect, the whole batch one group" => Base with
         { Dialect = ModelConfig.DefaultDialect with { CapacityFactor = 0.6, ZCoefficient = 0.01 } },
-        "losses by batch, by sequence and global" => Base with { Dialect = Grouped(BuiltIn.Named("megatron.topk")) with
+        "losses by batch, by sequence and global" => Base with
         {
-            GroupSize = 0, CapacityFactor = -1, SequenceBalanceCoefficient = 0.2, GlobalBalanceCoefficient = 0.3, Score = Score.Sigmoid, BiasRate = 0.01,
-        } },
+            Dialect = Grouped(BuiltIn.Named("megatron.topk")) with
+            {
+                GroupSize = 0,
+                CapacityFactor = -1,
+                SequenceBalanceCoefficient = 0.2,
+                GlobalBalanceCoefficient = 0.3,
+                Score = Score.Sigmoid,
+                BiasRate = 0.01,
+            }
+        },
         "a loss by sequence of pooled layers" => Base with { Dialect = Grouped(BuiltIn.Named("hf.mixtral")) with { BalanceLevel = BalanceLevel.Sequence } },
         "a loss over the batch where each sequence is a group" => Base with
         { Dialect = Grouped(BuiltIn.Named("mesh.switch")) with { BalanceLevel = BalanceLevel.Batch } },

@@ -81,8 +81,8 @@ public struct CudaKernelNodeParams
     public uint gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;
     public nint kernelParams, extra;
 #pragma warning disable CS0169                                      // zero: the function is named by func
-    readonly nint kern;
-    readonly CUcontext ctx;
+    readonly nint _kern;
+    readonly CUcontext _ctx;
 #pragma warning restore CS0169
 }
 
