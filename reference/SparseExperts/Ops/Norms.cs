@@ -12,7 +12,8 @@ public static partial class Op
         y =>
         {
             var dx = x.GradientTarget(out var add);
-            if (tape.SumsAtOnce(x.Sequence, weight, bias))
+            // One parameter for both has one gradient, to which two sums are added in turn.
+            if (!ReferenceEquals(weight, bias) && tape.SumsAtOnce(x.Sequence, weight, bias))
             {
                 Matrix slopes = weight.GradientTarget(out var addTo), offsets = bias.GradientTarget(out _);
                 tape.Backend.LayerNormBackward(x.Value, weight.Value, y.Saved[0], y.Gradient, x.Sequence, dx, add, slopes, offsets, addTo);

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
@@ -84,6 +85,7 @@ public sealed class DialectTrainingTests
             for (var step = 0; step < 3; step++) trainer.Train(Text, step / 6.0);
             var path = Checkpoint.Save(trainer, folder.FullName);
             Pack(Path.Combine(path, "model.safetensors"), trainer.Model.Config.Experts);
+            ForgetSums(Path.Combine(path, "state.json"));
             var loaded = Make(backend, dialect);
             Checkpoint.Load(loaded, path);
             Assert.NotEmpty(loaded.Model.State);
@@ -93,6 +95,14 @@ public sealed class DialectTrainingTests
         {
             folder.Delete(true);
         }
+    }
+
+    /// <summary>Checkpoints of those days say nothing of what their files' bytes are.</summary>
+    static void ForgetSums(string path)
+    {
+        var state = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        Assert.True(state.Remove("sha256"));
+        File.WriteAllText(path, state.ToJsonString());
     }
 
     static void Pack(string path, int experts)
