@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -43,6 +44,12 @@ static class CaseDigits
     }
 
     /// <summary>Half a unit of the last digit of a printed number; 0 for 0, which is printed exactly.</summary>
-    public static double HalfUnit(int? digits, double value) =>
-        digits is not { } count || value == 0 || !double.IsFinite(value) ? 0 : 0.5 * Math.Pow(10, Math.Floor(Math.Log10(Math.Abs(value))) - count + 1);
+    public static double HalfUnit(int? digits, double value)
+    {
+        if (digits is not { } count || value == 0 || !double.IsFinite(value)) return 0;
+        // 1.234E+005 says the power of ten of the first digit.
+        var text = value.ToString("E16", CultureInfo.InvariantCulture);
+        var first = int.Parse(text.AsSpan(text.IndexOf('E') + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        return 0.5 * double.Parse($"1E{first - count + 1}", CultureInfo.InvariantCulture);
+    }
 }

@@ -90,7 +90,7 @@ public static class Probes
         var inside = Math.Max(2, (d.K + d.GroupsKept - 1) / d.GroupsKept);
         if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) inside = Math.Max(inside, d.K + 1);
         var experts = groups > 1 ? groups * inside : Math.Max(8, 2 * d.K);
-        if (d.Router == RouterForm.ProductKeys) return d.ProductKeys > 0 ? d.ProductKeys * d.ProductKeys : (int)Math.Pow(Math.Ceiling(Math.Sqrt(experts)), 2);
+        if (d.Router == RouterForm.ProductKeys) return DialectRules.Fitting(d, experts);
         return d.Selection == Selection.OnePerPrototype ? (experts + d.K - 1) / d.K * d.K : experts;
     }
 
