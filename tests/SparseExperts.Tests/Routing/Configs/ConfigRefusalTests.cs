@@ -130,8 +130,8 @@ public sealed class ConfigRefusalTests
 
     [Theory]
     [InlineData("dialects --config nowhere.json", "moe: nowhere.json: cannot be read (")]
-    [InlineData("dialects --config nowhere.json mesh.switch", "moe: --config: not with a name or --markdown; give one of them")]
-    [InlineData("dialects --config nowhere.json --markdown", "moe: --config: not with a name or --markdown; give one of them")]
+    [InlineData("dialects --config nowhere.json mesh.switch", "moe: --config: not with a name, --markdown, --precision or --html; give one of them")]
+    [InlineData("dialects --config nowhere.json --markdown", "moe: --config: not with a name, --markdown, --precision or --html; give one of them")]
     public void The_command_refuses_in_one_line(string arguments, string line)
     {
         var result = MoeCommand.Run(arguments.Split(' '));
