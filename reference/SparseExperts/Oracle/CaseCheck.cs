@@ -283,7 +283,7 @@ public sealed partial class CaseCheck
         {
             int[] counted = [.. Enumerable.Range(0, expected.Length).Where(i => used?.Invoke(i) != false || claim.Values[i] != 0)];
             double[] Of(Func<int, double> number) => [.. counted.Select(number)];
-            return new(Of(i => claim.Values[i]), Of(i => expected[i]), Of(i => Bound(claim, expected[i], errors[i]) + claim.HalfDigit(i)));
+            return new(Of(i => claim.Values[i]), Of(i => expected[i]), Of(i => Bound(claim, expected[i], errors[i]) + claim.HalfDigit(i)), claim.Format);
         }
         StageVerdict verdict = first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
             : unknown is not null ? new(stage, Outcome.Undecided, unknown with { Count = unknowns })

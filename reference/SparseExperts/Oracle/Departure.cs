@@ -1,32 +1,26 @@
 namespace SparseExperts.Oracle;
 
 /// <summary>The numbers of a stage: claimed, expected, and how far rounding may take each from the other.</summary>
-public sealed record Departure(double[] Claimed, double[] Expected, double[] Bounds)
+/// <param name="Format">What the claim is kept in.</param>
+public sealed record Departure(double[] Claimed, double[] Expected, double[] Bounds, NumberFormat Format)
 {
     /// <summary>Places that rounding does not explain.</summary>
-    public IEnumerable<int> Places => Enumerable.Range(0, Claimed.Length).Where(Departs);
+    public IEnumerable<int> Places => Enumerable.Range(0, Claimed.Length).Where(i => !Is(i, Expected[i], Bounds[i]));
 
-    bool Departs(int i) => Claimed[i] != Expected[i] && !(Math.Abs(Claimed[i] - Expected[i]) <= Bounds[i]);
+    bool Is(int i, double value, double room) => Claimed[i] == value || Math.Abs(Claimed[i] - value) <= room;
 
-    /// <summary>Whether the claims are these numbers instead, within the same bounds.</summary>
-    public bool Is(Func<int, double> other)
-    {
-        for (var i = 0; i < Claimed.Length; i++)
-        {
-            var value = other(i);
-            // A number of another size has bounds of another size.
-            var room = Bounds[i] * Math.Max(1, Math.Abs(value) / Math.Max(Math.Abs(Expected[i]), double.Epsilon)) + 2e-7 * Math.Abs(value);
-            if (!(Math.Abs(Claimed[i] - value) <= Math.Min(room, 1e-3 * (Math.Abs(value) + Largest)))) return false;
-        }
-        return true;
-    }
+    bool Are(Func<int, double> value, Func<int, double> room) => Enumerable.Range(0, Claimed.Length).All(i => Is(i, value(i), room(i)));
 
-    /// <summary>The largest number that is expected.</summary>
-    public double Largest => Expected.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max();
+    /// <summary>Whether the claims are a factor times what is expected: the errors grow with it, and the product is rounded once.</summary>
+    public bool AreTimes(double factor) => Are(i => factor * Expected[i], i => Math.Abs(factor) * Bounds[i] + HalfUnit(factor * Expected[i]));
+
+    /// <summary>Whether the claims are what is expected and something else.</summary>
+    /// <param name="added">The sum of <paramref name="terms"/> terms, and of their sizes: each addition rounds once.</param>
+    public bool ArePlus(Func<int, (double Sum, double Sizes)> added, int terms) =>
+        Are(i => Expected[i] + added(i).Sum, i => Bounds[i] + (terms + 1) * HalfUnit(Math.Abs(Expected[i]) + added(i).Sizes));
+
+    /// <summary>Whether the claims are these numbers, known up to a bound, and rounded once.</summary>
+    public bool AreOthers(double[] values, double[] bounds) => Are(i => values[i], i => bounds[i] + HalfUnit(values[i]));
+
+    double HalfUnit(double size) => Rounding.HalfUnit(Format == NumberFormat.Float64 ? NumberFormat.Float32 : Format, size);
 }
-
-/// <summary>What an implementation does instead: something that computes other numbers, which are the ones that it claims.</summary>
-/// <param name="What">The axis, or the part of the layer.</param>
-/// <param name="Value">What it is there.</param>
-/// <param name="Sentence">In the words of the person who has the bug.</param>
-public sealed record Cause(string What, string Value, string Sentence);

@@ -8,6 +8,9 @@ namespace SparseExperts.Oracle;
 /// <param name="Of">How many there are.</param>
 public sealed record Explanation(IReadOnlyList<AxisChange> Changes, int Tried, int Of)
 {
+    /// <summary>Whether nothing differs any more under the first of them.</summary>
+    public bool CuresAll { get; init; }
+
     /// <summary>Nothing was looked for.</summary>
     public static Explanation None { get; } = new([], 0, 0);
 }
@@ -44,7 +47,8 @@ public static class Diagnosis
             var reached = tried.Culprit is null || Index(tried, tried.Culprit.Stage) > Index(tried, culprit.Stage);
             if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, place, plausibility, left));
         }
-        return new([.. found.OrderBy(f => f.Left).ThenByDescending(f => f.Plausibility).ThenBy(f => f.Place).Select(f => f.Change)], count, all.Length);
+        var ordered = found.OrderBy(f => f.Left).ThenByDescending(f => f.Plausibility).ThenBy(f => f.Place).ToArray();
+        return new([.. ordered.Select(f => f.Change)], count, all.Length) { CuresAll = ordered.FirstOrDefault() is { Change: not null, Left: 0 } };
     }
 
     /// <summary>The verdict of a check, or null where the dialect cannot run on the file, or does not end within the effort.</summary>

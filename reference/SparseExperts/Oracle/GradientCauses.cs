@@ -1,5 +1,3 @@
-using SparseExperts.Routing;
-
 namespace SparseExperts.Oracle;
 
 /// <summary>
@@ -8,34 +6,31 @@ namespace SparseExperts.Oracle;
 /// </summary>
 static class GradientCauses
 {
-    public static IReadOnlyList<Cause> Find(Case held, Func<IBackend> backend)
+    /// <summary>Causes under which every claimed gradient agrees, within the file's effort.</summary>
+    public static FoundCauses Find(Case held, Func<IBackend> backend)
     {
-        if (held.Find("cotangent.y") is not { } y) return [];
+        if (held.Find("cotangent.y") is not { } y) return FoundCauses.None;
         var bare = held.Without(held.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.loss.", StringComparison.Ordinal) || n == "claim.y"));
-        var (effort, one) = (new Effort(CheckEffort.Diagnosis(held)), CheckEffort.Of(bare));
-        List<Cause> found = [];
-        foreach (var (cause, variant) in Variants(bare, y))
-        {
-            if (!effort.TrySpend(one)) break;
-            if (Agree(Diagnosis.TryCheck(variant, backend))) found.Add(cause);
-        }
-        if (found.Count == 0 && Agree(Diagnosis.TryCheck(bare.WithConstantGates, backend)))
-            found.Add(new("gates", "detached", "the gradient through the gates is missing: they were detached, so that the router learns nothing from the task"));
-        return found;
+        return FoundCauses.Among(bare, [.. Faults(bare, y)], fault => Agree(Diagnosis.TryCheck(fault, backend)));
     }
 
-    static bool Agree(Verdict? verdict) => verdict is not null && verdict.Stages.Any(s => IsGradient(s.Stage)) && verdict.Stages.Where(s => IsGradient(s.Stage)).All(s => s.Outcome == Outcome.Agrees);
+    static bool Agree(Verdict? verdict)
+    {
+        StageVerdict[] gradients = [.. verdict?.Stages.Where(s => s.Stage.StartsWith("grad.", StringComparison.Ordinal)) ?? []];
+        return gradients.Length > 0 && gradients.All(s => s.Outcome == Outcome.Agrees);
+    }
 
-    static bool IsGradient(string stage) => stage.StartsWith("grad.", StringComparison.Ordinal);
-
-    static IEnumerable<(Cause, Case)> Variants(Case c, CaseTensor y)
+    static IEnumerable<OutputVariant> Faults(Case c, CaseTensor y)
     {
         var weight = c.Find("cotangent.losses")?.Values[0] ?? 1;
-        Case Losses(double factor) => c.With(new CaseTensor("cotangent.losses", "F32", [1], [factor * weight]));
-        yield return (new("losses", "not attached", "the auxiliary loss is not in the gradient"), Losses(0));
+        OutputVariant Losses(double factor, string value, string sentence) =>
+            new(new("losses", value, sentence), c.With(new CaseTensor("cotangent.losses", "F32", [1], [factor * weight])));
+        yield return Losses(0, "not attached", "the auxiliary loss is not in the gradient");
         foreach (var factor in new double[] { 2, 4, 8, 16, 3, c.Dialect.K, 1.0 / c.Dialect.K, 0.5, 0.25, -1 }.Where(f => f != 1).Distinct())
-            yield return (new("losses", $"times {Multiples.Text(factor)}", $"the auxiliary loss counts {Multiples.Text(factor)} times in the gradient"), Losses(factor));
-        var nothing = y with { Values = new double[y.Values.Length] };
-        yield return (new("y", "not in the gradient", "the gradient has the auxiliary losses alone: the part through y is missing"), c.With(nothing));
+            yield return Losses(factor, $"times {Multiples.Text(factor)}", $"the auxiliary loss counts {Multiples.Text(factor)} times in the gradient");
+        yield return new(new("y", "not in the gradient", "the gradient has the auxiliary losses alone: the part through y is missing"),
+            c.With(y with { Values = new double[y.Values.Length] }));
+        yield return new(new("gates", "detached", "the gradient through the gates is missing: they were detached, so that the router learns nothing from the task"),
+            c.WithConstantGates);
     }
 }

@@ -8,8 +8,8 @@ public static class Multiples
 {
     /// <summary>The factor that all claims have, where it has a name or is the same in many numbers.</summary>
     /// <param name="stage">Whose numbers they are.</param>
-    /// <param name="ranks">A number of ranks or experts whose multiples are looked for.</param>
-    public static Cause? Find(string stage, Departure of, Dialect d, int ranks)
+    /// <param name="experts">How many there are, by which sums and means are confused.</param>
+    public static Cause? Find(string stage, Departure of, Dialect d, int experts)
     {
         double square = 0, product = 0;
         for (var i = 0; i < of.Expected.Length; i++)
@@ -21,17 +21,17 @@ public static class Multiples
         if (square == 0) return null;
         var words = Words(stage);
         var isScaled = stage is not ("logits" or "scores");
-        foreach (var (factor, why) in Named(d, ranks))
-            if (factor != 1 && of.Is(i => factor * of.Expected[i]))
+        foreach (var (factor, why) in Named(d, experts))
+            if (factor != 1 && of.AreTimes(factor))
                 return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{(isScaled ? why : "")}");
         // Any two numbers have a ratio: many must have the same.
         var ratio = product / square;
         var telling = of.Expected.Where((e, i) => Math.Abs(e) > 8 * of.Bounds[i]).Take(4).Count() == 4;
-        if (!telling || Math.Abs(ratio - 1) < 1e-6 || !of.Is(i => ratio * of.Expected[i])) return null;
+        if (!telling || Math.Abs(ratio - 1) < 1e-6 || !of.AreTimes(ratio)) return null;
         return new(stage, $"times {Text(ratio)}", $"{words} {Text(ratio)} times what {Should(stage)} everywhere");
     }
 
-    static IEnumerable<(double Factor, string Why)> Named(Dialect d, int ranks)
+    static IEnumerable<(double Factor, string Why)> Named(Dialect d, int experts)
     {
         var scale = d.ScalingFactor;
         if (scale != 1) yield return (1 / scale, ": scaling_factor is not applied");
@@ -43,8 +43,8 @@ public static class Multiples
         if (d.K > 1) yield return (d.K, ", the number of choices a token");
         if (d.K > 1) yield return (1.0 / d.K, ", one over the number of choices a token");
         foreach (var factor in (double[])[2, 0.5, 3, 4, 0.25, 8, 0.125, 16, 32, 64]) yield return (factor, "");
-        if (ranks > 1) yield return (ranks, ", the number of experts");
-        if (ranks > 1) yield return (1.0 / ranks, ", one over the number of experts");
+        if (experts > 1) yield return (experts, ", the number of experts");
+        if (experts > 1) yield return (1.0 / experts, ", one over the number of experts");
     }
 
     static string Words(string stage) => stage switch

@@ -1,24 +1,14 @@
-using SparseExperts.Routing;
-
 namespace SparseExperts.Oracle;
 
 /// <summary>From a y that departs to what the experts did instead, and to the tokens and experts that it is about.</summary>
 static class OutputCauses
 {
     /// <summary>Causes that reproduce the whole claimed y, within the file's effort.</summary>
-    public static IReadOnlyList<Cause> Find(Case held, Departure departure, Func<IBackend> backend)
+    public static FoundCauses Find(Case held, Departure departure, Func<IBackend> backend)
     {
-        if (Shifted(held, departure) is { } shifted) return [shifted];
         var bare = Bare(held);
-        if (OutputSums.Find(bare, departure, backend) is { } sum) return [sum];
-        var (effort, one) = (new Effort(CheckEffort.Diagnosis(held)), CheckEffort.Of(bare));
-        List<Cause> found = [];
-        foreach (var variant in OutputVariants.Of(bare).Concat(OfDepartingExperts(bare, departure)))
-        {
-            if (!effort.TrySpend(one)) break;
-            if (Reproduces(variant.Case, backend) && found.All(f => f.Sentence != variant.Cause.Sentence)) found.Add(variant.Cause);
-        }
-        return found;
+        if ((Shifted(held, departure) ?? OutputSums.Find(bare, departure, backend)) is { } own) return new([own]);
+        return FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)], fault => Reproduces(fault, backend));
     }
 
     /// <summary>The claims that y is made from, and y.</summary>
@@ -40,9 +30,11 @@ static class OutputCauses
         foreach (var by in (int[])[1, -1])
         {
             if (tokens < 3) return null;
-            var inside = Enumerable.Range(0, tokens).Where(t => t + by >= 0 && t + by < tokens).ToArray();
-            bool Same(int t) => Enumerable.Range(0, width).All(j => Math.Abs(of.Claimed[t * width + j] - of.Expected[(t + by) * width + j]) <= of.Bounds[t * width + j] + of.Bounds[(t + by) * width + j]);
-            if (inside.All(Same)) return new("tokens", $"shifted by {by}", $"tokens are shifted by one: each has the output of the token {(by > 0 ? "after" : "before")} it");
+            var inside = Enumerable.Range(0, tokens).Where(t => t + by >= 0 && t + by < tokens);
+            bool Same(int here, int there) => Enumerable.Range(0, width)
+                .All(j => Math.Abs(of.Claimed[here * width + j] - of.Expected[there * width + j]) <= of.Bounds[there * width + j]);
+            if (!inside.All(t => Same(t, t + by))) continue;
+            return new("tokens", $"shifted by {by}", $"tokens are shifted by one: each has the output of the token {(by > 0 ? "after" : "before")} it");
         }
         return null;
     }
@@ -50,16 +42,20 @@ static class OutputCauses
     /// <summary>Experts whose every token departs, all of them missing or doubled together.</summary>
     static IEnumerable<OutputVariant> OfDepartingExperts(Case c, Departure of)
     {
-        if (Departing(c, of) is not { Experts.Count: > 1 } departing || c.Find("experts.wo") is not { } wo || departing.Experts.Count >= wo.Size(0)) yield break;
+        if (Departing(c, of) is not { Experts.Count: > 1 } departing || c.Find("experts.wo") is not { } wo) yield break;
+        if (departing.Experts.Count >= wo.Size(0)) yield break;
         var names = string.Join(", ", departing.Experts.SkipLast(1)) + $" and {departing.Experts[^1]}";
         if (departing.Experts.Count % 2 == 0)
         {
             var pairs = departing.Experts.Chunk(2).ToArray();
             int Partner(int e) => pairs.FirstOrDefault(p => p.Contains(e)) is { } pair ? pair[0] + pair[1] - e : e;
-            yield return OutputVariants.Placed(c, Partner, "exchanged", $"experts are exchanged: {string.Join(", ", pairs.Select(p => $"{p[0]} with {p[1]}"))}");
+            var both = string.Join(", ", pairs.Select(p => $"{p[0]} with {p[1]}"));
+            yield return OutputVariants.Placed(c, Partner, "exchanged", $"experts are exchanged: {both}");
         }
-        foreach (var (factor, value, sentence) in (IEnumerable<(double, string, string)>)[(0, "missing", "add nothing"), (2, "twice", "are in y twice")])
-            yield return new(new("experts", $"{names} {value}", $"experts {names} {sentence}"), c.With(OutputVariants.Weighted(c, e => departing.Experts.Contains(e) ? factor : 1)));
+        OutputVariant All(double factor, string value, string sentence) =>
+            new(new("experts", $"{names} {value}", $"experts {names} {sentence}"), c.With(OutputVariants.Weighted(c, e => departing.Experts.Contains(e) ? factor : 1)));
+        yield return All(0, "missing", "add nothing");
+        yield return All(2, "twice", "are in y twice");
     }
 
     /// <param name="Tokens">Tokens whose y departs.</param>
@@ -95,11 +91,14 @@ static class OutputCauses
         {
             var k = expert.Size(-1);
             bool Uses(int t, IReadOnlyList<int> some) => Enumerable.Range(t * k, k).Any(i => some.Contains((int)expert.Values[i]));
-            if (departing.Experts.FirstOrDefault(e => tokens.All(t => Uses(t, [e])), -1) is >= 0 and var one) return $"{which} use expert {one}";
-            if (departing.Experts.Count <= 4 && tokens.All(t => Uses(t, departing.Experts))) return $"{which} use expert {string.Join(" or ", departing.Experts)}";
+            if (departing.Experts.FirstOrDefault(e => tokens.All(t => Uses(t, [e])), -1) is >= 0 and var one)
+                return $"{which} {(tokens.Count == 1 ? "uses" : "use")} expert {one}";
+            if (departing.Experts.Count <= 4 && tokens.All(t => Uses(t, departing.Experts)))
+                return $"{which} use expert {string.Join(" or ", departing.Experts)}";
         }
-        if (tokens.All(t => t % size == size - 1)) return $"{which} {(tokens.Count == 1 ? "is" : "are")} the last of {(tokens.Count == 1 ? "its" : "their")} group";
-        if (tokens.All(t => t % size == 0)) return $"{which} {(tokens.Count == 1 ? "is" : "are")} the first of {(tokens.Count == 1 ? "its" : "their")} group";
+        var (are, their) = tokens.Count == 1 ? ("is", "its") : ("are", "their");
+        if (tokens.All(t => t % size == size - 1)) return $"{which} {are} the last of {their} group";
+        if (tokens.All(t => t % size == 0)) return $"{which} {are} the first of {their} group";
         if (tokens.Count > 2 && tokens[^1] - tokens[0] == tokens.Count - 1) return $"tokens {tokens[0]} to {tokens[^1]} depart, the others do not";
         return null;
     }

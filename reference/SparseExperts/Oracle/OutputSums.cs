@@ -10,17 +10,10 @@ static class OutputSums
     static Cause? BiasWithoutGate(Case c, Departure of)
     {
         if (c.Find("experts.bo") is not { } bias || c.Find("claim.expert") is not { } expert || c.Find("claim.gate") is not { } gate) return null;
-        var (k, width) = (expert.Size(-1), bias.Size(-1));
-        double Added(int i, Func<double, double> weight)
-        {
-            double sum = 0;
-            for (var j = i / width * k; j < i / width * k + k; j++)
-                if (gate.Values[j] != 0 && expert.Values[j] >= 0 && expert.Values[j] < bias.Size(0)) sum += weight(gate.Values[j]) * bias.Values[(int)expert.Values[j] * width + i % width];
-            return sum;
-        }
-        if (of.Is(i => of.Expected[i] + Added(i, g => 1 - g)))
-            return new("experts.bo", "without its gate", "the bias of the second matrix (bo) was added once a choice without its gate");
-        return null;
+        var (k, width, held) = (expert.Size(-1), bias.Size(-1), bias.Size(0));
+        (double, double) Added(int i) => Sum(Enumerable.Range(i / width * k, k).Where(j => gate.Values[j] != 0 && expert.Values[j] >= 0 && expert.Values[j] < held)
+            .Select(j => (1 - gate.Values[j]) * bias.Values[(int)expert.Values[j] * width + i % width]));
+        return of.ArePlus(Added, 2 * k) ? new("experts.bo", "without its gate", "the bias of the second matrix (bo) was added once a choice without its gate") : null;
     }
 
     /// <summary>routed + shared(routed).</summary>
@@ -28,34 +21,42 @@ static class OutputSums
     {
         if (c.Find("shared.wo") is not { } shared || c.Find("experts.wo") is not { } routed) return null;
         CaseTensor Without(CaseTensor t) => t with { Values = new double[t.Values.Length] };
-        if (Output(c.With(Without(shared)), backend) is not { } sum) return null;
-        var x = c.Get("x");
-        CaseTensor[] silent = [Without(routed), .. new[] { "experts.bo", "experts.output_bias" }.Select(c.Find).OfType<CaseTensor>().Select(Without), x with { DType = "F32", Values = sum }];
-        if (Output(c.With(silent), backend) is not { } dense) return null;
-        return of.Is(i => sum[i] + dense[i]) ? new("shared expert", "reads the routed sum", "y is routed + shared(routed): the shared expert read the routed output") : null;
+        CaseTensor[] nothing = [.. new[] { routed, c.Find("experts.bo"), c.Find("experts.output_bias") }.OfType<CaseTensor>().Select(Without)];
+        Departure? Shared(double[] x) => Output(c.With([.. nothing, c.Get("x") with { DType = "F32", Values = x }]), backend);
+        if (Output(c.With(Without(shared)), backend) is not { } sum || Shared(sum.Expected) is not { } dense) return null;
+        double[] values = [.. sum.Expected.Zip(dense.Expected, (s, d) => s + d)];
+        // What the shared expert makes of the routed sum's own rounding, to first order: its change where every number is off by its bound.
+        if (Shared([.. sum.Expected.Zip(sum.Bounds, (s, b) => s + b)]) is not { } above || Shared([.. sum.Expected.Zip(sum.Bounds, (s, b) => s - b)]) is not { } below) return null;
+        double Carried(int i) => Math.Abs(above.Expected[i] - dense.Expected[i]) + Math.Abs(below.Expected[i] - dense.Expected[i]);
+        double[] bounds = [.. values.Select((_, i) => sum.Bounds[i] + dense.Bounds[i] + Carried(i))];
+        return of.AreOthers(values, bounds) ? new("shared expert", "reads the routed sum", "y is routed + shared(routed): the shared expert read the routed output") : null;
     }
 
     /// <summary>Tokens of experts that return their input: it is lost, or another expert is there too.</summary>
     static Cause? IdentityExperts(Case c, Departure of, Func<IBackend> backend)
     {
-        var count = c.Dialect.IdentityExperts;
-        if (count == 0 || c.Find("claim.expert") is not { } expert || c.Find("claim.gate") is not { } gate || c.Find("experts.wi") is not { } wi) return null;
+        if (c.Dialect.IdentityExperts == 0 || c.Find("claim.expert") is not { } expert || c.Find("claim.gate") is not { } gate || c.Find("experts.wi") is not { } wi) return null;
         var (k, x, first) = (expert.Size(-1), c.Find("experts.x") ?? c.Get("x"), wi.Size(0));
         var width = x.Size(-1);
-        double Passed(int i)
-        {
-            double sum = 0;
-            for (var j = i / width * k; j < i / width * k + k; j++)
-                if (expert.Values[j] >= first) sum += gate.Values[j] * x.Values[i];
-            return sum;
-        }
-        if (of.Is(i => of.Expected[i] - Passed(i))) return new("identity experts", "lost", "the part of the identity experts is missing: their tokens' input was not added");
-        var others = c.With(expert with { Values = [.. expert.Values.Select(e => e >= first ? 0 : e)] });
-        if (Output(others, backend) is not { } clamped) return null;
-        if (of.Is(i => clamped[i] + Passed(i)))
+        (double Sum, double Sizes) Passed(int i) =>
+            Sum(Enumerable.Range(i / width * k, k).Where(j => expert.Values[j] >= first).Select(j => gate.Values[j] * x.Values[i]));
+        if (of.ArePlus(i => (-Passed(i).Sum, Passed(i).Sizes), 2 * k))
+            return new("identity experts", "lost", "the part of the identity experts is missing: their tokens' input was not added");
+        if (Output(c.With(expert with { Values = [.. expert.Values.Select(e => e >= first ? 0 : e)] }), backend) is not { } clamped) return null;
+        if ((of with { Expected = clamped.Expected, Bounds = clamped.Bounds }).ArePlus(Passed, 2 * k))
             return new("identity experts", "with expert 0", "every departing token chose an identity expert: expert 0 was added with that gate, its id clamped into the range");
-        return of.Is(i => clamped[i]) ? new("identity experts", "read as expert 0", "identity experts were read as expert 0, their id clamped into the range") : null;
+        return of.AreOthers(clamped.Expected, clamped.Bounds)
+            ? new("identity experts", "read as expert 0", "identity experts were read as expert 0, their id clamped into the range")
+            : null;
     }
 
-    static double[]? Output(Case c, Func<IBackend> backend) => Diagnosis.TryCheck(c, backend)?.Stages.FirstOrDefault(s => s.Stage == "y")?.Numbers?.Expected;
+    static (double Sum, double Sizes) Sum(IEnumerable<double> terms)
+    {
+        double sum = 0, sizes = 0;
+        foreach (var term in terms) (sum, sizes) = (sum + term, sizes + Math.Abs(term));
+        return (sum, sizes);
+    }
+
+    /// <summary>What y is expected to be in a call, with bounds.</summary>
+    static Departure? Output(Case c, Func<IBackend> backend) => Diagnosis.TryCheck(c, backend)?.Stages.FirstOrDefault(s => s.Stage == "y")?.Numbers;
 }

@@ -81,8 +81,8 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
     /// <summary>What the implementation does instead, likeliest first; empty where nothing was found or looked for.</summary>
     public IReadOnlyList<Cause> Causes { get; init; } = [];
 
-    /// <summary>Whether the first cause is the only one that reproduces the claims.</summary>
-    public bool IsCertain => Causes.Count == 1;
+    /// <summary>Whether the one cause is the only one that was found, and nothing differs with it any more.</summary>
+    public bool IsCertain { get; init; }
 
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;

@@ -17,19 +17,6 @@ static class DeepSeekFamilyDialects
         ScalingFactor = scale,
     };
 
-    /// <summary>With the balance loss of the raw logits: a softmax and a top-k of their own, without sigmoid, bias or groups.</summary>
-    static Dialect Balanced(Dialect d, double coefficient) => d with
-    {
-        Parameters = [.. d.Parameters, "balance_coefficient"],
-        Balance = BalanceLoss.Product,
-        BalanceCount = BalanceCount.FreshTopK,
-        BalanceMass = BalanceMass.SoftmaxOfLogits,
-        BalanceTokens = BalanceTokens.RealOverReal,
-        BalanceLevel = BalanceLevel.Batch,
-        BalanceCoefficient = coefficient,
-        LayerReduction = LayerReduction.Pooled,
-    };
-
     /// <summary>Limited activations; HY-V4's shared expert has no limit.</summary>
     static Dialect Limited(Dialect d, double? shared) => d with
     {
@@ -51,10 +38,10 @@ static class DeepSeekFamilyDialects
         Rule(V3, "glm_moe_dsa", ", times 2.5", 2.5),
         Rule(V3, "kimi_linear", ", times 2.446", 2.446),
         Rule(V3, "glm4_moe_lite", ", times 1.8", 1.8),
-        Balanced(Rule(V3, "glm4v_moe", ", with a balance loss of the raw logits"), 1e-4),
+        HuggingFaceDialects.Balanced(Rule(V3, "glm4v_moe", ", with a balance loss of the raw logits"), 1e-4),
         Rule(V3, "solar_open", ""),
         Rule(V3, "mimo_v2_flash", ", without a shared expert") with { SharedExpert = false },
-        Balanced(
+        HuggingFaceDialects.Balanced(
             Limited(Rule(V3, "glm5_next", ", times 2.5, with limited experts, the shared one too, and a balance loss of the raw logits", 2.5), null), 1e-3),
         Limited(Rule(V3, "hy_v4", ", times 2.827, with limited routed experts; the shared one is not limited", 2.827), 0),
         Limited(Rule(V3, "hy_v4_vl", ", times 2.827, with limited routed experts; the shared one is not limited", 2.827), 0),

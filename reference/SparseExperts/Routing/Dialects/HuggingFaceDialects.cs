@@ -31,6 +31,21 @@ static class HuggingFaceDialects
         LayerReduction = LayerReduction.Pooled,
     };
 
+    /// <summary>
+    /// The balance loss of Mixtral in another rule: a softmax and a top-k of the raw logits, whatever their own scores, bias and groups, with all layers pooled.
+    /// </summary>
+    internal static Dialect Balanced(Dialect d, double coefficient) => d with
+    {
+        Parameters = [.. d.Parameters, "balance_coefficient"],
+        Balance = Mixtral.Balance,
+        BalanceCount = Mixtral.BalanceCount,
+        BalanceMass = Mixtral.BalanceMass,
+        BalanceTokens = Mixtral.BalanceTokens,
+        BalanceLevel = Mixtral.BalanceLevel,
+        BalanceCoefficient = coefficient,
+        LayerReduction = Mixtral.LayerReduction,
+    };
+
     static Dialect Qwen3 => Mixtral.GatesInTokensFormat() with
     {
         Name = "hf.qwen3_moe",

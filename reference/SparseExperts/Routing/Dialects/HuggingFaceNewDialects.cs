@@ -28,19 +28,6 @@ static class HuggingFaceNewDialects
 
     static Dialect Guarded(Dialect d, double epsilon) => d with { NormalizeGuard = NormalizeGuard.Added, NormalizeEpsilon = epsilon };
 
-    /// <summary>The pooled balance loss of Mixtral: a softmax and a top-k of the logits.</summary>
-    static Dialect Balanced(Dialect d, double coefficient) => d with
-    {
-        Parameters = [.. d.Parameters, "balance_coefficient"],
-        Balance = BalanceLoss.Product,
-        BalanceCount = BalanceCount.FreshTopK,
-        BalanceMass = BalanceMass.SoftmaxOfLogits,
-        BalanceTokens = BalanceTokens.RealOverReal,
-        BalanceLevel = BalanceLevel.Batch,
-        BalanceCoefficient = coefficient,
-        LayerReduction = LayerReduction.Pooled,
-    };
-
     static Dialect Softmax => Sigmoid with { Score = Score.Softmax, CorrectionBias = false, BiasRate = 0 };
 
     /// <summary>Logits are ranked, the gates are a softmax over the chosen ones.</summary>
@@ -79,7 +66,7 @@ static class HuggingFaceNewDialects
         SharedExpert = true,
     };
 
-    static Dialect MiniMax => Balanced(Sigmoid.Float32ScoresAndGates() with
+    static Dialect MiniMax => HuggingFaceDialects.Balanced(Sigmoid.Float32ScoresAndGates() with
     {
         Name = "hf.minimax_m3_vl",
         Summary = "sigmoid plus bias, over their sum without guard; clamped gated experts, their sum times 2; shared expert of the same kind",
@@ -95,7 +82,7 @@ static class HuggingFaceNewDialects
         Gemma,
         Gemma with
         { Name = "hf.diffusion_gemma", Summary = "the rule of hf.gemma4", Source = "transformers modeling_diffusion_gemma.py", RuleOf = "hf.gemma4" },
-        Balanced(Sigmoid.Float32Scores() with
+        HuggingFaceDialects.Balanced(Sigmoid.Float32Scores() with
         {
             Name = "hf.laguna",
             Summary = "logits softly capped where a cap is set, sigmoid plus bias, over their sum; the experts' sum scaled; shared expert",
@@ -184,7 +171,7 @@ static class HuggingFaceNewDialects
             BalanceCoefficient = 0,
             LayerReduction = LayerReduction.Sum,
         },
-        Balanced(SoftmaxOfChosen with
+        HuggingFaceDialects.Balanced(SoftmaxOfChosen with
         {
             Name = "hf.jetmoe",
             Summary = "top-k of logits, softmax over the chosen; a bias once a token",
@@ -214,7 +201,7 @@ static class HuggingFaceNewDialects
             ExpertsDtype = NumberFormat.Float32,
             SumDtype = NumberFormat.Float32,
         },
-        Balanced(SoftmaxOfChosen with
+        HuggingFaceDialects.Balanced(SoftmaxOfChosen with
         {
             Name = "hf.doge",
             Summary = "product keys whose halves are read from other tokens, softmax over the chosen, experts of one neuron; shared expert; balanced loss 1",

@@ -9,8 +9,6 @@ namespace SparseExperts.Routing.Quirks;
 /// </summary>
 static class SecondPlace
 {
-    const float Lowered = -1e9f;
-
     public static Tensor KnockOut(Tape tape, RouterCall call, Tensor logits)
     {
         var d = call.Dialect;
@@ -25,7 +23,7 @@ static class SecondPlace
             if (chance[t] >= d.SecondPlaceProbability) continue;
             var row = values.AsSpan(t * call.Experts, call.Experts);
             var best = Ranking.Best(row, nobody, d.Ties);
-            shift[t * call.Experts + best] = Lowered;
+            shift[t * call.Experts + best] = RouterLogits.Lowered;
             if (d.SecondPlaceTemperature <= 0) continue;
             var sample = RouterLogits.Drawn(call, call.Draws.SecondPlaceSample, "second_place_sample", values.Length);
             var disturbed = new double[call.Experts];
@@ -36,7 +34,7 @@ static class SecondPlace
             }
             var chosen = Ranking.Best(disturbed, nobody, d.Ties);
             for (var e = 0; e < call.Experts; e++)
-                if (e != chosen) shift[t * call.Experts + e] += Lowered;
+                if (e != chosen) shift[t * call.Experts + e] += RouterLogits.Lowered;
         }
         return tape.Shift(logits, shift);
     }

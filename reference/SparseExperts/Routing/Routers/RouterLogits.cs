@@ -7,7 +7,9 @@ namespace SparseExperts.Routing;
 /// <summary>From tokens to logits: what disturbs the router's input, the router itself, and what happens to padding and to knocked-out experts.</summary>
 public static class RouterLogits
 {
-    const float Lowered = -1e9f;
+    /// <summary>What is added to the logit of an expert that shall not win.</summary>
+    internal const float Lowered = -1e9f;
+
     const double UnitGuard = 1e-6, LargestTemperature = 4.605170185988092;      // ln 100
 
     /// <summary>Tokens as the router sees them [T, M]: in its own format where it has one.</summary>

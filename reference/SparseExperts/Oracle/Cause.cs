@@ -1,0 +1,32 @@
+namespace SparseExperts.Oracle;
+
+/// <summary>What an implementation does instead: something that computes other numbers, which are the ones that it claims.</summary>
+/// <param name="What">The axis, or the part of the layer.</param>
+/// <param name="Value">What it is there.</param>
+/// <param name="Sentence">In the words of the person who has the bug.</param>
+public sealed record Cause(string What, string Value, string Sentence);
+
+/// <summary>Causes that were found by making faults again.</summary>
+/// <param name="Tried">How many faults were tried; fewer than there are where the file is too large for all.</param>
+/// <param name="Of">How many there are.</param>
+sealed record FoundCauses(IReadOnlyList<Cause> Causes, int Tried = 0, int Of = 0)
+{
+    public static FoundCauses None { get; } = new([]);
+
+    /// <summary>That some were not tried, in words.</summary>
+    public string Untried => Tried == Of ? "" : $" (of {Of} faults that are made again, {Tried} were tried)";
+
+    /// <summary>Those of the faults that reproduce the claims, tried in order within the file's effort.</summary>
+    public static FoundCauses Among(Case held, IReadOnlyList<OutputVariant> faults, Func<Case, bool> reproduces)
+    {
+        var (effort, one, tried) = (new Routing.Effort(CheckEffort.Diagnosis(held)), CheckEffort.Of(held), 0);
+        List<Cause> found = [];
+        foreach (var fault in faults)
+        {
+            if (!effort.TrySpend(one)) break;
+            tried++;
+            if (found.All(f => f.Sentence != fault.Cause.Sentence) && reproduces(fault.Case)) found.Add(fault.Cause);
+        }
+        return new(found, tried, faults.Count);
+    }
+}
