@@ -61,7 +61,8 @@ public static class RelativePositions
     {
         int[] Make() => BucketOfPairs(queries, keys, table.Rows, bidirectional, maxDistance);
         // Training meets one shape again and again; a text that is written meets another at every byte.
-        var buckets = tape.Recording ? tape.Constants.Indices(("relative positions", queries, keys, table.Rows, bidirectional, maxDistance), Make) : tape.Upload(Make());
+        var shape = ("relative positions", queries, keys, table.Rows, bidirectional, maxDistance);
+        var buckets = tape.Recording ? tape.Constants.Indices(shape, Make) : tape.Upload(Make());
         var byPair = tape.GatherRows(table, buckets);                                // [Q·K, H]
         return tape.Reshape(tape.Transpose(byPair), table.Columns * queries, keys);
     }

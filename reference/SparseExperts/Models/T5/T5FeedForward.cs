@@ -1,6 +1,5 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
-using SparseExperts.Ops;
 
 namespace SparseExperts.Models;
 

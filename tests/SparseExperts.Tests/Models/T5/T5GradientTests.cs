@@ -8,7 +8,7 @@ using Xunit;
 
 namespace SparseExperts.Tests.Models.T5;
 
-/// <summary>Every parameter of the encoder and decoder against central differences of the whole model in double, as in <see cref="LanguageModelTests"/>.</summary>
+/// <summary>Every parameter of both stacks against central differences of the whole model in double, as in <see cref="LanguageModelTests"/>.</summary>
 public sealed class T5GradientTests
 {
     static T5Config Variant(string name) => name switch

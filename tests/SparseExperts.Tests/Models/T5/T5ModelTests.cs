@@ -85,7 +85,8 @@ public sealed class T5ModelTests
         {
             Assert.Null(BatchWide.Difference(config, 8, accumulate));
             using var backend = new CpuBackend(1);
-            var trainer = new Trainer(backend, config, new() { Batch = 8, Steps = 12, WarmUp = 2, Rate = 1e-2, Accumulate = accumulate, Recompute = recompute });
+            TrainingConfig training = new() { Batch = 8, Steps = 12, WarmUp = 2, Rate = 1e-2, Accumulate = accumulate, Recompute = recompute };
+            var trainer = new Trainer(backend, config, training);
             var loss = 0.0;
             for (var step = 0; step < 3; step++) loss = trainer.Train(new T5Batches.Source(config, 8, padded), step / 12.0).BitsPerByte;
             float[][] values = [.. trainer.Model.Parameters.Select(p => backend.ToArray(p.Value))];
