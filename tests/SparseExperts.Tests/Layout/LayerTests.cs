@@ -11,11 +11,13 @@ public sealed partial class LayerTests
     [
         ["Formats"],
         ["Data"],
+        ["Text"],
         ["Autograd", "Sharding"],
         ["Ops"],
         ["Routing"],
         ["Losses"],
         ["Layers"],
+        ["Hub"],
         ["Describing", "Oracle", "Models"],
         ["Training"],
         ["Analysis"],
