@@ -46,7 +46,8 @@ static class MeetingMap
         for (var t = from; t < from + count; t++)
         {
             var place = t % picture.Size;
-            if (place % step == 0) svg.Label("tick middle", X(t) + column / 2, bottom + 18, picture.Groups > 1 && place == 0 ? $"g{t / picture.Size}" : $"{place}");
+            var name = picture.Groups > 1 && place == 0 ? $"g{t / picture.Size}" : $"{place}";
+            if (place % step == 0) svg.Label("tick middle", X(t) + column / 2, bottom + 18, name);
         }
         return (svg.Close(), from, from + count);
     }

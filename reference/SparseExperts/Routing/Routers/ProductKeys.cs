@@ -32,7 +32,8 @@ static class ProductKeys
         int keys = Count(call), experts = call.Experts;
         if (halves.Columns != 2 * keys)
             throw new RoutingException(
-                $"{call.Where}: router.keys.weight has {halves.Columns} rows, {2 * keys} are needed for {keys} keys a half; set product_keys or correct the weight");
+                $"{call.Where}: router.keys.weight has {halves.Columns} rows, {2 * keys} are needed for {keys} keys a half; "
+                + "set product_keys or correct the weight");
         if (keys * keys != experts)
             throw new RoutingException(
                 $"{call.Where}: {keys} keys a half give {keys * keys} experts, not {experts}; set product_keys so that its square is the number of experts");
