@@ -3,18 +3,8 @@ namespace SparseExperts.Models;
 /// <summary>Parameters and products of an encoder and decoder, from its sizes alone: of models too, that fit nowhere here.</summary>
 public static class T5Size
 {
-    /// <summary>Numbers that are trained, of a linear router.</summary>
-    /// <param name="Shared">Those that every rank of an expert-parallel machine holds.</param>
-    /// <param name="Expert">Those of one expert, over all sparse blocks.</param>
-    public readonly record struct Count(double Shared, double Expert, int Experts)
-    {
-        public double All => Shared + Expert * Experts;
-
-        /// <summary>What one of so many ranks holds that share the experts.</summary>
-        public double OfRank(int ranks) => Shared + Expert * Math.Ceiling((double)Experts / ranks);
-    }
-
-    public static Count Parameters(T5Config m)
+    /// <summary>Numbers that are trained, with linear routers.</summary>
+    public static ParameterCount Parameters(T5Config m)
     {
         double width = m.Width, inner = m.Inner, sparse = m.Experts == 0 ? 0 : m.SparseBlocks, blocks = m.EncoderLayers + m.DecoderLayers;
         var embeddings = m.Vocabulary * width * (m.TiedHead ? 1 : 2) + 2.0 * m.RelativeBuckets * m.Heads;
