@@ -17,7 +17,10 @@ static class DistillCommand
         Description = "Share of the loss that the teacher's distribution has; the labels have the rest.",
         DefaultValueFactory = _ => Distillation.UsualShare,
     };
-    static readonly Option<long?> StepsOption = new("--steps") { Description = "Steps of the student and of the twin without a teacher. Default: the teacher's." };
+    static readonly Option<long?> StepsOption = new("--steps")
+    {
+        Description = "Steps of the student and of the twin without a teacher. Default: the teacher's.",
+    };
     static readonly Option<string?> BaselineOption = new("--baseline")
     {
         Description = "A dense run to compare with, instead of training one for as many steps.",

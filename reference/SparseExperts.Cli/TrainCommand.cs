@@ -24,7 +24,7 @@ static class TrainCommand
     static readonly ModelOptions OfModel = new();
     static readonly Option<DataKind?> DataOption = new("--data")
     {
-        Description = "What is made of the text: bytes (the next one is predicted) or spans (T5's, for an encoder and decoder). Default: what the model is for.",
+        Description = "What is made of the text: bytes (the next one is predicted) or spans (T5's, for an encoder and decoder). Default: by the model.",
     };
     static readonly Option<string?> FromOption = new("--from")
     {

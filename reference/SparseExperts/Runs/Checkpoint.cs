@@ -167,7 +167,8 @@ public static class Checkpoint
         var file = Path.Combine(path, ModelFile);
         using var open = SafetensorsFile.Open(file);
         var shapes = open.Tensors.ToDictionary(t => t.Name, t => t.Shape);
-        var common = Parts(predictor).Where(p => shapes.TryGetValue(p.Key.Name, out var shape) && shape.SequenceEqual([p.Value.Rows, p.Value.Columns])).ToArray();
+        bool Has(WeightPart part, Matrix its) => shapes.TryGetValue(part.Name, out var shape) && shape.SequenceEqual([its.Rows, its.Columns]);
+        var common = Parts(predictor).Where(p => Has(p.Key, p.Value)).ToArray();
         var weights = new FileWeights(open, file);
         foreach (var (part, _) in common) weights.Declare(part);
         foreach (var (part, place) in common) weights.Fill(part, Starts.Zeros, predictor.Backend, place);

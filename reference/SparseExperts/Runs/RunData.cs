@@ -37,10 +37,10 @@ public abstract class RunData(ByteText text)
     /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
     public static RunData Of(DataKind kind, ByteText text, IModelConfig model) => (kind, model) switch
     {
-        (DataKind.Bytes, T5Config) => throw new ConfigurationException("a model with an encoder and a decoder learns from spans or tasks; choose --data spans"),
+        (DataKind.Bytes, T5Config) => throw new ConfigurationException("a model with an encoder and a decoder learns from spans, not bytes", "data"),
         (DataKind.Bytes, _) => new NextBytes(text, model),
         (DataKind.Spans, T5Config t5) => new ByteSpans(text, t5),
-        (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder; leave --data out", "preset"),
+        (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
         var (other, _) => throw new ConfigurationException($"data {other}: unknown"),
     };
 

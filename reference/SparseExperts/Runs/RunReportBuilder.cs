@@ -49,7 +49,8 @@ public static class RunReportBuilder
             .. model.Describe(),
             ("optimizer", $"{training.Optimizer}, rate {Number(training.Rate)}, {training.Schedule}, warm-up {training.WarmUp}, clip {Number(training.Clip)}"),
             ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
-            ("batch", $"{training.Batch} × {string.Join(" + ", model.Lengths)} {(run.Data.Unit == "byte" ? "bytes" : "tokens")}{(training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")}"),
+            ("batch", $"{training.Batch} × {string.Join(" + ", model.Lengths)} {(run.Config.Data == DataKind.Bytes ? "bytes" : "tokens")}"
+                + (training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")),
             ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
             ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
             ("precision", run.Config.Precision == Precision.Exact ? "exact products" : $"{run.Config.Precision.Text()} products, exact in routers"),

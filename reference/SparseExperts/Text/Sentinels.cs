@@ -22,12 +22,14 @@ public static partial class Sentinels
         foreach (Match match in Written().Matches(text))
         {
             parts.Add(text[start..match.Index]);
-            sentinels.Add(int.Parse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture));
+            sentinels.Add(Number(match));
             start = match.Index + match.Length;
         }
         parts.Add(text[start..]);
         return (parts, sentinels);
     }
+
+    static int Number(Match match) => int.Parse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture);
 
     /// <summary>Ids of a prompt with sentinels, the end behind it.</summary>
     /// <param name="encode">Ids of a part without sentinels.</param>
@@ -59,7 +61,6 @@ public static partial class Sentinels
             if (sentinel >= 0 && sentinel < ids.Sentinels) open = spans.TryAdd(sentinel, []) ? spans[sentinel] : null;
             else if (id != ids.Padding) open?.Add(id);
         }
-        return Written().Replace(prompt, match =>
-            spans.TryGetValue(int.Parse(match.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture), out var span) ? decode(span) : match.Value);
+        return Written().Replace(prompt, match => spans.TryGetValue(Number(match), out var span) ? decode(span) : match.Value);
     }
 }

@@ -8,7 +8,8 @@ public static class DecoderSize
     {
         double width = m.Width, sparse = Sparse(m), norms = (2 * m.Layers + 1) * width * (m.Normalisation == Normalisation.LayerNorm ? 2 : 1);
         var positions = m.Positions == Positions.T5Relative ? (double)RelativePositions.Buckets * m.Heads : 0;
-        var shared = m.Vocabulary * width + positions + norms + m.Layers * 4 * width * width + (m.Layers - sparse) * FeedForward(m) + sparse * width * m.Experts;
+        var attention = m.Layers * 4 * width * width;
+        var shared = m.Vocabulary * width + positions + norms + attention + (m.Layers - sparse) * FeedForward(m) + sparse * width * m.Experts;
         return new(shared, sparse * FeedForward(m), m.Experts);
     }
 

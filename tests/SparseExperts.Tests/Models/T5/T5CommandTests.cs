@@ -74,7 +74,7 @@ public sealed class T5CommandTests : IDisposable
 
     [Theory]
     [InlineData("spans are for models with an encoder", "--preset", "tiny", "--data", "spans")]
-    [InlineData("learns from spans", "--preset", "switch-tiny", "--data", "bytes")]
+    [InlineData("learns from spans, not bytes", "--preset", "switch-tiny", "--data", "bytes")]
     [InlineData("--preset: not with --from", "--preset", "tiny", "--from", "nowhere")]
     [InlineData("nowhere: no such folder", "--from", "nowhere")]
     public void What_does_not_go_together_is_one_line(string line, params string[] options)

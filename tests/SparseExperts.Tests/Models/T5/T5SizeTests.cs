@@ -45,7 +45,7 @@ public sealed class T5SizeTests
         Assert.Equal(model.ActiveParameterCount, DecoderSize.Parameters(config).OfToken(config.ExpertsPerToken));
     }
 
-    /// <summary>Table 9 of Fedus et al. 2022 has 7, 26, 395 and 1571 billion parameters; a sparse model has the operations of its dense twin and routers.</summary>
+    /// <summary>Table 9 of Fedus et al. 2022 has 7, 26, 395 and 1571 billion; a sparse model has the operations of its dense twin and routers.</summary>
     [Theory]
     [InlineData("switch-base", 7e9, 0.223e9, 124e9)]
     [InlineData("switch-large", 26e9, 0.74e9, 425e9)]
