@@ -54,7 +54,8 @@ static class ByteLevel
     {
         static bool IsSpace(char letter) => letter == 'Ġ' || char.IsWhiteSpace(letter);
         var (leading, trailing) = (token.TakeWhile(IsSpace).Count(), token.Reverse().TakeWhile(IsSpace).Count());
-        if ((isFirst || place.Start == 0) && addPrefixSpace) leading = 0;
+        // One space before the first word is the one that was added.
+        if ((isFirst || place.Start == 0) && addPrefixSpace && leading == 1) leading = 0;
         var start = Math.Min(place.Start + leading, place.End);
         return (start, place.End >= trailing ? Math.Max(place.End - trailing, start) : place.End);
     }

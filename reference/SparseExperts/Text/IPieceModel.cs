@@ -1,7 +1,8 @@
 namespace SparseExperts.Text;
 
 /// <summary>An id, and where in the text it came from.</summary>
-readonly record struct Piece(int Id, int Start, int End);
+/// <param name="Surface">What stood in the text where the id is the unknown one; null where the id says it.</param>
+readonly record struct Piece(int Id, int Start, int End, string? Surface = null);
 
 /// <summary>Finds the ids of a word, which is a text after normalizing and cutting.</summary>
 interface IPieceModel

@@ -65,6 +65,7 @@ sealed class JsonTokenizer : ITokenizer
         {
             var place = (pieces[i].Start, pieces[i].End);
             var at = around.Before.Length + i;
+            tokens[at] = pieces[i].Surface ?? tokens[at];
             offsets[at] = Places is null ? place : Places(tokens[at], place, i == 0);
         }
         return new(ids, tokens, offsets);

@@ -17,7 +17,7 @@ static class Normalizers
         return text => text.Length == 0 ? text : WithFirst(text, points);
     }
 
-    /// <summary>Every match becomes the content, which comes from all that it stands for.</summary>
+    /// <summary>Every match becomes the content, which comes from its last character.</summary>
     public static Normalizer Replace(SplitPattern pattern, string content)
     {
         var points = AlignedText.Points(content);
@@ -29,7 +29,7 @@ static class Normalizers
             {
                 changed.Add(text.Slice(end, start - end));
                 if (length > 0)
-                    foreach (var point in points) changed.Add(point, text.Place(start, length));
+                    foreach (var point in points) changed.Add(point, text.Place(start + length - 1, 1));
                 end = start + length;
             }
             changed.Add(text.Slice(end, text.Length - end));
@@ -37,10 +37,36 @@ static class Normalizers
         };
     }
 
-    /// <summary>A normal form of Unicode; what a cluster becomes comes from all of it.</summary>
-    public static Normalizer Form(NormalizationForm form) => text => Clusters(text, cluster => AlignedText.Points(cluster.ToString().Normalize(form)));
+    /// <summary>
+    /// A normal form of Unicode. What a code point becomes by itself comes from it; where a whole cluster becomes something else, as in composition, its i-th
+    /// code point comes from the cluster's i-th.
+    /// </summary>
+    public static Normalizer Form(NormalizationForm form) => text =>
+    {
+        var changed = new AlignedBuilder(text.Length);
+        foreach (var cluster in ClustersOf(text))
+            if (cluster.Length == 1 && cluster.Runes.Span[0] < 0x80) changed.Add(cluster);
+            else
+            {
+                var whole = Formed(cluster, form);
+                int[][] each = [.. Enumerable.Range(0, cluster.Length).Select(i => Formed(cluster.Slice(i, 1), form))];
+                if (whole.AsSpan().SequenceEqual([.. each.SelectMany(e => e)]))
+                    for (var i = 0; i < each.Length; i++) changed.Replace(cluster.Slice(i, 1), each[i]);
+                else changed.Replace(cluster, whole);
+            }
+        return changed.Build();
+    };
 
-    public static Normalizer Lowercase() => text => Clusters(text, cluster => AlignedText.Points(cluster.ToString().ToLowerInvariant()));
+    static int[] Formed(AlignedText text, NormalizationForm form) => AlignedText.Points(text.ToString().Normalize(form));
+
+    /// <summary>Small letters by Unicode's full mapping, code point by code point: İ alone becomes two.</summary>
+    public static Normalizer Lowercase() => text =>
+    {
+        var changed = new AlignedBuilder(text.Length);
+        for (var i = 0; i < text.Length; i++)
+            changed.Replace(text.Slice(i, 1), text.Runes.Span[i] == 'İ' ? ['i', 0x307] : [Rune.ToLowerInvariant(new(text.Runes.Span[i])).Value]);
+        return changed.Build();
+    };
 
     /// <summary>White space at the ends is left out.</summary>
     public static Normalizer Strip(bool left, bool right) => text =>
@@ -74,16 +100,6 @@ static class Normalizers
         foreach (var point in first) longer.Add(point, text.Place(0, 1));
         longer.Add(text);
         return longer.Build();
-    }
-
-    static AlignedText Clusters(AlignedText text, Func<AlignedText, int[]> change)
-    {
-        var changed = new AlignedBuilder(text.Length);
-        foreach (var cluster in ClustersOf(text))
-            if (cluster.Length == 1 && cluster.Runes.Span[0] < 0x80) changed.Add(change(cluster)[0], cluster.Place(0, 1));
-            else
-                foreach (var point in change(cluster)) changed.Add(point, cluster.Place(0, cluster.Length));
-        return changed.Build();
     }
 
     /// <summary>What a reader takes for one character each.</summary>

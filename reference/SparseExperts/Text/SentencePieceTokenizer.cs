@@ -78,7 +78,7 @@ sealed class SentencePieceTokenizer : ITokenizer
             if (own is null) _model.Encode(part, pieces);
             else pieces.Add(new(own.Id, part.Starts.Span[0], part.Ends.Span[^1]));
         }
-        return new([.. pieces.Select(p => p.Id)], [.. pieces.Select(p => _file.Pieces[p.Id].Text)], [.. pieces.Select(p => (p.Start, p.End))]);
+        return new([.. pieces.Select(p => p.Id)], [.. pieces.Select(p => p.Surface ?? _file.Pieces[p.Id].Text)], [.. pieces.Select(p => (p.Start, p.End))]);
     }
 
     /// <summary>

@@ -19,7 +19,7 @@ static class TokenizerJson
         using var document = Parse(json);
         var file = new JsonPart(document.RootElement, "");
         var (vocabulary, model) = Model(file["model"]);
-        var added = file["added_tokens"].Each().Select(Added).ToArray();
+        var added = file["added_tokens"].Each().Select(token => Added(token, vocabulary)).ToArray();
         if (added.GroupBy(t => t.Id).FirstOrDefault(g => g.Count() > 1) is { } twice) throw new DataException($"added_tokens: two have the id {twice.Key}");
         return new JsonTokenizer(vocabulary, added, NormalizerJson.Read(file["normalizer"]))
         {
@@ -44,8 +44,9 @@ static class TokenizerJson
         }
     }
 
-    static AddedToken Added(JsonPart token) => new(
-        token["id"].Whole(MostIds),
+    /// <summary>A token that the model has as well has the model's id.</summary>
+    static AddedToken Added(JsonPart token, Vocabulary vocabulary) => new(
+        vocabulary.Find(token["content"].Text()) ?? token["id"].Whole(MostIds),
         token["content"].Text(),
         token["special"].Flag(false),
         token["single_word"].Flag(false),

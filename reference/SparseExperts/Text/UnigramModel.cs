@@ -50,19 +50,16 @@ sealed class UnigramModel : IPieceModel
         {
             var (from, to, id) = found[i];
             var (start, end) = word.Place(from, to - from);
-            if (id >= 0) pieces.Add(new(id, start, end));
-            else if (_bytes is not null) AddBytes(word.Slice(from, to - from), pieces);
-            else if (_unknown is { } unknown) pieces.Add(new(unknown, start, end));
-            else throw new DataException($"'{word.Slice(from, to - from)}' has no token and the vocabulary no unknown one; use a tokenizer that has");
+            if (id >= 0)
+            {
+                pieces.Add(new(id, start, end));
+                continue;
+            }
+            var text = word.Slice(from, to - from).ToString();
+            if (_bytes is not null) pieces.AddRange(Encoding.UTF8.GetBytes(text).Select(b => new Piece(_bytes[b], start, end)));
+            else if (_unknown is { } unknown) pieces.Add(new(unknown, start, end, text));
+            else throw new DataException($"'{text}' has no token and the vocabulary no unknown one; use a tokenizer that has");
         }
-    }
-
-    void AddBytes(AlignedText text, List<Piece> pieces)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        for (var i = 0; i < text.Length; i++)
-            foreach (var value in bytes[..new Rune(text.Runes.Span[i]).EncodeToUtf8(bytes)])
-                pieces.Add(new(_bytes![value], text.Starts.Span[i], text.Ends.Span[i]));
     }
 
     /// <summary>For every place in the text the best last piece that ends there; ids of -1 are unknown characters.</summary>
