@@ -19,7 +19,7 @@ public static class ExpertParameters
     {
         var d = shape.Dialect;
         var own = weights.Sub("experts");
-        if (IsGated(d)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
+        if (IsGated(shape)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
         if (d.SharedGate) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
         if (d.LatentExperts) experts = Latent(weights.Sub("experts"), shape, experts);
@@ -27,8 +27,8 @@ public static class ExpertParameters
         return d.Combination == Combination.LearnedPair ? Pair(weights, shape, experts) : experts;
     }
 
-    /// <summary>The limited activations are defined for gated experts.</summary>
-    public static bool IsGated(Dialect d) => d.Activation.IsLimited();
+    /// <summary>Gated as the model's feed-forward layers are, or because the limited activations are defined for gated experts.</summary>
+    static bool IsGated(LayerShape shape) => shape.Gated || shape.Dialect.Activation.IsLimited();
 
     /// <summary>Whether the dialect's activation is its own; all others use the model's feed-forward layer's, so that a dense twin computes the same.</summary>
     public static bool HasOwnActivation(Dialect d) => d.Activation.IsLimited() || d.Activation == ExpertActivation.ReluSquared;
@@ -40,7 +40,7 @@ public static class ExpertParameters
         {
             SharedCount = count,
             SharedWi = shared.Projection("wi", shape.Width, shape.Hidden, Gain, count),
-            SharedWiGate = IsGated(shape.Dialect) ? shared.Projection("wi_gate", shape.Width, shape.Hidden, Gain, count) : null,
+            SharedWiGate = IsGated(shape) ? shared.Projection("wi_gate", shape.Width, shape.Hidden, Gain, count) : null,
             SharedWo = shared.Projection("wo", shape.Hidden, shape.Width, Gain, count),
         };
     }

@@ -12,18 +12,22 @@ namespace SparseExperts.Models;
 /// </summary>
 static class LayerLosses
 {
-    public static Tensor? Join(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    /// <param name="stacks">The sparse layers of every stack: those of one are pooled, means and sums are over all.</param>
+    public static Tensor? Join(Tape tape, IModelConfig config, bool training, params IReadOnlyList<IReadOnlyList<SparseResult>> stacks)
     {
-        if (layers.Count == 0) return null;
-        var isPooled = config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null);
-        if (isPooled) return Pooled(tape, config, training, layers);
         Tensor? sum = null;
-        foreach (var loss in layers.Select(l => l.Loss).OfType<Tensor>()) sum = sum is null ? loss : tape.Add(sum, loss);
-        return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
+        foreach (var loss in stacks.SelectMany(layers => OfStack(tape, config, training, layers))) sum = sum is null ? loss : tape.Add(sum, loss);
+        return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / stacks.Sum(layers => layers.Count)) : sum;
+    }
+
+    static IEnumerable<Tensor> OfStack(Tape tape, IModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    {
+        var isPooled = config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null);
+        return isPooled ? new[] { Pooled(tape, config, training, layers) }.OfType<Tensor>() : layers.Select(l => l.Loss).OfType<Tensor>();
     }
 
     /// <summary>One call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
-    static Tensor? Pooled(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    static Tensor? Pooled(Tape tape, IModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
         var (of, logits) = (inputs[0].Handle, inputs[0].Logits);
@@ -42,6 +46,7 @@ static class LayerLosses
             Groups = of.Groups,
             Size = of.Tokens / of.Groups * inputs.Length,
             Layers = inputs.Length,
+            Importance = [.. inputs.SelectMany(i => i.Importance)],
             Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
             Experts = config.Experts,
             Training = training,

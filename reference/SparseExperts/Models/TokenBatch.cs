@@ -22,6 +22,15 @@ public sealed record TokenBatch(int[] Ids, int Sequences)
     /// <summary>Task of every sequence; empty means that all have task 0.</summary>
     public int[] Tasks { get; init; } = [];
 
+    /// <summary>Labels that are compared.</summary>
+    public int Compared => Labels.Length - Labels.AsSpan().Count(NoLabel);
+
+    /// <summary>Whether its parts may differ in how many tokens are real or labels compared.</summary>
+    internal bool IsUneven => HasPadding || Compared < Labels.Length;
+
+    /// <summary>Whether the ids have padding among them.</summary>
+    internal bool HasPadding => Mask.Contains(0);
+
     /// <summary>A run of its sequences.</summary>
     public TokenBatch Part(int first, int count)
     {

@@ -17,6 +17,7 @@ public sealed partial class LayerTests
         ["Routing"],
         ["Losses"],
         ["Layers"],
+        ["Hub"],
         ["Describing", "Oracle", "Models"],
         ["Training"],
         ["Analysis"],
