@@ -3,8 +3,8 @@ using System.Text;
 namespace SparseExperts.Text;
 
 /// <summary>
-/// Byte-pair encoding as Hugging Face tokenizers has it: a word's code points are symbols, or their bytes where the vocabulary lacks them, or the unknown token;
-/// then pairs are merged.
+/// Byte-pair encoding as Hugging Face tokenizers has it: a word's code points are symbols, or their bytes where the vocabulary lacks them, or the unknown
+/// token; then pairs are merged.
 /// </summary>
 sealed class BpeModel(Vocabulary vocabulary, BytePairs merges) : IPieceModel
 {

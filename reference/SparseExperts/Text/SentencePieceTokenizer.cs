@@ -50,7 +50,10 @@ sealed class SentencePieceTokenizer : ITokenizer
         return new([.. _file.Pieces.Select(p => (p.Text, Score(p)))], leastOrdinary, unknown, bytes, inSingle: true);
     }
 
-    /// <summary>User-defined pieces are cut out before. Pieces of two or more characters are merges of any two pieces that they can be cut into; equal scores are equal ranks.</summary>
+    /// <summary>
+    /// User-defined pieces are cut out before. Pieces of two or more characters are merges of any two pieces that they can be cut into; equal scores are equal
+    /// ranks.
+    /// </summary>
     BpeModel Bpe(int unknown, int[]? bytes)
     {
         if (_file.Pieces.Any(p => p.Kind == PieceKind.Unused)) throw new DataException("has unused pieces, which are unsupported in BPE models");

@@ -53,7 +53,8 @@ sealed class SplitPattern
     /// <summary>A string that is itself.</summary>
     public static SplitPattern Literal(string text) => Of(Regex.Escape(text));
 
-    public PreTokenizer Cut(SplitBehaviour behaviour, bool invert) => piece => Join(Marked(piece, invert), behaviour).Select(p => piece.Slice(p.Start, p.Length));
+    public PreTokenizer Cut(SplitBehaviour behaviour, bool invert) =>
+        piece => Join(Marked(piece, invert), behaviour).Select(p => piece.Slice(p.Start, p.Length));
 
     /// <summary>Places of its matches in a text.</summary>
     public IEnumerable<(int Start, int Length)> Matches(AlignedText text)
@@ -88,14 +89,13 @@ sealed class SplitPattern
 
     static IEnumerable<(int Start, int Length)> Join(List<(int Start, int Length, bool IsMatch)> parts, SplitBehaviour behaviour)
     {
-        var (start, length, joined) = (0, 0, false);
+        var (start, joined) = (0, false);
         for (var i = 0; i < parts.Count; i++)
         {
             var part = parts[i];
             if (behaviour == SplitBehaviour.Removed && part.IsMatch) continue;
             // Whether the next part belongs to the same piece.
             if (!joined) start = part.Start;
-            length = part.Start + part.Length - start;
             joined = i + 1 < parts.Count && behaviour switch
             {
                 SplitBehaviour.Removed or SplitBehaviour.Isolated => false,
@@ -104,7 +104,7 @@ sealed class SplitPattern
                 SplitBehaviour.MergedWithNext => part.IsMatch && !parts[i + 1].IsMatch,
                 var other => throw new InvalidOperationException($"unknown behaviour {other}"),
             };
-            if (!joined) yield return (start, length);
+            if (!joined) yield return (start, part.Start + part.Length - start);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using SparseExperts.Data;
 
@@ -66,7 +65,8 @@ static class TokenizerJson
 
     static (Vocabulary, IPieceModel) Bpe(JsonPart model)
     {
-        if (!model["dropout"].IsMissing && model["dropout"].Number() != 0) throw new DataException("model.dropout: merges that are left out by chance are unsupported");
+        if (!model["dropout"].IsMissing && model["dropout"].Number() != 0)
+            throw new DataException("model.dropout: merges that are left out by chance are unsupported");
         foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
             if (model[name].Text("").Length > 0) throw new DataException($"{model[name].Place}: '{model[name].Text()}' is unsupported");
         var vocabulary = new Vocabulary(model["vocab"].Entries().Select(e => KeyValuePair.Create(e.Name, e.Value.Whole(MostIds))));

@@ -13,8 +13,8 @@ public static class Tokenizers
     static readonly string[] Names = ["tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"];
 
     /// <summary>
-    /// Reads a file, or the one of a folder that has a usual name: <c>tokenizer.json</c> of Hugging Face (BPE, unigram) or a <c>.model</c> of SentencePiece. The
-    /// content says which. All of it is own code: Microsoft.ML.Tokenizers 2.0.1 refuses a unigram model of T5's kind, has no ignore_merges and no template,
+    /// Reads a file, or the one of a folder that has a usual name: <c>tokenizer.json</c> of Hugging Face (BPE, unigram) or a <c>.model</c> of SentencePiece.
+    /// The content says which. All of it is own code: Microsoft.ML.Tokenizers 2.0.1 refuses a unigram model of T5's kind, has no ignore_merges and no template,
     /// and counts places in UTF-16.
     /// </summary>
     /// <exception cref="DataException">One line: the file, what is wrong with it or unsupported.</exception>
@@ -29,7 +29,9 @@ public static class Tokenizers
         {
             var start = bytes.AsSpan().TrimStart(" \t\r\n\uFEFF"u8);
             if (start.Length == 0) throw new DataException("the file is empty");
-            return start[0] == '{' ? TokenizerJson.Read(bytes.AsMemory(bytes.Length - start.Length)) : new SentencePieceTokenizer(SentencePieceFile.Read(bytes));
+            return start[0] == '{'
+                ? TokenizerJson.Read(bytes.AsMemory(bytes.Length - start.Length))
+                : new SentencePieceTokenizer(SentencePieceFile.Read(bytes));
         }
         catch (DataException e)
         {
@@ -48,7 +50,7 @@ public static class Tokenizers
                     ?? throw new DataException($"{path}: holds no tokenizer ({string.Join(", ", Names)}); name its file", "tokenizer");
             RegularFiles.Require(file);
             if (new FileInfo(file) is { Exists: true, Length: > LargestFile } large)
-                throw new DataException($"{file}: {large.Length} bytes are more than a tokenizer's; name a tokenizer.json or a SentencePiece model", "tokenizer");
+                throw new DataException($"{file}: {large.Length} bytes are more than a tokenizer's; name a smaller file", "tokenizer");
             return RegularFiles.ReadAllBytes(file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
