@@ -16,6 +16,13 @@ public sealed record LayerShape(Dialect Dialect, int Width, int Hidden, int Expe
     public int Vocabulary { get; init; } = 1;
     public int Tasks { get; init; } = 1;
 
+    /// <summary>Experts are gated whatever their activation, and have biases; in models whose dense layers are gated too.</summary>
+    public bool Gated { get; init; }
+    public bool Biases { get; init; }
+
+    /// <summary>Width of the shared expert's hidden layer; that of the experts' where it is 0.</summary>
+    public int SharedHidden { get; init; }
+
     /// <summary>Slots of an expert, where slots are mixtures with parameters of their own.</summary>
     public int SlotsPerExpert { get; init; } = 1;
 

@@ -12,18 +12,24 @@ namespace SparseExperts.Models;
 /// </summary>
 static class LayerLosses
 {
-    public static Tensor? Join(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    /// <param name="importance">1 for a token, 0 for padding; empty for no padding.</param>
+    public static Tensor? Join(Tape tape, Dialect dialect, int experts, bool training, IReadOnlyList<SparseResult> layers, float[]? importance = null)
     {
         if (layers.Count == 0) return null;
-        var isPooled = config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null);
-        if (isPooled) return Pooled(tape, config, training, layers);
+        var isPooled = dialect.LayerReduction == LayerReduction.Pooled && layers.All(l => l.Inputs is not null);
+        if (isPooled && (layers.Count > 1 || importance is { Length: > 0 }))
+        {
+            var (call, terms) = Pooled(tape, dialect, experts, training, layers, importance ?? []);
+            return AuxiliaryLosses.Total(tape, call, terms);
+        }
         Tensor? sum = null;
         foreach (var loss in layers.Select(l => l.Loss).OfType<Tensor>()) sum = sum is null ? loss : tape.Add(sum, loss);
-        return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
+        return sum is not null && dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
     }
 
-    /// <summary>One call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
-    static Tensor? Pooled(Tape tape, ModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    /// <summary>Losses of one call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
+    public static (RouterCall Call, IReadOnlyList<LossTerm> Terms) Pooled(Tape tape, Dialect dialect, int experts, bool training,
+        IReadOnlyList<SparseResult> layers, float[] importance)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
         var (of, logits) = (inputs[0].Handle, inputs[0].Logits);
@@ -32,20 +38,21 @@ static class LayerLosses
         var k = of.Choices;
         RoutingPlan Plan()
         {
-            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
+            int[] wanted = [.. inputs.SelectMany(i => i.Plan.Expert)];
             int[] slots = [.. inputs.SelectMany(i => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];      // they only say who was kept here
-            return new(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+            return new(experts, 1, k, RoutingPlan.Unlimited, wanted, Arrival(wanted, slots, experts));
         }
         var call = new RouterCall
         {
-            Dialect = config.Dialect,
+            Dialect = dialect,
             Groups = of.Groups,
             Size = of.Tokens / of.Groups * inputs.Length,
             Layers = inputs.Length,
             Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
-            Experts = config.Experts,
+            Experts = experts,
             Training = training,
-            SpansShards = tape.Shards is not null && config.Dialect.GroupSize == 0,
+            Importance = [.. Enumerable.Repeat(importance, inputs.Length).SelectMany(i => i)],
+            SpansShards = tape.Shards is not null && dialect.GroupSize == 0,
         };
         var pooled = new LossInputs
         {
@@ -53,10 +60,10 @@ static class LayerLosses
             Noisy = Stack(i => i.Noisy),
             Scores = Stack(i => i.Scores),
             Numbers = new() { Logits = Join(i => i.Numbers.Logits), Noisy = Join(i => i.Numbers.Noisy), Scores = Join(i => i.Numbers.Scores) },
-            Handle = PlanHandle.WhenAsked(config.Experts, 1, k, of.Tokens * inputs.Length, Plan),
+            Handle = PlanHandle.WhenAsked(experts, 1, k, of.Tokens * inputs.Length, Plan),
             Gates = Stack(i => i.Gates),
         };
-        return AuxiliaryLosses.Total(tape, call, AuxiliaryLosses.Compute(tape, call, pooled));
+        return (call, AuxiliaryLosses.Compute(tape, call, pooled));
     }
 
     static int[] Arrival(int[] expert, int[] kept, int experts)

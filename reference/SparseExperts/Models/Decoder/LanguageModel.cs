@@ -90,7 +90,7 @@ public sealed class LanguageModel : ICausalModel
         cache?.Advance(ids);
         var logits = Head(x);
         using var losses = _tape.In("losses");
-        return new(logits, LayerLosses.Join(_tape, Config, training, sparse), sparse);
+        return new(logits, LayerLosses.Join(_tape, Config.Dialect, Config.Experts, training, sparse), sparse);
     }
 
     Tensor Embed(ReadOnlySpan<int> ids, int length)
