@@ -16,6 +16,7 @@ public sealed partial class LayerTests
         ["Routing"],
         ["Losses"],
         ["Layers"],
+        ["Hub"],
         ["Describing", "Oracle", "Models"],
         ["Training"],
         ["Analysis"],
