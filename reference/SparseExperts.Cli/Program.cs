@@ -4,7 +4,7 @@ using SparseExperts.Cli.SelfTest;
 
 var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with exactly defined routing, capacity and losses.")
 {
-    TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(),
+    TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(), CheckModelCommand.Create(),
     ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
     SelfTestCommand.Create(),
 };

@@ -10,9 +10,11 @@ namespace SparseExperts.Checking;
 /// is handed on as it was computed, with its bounds.
 /// </summary>
 /// <param name="computed">Outputs of the blocks before, by their names in recordings.</param>
-public sealed class BlockRun(Tape tape, Recording recording, IReadOnlyDictionary<string, Numbers> computed)
+/// <param name="draws">Disturbed runs of the same computation; none where bounds of every step are all that is known.</param>
+public sealed class BlockRun(Tape tape, Recording recording, IReadOnlyDictionary<string, Numbers> computed, IReadOnlyList<BlockRun>? draws = null)
 {
     readonly List<ClaimVerdict> _claims = [];
+    readonly List<double[]> _read = [];
 
     public Tape Tape { get; } = tape;
     public Recording Recording { get; } = recording;
@@ -64,12 +66,25 @@ public sealed class BlockRun(Tape tape, Recording recording, IReadOnlyDictionary
     /// <summary>What was found out about a decision.</summary>
     public void Decide(ClaimVerdict verdict) => _claims.Add(verdict);
 
-    /// <summary>Numbers and bounds that outlive the tape's reset.</summary>
+    /// <summary>
+    /// Numbers and bounds that outlive the tape's reset. Where the computation was disturbed several times, the smaller of the two bounds holds: that of every
+    /// step, and the spread of the draws.
+    /// </summary>
     public Numbers Read(Tensor tensor)
     {
         double[] values = new double[tensor.Value.Count], errors = new double[values.Length];
         Tape.Backend.Read(tensor.Value, values);
         ((IErrorBounds)Tape.Backend).ReadErrors(tensor.Value, errors);
-        return new(values, errors);
+        return Known(new(values, errors));
+    }
+
+    /// <summary>The same of numbers that were read already; disturbed runs read in the same order.</summary>
+    internal Numbers Known(Numbers numbers)
+    {
+        var n = _read.Count;
+        _read.Add(numbers.Values);
+        if (draws is not { Count: > 0 } || draws.Any(d => d._read.Count <= n || d._read[n].Length != numbers.Values.Length)) return numbers;
+        var spread = Spread.Around(numbers.Values, [.. draws.Select(d => d._read[n])]);
+        return new(numbers.Values, [.. numbers.Errors.Zip(spread, Math.Min)]);
     }
 }

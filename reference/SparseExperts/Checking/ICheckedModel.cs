@@ -3,7 +3,9 @@ using SparseExperts.Hub;
 
 namespace SparseExperts.Checking;
 
-/// <summary>A model of any family as the check sees it: a checkpoint's weights on a tape whose backend carries bounds.</summary>
+/// <summary>
+/// A model of any family as the check sees it: a checkpoint's weights on a tape, whose backend carries bounds, or is exact, or disturbs its numbers.
+/// </summary>
 public interface ICheckedModel
 {
     Tape Tape { get; }
@@ -21,5 +23,6 @@ public interface ICheckedModel
     IReadOnlyList<(string Name, Tensor Value)> Losses(Recording inputs);
 
     /// <summary>Decoded tokens and what was recorded beside them.</summary>
-    IEnumerable<BlockVerdict> Generation(Recording recording);
+    /// <param name="pair">This model in double and disturbed.</param>
+    IEnumerable<BlockVerdict> Generation(Recording recording, CheckedPair pair);
 }

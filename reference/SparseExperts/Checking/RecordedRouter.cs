@@ -51,9 +51,19 @@ sealed class RecordedRouter(BlockRun run, RouterCall call, string name, RouterRe
         return Exact(claim, call.Experts);
     }
 
+    /// <summary>What is known of recomputed numbers, by draws as well.</summary>
+    public override RouterNumbers Numbers(Func<RouterNumbers> read)
+    {
+        var numbers = read();
+        var logits = run.Known(numbers.Logits);
+        var noisy = ReferenceEquals(numbers.Noisy, numbers.Logits) ? logits : run.Known(numbers.Noisy);
+        return numbers with { Logits = logits, Noisy = noisy, Scores = ReferenceEquals(numbers.Scores, numbers.Noisy) ? noisy : run.Known(numbers.Scores) };
+    }
+
     public override Choices Choices(RouterNumbers numbers, Func<Choices> select)
     {
         var expected = select();
+        if (call.K > call.Experts) throw new RoutingException($"{call.Where}: {call.K} choices of {call.Experts} experts; choose fewer");
         if (Recorded() is not { } recorded) return expected;
         // What is not compared is as it was recorded all the same: others may have computed padding otherwise.
         int[] held = [.. recorded.Experts.Select((e, i) => counts(i / call.K) ? e : expected.Expert[i])];

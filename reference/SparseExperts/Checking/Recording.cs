@@ -32,6 +32,9 @@ public sealed class Recording
     /// <summary>The same with tensors added, or put in the place of those of the same name.</summary>
     public Recording With(params IEnumerable<CaseTensor> tensors) => Of(Path, _tensors.Values.Concat(tensors));
 
+    /// <summary>The same under another path.</summary>
+    internal Recording At(string path) => Of(path, _tensors.Values);
+
     public bool Has(string name) => _tensors.ContainsKey(name);
     public CaseTensor? Find(string name) => _tensors.GetValueOrDefault(name);
 

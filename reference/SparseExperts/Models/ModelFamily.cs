@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
+using SparseExperts.Models.Hub;
 
 namespace SparseExperts.Models;
 
@@ -12,6 +13,7 @@ public sealed record ModelFamily(string Name, Type Config, Func<Tape, IModelConf
     public static IReadOnlyList<ModelFamily> All { get; } =
     [
         new(ModelConfig.FamilyName, typeof(ModelConfig), (tape, config, source) => new LanguageModel(tape, (ModelConfig)config, source)),
+        new(HubModelConfig.FamilyName, typeof(HubModelConfig), (tape, config, source) => new HubModel(tape, (HubModelConfig)config, source)),
     ];
 
     /// <exception cref="ConfigurationException">There is none of that name.</exception>

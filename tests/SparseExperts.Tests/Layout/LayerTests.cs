@@ -19,6 +19,7 @@ public sealed partial class LayerTests
         ["Hub"],
         ["Describing", "Oracle", "Models"],
         ["Training"],
+        ["Checking"],
         ["Analysis"],
         ["Runs"],
         ["Profiling"],

@@ -10,9 +10,9 @@ static class AttentionFaults
 {
     static readonly double[] Bases = [10000, 1e6, 5e5, 1.5e5, 5e6, 1e5, 1e7, 1000, 2e6, 8e6, 1e8];
 
-    /// <summary>In the order in which they are looked for.</summary>
+    /// <summary>In the order in which they are looked for; each is made when it is its turn, for its matrices live until the next.</summary>
     public static IEnumerable<LayerFault> Of(DecoderLayer layer, int index) =>
-        [.. OfWeights(layer, index), .. OfRotary(layer), .. OfScores(layer), .. OfMask(layer), .. OfNorms(layer, index), .. OfSums(layer)];
+        OfWeights(layer, index).Concat(OfRotary(layer)).Concat(OfScores(layer)).Concat(OfMask(layer)).Concat(OfNorms(layer, index)).Concat(OfSums(layer));
 
     static DecoderLayer With(DecoderLayer layer, AttentionForm form) => layer with { Form = layer.Form with { Attention = form } };
     static DecoderLayer With(DecoderLayer layer, AttentionWeights weights) => layer with { Weights = layer.Weights with { Attention = weights } };

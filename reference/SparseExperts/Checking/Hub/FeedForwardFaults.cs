@@ -221,7 +221,8 @@ static class FeedForwardFaults
     {
         var d = experts.Form.Dialect;
         foreach (var (change, dialect) in Neighbours.Of(d).OrderByDescending(n => Neighbours.Plausibility(d, n.Change)))
-            yield return Ruled(layer, experts, $"as if {change}", dialect);
+            if (dialect.LayerKind() == LayerKind.Routed && dialect.Router == d.Router && dialect.K <= experts.Form.Experts)
+                yield return Ruled(layer, experts, $"as if {change}", dialect);
     }
 
     static string Word(Activation kind) => kind switch

@@ -29,7 +29,7 @@ static class HubAttention
 
         var offsets = GroupOffsets.Upload(tape, queryHeads.Offsets);
         var scores = rounded.Scale(rounded.Round(tape.GroupedLinear(q, queryHeads.Turned(tape, k, form.KeyHeads), offsets)), form.Scale);
-        var p = Probabilities(tape, form, weights, scores, AttentionMask.Of(tape, form, queryHeads, inputs), queryHeads, format);
+        var p = Probabilities(tape, form, weights, scores, inputs, queryHeads, format);
         var mixed = rounded.Round(tape.GroupedLinear(p, queryHeads.Repeated(tape, v, form.KeyHeads), offsets));             // [(row, head, column), dᵥ]
         return rounded.Project(queryHeads.Back(tape, mixed), weights.Output);
     }
@@ -67,11 +67,11 @@ static class HubAttention
     }
 
     /// <summary>Softmax over the keys that are seen, and the sink where there is one, which then is cut off.</summary>
-    static Tensor Probabilities(Tape tape, AttentionForm form, AttentionWeights weights, Tensor scores, Tensor mask, HeadLayout layout, NumberFormat format)
+    static Tensor Probabilities(Tape tape, AttentionForm form, AttentionWeights weights, Tensor scores, HubInputs inputs, HeadLayout layout, NumberFormat format)
     {
         var rounded = tape.In(format);
         if (form.Sinks) scores = WithSinks(tape, scores, weights.Sinks!, layout);
-        var masked = rounded.Add(scores, mask);
+        var masked = AttentionMask.On(tape, form, layout, inputs, scores, format);
         if (form.SoftmaxInFormat && format != NumberFormat.Float32) masked = rounded.Round(BelowLargest(tape, masked));
         var p = rounded.Round(tape.Softmax(masked));
         return form.Sinks ? tape.Columns(p, 0, layout.Length) : p;
@@ -96,5 +96,5 @@ static class HubAttention
     /// <summary>Counted in columns, whatever the positions are.</summary>
     static Tensor Temperature(Tape tape, HubTemperature form, HeadLayout layout) => tape.Column(
         [.. Enumerable.Range(0, layout.Count).Select(r =>
-            ReproducibleMath.Log(1 + Math.Floor((layout.Token(r) % layout.Length + 1) / form.Floor)) * form.Scale + 1)]);
+            ReproducibleMath.Log(1 + Math.Floor((layout.Token(r) % layout.Length + 1.0) / form.Floor)) * form.Scale + 1)]);
 }

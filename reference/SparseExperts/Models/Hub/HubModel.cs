@@ -12,19 +12,25 @@ namespace SparseExperts.Models.Hub;
 public sealed class HubModel : ICausalModel
 {
     /// <param name="source">Where its numbers come from.</param>
-    public HubModel(Tape tape, HubModelConfig config, IWeightSource source)
+    public HubModel(Tape tape, HubModelConfig config, IWeightSource source) : this(tape, Checked(config), config.Format, source) => Config = config;
+
+    /// <param name="format">What every op's result is rounded to.</param>
+    public HubModel(Tape tape, HubDecoder form, NumberFormat format, IWeightSource source)
     {
-        config.Validate();
-        (Tape, Config) = (tape, config);
-        var form = Form = config.Hub;
-        Format = config.Format;
-        Rounding = LayerForm.RoundingOf(form);
+        (Tape, Form, Format, Rounding) = (tape, form, format, LayerForm.RoundingOf(form));
+        Config = new() { Format = format };
         var weights = new Weights(tape, source, (input, gain) => Starts.Normal(gain * 0.5 / Math.Sqrt(input)));
         Embedding = weights.Matrix("embed_tokens", form.Vocabulary, form.Width, Starts.Normal(0.02));
-        Layers = [.. LayerForm.Of(form).Select((layer, i) => DecoderLayer.Declare(tape, weights.Sub("layers").Sub(i), layer, form.Width, Format))];
+        Layers = [.. LayerForm.Of(form).Select((layer, i) => DecoderLayer.Declare(tape, weights.Sub("layers").Sub(i), layer, form.Width, format))];
         Norm = weights.Matrix("norm", 1, form.Width, Starts.Ones);
         Head = form.Tied ? null : weights.Projection("lm_head", form.Width, form.Vocabulary, 1);
         State = weights.States;
+    }
+
+    static HubDecoder Checked(HubModelConfig config)
+    {
+        config.Validate();
+        return config.Hub;
     }
 
     public Tape Tape { get; }
@@ -44,7 +50,7 @@ public sealed class HubModel : ICausalModel
     public long ParameterCount => Tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
 
     public long ActiveParameterCount => Tape.Parameters.Sum(p =>
-        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, Config.Dialect.K) : p.Stack));
+        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, Form.Dialect.K) : p.Stack));
 
     public double Baseline => 0;
     public KeyValueCache? NewCache() => null;
@@ -80,7 +86,14 @@ public sealed class HubModel : ICausalModel
         return Scaled(Looked(inputs));
     }
 
-    internal Tensor Looked(HubInputs inputs) => Tape.LookUp(Embedding, Tape.Upload(inputs.Ids), inputs.Length);
+    /// <summary>Rows of the embedding. That of the padding token has no gradient here (PyTorch's padding_idx), though it may have one as the head.</summary>
+    internal Tensor Looked(HubInputs inputs)
+    {
+        if (Form.PadToken is not { } pad || !inputs.Ids.Contains(pad)) return Tape.LookUp(Embedding, Tape.Upload(inputs.Ids), inputs.Length);
+        var padding = Tape.Rent(inputs.Ids.Length, Form.Width);
+        Tape.Backend.GatherRows(Embedding.Value, Tape.Upload([.. inputs.Ids.Select(id => id == pad ? id : -1)]), padding, false);
+        return Tape.Add(Tape.LookUp(Embedding, Tape.Upload([.. inputs.Ids.Select(id => id == pad ? -1 : id)]), inputs.Length), Tape.Constant(padding));
+    }
 
     internal Tensor Scaled(Tensor x) =>
         Form.EmbeddingMultiplier == 1 ? x : Rounded.Scale(x, SparseExperts.Rounding.To(Format, Form.EmbeddingMultiplier));

@@ -18,7 +18,7 @@ static class Rotation
         return form.RotaryInFloat32 ? tape.Round(turned, format) : turned;
     }
 
-    /// <param name="first">Column of a head from which on it turns.</param>
+    /// <param name="First">Column of a head from which on it turns.</param>
     readonly record struct Turning(HubRotary Rotary, int First)
     {
         /// <summary>The columns of pair i.</summary>
@@ -68,11 +68,11 @@ static class Rotation
     /// <summary>A function has two of them, the factor on it one.</summary>
     const double Unit = 1.0 / 16777216;
 
-    /// <summary>Constants with their bounds, where the backend carries any.</summary>
+    /// <summary>Constants with their bounds, where the backend carries any or disturbs within them.</summary>
     static Tensor Written(Tape tape, int rows, int columns, double[] values, double[] errors)
     {
         var matrix = tape.Rent(rows, columns);
-        if (tape.Backend is IErrorBounds { CarriesBounds: true } bounds) bounds.WriteErrors(matrix, values, errors);
+        if (tape.Backend is IErrorBounds bounds) bounds.WriteErrors(matrix, values, errors);
         else tape.Backend.Write(matrix, (ReadOnlySpan<double>)values);
         return tape.Constant(matrix);
     }
