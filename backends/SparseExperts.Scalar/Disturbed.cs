@@ -55,5 +55,10 @@ public readonly record struct Disturbed(double Value) : IReal<Disturbed>
     public static Disturbed Log1p(Disturbed a) => Rounded(Float64.DoubleLog1p(a.Value), 2 * FunctionUlps.Log1p);
     public static Disturbed Tanh(Disturbed a) => Rounded(Math.Tanh(a.Value), 2 * FunctionUlps.Tanh);
     public static Disturbed Erf(Disturbed a) => Rounded(Float64.DoubleErf(a.Value), 2 * FunctionUlps.Erf);
-    public static Disturbed Round(NumberFormat format, Disturbed a) => new(Rounding.To(format, a.Value));
+
+    /// <summary>To one of both neighbours, the nearer one more often: what it loses is up to a unit, wherever an engine rounds.</summary>
+    public static Disturbed Round(NumberFormat format, Disturbed a) =>
+        double.IsFinite(a.Value) && Rounding.To(format, a.Value) != a.Value
+            ? new(Rounding.To(format, a.Value + Rounding.HalfUnit(format, Math.Abs(a.Value)) * Draw()))
+            : a;
 }

@@ -20,11 +20,8 @@ public static class CheckedModels
         new(Of(folder, recording, backends.Exact), Of(folder, recording, backends.Disturbed));
 
     /// <summary>A recording of activations, checked.</summary>
-    public static ModelVerdict Activations(HubFolder folder, Recording recording, CheckBackends backends)
-    {
-        var disturbed = FormatOf(folder, recording) == NumberFormat.Float32 ? Of(folder, recording, backends.Disturbed) : null;
-        return ModelCheck.Activations(Of(folder, recording, backends.Bounded), disturbed, recording);
-    }
+    public static ModelVerdict Activations(HubFolder folder, Recording recording, CheckBackends backends) =>
+        ModelCheck.Activations(Of(folder, recording, backends.Bounded), Of(folder, recording, backends.Disturbed), recording);
 
     /// <summary>A recording of decoding, checked.</summary>
     public static ModelVerdict Generation(HubFolder folder, Recording recording, CheckBackends backends)

@@ -50,7 +50,8 @@ static partial class FilteredCheck
         {
             var own = Softmax(scaled, kept);
             // A token goes where all that are not above it sum up to at most 1 − p (TopPLogitsWarper); the best stays.
-            var order = Enumerable.Range(0, own.Length).Where(i => kept[i]).OrderBy(i => own[i]).ToArray();
+            // Of equals those that the claim has come last, for sorting leaves their order open.
+            var order = Enumerable.Range(0, own.Length).Where(i => kept[i]).OrderBy(i => own[i]).ThenBy(i => claim[i]).ToArray();
             double sum = 0;
             for (var j = 0; j < order.Length - 1; j++)
             {

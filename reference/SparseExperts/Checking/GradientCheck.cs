@@ -15,13 +15,15 @@ public static class GradientCheck
     {
         var recording = WithInputs(Recording.Load(gradients), activations);
         var pair = CheckedModels.PairOf(folder, recording, backends);
+        var trained = TrainedTensors.Of(pair.Exact.Tensors, pair.Exact.Tape).Select(t => t.Name).ToHashSet();
         string[] names = [.. recording.Names.Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-        var known = TrainedTensors.Of(pair.Exact.Tensors, pair.Exact.Tape).Select(t => t.Name).ToHashSet();
-        if (Array.Find(names, n => !known.Contains(n[Prefix.Length..])) is { } unknown)
-            throw new InvalidFileException($"{recording.Path}: {unknown} is the gradient of nothing that this checkpoint trains; record it of this model");
+        if (Array.Find(names, n => pair.Exact.Tensors.Find(n[Prefix.Length..]) is null) is { } unknown)
+            throw new InvalidFileException($"{recording.Path}: {unknown} is the gradient of no tensor of this checkpoint; record it of this model");
         List<string> losses = [];
-        var numbers = Spread.Of(pair, model => Computed(model, recording, losses, names));
-        IEnumerable<string> all = [.. losses, .. names];
+        // What is not trained, as a correction bias, has no gradient, whatever stands there.
+        string[] compared = [.. names.Where(n => trained.Contains(n[Prefix.Length..]))];
+        var numbers = Spread.Of(pair, model => Computed(model, recording, losses, compared));
+        IEnumerable<string> all = [.. losses, .. compared];
         return new([.. all.Zip(numbers, (name, own) => new BlockVerdict(name, Claims(name, own)))]);
 
         ClaimVerdict[] Claims(string name, Numbers own) => recording.Find(name) is { } claim

@@ -10,9 +10,9 @@ namespace SparseExperts.Checking;
 public static class ModelCheck
 {
     /// <param name="model">On a backend whose numbers carry bounds.</param>
-    /// <param name="disturbed">The same model on one that disturbs them; null where draws say nothing, as in narrow formats, which engines round differently.</param>
+    /// <param name="disturbed">The same model on one that disturbs them.</param>
     /// <exception cref="Formats.InvalidFileException">The recording is not of this model.</exception>
-    public static ModelVerdict Activations(ICheckedModel model, ICheckedModel? disturbed, Recording recording)
+    public static ModelVerdict Activations(ICheckedModel model, ICheckedModel disturbed, Recording recording)
     {
         var chain = new Chain(model, disturbed, recording);
         var verdicts = new List<BlockVerdict>();
@@ -33,10 +33,10 @@ public static class ModelCheck
     }
 
     /// <summary>The blocks so far: what they handed on, in bounds and in every draw.</summary>
-    sealed class Chain(ICheckedModel model, ICheckedModel? disturbed, Recording recording)
+    sealed class Chain(ICheckedModel model, ICheckedModel disturbed, Recording recording)
     {
         readonly Dictionary<string, Numbers> _computed = [];
-        readonly Dictionary<string, Numbers>[] _ofDraws = [.. Enumerable.Range(0, disturbed is null ? 0 : Spread.Draws).Select(_ => new Dictionary<string, Numbers>())];
+        readonly Dictionary<string, Numbers>[] _ofDraws = [.. Enumerable.Range(0, Spread.Draws).Select(_ => new Dictionary<string, Numbers>())];
         BlockRun[] _draws = [];
         BlockRun? _last;
 
@@ -45,7 +45,7 @@ public static class ModelCheck
         {
             _draws = [.. _ofDraws.Select((known, n) =>
             {
-                ((IDisturbs)disturbed!.Tape.Backend).Begin(n);
+                ((IDisturbs)disturbed.Tape.Backend).Begin(n);
                 return One(disturbed, new(disturbed.Tape, recording, known), block(disturbed));
             })];
             return _last = One(model, new(model.Tape, recording, _computed, _draws), block(model));
@@ -91,7 +91,7 @@ public static class ModelCheck
                 var run = One(model, new(model.Tape, recording, _computed), fault.Run);
                 return run.Claims.All(c => c.Outcome == Outcome.Agrees || c is { Outcome: Outcome.Undecided, Worst: null });
             }
-            catch (Exception e) when (e is RoutingException or DialectException)
+            catch (Exception e) when (e is RoutingException or DialectException or ShapeException)
             {
                 return false;       // such a rule cannot run here, so nobody ran it
             }
