@@ -4,7 +4,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Checking;
-using SparseExperts.Checking.Hub;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Models;
@@ -75,7 +74,8 @@ static class CheckModelCommand
     static void Print(string folder, ModelVerdict verdict)
     {
         Console.WriteLine($"{verdict.Outcome.Word(),-9} {folder}");
-        foreach (var block in verdict.Blocks.Where(b => b.Outcome != Outcome.NotClaimed)) Console.WriteLine($"  {block.Outcome.Word(),-9} {block.Name}{Describe(block)}");
+        foreach (var block in verdict.Blocks.Where(b => b.Outcome != Outcome.NotClaimed))
+            Console.WriteLine($"  {block.Outcome.Word(),-9} {block.Name}{Describe(block)}");
         if (verdict.First is not { } first) return;
         Console.WriteLine(first.Name);
         Console.WriteLine(verdict.Cause is { } cause ? $"  as if {cause}" : "  no usual fault that was tried computes what was recorded");
@@ -85,9 +85,9 @@ static class CheckModelCommand
     {
         if (block.Worst is not { Worst: { } worst } claim) return "";
         string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-        return block.Outcome == Outcome.Agrees
-            ? Invariant($"  worst {worst.Margin:G3} of {worst.Bound:G3}")
-            : Invariant($"  {claim.Name}[{worst.Index}]: {worst.Claimed:G7} instead of {worst.Expected:G7}, off by {worst.Margin:G3}, rounding explains {worst.Bound:G3}; {worst.Count} of {worst.Of}");
+        if (block.Outcome == Outcome.Agrees) return Invariant($"  worst {worst.Margin:G3} of {worst.Bound:G3}");
+        var numbers = Invariant($"{worst.Claimed:G7} instead of {worst.Expected:G7}, off by {worst.Margin:G3}, rounding explains {worst.Bound:G3}");
+        return Invariant($"  {claim.Name}[{worst.Index}]: {numbers}; {worst.Count} of {worst.Of}");
     }
 
     static JsonObject Json(string folder, ModelVerdict verdict)

@@ -97,7 +97,7 @@ sealed class LiveScreen(TrainingRun run) : TrainingScreen
         AnsiConsole.WriteLine(Header(run));
         AnsiConsole.MarkupLine($"[grey]run folder: {Markup.Escape(VisibleWriter.Visible(run.Folder))} · Ctrl-C saves and stops[/]");
         var outcome = RunOutcome.Finished;
-        AnsiConsole.Live(new Text("starting …")).Start(live =>
+        AnsiConsole.Live(new Spectre.Console.Text("starting …")).Start(live =>
         {
             var clock = Stopwatch.StartNew();
             var due = 0.0;

@@ -27,10 +27,11 @@ public sealed record ClaimVerdict(string Name, Outcome Outcome, Difference? Wors
             var its = double.IsPositiveInfinity(bound) || margin == 0 ? 0 : double.IsNaN(margin) ? double.PositiveInfinity : margin / bound;
             if (its > ratio) (ratio, worst) = (its, new(i, own, expected[i], margin, bound, 0, expected.Length));
         }
-        return new(claim.Name, wrong > 0 ? Outcome.Differs : unknown > 0 ? Outcome.Undecided : Outcome.Agrees, worst is null ? null : worst with { Count = wrong });
+        var outcome = wrong > 0 ? Outcome.Differs : unknown > 0 ? Outcome.Undecided : Outcome.Agrees;
+        return new(claim.Name, outcome, worst is null ? null : worst with { Count = wrong });
     }
 
-    /// <summary>What is lost on the way, half a unit of the format that it was written in, and half a unit of float32 for its inputs, as claims of cases have it.</summary>
+    /// <summary>What is lost on the way, half a unit of the format that it was written in, and half a unit of float32 for its inputs, as in cases.</summary>
     static double Bound(NumberFormat format, double expected, double error)
     {
         var size = Math.Abs(expected) + error;

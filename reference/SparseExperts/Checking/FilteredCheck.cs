@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using SparseExperts.Formats;
-using SparseExperts.Oracle;
 
 namespace SparseExperts.Checking;
 

@@ -85,7 +85,8 @@ sealed class RecordedRouter(BlockRun run, RouterCall call, string name, RouterRe
     {
         var experts = _chosen = _recording.Sized(choice, (long)call.Tokens * call.K).Integers;
         if (experts.FirstOrDefault(e => e < 0 || e >= call.Experts, -1) is not -1 and var bad)
-            throw new Formats.InvalidFileException($"{_recording.Path}: {choice.Name} holds {bad}, there are experts 0 … {call.Experts - 1}; record it of this model");
+            throw new Formats.InvalidFileException(
+                $"{_recording.Path}: {choice.Name} holds {bad}, there are experts 0 … {call.Experts - 1}; record it of this model");
         return experts;
     }
 

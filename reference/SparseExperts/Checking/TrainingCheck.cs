@@ -2,7 +2,6 @@ using SparseExperts.Autograd;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Oracle;
-using SparseExperts.Routing;
 using SparseExperts.Training;
 
 namespace SparseExperts.Checking;
@@ -26,7 +25,8 @@ public static class TrainingCheck
         string[] names = [.. recording.Names.Where(n => n.StartsWith(After, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
         if (Array.Find(names, n => model.Tensors.Find(n[After.Length..]) is null) is { } unknown)
             throw new InvalidFileException($"{recording.Path}: {unknown} is no tensor of this checkpoint; record it of this model");
-        var bound = Allowed * recording.Names.Where(n => n.StartsWith(Difference, StringComparison.Ordinal)).SelectMany(n => recording.Get(n).Values).DefaultIfEmpty(0).Max();
+        var differences = recording.Names.Where(n => n.StartsWith(Difference, StringComparison.Ordinal)).SelectMany(n => recording.Get(n).Values);
+        var bound = Allowed * differences.DefaultIfEmpty(0).Max();
         var (losses, norms) = Steps(model, recording);
         return new(
         [
@@ -86,7 +86,8 @@ public static class TrainingCheck
         CaseTensor Own(CaseTensor all)
         {
             if (all.Shape.Length == 0 || all.Shape[0] != count)
-                throw new InvalidFileException($"{recording.Path}: {all.Name} is [{string.Join(", ", all.Shape)}], {count} batches are needed; record one a step");
+                throw new InvalidFileException(
+                    $"{recording.Path}: {all.Name} is [{string.Join(", ", all.Shape)}], {count} batches are needed; record one a step");
             var each = all.Values.Length / count;
             return all with { Shape = all.Shape[1..], Values = all.Values[(index * each)..((index + 1) * each)] };
         }

@@ -1,5 +1,4 @@
 using SparseExperts.Formats;
-using SparseExperts.Routing;
 
 namespace SparseExperts.Hub;
 
@@ -89,7 +88,8 @@ sealed record DecoderFamily : HubFamily
             if (!condition) throw new InvalidFileException($"{keys.Where}: {line}; correct it");
         }
         Require(c.Heads % c.KeyValueHeads == 0, $"num_attention_heads {c.Heads} is no multiple of num_key_value_heads {c.KeyValueHeads}");
-        Require(c.Latent is null || c.KeyValueHeads == c.Heads, $"num_key_value_heads {c.KeyValueHeads}: latent attention has as many as num_attention_heads {c.Heads}");
+        Require(c.Latent is null || c.KeyValueHeads == c.Heads,
+            $"num_key_value_heads {c.KeyValueHeads}: latent attention has as many as num_attention_heads {c.Heads}");
         Require(c.PadToken is null || c.PadToken < c.Vocabulary, $"pad_token_id {c.PadToken} is no token of vocab_size {c.Vocabulary}");
         Require(c.Layers.Any(l => l.IsSparse), "no layer is sparse");
         Require(c.AttentionDropout is >= 0 and < 1, $"attention_dropout {c.AttentionDropout} is not within 0 and 1");

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using SparseExperts.Formats;
+using SparseExperts.Hub.Families;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Hub;
@@ -9,9 +10,10 @@ namespace SparseExperts.Hub;
 static partial class HubFamilies
 {
     static readonly IReadOnlyList<HubFamily> All =
-        [.. Families.MixtralFamilies.All, .. Families.QwenFamilies.All, .. Families.DeepSeekFamilies.All, .. Families.OtherFamilies.All, Families.SwitchFamily.Only];
+        [.. MixtralFamilies.All, .. QwenFamilies.All, .. DeepSeekFamilies.All, .. OtherFamilies.All, SwitchFamily.Only];
 
-    static readonly Dictionary<string, HubFamily> ByName = All.SelectMany(f => f.Also.Prepend(f.Name).Select(n => (Name: n, Family: f))).ToDictionary(p => p.Name, p => p.Family);
+    static readonly Dictionary<string, HubFamily> ByName =
+        All.SelectMany(f => f.Also.Prepend(f.Name).Select(n => (Name: n, Family: f))).ToDictionary(p => p.Name, p => p.Family);
 
     /// <summary>Architectures that mix tokens by other means than attention, which this program does not have.</summary>
     static readonly Dictionary<string, string> OtherMixers = new()
@@ -50,8 +52,8 @@ static partial class HubFamilies
     /// <summary>Whether a tensor that is in no line of the table is one that the library's model passes over as well.</summary>
     public static bool IsUnread(HubConfig config, string prefix, string name)
     {
-        if (config.Tied && (name.EndsWith("lm_head.weight", StringComparison.Ordinal) || name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight"))
-            return true;
+        if (config.Tied && name.EndsWith("lm_head.weight", StringComparison.Ordinal)) return true;
+        if (config is HubSwitch && name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight") return true;
         if (name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)) return true;
         var family = ByName[config.ModelType];
         if (prefix.Length > 0 && name.StartsWith(prefix, StringComparison.Ordinal))

@@ -25,6 +25,8 @@ abstract record HubFamily
     /// <summary>Beginnings of the names of tensors that the library's language model does not read, behind the prefix and before it.</summary>
     public IReadOnlyList<string> Unread { get; init; } = [];
 
+    const string NotQuantised = "this program reads weights in F32, BF16 and F16; take a checkpoint that is not quantised";
+
     /// <param name="whole">The file's text as JSON.</param>
     public HubConfig Read(JsonObject whole, string where)
     {
@@ -33,9 +35,7 @@ abstract record HubFamily
         var routing = Routing(whole, where);
         keys.Known(routing.Type.Settings.Append(routing.Type.Experts).SelectMany(s => s.Keys));
         keys.Known(routing.Type.Fixed.Select(f => f.Key).Concat(routing.Type.Besides).Concat(NotRead));
-        keys.Only("quantization_config", "this program reads weights in F32, BF16 and F16; take a checkpoint that is not quantised");
-        if (whole.ContainsKey("quantization_config"))
-            new HubKeys(whole, [], where, "").Only("quantization_config", "this program reads weights in F32, BF16 and F16; take a checkpoint that is not quantised");
+        foreach (var part in (HubKeys[])[keys, new(whole, [], where, "")]) part.Only("quantization_config", NotQuantised);
         var version = whole["transformers_version"]?.ToString().StartsWith('4') == true ? 4 : 5;
         var tied = inner is not null && whole["tie_word_embeddings"] is { } outer ? new HubKeys(whole, [], where, "").Flag("tie_word_embeddings")
             : keys.Flag("tie_word_embeddings");
@@ -54,7 +54,8 @@ abstract record HubFamily
         {
             var answer = ConfigFile.Parse(whole.ToJsonString(), where);
             return answer.Ignored.Count == 0 ? answer
-                : throw new InvalidFileException($"{where}: {answer.Ignored[0].Key} is {answer.Ignored[0].Value}; {answer.Ignored[0].Why}: take it out if it changes nothing");
+                : throw new InvalidFileException($"{where}: {answer.Ignored[0].Key} is {answer.Ignored[0].Value}; {answer.Ignored[0].Why}; "
+                    + "take it out if it changes nothing");
         }
         catch (DialectException e)
         {

@@ -108,7 +108,8 @@ public sealed partial class HubFolder : IDisposable
         _files.Add((name, file));
         foreach (var entry in file.Tensors)
         {
-            if (!expected(entry.Name)) throw new InvalidFileException($"{In(name)}: tensor '{entry.Name}' is not in {IndexFile} as one of this file; take another copy");
+            if (!expected(entry.Name))
+                throw new InvalidFileException($"{In(name)}: tensor '{entry.Name}' is not in {IndexFile} as one of this file; take another copy");
             _stored.Add(entry.Name, (file, entry, name));
         }
     }

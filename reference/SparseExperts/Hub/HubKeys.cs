@@ -104,7 +104,8 @@ sealed class HubKeys
 
     /// <summary>A list of whole numbers, or null; of any length where <paramref name="layers"/> is null.</summary>
     public int[]? Counts(string key, int? layers = null) => List(key, layers)?.Select(item => item is JsonValue value
-        && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<double>(out var number) && number == Math.Floor(number) && Math.Abs(number) < 1 << 30
+        && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<double>(out var number)
+        && number == Math.Floor(number) && Math.Abs(number) < 1 << 30
         ? (int)number : throw Refusal(key, Get(key), "give a list of whole numbers")).ToArray();
 
     IEnumerable<JsonNode?>? List(string key, int? count) => Get(key) switch

@@ -15,7 +15,9 @@ public sealed record HubTensor(string Name, IReadOnlyList<long> Shape, IReadOnly
     public long Count => Shape.Aggregate(1L, (a, b) => a * b);
 }
 
-/// <summary>A matrix of the model that checkpoints have: <see cref="Stack"/> matrices [<see cref="Rows"/>, <see cref="Columns"/>], and what they are stored as.</summary>
+/// <summary>
+/// A matrix of the model that checkpoints have: <see cref="Stack"/> matrices [<see cref="Rows"/>, <see cref="Columns"/>], and what they are stored as.
+/// </summary>
 public sealed record HubMatrix(string Path, int Stack, int Rows, int Columns)
 {
     readonly List<(HubTensor Tensor, HubPiece Piece)> _sources = [];

@@ -38,7 +38,8 @@ sealed class RotaryReader
 
     HubRotary Old(int head, bool interleaved)
     {
-        if (_keys.Get("rope_local_base_freq") is { } local) throw _keys.Refusal("rope_local_base_freq", local, "write rope_parameters with a part a layer type");
+        if (_keys.Get("rope_local_base_freq") is { } local)
+            throw _keys.Refusal("rope_local_base_freq", local, "write rope_parameters with a part a layer type");
         var theta = _keys.NumberOrNull("rope_theta") ?? _theta;
         return Scaled(_keys.Part("rope_scaling") ?? new([], [], _keys.Where, _keys.At + "rope_scaling."), theta, Partial, head, interleaved);
     }

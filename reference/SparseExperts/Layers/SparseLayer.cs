@@ -58,7 +58,8 @@ public static class SparseLayer
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
-        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle, routed.Losses)
+        return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle,
+            routed.Losses with { Importance = call.Importance })
         {
             RouterState = call.Dialect.Router == RouterForm.Mlp ? routed.Scored.Before : null,
         };

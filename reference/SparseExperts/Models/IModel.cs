@@ -50,6 +50,9 @@ public interface IModelConfig
     /// <summary>Tokens of a sequence.</summary>
     int Context { get; }
 
+    /// <summary>Lengths of the sequences that sparse layers meet: those of both stacks where a model has two.</summary>
+    IReadOnlyList<int> Lengths => [Context];
+
     /// <summary>Experts of a sparse layer; 0 for a dense model.</summary>
     int Experts { get; }
 

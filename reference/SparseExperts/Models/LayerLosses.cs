@@ -12,24 +12,32 @@ namespace SparseExperts.Models;
 /// </summary>
 static class LayerLosses
 {
-    /// <param name="importance">1 for a token, 0 for padding; empty for no padding.</param>
-    public static Tensor? Join(Tape tape, Dialect dialect, int experts, bool training, IReadOnlyList<SparseResult> layers, float[]? importance = null)
+    /// <param name="stacks">The sparse layers of every stack: those of one are pooled, means and sums are over all.</param>
+    public static Tensor? Join(Tape tape, IModelConfig config, bool training, params IReadOnlyList<IReadOnlyList<SparseResult>> stacks) =>
+        Join(tape, config.Dialect, config.Experts, training, null, stacks);
+
+    /// <param name="importance">1 for a token, 0 for padding, where it is not that of the layers' calls; empty for no padding.</param>
+    public static Tensor? Join(Tape tape, Dialect dialect, int experts, bool training, float[]? importance,
+        params IReadOnlyList<IReadOnlyList<SparseResult>> stacks)
     {
-        if (layers.Count == 0) return null;
-        var isPooled = dialect.LayerReduction == LayerReduction.Pooled && layers.All(l => l.Inputs is not null);
-        if (isPooled && (layers.Count > 1 || importance is { Length: > 0 }))
-        {
-            var (call, terms) = Pooled(tape, dialect, experts, training, layers, importance ?? []);
-            return AuxiliaryLosses.Total(tape, call, terms);
-        }
         Tensor? sum = null;
-        foreach (var loss in layers.Select(l => l.Loss).OfType<Tensor>()) sum = sum is null ? loss : tape.Add(sum, loss);
-        return sum is not null && dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / layers.Count) : sum;
+        foreach (var loss in stacks.SelectMany(layers => OfStack(tape, dialect, experts, training, importance, layers)))
+            sum = sum is null ? loss : tape.Add(sum, loss);
+        return sum is not null && dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / stacks.Sum(layers => layers.Count)) : sum;
+    }
+
+    static IEnumerable<Tensor> OfStack(Tape tape, Dialect dialect, int experts, bool training, float[]? importance, IReadOnlyList<SparseResult> layers)
+    {
+        var isPooled = dialect.LayerReduction == LayerReduction.Pooled && (layers.Count > 1 || importance is { Length: > 0 })
+            && layers.All(l => l.Inputs is not null);
+        if (!isPooled) return layers.Select(l => l.Loss).OfType<Tensor>();
+        var (call, terms) = Pooled(tape, dialect, experts, training, importance, layers);
+        return new[] { AuxiliaryLosses.Total(tape, call, terms) }.OfType<Tensor>();
     }
 
     /// <summary>Losses of one call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
-    public static (RouterCall Call, IReadOnlyList<LossTerm> Terms) Pooled(Tape tape, Dialect dialect, int experts, bool training,
-        IReadOnlyList<SparseResult> layers, float[] importance)
+    public static (RouterCall Call, IReadOnlyList<LossTerm> Terms) Pooled(Tape tape, Dialect dialect, int experts, bool training, float[]? importance,
+        IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
         var (of, logits) = (inputs[0].Handle, inputs[0].Logits);
@@ -48,10 +56,10 @@ static class LayerLosses
             Groups = of.Groups,
             Size = of.Tokens / of.Groups * inputs.Length,
             Layers = inputs.Length,
+            Importance = [.. inputs.SelectMany(i => importance ?? i.Importance)],
             Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
             Experts = experts,
             Training = training,
-            Importance = [.. Enumerable.Repeat(importance, inputs.Length).SelectMany(i => i)],
             SpansShards = tape.Shards is not null && dialect.GroupSize == 0,
         };
         var pooled = new LossInputs

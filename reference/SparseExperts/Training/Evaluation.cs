@@ -32,7 +32,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             });
             nats += sum;
             dropped += drop;
-            bytes += batch.Labels.Length;
+            bytes += batch.Compared;
             count++;
         }
         return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / count) { Batches = count };

@@ -11,6 +11,7 @@ public sealed partial class LayerTests
     [
         ["Formats"],
         ["Data"],
+        ["Text"],
         ["Autograd", "Sharding"],
         ["Ops"],
         ["Routing"],

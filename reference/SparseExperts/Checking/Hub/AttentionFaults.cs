@@ -1,3 +1,4 @@
+using SparseExperts.Autograd;
 using SparseExperts.Hub;
 using SparseExperts.Models.Hub;
 using SparseExperts.Ops;
@@ -14,8 +15,16 @@ static class AttentionFaults
     public static IEnumerable<LayerFault> Of(DecoderLayer layer, int index) =>
         OfWeights(layer, index).Concat(OfRotary(layer)).Concat(OfScores(layer)).Concat(OfMask(layer)).Concat(OfNorms(layer, index)).Concat(OfSums(layer));
 
-    static DecoderLayer With(DecoderLayer layer, AttentionForm form) => layer with { Form = layer.Form with { Attention = form } };
-    static DecoderLayer With(DecoderLayer layer, AttentionWeights weights) => layer with { Weights = layer.Weights with { Attention = weights } };
+    static LayerFault Fault(string sentence, DecoderLayer layer, AttentionForm form) =>
+        new(sentence, layer with { Form = layer.Form with { Attention = form } });
+
+    static LayerFault Fault(string sentence, DecoderLayer layer, AttentionWeights weights) =>
+        new(sentence, layer with { Weights = layer.Weights with { Attention = weights } });
+
+    static LayerFault OfLayer(string sentence, DecoderLayer layer, LayerForm form) => new(sentence, layer with { Form = form });
+
+    static LayerFault OfNorm(string sentence, DecoderLayer layer, Tensor weight) =>
+        new(sentence, layer with { Weights = layer.Weights with { AttentionNorm = weight } });
 
     static IEnumerable<LayerFault> OfWeights(DecoderLayer layer, int index)
     {
@@ -23,41 +32,42 @@ static class AttentionFaults
         var latent = layer.Form.Attention.Latent is not null;
         var (query, value) = latent ? (w.QueryDown is null ? "q_proj" : "q_b_proj", "kv_b_proj") : ("q_proj", "v_proj");
         string Turned(string name) => $"{name} of layer {index} transposed";
-        if (Transposed(tape, w.Output) is { } o) yield return new(Turned("o_proj"), With(layer, w with { Output = o }));
-        if (Transposed(tape, w.Query) is { } q) yield return new(Turned(query), With(layer, w with { Query = q }));
-        if (Transposed(tape, w.Key) is { } k) yield return new(Turned(latent ? "kv_a_proj_with_mqa" : "k_proj"), With(layer, w with { Key = k }));
-        if (Transposed(tape, w.Value) is { } v) yield return new(Turned(value), With(layer, w with { Value = v }));
-        if (w.QueryDown is { } down && Transposed(tape, down) is { } d) yield return new(Turned("q_a_proj"), With(layer, w with { QueryDown = d }));
+        if (Transposed(tape, w.Output) is { } o) yield return Fault(Turned("o_proj"), layer, w with { Output = o });
+        if (Transposed(tape, w.Query) is { } q) yield return Fault(Turned(query), layer, w with { Query = q });
+        if (Transposed(tape, w.Key) is { } k) yield return Fault(Turned(latent ? "kv_a_proj_with_mqa" : "k_proj"), layer, w with { Key = k });
+        if (Transposed(tape, w.Value) is { } v) yield return Fault(Turned(value), layer, w with { Value = v });
+        if (w.QueryDown is { } down && Transposed(tape, down) is { } d) yield return Fault(Turned("q_a_proj"), layer, w with { QueryDown = d });
         if (!latent)
         {
             string Exchanged(string a, string b) => $"{a} and {b} exchanged in the self-attention of layer {index}";
-            if (AreAlike(w.Query, w.Key)) yield return new(Exchanged("q", "k"), With(layer, w with { Query = w.Key, Key = w.Query }));
-            if (AreAlike(w.Key, w.Value)) yield return new(Exchanged("k", "v"), With(layer, w with { Key = w.Value, Value = w.Key }));
-            if (AreAlike(w.Query, w.Value)) yield return new(Exchanged("q", "v"), With(layer, w with { Query = w.Value, Value = w.Query }));
+            if (AreAlike(w.Query, w.Key)) yield return Fault(Exchanged("q", "k"), layer, w with { Query = w.Key, Key = w.Query });
+            if (AreAlike(w.Key, w.Value)) yield return Fault(Exchanged("k", "v"), layer, w with { Key = w.Value, Value = w.Key });
+            if (AreAlike(w.Query, w.Value)) yield return Fault(Exchanged("q", "v"), layer, w with { Query = w.Value, Value = w.Query });
             if (w.QueryNorm is { } own && w.KeyNorm is { } other && own.Columns == other.Columns)
-                yield return new(Exchanged("q_norm", "k_norm"), With(layer, w with { QueryNorm = other, KeyNorm = own }));
+                yield return Fault(Exchanged("q_norm", "k_norm"), layer, w with { QueryNorm = other, KeyNorm = own });
         }
         static Projected Bare(Projected by) => by with { Bias = null };
         string Forgotten(string name) => $"bias of {name} forgotten in layer {index}";
         if (w.Query.Bias is not null)
         {
-            yield return new($"biases of q, k and v forgotten in layer {index}", With(layer, w with { Query = Bare(w.Query), Key = Bare(w.Key), Value = Bare(w.Value) }));
-            yield return new(Forgotten("q_proj"), With(layer, w with { Query = Bare(w.Query) }));
-            yield return new(Forgotten("k_proj"), With(layer, w with { Key = Bare(w.Key) }));
-            yield return new(Forgotten("v_proj"), With(layer, w with { Value = Bare(w.Value) }));
+            var bare = w with { Query = Bare(w.Query), Key = Bare(w.Key), Value = Bare(w.Value) };
+            yield return Fault($"biases of q, k and v forgotten in layer {index}", layer, bare);
+            yield return Fault(Forgotten("q_proj"), layer, w with { Query = Bare(w.Query) });
+            yield return Fault(Forgotten("k_proj"), layer, w with { Key = Bare(w.Key) });
+            yield return Fault(Forgotten("v_proj"), layer, w with { Value = Bare(w.Value) });
         }
-        if (w.Output.Bias is not null) yield return new(Forgotten("o_proj"), With(layer, w with { Output = Bare(w.Output) }));
+        if (w.Output.Bias is not null) yield return Fault(Forgotten("o_proj"), layer, w with { Output = Bare(w.Output) });
         if (w.Sinks is { } sinks)
         {
-            yield return new($"sinks of layer {index} ignored", With(layer, layer.Form.Attention with { Sinks = false }));
-            yield return new($"sinks of layer {index} taken as 0", With(layer, w with { Sinks = tape.Scale(sinks, 0) }));
+            yield return Fault($"sinks of layer {index} ignored", layer, layer.Form.Attention with { Sinks = false });
+            yield return Fault($"sinks of layer {index} taken as 0", layer, w with { Sinks = tape.Scale(sinks, 0) });
         }
     }
 
     static IEnumerable<LayerFault> OfRotary(DecoderLayer layer)
     {
         var form = layer.Form.Attention;
-        LayerFault Turning(string sentence, HubRotary? rotary) => new(sentence, With(layer, form with { Rotary = rotary }));
+        LayerFault Turning(string sentence, HubRotary? rotary) => Fault(sentence, layer, form with { Rotary = rotary });
         if (form.Rotary is not { } own)
         {
             // A layer without positions that has some all the same.
@@ -92,7 +102,7 @@ static class AttentionFaults
                 own with { Scaling = RotaryScaling.None, Width = own.Rotated });
         }
         if (form.RotaryFirst > 0 && form.RotaryFirst + own.Width == form.HeadWidth)
-            yield return new("the first columns of a head rotated in place of the last", With(layer, form with { RotaryFirst = 0 }));
+            yield return Fault("the first columns of a head rotated in place of the last", layer, form with { RotaryFirst = 0 });
     }
 
     static IEnumerable<LayerFault> OfScores(DecoderLayer layer)
@@ -101,74 +111,74 @@ static class AttentionFaults
         var scale = form.Scale;
         (string, double)[] scales =
         [
-            ("forgotten", 1), ("of the head's width", 1 / Math.Sqrt(form.HeadWidth)), ("of the values' width", 1 / Math.Sqrt(form.ValueWidth)),
-            ("of the model's width", 1 / Math.Sqrt(layer.Weights.AttentionNorm.Columns)), ("without the root", 1.0 / form.HeadWidth), ("applied twice", scale * scale),
+            ("forgotten", 1), ("applied twice", scale * scale), ("turned over", 1 / scale), ("without the root", 1.0 / form.HeadWidth),
+            ("of the head's width", 1 / Math.Sqrt(form.HeadWidth)), ("of the values' width", 1 / Math.Sqrt(form.ValueWidth)),
+            ("of the model's width", 1 / Math.Sqrt(layer.Weights.AttentionNorm.Columns)),
             ("of the part without positions", 1 / Math.Sqrt(Math.Max(1, form.RotaryFirst))),
-            ("of the rotated part", 1 / Math.Sqrt(form.Rotary?.Width ?? form.HeadWidth)), ("turned over", 1 / scale),
+            ("of the rotated part", 1 / Math.Sqrt(form.Rotary?.Width ?? form.HeadWidth)),
         ];
         foreach (var (word, other) in scales)
             if (Math.Abs(other - scale) > 1e-9)
-                yield return new(word == "forgotten" ? $"attention scale forgotten (1 in place of {Number(scale)})"
-                    : $"attention scale {word}: {Number(other)} in place of {Number(scale)}", With(layer, form with { Scale = other }));
-        if (form.KeyHeads < form.Heads) yield return new("key heads repeated in turn in place of side by side", With(layer, form with { KeysTakeTurns = true }));
-        if (form.Temperature is not null) yield return new("temperature of the queries ignored", With(layer, form with { Temperature = null }));
-        if (form.Clip is not null) yield return new("queries, keys and values not clipped", With(layer, form with { Clip = null }));
+                yield return Fault($"attention scale {word}: {Number(other)} in place of {Number(scale)}", layer, form with { Scale = other });
+        if (form.KeyHeads < form.Heads)
+            yield return Fault("key heads repeated in turn in place of side by side", layer, form with { KeysTakeTurns = true });
+        if (form.Temperature is not null) yield return Fault("temperature of the queries ignored", layer, form with { Temperature = null });
+        if (form.Clip is not null) yield return Fault("queries, keys and values not clipped", layer, form with { Clip = null });
     }
 
     static IEnumerable<LayerFault> OfMask(DecoderLayer layer)
     {
         var form = layer.Form.Attention;
-        yield return new("causal mask ignored", With(layer, form with { Causal = false }));
+        yield return Fault("causal mask ignored", layer, form with { Causal = false });
         var what = form.Reach == AttentionReach.Chunked ? "attention chunks" : "sliding window";
         if (form.Reach == AttentionReach.Full)
         {
-            // A window, where there is none.
+            var sliding = form with { Reach = AttentionReach.Sliding };
             for (var span = 2; span <= 16; span++)
-                yield return new($"sliding window of {span} in place of full attention", With(layer, form with { Reach = AttentionReach.Sliding, Span = span }));
+                yield return Fault($"sliding window of {span} in place of full attention", layer, sliding with { Span = span });
             yield break;
         }
-        yield return new($"{what} ignored", With(layer, form with { Reach = AttentionReach.Full }));
+        yield return Fault($"{what} ignored", layer, form with { Reach = AttentionReach.Full });
         foreach (var span in (int[])[form.Span + 1, form.Span - 1, form.Span * 2])
-            if (span > 0) yield return new($"{what} of {span} in place of {form.Span}", With(layer, form with { Span = span }));
+            if (span > 0) yield return Fault($"{what} of {span} in place of {form.Span}", layer, form with { Span = span });
         yield return form.Reach == AttentionReach.Chunked
-            ? new("a sliding window in place of attention chunks", With(layer, form with { Reach = AttentionReach.Sliding }))
-            : new("attention chunks in place of a sliding window", With(layer, form with { Reach = AttentionReach.Chunked }));
+            ? Fault("a sliding window in place of attention chunks", layer, form with { Reach = AttentionReach.Sliding })
+            : Fault("attention chunks in place of a sliding window", layer, form with { Reach = AttentionReach.Chunked });
         if (form.Reach == AttentionReach.Chunked)
-            yield return new("attention chunks counted from column 0 in place of the first token", With(layer, form with { ChunksFromColumnZero = true }));
+            yield return Fault("attention chunks counted from column 0 in place of the first token", layer, form with { ChunksFromColumnZero = true });
     }
 
     static IEnumerable<LayerFault> OfNorms(DecoderLayer layer, int index)
     {
-        var (form, attention, w) = (layer.Form, layer.Form.Attention, layer.Weights.Attention);
+        var (form, attention) = (layer.Form, layer.Form.Attention);
         foreach (var epsilon in Epsilons)
             if (epsilon != form.NormEpsilon)
-                yield return new($"norm epsilon {Number(epsilon)} in place of {Number(form.NormEpsilon)}", layer with { Form = form with { NormEpsilon = epsilon } });
+                yield return OfLayer($"norm epsilon {Number(epsilon)} in place of {Number(form.NormEpsilon)}", layer, form with { NormEpsilon = epsilon });
         if (attention.Latent is { } latent)
         {
             foreach (var epsilon in Epsilons.Append(form.NormEpsilon))
                 if (epsilon != latent.NormEpsilon)
-                    yield return new($"epsilon {Number(epsilon)} in place of {Number(latent.NormEpsilon)} in the norms of latent queries and keys",
-                        With(layer, attention with { Latent = latent with { NormEpsilon = epsilon } }));
+                    yield return Fault($"epsilon {Number(epsilon)} in place of {Number(latent.NormEpsilon)} in the norms of latent queries and keys",
+                        layer, attention with { Latent = latent with { NormEpsilon = epsilon } });
         }
         if (attention.Norm != QueryKeyNorm.None)
-            yield return new($"norms of queries and keys forgotten in layer {index}", With(layer, attention with { Norm = QueryKeyNorm.None }));
-        if (attention.ValueNorm) yield return new($"norm of values forgotten in layer {index}", With(layer, attention with { ValueNorm = false }));
+            yield return Fault($"norms of queries and keys forgotten in layer {index}", layer, attention with { Norm = QueryKeyNorm.None });
+        if (attention.ValueNorm) yield return Fault($"norm of values forgotten in layer {index}", layer, attention with { ValueNorm = false });
         yield return new($"input_layernorm of layer {index} skipped", layer with { HasNorm = false });
-        yield return new($"weights of input_layernorm of layer {index} ignored",
-            layer with { Weights = layer.Weights with { AttentionNorm = Ones(layer.Tape, layer.Weights.AttentionNorm) } });
-        yield return new($"input_layernorm and post_attention_layernorm exchanged in layer {index}",
-            layer with { Weights = layer.Weights with { AttentionNorm = layer.Weights.FeedForwardNorm } });
-        yield return new($"weights of input_layernorm of layer {index} taken as 1 + w",
-            layer with { Weights = layer.Weights with { AttentionNorm = layer.Tape.Shift(layer.Weights.AttentionNorm, 1) } });
+        var norm = layer.Weights.AttentionNorm;
+        yield return OfNorm($"weights of input_layernorm of layer {index} ignored", layer, Ones(layer.Tape, norm));
+        yield return OfNorm($"input_layernorm and post_attention_layernorm exchanged in layer {index}", layer, layer.Weights.FeedForwardNorm);
+        yield return OfNorm($"weights of input_layernorm of layer {index} taken as 1 + w", layer, layer.Tape.Shift(norm, 1));
     }
 
     static IEnumerable<LayerFault> OfSums(DecoderLayer layer)
     {
         yield return new("residual skipped: attention's output alone goes on", layer with { HasResidual = false });
         if (layer.Form.ResidualFactor != 1)
-            yield return new($"residual multiplier {Number(layer.Form.ResidualFactor)} forgotten", layer with { Form = layer.Form with { ResidualFactor = 1 } });
-        if (layer.Weights.Gemma is { } gemma)
-            yield return new("norm behind attention forgotten", layer with { Weights = layer.Weights with { Gemma = gemma with { AfterAttention = Ones(layer.Tape, gemma.AfterAttention) } } });
+            yield return OfLayer($"residual multiplier {Number(layer.Form.ResidualFactor)} forgotten", layer, layer.Form with { ResidualFactor = 1 });
+        if (layer.Weights.Gemma is not { } gemma) yield break;
+        var other = gemma with { AfterAttention = Ones(layer.Tape, gemma.AfterAttention) };
+        yield return new("weights of the norm behind attention ignored", layer with { Weights = layer.Weights with { Gemma = other } });
     }
 
     /// <summary>The same layer on another batch: masks and positions that somebody took otherwise.</summary>
@@ -179,7 +189,8 @@ static class AttentionFaults
         {
             yield return ("padding mask ignored", inputs with { Mask = [] });
             yield return ("padding taken on the other side", inputs with { Mask = [.. inputs.Mask.Chunk(length).SelectMany(row => row.Reverse())] });
-            yield return ("the first row's mask taken for all", inputs with { Mask = [.. Enumerable.Repeat(inputs.Mask[..length], inputs.Rows).SelectMany(m => m)] });
+            int[] first = [.. Enumerable.Repeat(inputs.Mask[..length], inputs.Rows).SelectMany(m => m)];
+            yield return ("the first row's mask taken for all", inputs with { Mask = first });
         }
         if (layer.Form.Attention.Rotary is null && layer.Form.Attention.Temperature is null) yield break;
         if (inputs.Positions.Length > 0) yield return ("positions counted in columns in place of those that were given", inputs with { Positions = [] });
@@ -187,6 +198,7 @@ static class AttentionFaults
             Math.Max(0, Enumerable.Range(0, i % length + 1).Count(c => inputs.IsReal(i / length, c)) - 1))];
         yield return ("positions counted over the mask in place of columns", inputs with { Positions = counted });
         yield return ("positions all 0", inputs with { Positions = new int[inputs.Ids.Length] });
-        yield return ("positions counted backwards", inputs with { Positions = [.. Enumerable.Range(0, inputs.Ids.Length).Select(i => length - 1 - i % length)] });
+        int[] backwards = [.. Enumerable.Range(0, inputs.Ids.Length).Select(i => length - 1 - i % length)];
+        yield return ("positions counted backwards", inputs with { Positions = backwards });
     }
 }

@@ -68,9 +68,9 @@ sealed class FeedForwardBlock(HubModel model, int layer) : DecoderBlock(model)
         var inputs = Batch(run.Recording);
         var x = Stream(run, inputs, $"block.{Name}.in", $"block.layers.{layer}.self_attn.out");
         var real = Real(inputs);
-        var instead = with.Weights.Experts is { } experts
-            ? new RecordedRouter(run, experts.Call(x.Rows, inputs, with.Format, false), RouterNames.Find(run.Recording, layer), RouterNames.Kind(Model, run.Recording, layer), real)
-            : null;
+        var (name, kind) = (RouterNames.Find(run.Recording, layer), RouterNames.Kind(Model, run.Recording, layer));
+        var call = with.Weights.Experts?.Call(x.Rows, inputs, with.Format, false);
+        var instead = call is null ? null : new RecordedRouter(run, call, name, kind, real);
         var next = layer + 1 < LayerCount ? [$"block.layers.{layer + 1}.self_attn.in", $"hidden_states.{layer + 1}"] : Array.Empty<string>();
         run.Output(with.Feed(x, inputs, instead: instead).Output, real, [$"block.{Name}.out", .. next]);
     }

@@ -85,7 +85,7 @@ static class DecoderGeneration
     static ClaimVerdict First(Recording recording, CaseTensor claim, Numbers logits, int rows, int start, int length)
     {
         var vocabulary = logits.Values.Length / (rows * length);
-        double[] Of(double[] all) => [.. Enumerable.Range(0, rows).SelectMany(row => all.AsSpan((row * length + start - 1) * vocabulary, vocabulary).ToArray())];
+        double[] Of(double[] all) => [.. Enumerable.Range(0, rows).SelectMany(row => all.Skip((row * length + start - 1) * vocabulary).Take(vocabulary))];
         return ClaimVerdict.Of(recording.Sized(claim, (long)rows * vocabulary), Of(logits.Values), Of(logits.Errors));
     }
 

@@ -1,11 +1,9 @@
 using SparseExperts.Autograd;
 using SparseExperts.Hub;
 using SparseExperts.Layers;
-using SparseExperts.Losses;
 using SparseExperts.Models;
 using SparseExperts.Models.Hub;
 using SparseExperts.Ops;
-using SparseExperts.Routing;
 
 namespace SparseExperts.Checking.Hub;
 
@@ -60,7 +58,7 @@ public sealed class DecoderModel : ICheckedModel
     {
         if (sparse.Count == 0 || sparse.Any(s => s.Inputs is null)) return null;
         var d = _model.Form.Dialect;
-        return LayerLosses.Pooled(Tape, d, _model.Form.Experts, true, sparse, batch.Importance).Terms.FirstOrDefault(t => t.Name == "balance")?.Value;
+        return LayerLosses.Pooled(Tape, d, _model.Form.Experts, true, batch.Importance, sparse).Terms.FirstOrDefault(t => t.Name == "balance")?.Value;
     }
 
     public IEnumerable<BlockVerdict> Generation(Recording recording, CheckedPair pair) => DecoderGeneration.Check(recording, pair);

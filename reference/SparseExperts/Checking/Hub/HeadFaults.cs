@@ -22,7 +22,10 @@ static class HeadFaults
             yield return Fault("lm_head in place of embed_tokens", inputs => model.Scaled(model.Tape.LookUp(
                 model.Tape.Transpose(head), model.Tape.Upload(inputs.Ids), inputs.Length)));
         foreach (var by in (int[])[1, -1])
-            yield return Fault($"ids shifted by {by}", inputs => model.Embed(inputs with { Ids = Array.ConvertAll(inputs.Ids, id => (id + by + form.Vocabulary) % form.Vocabulary) }));
+        {
+            int Shifted(int id) => (id + by + form.Vocabulary) % form.Vocabulary;
+            yield return Fault($"ids shifted by {by}", inputs => model.Embed(inputs with { Ids = Array.ConvertAll(inputs.Ids, Shifted) }));
+        }
     }
 
     public static IEnumerable<(string Sentence, Func<Tensor, Tensor> With)> OfNorm(HubModel model)
@@ -38,9 +41,11 @@ static class HeadFaults
     public static IEnumerable<(string Sentence, Func<Tensor, Tensor> With)> OfHead(HubModel model)
     {
         var form = model.Form;
-        if (form.LogitsDivisor != 1) yield return ($"logits not divided by {Number(form.LogitsDivisor)}", x => model.Capped(model.Products(x)));
-        if (form.LogitsDivisor != 1)
-            yield return ($"logits multiplied by {Number(form.LogitsDivisor)} in place of divided", x => model.Capped(model.Tape.Scale(model.Products(x), form.LogitsDivisor)));
+        if (form.LogitsDivisor is not 1 and var divisor)
+        {
+            yield return ($"logits not divided by {Number(divisor)}", x => model.Capped(model.Products(x)));
+            yield return ($"logits multiplied by {Number(divisor)} in place of divided", x => model.Capped(model.Tape.Scale(model.Products(x), divisor)));
+        }
         if (form.LogitsSoftcap > 0) yield return ("logits not softly capped", x => model.Divided(model.Products(x)));
         var root = Math.Sqrt(form.Width);
         yield return ("logits divided by the root of the width", x => model.Tape.Scale(model.Logits(x), 1 / root));

@@ -85,7 +85,9 @@ static class OtherFamilies
     {
         var interval = keys.Count("no_rope_layer_interval");
         return keys.Counts("no_rope_layers") is { Length: > 0 } and var given
-            ? given.Length == layers ? [.. given.Select(g => g != 0)] : throw keys.Refusal("no_rope_layers", keys.Get("no_rope_layers"), $"give {layers}, one a layer")
+            ? given.Length == layers
+                ? [.. given.Select(g => g != 0)]
+                : throw keys.Refusal("no_rope_layers", keys.Get("no_rope_layers"), $"give {layers}, one a layer")
             : [.. Enumerable.Range(0, layers).Select(i => (i + 1) % interval != 0)];
     }
 
@@ -113,7 +115,8 @@ static class OtherFamilies
         Further = (keys, c) =>
         {
             keys.Only("use_bias", "its projections have no biases here", false);
-            return c with { QueryKeyValueBias = false, OutputBias = false, SharedHidden = (keys.CountOrNull("moe_num_shared_experts", least: 0) ?? 0) * c.ExpertHidden };
+            var shared = keys.CountOrNull("moe_num_shared_experts", least: 0) ?? 0;
+            return c with { QueryKeyValueBias = false, OutputBias = false, SharedHidden = shared * c.ExpertHidden };
         },
         Table = new(
             [
@@ -151,7 +154,8 @@ static class OtherFamilies
             keys.Only("use_bidirectional_attention", "positions see none that follow here", "vision");
             if (!keys.Flag("enable_moe_block")) throw keys.Refusal("enable_moe_block", keys.Get("enable_moe_block"), "a dense model has no dialect");
             if (keys.Get("per_layer_config") is not JsonObject { Count: 0 })
-                throw keys.Refusal("per_layer_config", keys.Get("per_layer_config"), "layers have one head width here; {} says so, and absent means another for full attention");
+                throw keys.Refusal("per_layer_config", keys.Get("per_layer_config"),
+                    "layers have one head width here; {} says so, and absent means another for full attention");
             return c with
             {
                 IsGemma = true,

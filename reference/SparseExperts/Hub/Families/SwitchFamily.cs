@@ -1,5 +1,3 @@
-using SparseExperts.Formats;
-
 namespace SparseExperts.Hub.Families;
 
 /// <summary>Switch Transformers in T5's form.</summary>
@@ -101,7 +99,9 @@ sealed record SwitchFamily : HubFamily
             DecoderStep = decoderStep,
             Buckets = keys.Count("relative_attention_num_buckets", least: 4),
             MaxDistance = keys.Count("relative_attention_max_distance"),
-            Dropout = keys.Number("dropout_rate") is >= 0 and < 1 and var rate ? rate : throw keys.Refusal("dropout_rate", keys.Get("dropout_rate"), "give a rate within 0 and 1"),
+            Dropout = keys.Number("dropout_rate") is >= 0 and < 1 and var rate
+                ? rate
+                : throw keys.Refusal("dropout_rate", keys.Get("dropout_rate"), "give a rate within 0 and 1"),
             DecoderStart = keys.Count("decoder_start_token_id", least: 0),
         };
     }

@@ -67,7 +67,8 @@ static class HubAttention
     }
 
     /// <summary>Softmax over the keys that are seen, and the sink where there is one, which then is cut off.</summary>
-    static Tensor Probabilities(Tape tape, AttentionForm form, AttentionWeights weights, Tensor scores, HubInputs inputs, HeadLayout layout, NumberFormat format)
+    static Tensor Probabilities(Tape tape, AttentionForm form, AttentionWeights weights, Tensor scores, HubInputs inputs, HeadLayout layout,
+        NumberFormat format)
     {
         var rounded = tape.In(format);
         if (form.Sinks) scores = WithSinks(tape, scores, weights.Sinks!, layout);

@@ -1,7 +1,5 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
-using SparseExperts.Losses;
-using SparseExperts.Ops;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Models.Hub;

@@ -14,14 +14,23 @@ static class FaultParts
     /// <summary>Values that libraries and checkpoints use for ε.</summary>
     public static readonly double[] Epsilons = [1e-5, 1e-6, 1e-8, 1e-12, 1e-7, 1e-4, 1e-3, 0];
 
+    /// <summary>Non-linearities that feed-forward layers have.</summary>
+    public static readonly Activation[] Activations =
+        [Activation.Silu, Activation.GeluErf, Activation.GeluTanh, Activation.Relu, Activation.Sigmoid, Activation.Identity];
+
+    /// <summary>The name of a non-linearity.</summary>
+    public static string Word(Activation kind) => kind switch
+    {
+        Activation.GeluErf => "gelu",
+        Activation.GeluTanh => "gelu_tanh",
+        _ => kind.ToString().ToLowerInvariant(),
+    };
+
     /// <summary>A number as people write it: 1e6, 10000, 0.25.</summary>
     public static string Number(double value)
     {
         if (value is >= 1e5 or <= -1e5 || value != 0 && Math.Abs(value) < 1e-3)
-        {
-            var text = value.ToString("0.####e0", CultureInfo.InvariantCulture);
-            return text;
-        }
+            return value.ToString("0.####e0", CultureInfo.InvariantCulture);
         return value.ToString("0.######", CultureInfo.InvariantCulture);
     }
 
