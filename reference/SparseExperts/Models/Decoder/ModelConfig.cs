@@ -108,6 +108,8 @@ public sealed record ModelConfig : IModelConfig
 
     public IModelConfig With(ModelChanges changes)
     {
+        if (changes.Format is not (null or ModelFormat.Float32))
+            throw new ConfigurationException($"family {FamilyName} computes in float32; choose a preset of family {T5Config.FamilyName}", "format");
         var dialect = changes.Dialect ?? Dialect;
         return this with
         {
