@@ -87,7 +87,7 @@ sealed class SparseBlock
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
         var router = _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) };
-        var experts = _experts.ReadIn(_tape.In(_options.Format));
+        var experts = _experts.ReadIn(new(_tape, _options.Format));
         var result = SparseLayer.Forward(_tape, call, x, router, experts, _options.ExpertDropout, inputs.Streams, inputs.Before);
         return batch.Cut(_tape, result) with { Ids = inputs.Ids };
     }

@@ -108,8 +108,9 @@ public sealed record ModelConfig : IModelConfig
 
     public IModelConfig With(ModelChanges changes)
     {
-        if (changes.Format is not (null or ModelFormat.Float32))
-            throw new ConfigurationException($"family {FamilyName} computes in float32; choose a preset of family {T5Config.FamilyName}", "format");
+        if (changes.Format is { } format and not ModelFormat.Float32)
+            throw new ConfigurationException(
+                $"format {format.ToString().ToLowerInvariant()}: family {FamilyName} computes in float32; choose a preset of family {T5Config.FamilyName}");
         var dialect = changes.Dialect ?? Dialect;
         return this with
         {
