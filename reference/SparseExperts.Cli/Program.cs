@@ -6,6 +6,6 @@ var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with 
 {
     TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(),
     ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
-    SelfTestCommand.Create(),
+    SelfTestCommand.Create(), ImportCommand.Create(), ExportCommand.Create(),
 };
 return CommandRunner.Run(root, args);

@@ -145,7 +145,7 @@ public sealed class TrainingRun : IDisposable
             : new(folder, config, predictor, text) { Note = note };
     }
 
-    static void Require(string folder)
+    internal static void Require(string folder)
     {
         if (!Directory.Exists(folder)) throw new RunException($"{folder}: no such folder; name the folder of a run");
         if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
