@@ -21,16 +21,16 @@ public static class HubRepack
             for (var m = 0; m < matrix.Stack; m++)
             {
                 var (tensor, piece, first) = matrix.SourceOf(m);
-                var (file, entry) = folder.Stored(tensor.Name);
+                var source = folder.Stored(tensor.Name);
                 var span = piece.Span(matrix.Rows, matrix.Columns);
-                if (entry.DType != dtype) Rounded();
+                if (source.Entry.DType != dtype) Rounded();
                 else if (SafetensorsHeader.SizeOf(dtype) == 2) Bits<ushort>();
                 else Bits<uint>();
 
                 void Bits<T>() where T : unmanaged
                 {
                     var stored = new T[span];
-                    file.ReadBytes(tensor.Name, first, MemoryMarshal.AsBytes(stored.AsSpan()));
+                    source.ReadBytes(first, MemoryMarshal.AsBytes(stored.AsSpan()));
                     var values = new T[count];
                     piece.Gather<T>(stored, matrix.Rows, matrix.Columns, values);
                     stream.Write(MemoryMarshal.AsBytes<T>(values));
@@ -39,7 +39,7 @@ public static class HubRepack
                 void Rounded()
                 {
                     var stored = new float[span];
-                    file.ReadFloats(tensor.Name, first, stored);
+                    source.ReadFloats(first, stored);
                     var values = new float[count];
                     piece.Gather<float>(stored, matrix.Rows, matrix.Columns, values);
                     Write(stream, dtype, values);
@@ -92,14 +92,21 @@ public static class HubRepack
     delegate void Reading<T>(string name, long first, Span<T> to);
 
     /// <summary>A tensor as it stands.</summary>
-    public static StoredTensor AsIs(SafetensorsFile file, TensorEntry entry) => new(entry.Name, entry.DType, entry.Shape, stream =>
+    public static StoredTensor AsIs(SafetensorsFile file, TensorEntry entry) => AsIs(entry, (first, bytes) => file.ReadBytes(entry.Name, first, bytes));
+
+    /// <summary>The same of a checkpoint.</summary>
+    public static StoredTensor AsIs(HubStored tensor) => AsIs(tensor.Entry, tensor.ReadBytes);
+
+    delegate void Bytes(long first, Span<byte> bytes);
+
+    static StoredTensor AsIs(TensorEntry entry, Bytes read) => new(entry.Name, entry.DType, entry.Shape, stream =>
     {
         int size = SafetensorsHeader.SizeOf(entry.DType), piece = (1 << 16) / size;
         var bytes = new byte[piece * size];
         for (long at = 0; at < entry.Count; at += piece)
         {
             var part = bytes.AsSpan(0, (int)Math.Min(piece, entry.Count - at) * size);
-            file.ReadBytes(entry.Name, at, part);
+            read(at, part);
             stream.Write(part);
         }
     });

@@ -41,9 +41,9 @@ public sealed class HubWeights(HubFolder folder) : IWeightSource
     {
         var (tensor, piece, first) = matrix.SourceOf(m);
         var stored = new float[piece.Span(matrix.Rows, matrix.Columns)];
-        folder.Stored(tensor.Name).File.ReadFloats(tensor.Name, first, stored);
+        folder.Stored(tensor.Name).ReadFloats(first, stored);
         var values = new float[matrix.Rows * matrix.Columns];
-        piece.Gather(stored, matrix.Rows, matrix.Columns, values);
+        piece.Gather<float>(stored, matrix.Rows, matrix.Columns, values);
         return values;
     }
 

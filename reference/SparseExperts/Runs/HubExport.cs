@@ -17,8 +17,6 @@ public sealed record Exported(string Checkpoint, int Tensors, IReadOnlyList<stri
 /// </summary>
 public static class HubExport
 {
-    const string SingleFile = "model.safetensors";
-
     /// <exception cref="RunException">It is no run, its family has no form on the hub, or there is something at <paramref name="folder"/>.</exception>
     public static Exported Run(string run, string folder)
     {
@@ -29,8 +27,10 @@ public static class HubExport
         var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)
             ?? throw new RunException($"{run}: has no checkpoint yet; go on training it", "resume");
         using var own = opened!;
-        return HubSource.Exists(run) ? AsItCame(run, folder, own) with { Checkpoint = taken, Note = note }
-            : Own(config.Model, folder, own) with { Checkpoint = taken, Note = note };
+        var written = !HubSource.Exists(run) ? Anew(HubJson(config.Model), folder, own, [])
+            : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, HubSource.SmallFiles(HubSource.FolderOf(run)))
+            : AsItCame(run, folder, own);
+        return written with { Checkpoint = taken, Note = note };
     }
 
     static Exported AsItCame(string run, string folder, SafetensorsFile own)
@@ -55,24 +55,47 @@ public static class HubExport
         return new("", entries.Length, [.. headers.Select(h => h.Name)], null);
     }
 
-    static Exported Own(IModelConfig model, string folder, SafetensorsFile own)
+    /// <summary>The configuration that the library reads a model of this program with.</summary>
+    static JsonObject HubJson(IModelConfig model) => model switch
     {
-        JsonObject json = model switch
-        {
-            T5Config t5 => T5Hub.ToJson(t5),
-            HubModelConfig decoder => HubForms.Both(decoder.Config),
-            _ => throw new RunException($"a model of the family {model.Family} has no form on the hub; export one of the families t5 and hf"),
-        };
-        json["dtype"] = json["torch_dtype"] = "float32";
+        T5Config t5 => T5Hub.ToJson(t5),
+        HubModelConfig decoder => HubForms.Both(decoder.Config),
+        _ => throw new RunException($"a model of the family {model.Family} has no form on the hub; export one of the families t5 and hf"),
+    };
+
+    /// <summary>Experts that came in four bits are written in sixteen; the configuration says nothing of blocks then.</summary>
+    static JsonObject Unquantised(string run)
+    {
+        var json = HubConfig.ReadJson(HubSource.FolderOf(run));
+        json.Remove("quantization_config");
+        return json;
+    }
+
+    /// <summary>One file, the hub's names, the run's own formats.</summary>
+    /// <param name="beside">Files that are copied, but for the configuration.</param>
+    static Exported Anew(JsonObject json, string folder, SafetensorsFile own, IReadOnlyList<string> beside)
+    {
+        const string configFile = "config.json";
         var tensors = HubTensors.Of(HubConfig.Parse(json.ToJsonString(), "the model's configuration"));
         Check(tensors, own, "the run's checkpoint");
+        var formats = own.Tensors.ToDictionary(t => t.Name, t => t.DType);
+        var dtype = formats[tensors.All.First().Pieces[0].Own] switch
+        {
+            "BF16" => "bfloat16",
+            "F16" => "float16",
+            "F32" => "float32",
+            var other => throw new RunException($"the run's checkpoint is {other}; take its own checkpoint"),
+        };
+        (json["dtype"], json["torch_dtype"]) = (dtype, dtype);
         NewFolder.Write(folder, place =>
         {
-            AtomicFile.WriteText(Path.Combine(place, "config.json"), json.ToJsonString(RunConfig.Json) + "\n");
-            SafetensorsWriter.Write(Path.Combine(place, SingleFile), new Dictionary<string, string> { ["format"] = "pt" },
-                [.. tensors.All.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t => HubRepack.ToHub(tensors, t, "F32", own))]);
+            foreach (var file in beside.Where(f => Path.GetFileName(f) is not (configFile or HubFolder.IndexFile)))
+                HubSource.Copy(file, Path.Combine(place, Path.GetFileName(file)));
+            AtomicFile.WriteText(Path.Combine(place, configFile), json.ToJsonString(RunConfig.Json) + "\n");
+            SafetensorsWriter.Write(Path.Combine(place, HubFolder.SingleFile), new Dictionary<string, string> { ["format"] = "pt" },
+                [.. tensors.All.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t => HubRepack.ToHub(tensors, t, formats[t.Pieces[0].Own], own))]);
         });
-        return new("", tensors.All.Count, [SingleFile], null);
+        return new("", tensors.All.Count, [HubFolder.SingleFile], null);
     }
 
     /// <summary>The run's checkpoint has all matrices of the table, and no other.</summary>

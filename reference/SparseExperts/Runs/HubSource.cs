@@ -29,7 +29,7 @@ public static class HubSource
             AtomicFile.Write(Path.Combine(folder, WeightsName, name + HeaderEnding), stream => stream.Write(file.Header.Bytes));
         if (from.Unread.Count == 0) return;
         SafetensorsWriter.Write(Path.Combine(folder, WeightsName, UnreadFile), new Dictionary<string, string>(),
-            [.. from.Unread.Select(name => from.Stored(name)).Select(s => HubRepack.AsIs(s.File, s.Entry))]);
+            [.. from.Unread.Select(name => HubRepack.AsIs(from.Stored(name)))]);
     }
 
     /// <summary>Copies another run's source: of a run that begins with its model.</summary>
@@ -56,6 +56,9 @@ public static class HubSource
         return [.. Directory.EnumerateFiles(folder, "*" + HeaderEnding).Order(StringComparer.Ordinal).Select(path =>
             (Path.GetFileName(path)[..^HeaderEnding.Length], SafetensorsHeader.Parse(path, RegularFiles.ReadAllBytes(path), dataLength: null)))];
     }
+
+    /// <summary>Experts of what was imported were in four bits.</summary>
+    internal static bool IsQuantised(string run) => HubConfig.ReadJson(FolderOf(run))["quantization_config"] is not null;
 
     /// <summary>Tensors that no model reads, or null.</summary>
     internal static SafetensorsFile? Unread(string run)
