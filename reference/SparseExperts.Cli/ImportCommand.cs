@@ -11,10 +11,7 @@ static class ImportCommand
     {
         var folder = new Argument<string>("folder") { Description = "Folder with config.json and model.safetensors, or shards with their index." };
         var run = new Option<string>("--out") { Description = "Folder of the run to make; must not hold anything.", Required = true };
-        var command = new Command("import", "Make a run of a checkpoint of the Hugging Face hub: mixtral, qwen3_moe, deepseek_v3, gpt_oss, switch_transformers and others.")
-        {
-            folder, run,
-        };
+        var command = new Command("import", "Make a run of a checkpoint of the Hugging Face hub: Mixtral, DeepSeek, Switch, …") { folder, run };
         command.SetAction(parsed =>
         {
             var (from, to) = (parsed.GetValue(folder)!, parsed.GetValue(run)!);

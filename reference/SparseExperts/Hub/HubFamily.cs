@@ -52,14 +52,13 @@ abstract record HubFamily
     protected abstract HubConfig Read(HubKeys keys, HubReading reading);
 
     /// <summary>The dialect and its parameters; whatever of them is not understood is refused.</summary>
-    static ConfigAnswer Routing(JsonObject whole, string where)
+    ConfigAnswer Routing(JsonObject whole, string where)
     {
         try
         {
             var answer = ConfigFile.Parse(whole.ToJsonString(), where);
-            return answer.Ignored.Count == 0 ? answer
-                : throw new InvalidFileException($"{where}: {answer.Ignored[0].Key} is {answer.Ignored[0].Value}; {answer.Ignored[0].Why}; "
-                    + "take it out if it changes nothing");
+            return answer.Ignored.FirstOrDefault(i => !NotRead.Contains(i.Key[(i.Key.LastIndexOf('.') + 1)..])) is not { } ignored ? answer
+                : throw new InvalidFileException($"{where}: {ignored.Key} is {ignored.Value}; {ignored.Why}; take it out if it changes nothing");
         }
         catch (DialectException e)
         {

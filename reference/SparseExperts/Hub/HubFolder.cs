@@ -127,7 +127,8 @@ public sealed partial class HubFolder : IDisposable
             if (!Mxfp4Stored.Fits(stored.Tensor.Entry, scale.Tensor.Entry))
                 throw new InvalidFileException($"{In(stored.FileName)}: '{name}' and '{other}' are no matrix in MXFP4; take another copy");
             SafetensorsFile FileOf(string fileName) => _files.First(f => f.Name == fileName).File;
-            _stored[name] = (new Mxfp4Stored(FileOf(stored.FileName), stored.Tensor.Entry, FileOf(scale.FileName), scale.Tensor.Entry), stored.FileName);
+            var matrix = new Mxfp4Stored(FileOf(stored.FileName), stored.Tensor.Entry, FileOf(scale.FileName), scale.Tensor.Entry);
+            _stored[name] = (matrix, stored.FileName);
             _stored.Remove(other);
             IsQuantised = true;
         }
@@ -145,12 +146,12 @@ public sealed partial class HubFolder : IDisposable
         {
             if (!_stored.TryGetValue(tensor.Name, out var stored))
                 throw new InvalidFileException($"{Path}: no tensor '{tensor.Name}', which {Config.ModelType} has by its config.json; take another copy");
+            var (entry, where) = (stored.Tensor.Entry, $"{In(stored.FileName)}: tensor '{tensor.Name}'");
             string Shaped(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
-            if (!stored.Tensor.Entry.Shape.SequenceEqual(tensor.Shape))
-                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{tensor.Name}' is {Shaped(stored.Tensor.Entry.Shape)}, "
-                    + $"config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
-            if (stored.Tensor.Entry.DType is not ("F32" or "BF16" or "F16"))
-                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{tensor.Name}' is {stored.Tensor.Entry.DType}; this program reads F32, BF16 and F16");
+            if (!entry.Shape.SequenceEqual(tensor.Shape))
+                throw new InvalidFileException($"{where} is {Shaped(entry.Shape)}, config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
+            if (entry.DType is not ("F32" or "BF16" or "F16"))
+                throw new InvalidFileException($"{where} is {entry.DType}; this program reads F32, BF16 and F16");
         }
         Unread = [.. _stored.Keys.Where(name => Tensors.Find(name) is null).Order(StringComparer.Ordinal)];
         if (Unread.FirstOrDefault(name => !IsUnreadByTheLibrary(name)) is { } other)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using SparseExperts.Formats;
 
 namespace SparseExperts.Hub;
@@ -48,6 +47,6 @@ sealed class Mxfp4Stored : HubStored
     {
         var values = new float[bytes.Length / 2];
         ReadFloats(first, values);
-        for (var i = 0; i < values.Length; i++) BinaryPrimitives.WriteUInt16LittleEndian(bytes[(2 * i)..], (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16));
+        for (var i = 0; i < values.Length; i++) NumberBytes.Write("BF16", values[i], bytes[(2 * i)..]);
     }
 }

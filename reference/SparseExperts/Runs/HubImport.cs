@@ -4,7 +4,6 @@ using SparseExperts.Hub;
 using SparseExperts.Models;
 using SparseExperts.Models.Hub;
 using SparseExperts.Text;
-using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
 

@@ -58,7 +58,7 @@ public sealed class HubImportTests : IDisposable
         Refused($"'{Gate}' is [24, 4], config.json asks for [4, 24]");
 
         Copy("language-models/mixtral-tiny");
-        Rewrite("model.safetensors", (file, t) => HubRepack.AsIs(file, t) with { Name = t.Name == Gate ? t.Name : t.Name.Replace("layers.1.self_attn.k_proj", "layers.1.k") });
+        Rewrite("model.safetensors", (file, t) => HubRepack.AsIs(file, t) with { Name = t.Name.Replace("layers.1.self_attn.k_proj", "layers.1.k") });
         Refused("no tensor 'model.layers.1.self_attn.k_proj.weight'");
 
         Copy("language-models/mixtral-tiny");
@@ -139,6 +139,35 @@ public sealed class HubImportTests : IDisposable
         var words = string.Join(", ", Enumerable.Range(0, 61).Select(i => $"\"w{i}\": {i}"));
         File.WriteAllText(In("tokenizer.json"), $$"""{ "model": { "type": "BPE", "vocab": { {{words}} }, "merges": [] }, "added_tokens": [] }""");
         Refused("its tokenizer has ids up to 60, the embedding has 60 rows");
+    }
+
+    /// <summary>A trained run's own checkpoint is float32; its export has the formats of what was imported.</summary>
+    [Theory]
+    [InlineData("bf16/gpt_oss-tiny")]
+    [InlineData("sharded/qwen2_moe-3-shards")]
+    public void Numbers_of_a_later_checkpoint_are_rounded_to_the_formats_that_came(string name)
+    {
+        Copy(name);
+        HubImport.Run(From, Run);
+        string first = Path.Combine(Run, "checkpoints", "step-00000000"), later = Path.Combine(Run, "checkpoints", "step-00000007");
+        Directory.CreateDirectory(later);
+        using (var own = SafetensorsFile.Open(Path.Combine(first, "model.safetensors")))
+            SafetensorsWriter.Write(Path.Combine(later, "model.safetensors"), own.Metadata,
+                own.Tensors.Select(t => (t.Name, t.Shape, (ReadOnlyMemory<float>)own.ReadFloats(t.Name).Select(x => x * 1.001f).ToArray())));
+        File.WriteAllText(Path.Combine(later, "state.json"), """{ "format": 2, "step": 7, "skipped": 0, "optimizer_steps": 0 }""");
+        var exported = HubExport.Run(Run, Path.Combine(_folder, "out"));
+        Assert.Equal("step-00000007", Path.GetFileName(exported.Checkpoint));
+        foreach (var file in exported.Files)
+        {
+            using SafetensorsFile was = SafetensorsFile.Open(In(file)), now = SafetensorsFile.Open(Path.Combine(_folder, "out", file));
+            Assert.Equal(was.Tensors.Select(t => (t.Name, t.DType, t.Begin)), now.Tensors.Select(t => (t.Name, t.DType, t.Begin)));
+            foreach (var tensor in was.Tensors)
+            {
+                var exact = was.ReadFloats(tensor.Name).Select(x => x * 1.001f);
+                var expected = tensor.DType == "BF16" ? exact.Select(x => (float)Rounding.To(NumberFormat.BFloat16, x)) : exact;
+                Assert.Equal(expected, now.ReadFloats(tensor.Name));
+            }
+        }
     }
 
     [Fact]

@@ -29,7 +29,8 @@ public sealed class TruthRoundTripTests : IDisposable
         var exported = HubExport.Run(run, to);
         Assert.Equal((imported.Tensors, null, 0), (exported.Tensors, imported.Note, imported.Unread));
         // Recordings beside a checkpoint are none of its files.
-        static bool IsOfTheCheckpoint(string file) => !file.EndsWith(".safetensors", StringComparison.Ordinal) || file.StartsWith("model", StringComparison.Ordinal);
+        static bool IsOfTheCheckpoint(string file) =>
+            !file.EndsWith(".safetensors", StringComparison.Ordinal) || file.StartsWith("model", StringComparison.Ordinal);
         var files = Directory.EnumerateFiles(from).Select(f => Path.GetFileName(f)!).Where(IsOfTheCheckpoint).Order(StringComparer.Ordinal).ToArray();
         Assert.Equal(files, Directory.EnumerateFiles(to).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
         foreach (var file in files) Assert.Equal(File.ReadAllBytes(Path.Combine(from, file)), File.ReadAllBytes(Path.Combine(to, file)));

@@ -106,7 +106,7 @@ static class OtherFamilies
             """,
         Theta = 500000,
         Interleaved = true,
-        NotRead = ["num_nextn_predict_layers"],
+        NotRead = ["num_nextn_predict_layers", "moe_capacity"],
         Unread = ["mtp_"],
         Sparse = (keys, layers) =>
         {
