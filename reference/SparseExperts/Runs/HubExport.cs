@@ -21,8 +21,7 @@ public static class HubExport
     public static Exported Run(string run, string folder)
     {
         TrainingRun.RefuseToClobber(folder, force: false);
-        TrainingRun.Require(run);
-        var config = RunConfig.Load(TrainingRun.ConfigPath(run));
+        var config = TrainingRun.ReadConfig(run);
         SafetensorsFile? opened = null;
         var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)
             ?? throw new RunException($"{run}: has no checkpoint yet; go on training it", "resume");

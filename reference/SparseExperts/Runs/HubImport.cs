@@ -65,6 +65,7 @@ public static class HubImport
         Family = model.Family,
         Model = model,
         Training = new() { Batch = 1, Steps = 1 },
+        Data = RunData.UsualKind(model),
         Text = "",
         TextBytes = 0,
         TextHash = "",
