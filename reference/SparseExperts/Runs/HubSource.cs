@@ -17,7 +17,8 @@ public static class HubSource
     public static string FolderOf(string run) => Path.Combine(run, FolderName);
 
     /// <summary>Whether the run was imported, or began with one that was.</summary>
-    public static bool Exists(string run) => File.Exists(Path.Combine(FolderOf(run), "config.json"));
+    public static bool Exists(string run) =>
+        File.Exists(Path.Combine(FolderOf(run), "config.json")) && Directory.Exists(Path.Combine(FolderOf(run), WeightsName));
 
     /// <summary>Keeps what a checkpoint has besides its model.</summary>
     internal static void Save(HubFolder from, string run)
@@ -32,10 +33,11 @@ public static class HubSource
             [.. from.Unread.Select(name => HubRepack.AsIs(from.Stored(name)))]);
     }
 
-    /// <summary>Copies another run's source: of a run that begins with its model.</summary>
-    public static void CopyTo(string from, string run)
+    /// <summary>A run has the source of the one that it begins with, and none where it begins with none.</summary>
+    internal static void Renew(string? from, string run)
     {
-        if (!Exists(from)) return;
+        if (Exists(run)) Directory.Delete(FolderOf(run), recursive: true);
+        if (from is null || !Exists(from)) return;
         foreach (var folder in (string[])["", WeightsName])
         {
             var (there, here) = (Path.Combine(FolderOf(from), folder), Path.Combine(FolderOf(run), folder));

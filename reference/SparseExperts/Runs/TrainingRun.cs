@@ -81,6 +81,7 @@ public sealed class TrainingRun : IDisposable
             File.Delete(ConfigPath(folder));
             if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
             foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
+            HubSource.Renew(config.From, folder);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, held, config, trainer, data, 0);
         });
