@@ -23,7 +23,7 @@ public sealed class HubCommandTests
         var alone = MoeCommand.Run(["evaluate", workspace.At("imported")]);
         Assert.Equal(2, alone.ExitCode);
         Assert.Contains("has no text of its own; name one (--text)", alone.Error, StringComparison.Ordinal);
-        Done(MoeCommand.Run(["train", "--from", workspace.At("imported"), "--steps", "1", "--out", workspace.At("tuned"), .. tiny]));
+        Done(MoeCommand.Run(["train", "--from", workspace.At("imported"), "--context", "64", "--steps", "1", "--out", workspace.At("tuned"), .. tiny]));
         Done(MoeCommand.Run(["export", workspace.At("tuned"), "--out", workspace.At("tuned-hub")]));
         Assert.Equal(File.ReadAllBytes(workspace.At("hub/config.json")), File.ReadAllBytes(workspace.At("tuned-hub/config.json")));
         Assert.NotEqual(File.ReadAllBytes(workspace.At("hub/model.safetensors")), File.ReadAllBytes(workspace.At("tuned-hub/model.safetensors")));
