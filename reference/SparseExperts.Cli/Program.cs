@@ -6,7 +6,6 @@ var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with 
 {
     TrainCommand.Create(), DistillCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ImportCommand.Create(), ExportCommand.Create(),
     ReportCommand.Create(), CheckCommand.Create(), CheckModelCommand.Create(), IdentifyCommand.Create(), ProbeCommand.Create(), CompareCommand.Create(),
-    ReplayCommand.Create(),
-    DialectsCommand.Create(), BackendsCommand.Create(), SelfTestCommand.Create(),
+    ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(), SelfTestCommand.Create(),
 };
 return CommandRunner.Run(root, args);

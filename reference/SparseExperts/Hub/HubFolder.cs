@@ -149,7 +149,8 @@ public sealed partial class HubFolder : IDisposable
             var (entry, where) = (stored.Tensor.Entry, $"{In(stored.FileName)}: tensor '{tensor.Name}'");
             string Shaped(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
             if (!entry.Shape.SequenceEqual(tensor.Shape))
-                throw new InvalidFileException($"{where} is {Shaped(entry.Shape)}, config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
+                throw new InvalidFileException(
+                    $"{where} is {Shaped(entry.Shape)}, config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
             if (entry.DType is not ("F32" or "BF16" or "F16"))
                 throw new InvalidFileException($"{where} is {entry.DType}; this program reads F32, BF16 and F16");
         }

@@ -4,8 +4,8 @@ using SparseExperts.Formats;
 namespace SparseExperts.Layers;
 
 /// <summary>
-/// Numbers from a safetensors file that has the model's own names and shapes, in float32 or, where the model came from such a file, in two bytes. It is open until the model's matrices are filled
-/// (<see cref="ParameterStore.Values"/>).
+/// Numbers from a safetensors file that has the model's own names and shapes, in float32 or, where the model came from such a file, in two bytes. It is open
+/// until the model's matrices are filled (<see cref="ParameterStore.Values"/>).
 /// </summary>
 /// <param name="path">For messages.</param>
 public sealed class FileWeights(SafetensorsFile file, string path) : IWeightSource
