@@ -87,6 +87,9 @@ static class Stability
     }
 
     /// <summary>Of the next batch's routers: what the z-loss is to hold down.</summary>
-    static double LargestLogit(Trainer trainer, CpuBackend backend, IBatches batches) =>
-        trainer.Evaluate(batches.Of(trainer.Step), (result, _) => result.Sparse.SelectMany(s => backend.ToArray(s.Logits.Value)).DefaultIfEmpty().Max(Math.Abs));
+    static double LargestLogit(Trainer trainer, CpuBackend backend, IBatches batches)
+    {
+        double Largest(ModelResult result) => result.Sparse.SelectMany(s => backend.ToArray(s.Logits.Value)).DefaultIfEmpty().Max(Math.Abs);
+        return trainer.Evaluate(batches.Of(trainer.Step), (result, _) => Largest(result));
+    }
 }

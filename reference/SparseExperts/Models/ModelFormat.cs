@@ -32,5 +32,6 @@ static class ModelFormats
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown format of a model"),
     };
 
-    static Dialect Router(Dialect dialect, NumberFormat format) => dialect with { RouterDtype = format, ScoreDtype = format, GateDtype = NumberFormat.BFloat16 };
+    static Dialect Router(Dialect dialect, NumberFormat format) =>
+        dialect with { RouterDtype = format, ScoreDtype = format, GateDtype = NumberFormat.BFloat16 };
 }

@@ -2,7 +2,6 @@ using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Layers;
 using SparseExperts.Models;
-using SparseExperts.Routing;
 using SparseExperts.Scalar;
 using SparseExperts.Tests.EndToEnd;
 using SparseExperts.Training;
