@@ -16,30 +16,41 @@ static class BiasCauses
         var steps = of with { Claimed = Steps(of.Claimed), Expected = Steps(of.Expected) };
         var multiple = Multiples.Find("the step of the bias", steps, held.Dialect, 1);
         if (held.Dialect.Selection == Selection.Quantile) return multiple is null ? FoundCauses.None : new([multiple]);
-        var found = Stage.On(held, backend, call => FoundCauses.Among(of, Of(held, call, before.Values)));
+        var found = Stage.On(held, backend, call =>
+            FoundCauses.Among(of, Of(held, call, before.Values)) is { Causes.Count: > 0 } one ? one
+                : FoundCauses.Among(of, InTwoPoints(held, call, before.Values)));
         // A step of nothing has many causes; that a factor says so is the least of them.
         return multiple is null ? found : multiple.Value == "times 0" ? found.And(new([multiple])) : new FoundCauses([multiple]).And(found);
     }
 
     static IEnumerable<FaultyNumbers> Of(Case held, ClaimedCall c, double[] before)
     {
-        var d = c.Call.Dialect;
-        Counting[] counts = [.. Counts(held, c)];
-        counts = [.. counts.Where((n, i) => counts.Take(i).All(before => !before.Counts.AsSpan().SequenceEqual(n.Counts)))];
-        Stepping[] steps = [.. Ways(d)];
-        FaultyNumbers New(Counting counting, Stepping stepping, string value, string words) => new(new("bias update", value, words), () =>
-        {
-            var step = stepping.Steps(counting.Counts);
-            return ([.. before.Zip(step, (b, s) => b + s)], [.. before.Zip(step, (b, s) => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + Math.Abs(s)))]);
-        });
-        foreach (var counting in counts[1..]) yield return New(counting, steps[0], counting.Value, counting.Words);
-        foreach (var stepping in steps[1..]) yield return New(counts[0], stepping, stepping.Value, stepping.Words);
-        foreach (var counting in counts[1..])
-            foreach (var stepping in steps[1..]) yield return New(counting, stepping, $"{counting.Value}, {stepping.Value}", $"{counting.Words}; and {stepping.Words}");
+        var (counts, steps) = (Counts(held, c), Ways(c.Call.Dialect).ToArray());
+        foreach (var counting in counts[1..]) yield return New(before, counting, steps[0], counting.Value, counting.Words);
+        foreach (var stepping in steps[1..]) yield return New(before, counts[0], stepping, stepping.Value, stepping.Words);
     }
 
-    /// <summary>What may have been counted, the right numbers first.</summary>
-    static IEnumerable<Counting> Counts(Case held, ClaimedCall c)
+    /// <summary>Other counts, and another step made of them.</summary>
+    static IEnumerable<FaultyNumbers> InTwoPoints(Case held, ClaimedCall c, double[] before) =>
+        from counting in Counts(held, c)[1..]
+        from stepping in Ways(c.Call.Dialect).Skip(1)
+        select New(before, counting, stepping, $"{counting.Value}, {stepping.Value}", $"{counting.Words}; and {stepping.Words}");
+
+    static FaultyNumbers New(double[] before, Counting counting, Stepping stepping, string value, string words) => new(new("bias update", value, words), () =>
+    {
+        var step = stepping.Steps(counting.Counts);
+        double[] errors = [.. before.Zip(step, (b, s) => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + Math.Abs(s)))];
+        return ([.. before.Zip(step, (b, s) => b + s)], errors);
+    });
+
+    /// <summary>What may have been counted, the right numbers first, and none twice.</summary>
+    static Counting[] Counts(Case held, ClaimedCall c)
+    {
+        Counting[] all = [.. AllCounts(held, c)];
+        return [.. all.Where((n, i) => all.Take(i).All(before => !before.Counts.AsSpan().SequenceEqual(n.Counts)))];
+    }
+
+    static IEnumerable<Counting> AllCounts(Case held, ClaimedCall c)
     {
         var (call, plan, k, choices) = (c.Call, c.Routed.Plan, c.Choices.K, c.Choices);
         double[] Of(int[] expert, Func<int, bool> counts)
@@ -61,7 +72,8 @@ static class BiasCauses
             yield return new("the last group", "the step of the bias counts the last group alone", Of(choices.Expert, i => i / k >= call.Tokens - call.Size));
         }
         if (held.Has("router.previous_count"))
-            yield return new("this batch alone", "the counts of earlier micro-batches are not in the step of the bias", CorrectionBias.Counts(call.Dialect, plan, call.IsReal));
+            yield return new("this batch alone", "the counts of earlier micro-batches are not in the step of the bias",
+                CorrectionBias.Counts(call.Dialect, plan, call.IsReal));
     }
 
     /// <summary>How a step may have been made of counts, the right way first.</summary>
@@ -83,7 +95,8 @@ static class BiasCauses
             Each((own, n) => (n.Average() - own) / n.Average()));
         yield return new("proportional to the part", "the step of the bias grows with the distance from the mean, as a part of all choices",
             Each((own, n) => (n.Average() - own) / n.Sum()));
-        yield return new("share against count", "a share of the tokens is compared with a count: all experts step alike", Each((own, n) => Sign(1.0 / n.Length - own)));
+        yield return new("share against count", "a share of the tokens is compared with a count: all experts step alike",
+            Each((own, n) => Sign(1.0 / n.Length - own)));
         yield return new("up at the mean", "an expert at the mean steps up", Each((own, n) => own <= n.Average() ? 1 : -1));
         yield return new("down at the mean", "an expert at the mean steps down", Each((own, n) => own < n.Average() ? 1 : -1));
         yield return new("against the median", "counts are compared with their median and not their mean", Each((own, n) => Sign(Median(n) - own)));

@@ -24,12 +24,14 @@ static class CallCauses
             yield return In(1, $"all tokens are pooled: it agrees with one group; write x as [1, {groups * size}, {x.Size(2)}] if that is meant");
         for (var parts = 2; parts <= 64 && groups == 1; parts++)
             if (size % parts == 0 && size > parts)
-                yield return In(parts, $"it agrees with {parts} groups, as with a group a sequence; write x as [{parts}, {size / parts}, {x.Size(2)}] if that is meant");
+                yield return In(parts,
+                    $"it agrees with {parts} groups, as with a group a sequence; write x as [{parts}, {size / parts}, {x.Size(2)}] if that is meant");
 
         FaultyCall In(long parts, string sentence)
         {
             bool IsOfTokens(CaseTensor t) => t.Shape.Length >= 2 && t.Shape[0] == groups && t.Shape[1] == size
-                && (t.Name is "x" or "padding" or "token_ids" or "task_ids" or "experts.x" or "router.previous" || t.Name.StartsWith("claim.", StringComparison.Ordinal)
+                && (t.Name is "x" or "padding" or "token_ids" or "task_ids" or "experts.x" or "router.previous"
+                    || t.Name.StartsWith("claim.", StringComparison.Ordinal)
                     || t.Name.StartsWith("draws.", StringComparison.Ordinal));
             var tensors = c.Tensors.Where(IsOfTokens).Select(t => t with { Shape = [parts, groups * size / parts, .. t.Shape[2..]] });
             return new(new("groups of tokens", $"{parts}", sentence), c.With([.. tensors]));

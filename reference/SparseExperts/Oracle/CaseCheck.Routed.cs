@@ -149,7 +149,8 @@ public sealed partial class CaseCheck
             if (_case.Find("claim.expert") is { } experts)
             {
                 if (Expected.ByExperts) throw ExpertsChoose();
-                check.Add(SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1)), experts.Integers, Expected.Expert);
+                var verdict = SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1));
+                check.Add(verdict, experts.Integers, Expected.Expert, _call.Dialect.OpenOrder ? Math.Max(1, Expected.K) : 1);
             }
             return _claimed.Capacity() ?? compute();
         }

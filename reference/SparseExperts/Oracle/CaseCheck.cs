@@ -252,7 +252,9 @@ public sealed partial class CaseCheck
     }
 
     /// <summary>A verdict on whole numbers.</summary>
-    void Add(StageVerdict verdict, int[] claimed, int[] expected) => _stages.Add(verdict with { Reading = () => Departure.Whole(claimed, expected) });
+    /// <param name="unordered">Numbers side by side that may stand in any order.</param>
+    void Add(StageVerdict verdict, int[] claimed, int[] expected, int unordered = 1) =>
+        _stages.Add(verdict with { Reading = () => Departure.Whole(claimed, expected, unordered) });
 
     void Floats(string stage, CaseTensor claim, double[] expected, double[] errors, bool open = false, Func<int, bool>? used = null)
     {

@@ -87,6 +87,9 @@ public static class Causes
         var hasRouter = !bare.Has("claim.logits") && bare.Has("router.weight");
         FaultyCall[] ofRouter = hasRouter ? [.. OtherTokens.BeforeTheRouter(bare), .. LogitsCauses.Router(bare)] : [];
         FaultyCall[] faults = [.. ofRouter, .. ScoreCauses.Before(bare, backend)];
-        return FoundCauses.Among(bare, faults, faulty => Stage.Cures(faulty, stage, numbers, backend));
+        var found = FoundCauses.Among(bare, faults, faulty => Stage.Cures(faulty, stage, numbers, backend));
+        // Gates and slots that are put there by a fault are none of the dialect's: the output alone is looked at.
+        if (stage != "y") return found;
+        return found.And(FoundCauses.Among(bare, [.. GateCauses.Before(bare, backend)], faulty => Stage.Agrees(faulty, stage, numbers, backend)));
     }
 }

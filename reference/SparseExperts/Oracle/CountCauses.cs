@@ -59,7 +59,8 @@ static class CountCauses
                 return [.. Enumerable.Range(0, of.Claimed.Length).Select(i => pooled[i % c.Experts])];
             }));
         foreach (var (value, words, from) in ExpertOrders.Of(c.Experts))
-            faults.Add(New(value, words, () => [.. Enumerable.Range(0, of.Expected.Length).Select(i => (int)of.Expected[i / c.Experts * c.Experts + from(i % c.Experts)])]));
+            faults.Add(New(value, words,
+                () => [.. Enumerable.Range(0, of.Expected.Length).Select(i => (int)of.Expected[i / c.Experts * c.Experts + from(i % c.Experts)])]));
         return FoundCauses.Among(of, faults);
     });
 }

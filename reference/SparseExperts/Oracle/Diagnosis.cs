@@ -61,7 +61,9 @@ public static class Diagnosis
     {
         if (tried.Culprit is { } next && Index(tried, next.Stage) <= Index(tried, culprit.Stage)) return false;
         if (tried.Stages.FirstOrDefault(s => s.Stage == culprit.Stage) is not { } cured) return false;
-        return StageFormats.Axes.Contains(change.Axis) || culprit.Numbers is not { } numbers || numbers.IsExplainedBy(cured.Numbers);
+        // Ties settle experts token by token; an order that is open as a whole would let anything pass.
+        var isOpen = cured.Outcome == Outcome.Undecided && culprit.Stage != "expert";
+        return StageFormats.Axes.Contains(change.Axis) || culprit.Numbers is not { } numbers || numbers.IsExplainedBy(cured.Numbers, isOpen);
     }
 
     /// <summary>The verdict of a check, or null where the dialect cannot run on the file, or does not end within the effort.</summary>

@@ -44,7 +44,8 @@ static class ExpertCauses
         {
             yield return New("reversed", "the choices stand in reverse order: the worst first", () => Rows(t => Row(t).Reverse()));
             yield return New("by id", "the choices are sorted by their ids and not by their scores", () => Rows(t => Row(t).Order()));
-            yield return New("the best again", "every choice is the token's best expert: what was chosen is not taken out", () => Rows(t => Enumerable.Repeat(Row(t).First(), k)));
+            yield return New("the best again", "every choice is the token's best expert: what was chosen is not taken out",
+                () => Rows(t => Enumerable.Repeat(Row(t).First(), k)));
         }
         foreach (var (value, words, from) in ExpertOrders.Of(e))
         {
@@ -54,15 +55,19 @@ static class ExpertCauses
         }
         foreach (var ranks in (int[])[2, 4, 8, 16])
             if (e % ranks == 0 && e > ranks)
-                yield return New($"local ids of {ranks} ranks", $"experts have the ids that they have on their rank, of {ranks}", () => [.. right.Select(x => x < 0 ? x : x % (e / ranks))]);
+                yield return New($"local ids of {ranks} ranks", $"experts have the ids that they have on their rank, of {ranks}",
+                    () => [.. right.Select(x => x < 0 ? x : x % (e / ranks))]);
         foreach (var order in OtherTokens.Orders(call.Groups, call.Size))
             yield return new(new("tokens", order.Value, $"each token has the experts of {order.Words}"),
                 () => Rows(t => Row(order.From(t) ?? t)));
         if (c.Expected.Rankings is not [{ } ranking] || ranking.Columns != e || ranking.Rows != call.Tokens) yield break;
-        int[] Best(int t, Func<double, double> key, int skip = 0) => Ranking.Top(Array.ConvertAll(ranking.Row(t).ToArray(), v => key(v)), k + skip, call.Dialect.Ties)[skip..];
+        int[] Best(int t, Func<double, double> key, int skip = 0) =>
+            Ranking.Top(Array.ConvertAll(ranking.Row(t).ToArray(), v => key(v)), k + skip, call.Dialect.Ties)[skip..];
         IEnumerable<int> Chosen(int t, int[] instead) => instead.Select((x, j) => right[t * k + j] < 0 ? -1 : x);
-        yield return New("the smallest", "the smallest are chosen and not the largest", () => Rows(t => Chosen(t, Best(t, v => double.IsInfinity(v) ? v : -v))));
-        if (e > k) yield return New("from the second", "the best expert is left out: the choices are the second best to the one after the last", () => Rows(t => Chosen(t, Best(t, v => v, 1))));
+        yield return New("the smallest", "the smallest are chosen and not the largest",
+            () => Rows(t => Chosen(t, Best(t, v => double.IsInfinity(v) ? v : -v))));
+        if (e > k) yield return New("from the second", "the best expert is left out: the choices are the second best to the one after the last",
+            () => Rows(t => Chosen(t, Best(t, v => v, 1))));
         yield return New("by size", "experts are ranked by the size of their scores, whatever the sign", () => Rows(t => Chosen(t, Best(t, Math.Abs))));
         var logits = c.Decided.Numbers.Noisy.Values;
         bool IsNegative(int t) => Enumerable.Range(t * e, e).All(i => logits[i] < 0);
@@ -82,7 +87,8 @@ static class ExpertCauses
         var (scores, bias, each) = (c.Decided.Numbers.Scores.Values, c.Decided.Numbers.CorrectionBias, e / d.Groups);
         double Biased(int t, int x) => (float)(scores[t * e + x] + (bias.Length > 0 ? bias[x] : 0));
         double Plain(int t, int x) => scores[t * e + x];
-        FaultyNumbers New(string value, string sentence, Func<int, int, double> ofGroups, Func<int, int, double> ofExperts, Func<int, int>? groupOf = null, bool worst = false) =>
+        FaultyNumbers New(string value, string sentence, Func<int, int, double> ofGroups, Func<int, int, double> ofExperts, Func<int, int>? groupOf = null,
+            bool worst = false) =>
             new(new("groups of experts", value, sentence), () =>
             {
                 var chosen = new int[call.Tokens * k];
@@ -91,9 +97,11 @@ static class ExpertCauses
                     var token = t;
                     int Group(int x) => groupOf?.Invoke(x) ?? x / each;
                     double[] OfGroup(int g) => [.. Enumerable.Range(0, e).Where(x => Group(x) == g).Select(x => ofGroups(token, x)).OrderDescending()];
-                    double[] sums = [.. Enumerable.Range(0, d.Groups).Select(g => OfGroup(g).Take(Math.Max(1, d.GroupScore.Count)).Aggregate(0f, (sum, v) => sum + (float)v))];
+                    float Sum(int g) => OfGroup(g).Take(Math.Max(1, d.GroupScore.Count)).Aggregate(0f, (sum, v) => sum + (float)v);
+                    double[] sums = [.. Enumerable.Range(0, d.Groups).Select(g => (double)Sum(g))];
                     var kept = Ranking.Top(worst ? Array.ConvertAll(sums, s => -s) : sums, d.GroupsKept, d.Ties);
-                    double[] row = [.. Enumerable.Range(0, e).Select(x => kept.Contains(Group(x)) ? ofExperts(token, x) : d.GroupMask == GroupMask.Zero ? 0 : double.NegativeInfinity)];
+                    var masked = d.GroupMask == GroupMask.Zero ? 0 : double.NegativeInfinity;
+                    double[] row = [.. Enumerable.Range(0, e).Select(x => kept.Contains(Group(x)) ? ofExperts(token, x) : masked)];
                     Ranking.Top(row, k, d.Ties).CopyTo(chosen, t * k);
                 }
                 return chosen;
@@ -115,6 +123,7 @@ static class ExpertCauses
         for (var t = 0; t < c.Call.Tokens; t++)
         {
             chosen.Clear();
+            if (of.Unordered > 1) chosen.UnionWith(of.Claimed.Skip(t * k).Take(k).Select(e => (int)e));
             var row = ranking.Row(t);
             for (var j = 0; j < k; j++)
             {
@@ -146,7 +155,8 @@ static class ExpertCauses
             new(new("correction_bias", value, sentence), c.With(bias with { Values = [.. bias.Values.Select(of)] }));
         var experts = bias.Values.Length;
         foreach (var format in StoredFormat.Narrow)
-            yield return New($"in {StoredFormat.Name(format)}", $"the correction bias was rounded to {StoredFormat.Word(format)}", (v, _) => Rounding.To(format, v));
+            yield return New($"in {StoredFormat.Name(format)}", $"the correction bias was rounded to {StoredFormat.Word(format)}",
+                (v, _) => Rounding.To(format, v));
         yield return New("ignored", "the correction bias is ignored in the choice", (_, _) => 0);
         yield return New("subtracted", "the correction bias was subtracted: its sign is turned", (v, _) => -v);
         yield return New("twice", "the correction bias was added twice", (v, _) => 2 * v);
@@ -169,7 +179,8 @@ static class ExpertCauses
                     var what = name == "claim.logits" ? "logits" : "scores";
                     var rounded = new CaseTensor(name, "F32", shape, Array.ConvertAll(numbers.Values, v => Rounding.To(format, v)));
                     var without = name == "claim.logits" ? held.Without("router.weight", "claim.scores") : held;
-                    calls.Add(new(new($"{what} in the choice", StoredFormat.Name(format), $"the {what} were rounded to {StoredFormat.Word(format)} before they were ranked"),
+                    calls.Add(new(new($"{what} in the choice", StoredFormat.Name(format),
+                        $"the {what} were rounded to {StoredFormat.Word(format)} before they were ranked"),
                         without.With(rounded)));
                 }
             return FoundCauses.None;

@@ -4,7 +4,9 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
-/// <summary>From gates that depart to what they are instead: other numbers gathered, another divisor, another place, something done twice or not at all.</summary>
+/// <summary>
+/// From gates that depart to what they are instead: other numbers gathered, another divisor, another place, something done twice or not at all.
+/// </summary>
 static class GateCauses
 {
     public static FoundCauses Find(Case held, string stage, Departure of, Func<IBackend> backend)
@@ -22,6 +24,26 @@ static class GateCauses
             ];
             return FoundCauses.Among(of, faults);
         });
+    }
+
+    /// <summary>Calls with such gates, or with other slots, where neither is claimed, for the output that is made from them.</summary>
+    public static IEnumerable<FaultyCall> Before(Case held, Func<IBackend> backend)
+    {
+        if (held.Has("claim.combine") || held.Find("x") is not { } x) return [];
+        List<FaultyCall> calls = [];
+        Stage.On(held, backend, call =>
+        {
+            if (call.Choices.ByExperts) return FoundCauses.None;
+            long[] shape = [x.Shape[0], x.Shape[1], call.Choices.K];
+            if (!held.Has("claim.gate"))
+                foreach (var fault in Numbers(call, areGiven: false))
+                    calls.Add(new(fault.Cause, held.With(new CaseTensor("claim.gate", "F32", shape, call.Read(fault.Compute()).Values))));
+            if (held.Has("claim.slot") || held.Has("claim.token") || call.Decided.Capacity == RoutingPlan.Unlimited) return FoundCauses.None;
+            foreach (var rule in SlotRules.Of(call))
+                calls.Add(new(rule.Cause, held.With(new CaseTensor("claim.slot", "I32", shape, Array.ConvertAll(rule.Assign(), s => (double)s)))));
+            return FoundCauses.None;
+        });
+        return calls;
     }
 
     /// <summary>Gates of a plan with other slots, where nothing else shows who was dropped.</summary>
@@ -71,14 +93,17 @@ static class GateCauses
         foreach (var fault in OfSources(c)) yield return fault;
         if (c.Call.Dialect.ExpertScale)
         {
-            yield return New("without expert_scale", "the scale of each expert is not in the gates", () => Finish(c, BeforeDrop(c), d with { ExpertScale = false }));
+            yield return New("without expert_scale", "the scale of each expert is not in the gates",
+                () => Finish(c, BeforeDrop(c), d with { ExpertScale = false }));
             yield return New("expert_scale twice", "the scale of each expert was applied twice",
                 () => Finish(c, Finish(c, BeforeDrop(c), d with { ScalingFactor = 1, GlobalScale = false }), d));
         }
         if (c.Call.Dialect.GlobalScale)
-            yield return New("without global_scale", "the learned factor on all gates is missing", () => Finish(c, BeforeDrop(c), d with { GlobalScale = false }));
+            yield return New("without global_scale", "the learned factor on all gates is missing",
+                () => Finish(c, BeforeDrop(c), d with { GlobalScale = false }));
         if (c.Routed.Plan.RowOf.Contains(RoutingPlan.Dropped))
-            yield return New("of dropped choices too", "choices that were dropped kept their gates", () => Gates.Finished(tape, c.Call, BeforeDrop(c), c.Routed.Weights, c.Routed.Plan));
+            yield return New("of dropped choices too", "choices that were dropped kept their gates",
+                () => Gates.Finished(tape, c.Call, BeforeDrop(c), c.Routed.Weights, c.Routed.Plan));
     }
 
     /// <summary>Other numbers gathered, with and without the dialect's divisor.</summary>
@@ -94,7 +119,8 @@ static class GateCauses
         (string Value, string Words, Func<Tensor> Of)[] sources =
         [
             ("raw logits", "the raw logits", () => Gathered(logits)),
-            .. c.Call.IsNoisy ? [("clean logits", "the raw logits, without their noise", () => Gathered(c.Logits))] : Array.Empty<(string, string, Func<Tensor>)>(),
+            .. c.Call.IsNoisy ? [("clean logits", "the raw logits, without their noise", () => Gathered(c.Logits))]
+                : Array.Empty<(string, string, Func<Tensor>)>(),
             ("sigmoid of the logits", "the sigmoids of the logits", () => Gathered(tape.Activate(Activation.Sigmoid, logits))),
             ("softmax over all", "the softmax of the logits over all experts", () => Gathered(tape.Softmax(logits))),
             ("softmax over the chosen", "the softmax over the chosen experts' logits alone", () => tape.Softmax(Gathered(logits))),
@@ -111,9 +137,13 @@ static class GateCauses
             // Divided by their sum, softmax over all, over the chosen, and exponentials are the same.
             if (isDivided && value is "softmax over the chosen" or "exponentials") continue;
             yield return New(value, $"the gates are {words}", () => Own(source()));
-            if (d.ScalingFactor != 1) yield return New($"{value}, not scaled", $"the gates are {words}, not scaled", () => Finish(c, source(), d with { ScalingFactor = 1 }));
-            if (!isDivided) yield return New($"{value}, divided", $"the gates are {words} over their sum", () => Finish(c, Over(source(), tape.SumRows(source())), d));
-            else yield return New($"{value}, not divided", $"the gates are {words}, not divided by their sum", () => Finish(c, source(), d));
+            if (d.ScalingFactor != 1) yield return New($"{value}, not scaled", $"the gates are {words}, not scaled",
+                () => Finish(c, source(), d with { ScalingFactor = 1 }));
+            if (!isDivided) yield return New($"{value}, divided", $"the gates are {words} over their sum",
+                () => Finish(c, Over(source(), tape.SumRows(source())), d));
+            if (d.Normalize != Normalize.None)
+                yield return New($"{value}, not divided", $"the gates are {words}, not divided by their sum",
+                    () => Finish(c, source(), d with { Normalize = Normalize.None }));
         }
         Tensor raw() => Gathered(scores);
         yield return New("over the sum of all", "the gates were divided by the scores' sum over all experts and not over the chosen ones",
@@ -134,7 +164,8 @@ static class GateCauses
     }
 
     /// <summary>Dropped, divided late and scaled as a dialect says.</summary>
-    static Tensor Finish(ClaimedCall c, Tensor gates, Dialect d) => Gates.AfterDrop(c.Tape, c.Call with { Dialect = d }, gates, c.Routed.Plan, c.Routed.Weights);
+    static Tensor Finish(ClaimedCall c, Tensor gates, Dialect d) =>
+        Gates.AfterDrop(c.Tape, c.Call with { Dialect = d }, gates, c.Routed.Plan, c.Routed.Weights);
 
     static Tensor Largest(ClaimedCall c, Tensor gates)
     {
@@ -161,7 +192,8 @@ static class GateCauses
     static IEnumerable<FaultyNumbers> Shared(ClaimedCall c)
     {
         if (c.Routed.SharedGates is not { } own || c.Routed.Scored is not { SharedLogits: { } logits, SharedScores: { } scores }) yield break;
-        FaultyNumbers New(string value, string sentence, Func<Tensor> compute) => new(new("shared experts' gates", value, sentence), () => Stage.Numbers(c, compute()));
+        FaultyNumbers New(string value, string sentence, Func<Tensor> compute) =>
+            new(new("shared experts' gates", value, sentence), () => Stage.Numbers(c, compute()));
         yield return New("one", "the gates of the shared experts are 1: their rows of the router are ignored", () => Each(c, own, (_, _) => 1));
         yield return New("raw logits", "the gates of the shared experts are their raw logits", () => logits);
         yield return New("not divided", "the gates of the shared experts are their scores, not divided with the others", () => scores);

@@ -17,7 +17,8 @@ static class GradientCauses
 
     public static FoundCauses Find(Case held, Verdict verdict, Func<IBackend> backend)
     {
-        var bare = held.Without(held.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.loss.", StringComparison.Ordinal) || n is "claim.y" or "claim.count"));
+        var bare = held.Without(held.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.loss.", StringComparison.Ordinal)
+            || n is "claim.y" or "claim.count"));
         StageVerdict[] gradients = [.. verdict.Stages.Where(s => s.Stage.StartsWith("grad.", StringComparison.Ordinal))];
         Part[] parts = [.. Parts(bare, backend)];
         List<Cause> found = [];
@@ -68,7 +69,8 @@ static class GradientCauses
         var loss = isLoss && which.Length == 1 && losses > 1 ? $"the loss {which[0].Name["loss.".Length..]}" : "the auxiliary loss";
         var where = alone is null ? "" : $" of {alone["grad.".Length..]}";
         var value = factor == 0 ? "missing" : $"times {times}";
-        if (isLoss) return new("losses", factor == 0 ? "not attached" : value, factor == 0 ? $"{loss} is not in the gradient{where}" : $"{loss} counts {times} times in the gradient{where}");
+        if (isLoss) return new("losses", factor == 0 ? "not attached" : value,
+            factor == 0 ? $"{loss} is not in the gradient{where}" : $"{loss} counts {times} times in the gradient{where}");
         if (which is [{ Name: "gates" }])
             return factor == 0
                 ? new("gates", "detached", alone is null
@@ -83,8 +85,10 @@ static class GradientCauses
                 : new("y", value, $"the part through y counts {times} times in the gradient{where}");
         var hasGates = all.Any(p => p.Name == "gates" && (alone is null || p.Is(alone)));
         if (factor == 0 && which[0].Name == "routed experts" && alone == "grad.x" && hasGates)
-            return new("routed experts", "missing", "x's gradient has the part through the gates only; the experts' part is missing: the backward pass did not bring it back");
-        return new(which[0].Name, value, factor == 0 ? $"the gradient{where} has no part through {which[0].Words}" : $"the part through {which[0].Words} counts {times} times in the gradient{where}");
+            return new("routed experts", "missing",
+                "x's gradient has the part through the gates only; the experts' part is missing: the backward pass did not bring it back");
+        return new(which[0].Name, value, factor == 0 ? $"the gradient{where} has no part through {which[0].Words}"
+            : $"the part through {which[0].Words} counts {times} times in the gradient{where}");
     }
 
     /// <summary>The parts of the gradients of a call; one backward pass each.</summary>

@@ -42,7 +42,8 @@ static class LogitsCauses
         if (experts == width)
             yield return New("router.weight", "transposed", "the router's weight was read transposed",
                 weight with { Values = [.. Enumerable.Range(0, weight.Values.Length).Select(i => weight.Values[i % width * width + i / width])] });
-        foreach (var (value, words, from) in ExpertOrders.Of(experts)) yield return New("router.weight", value, $"rows of the router's weight: {words}", Rows(from));
+        foreach (var (value, words, from) in ExpertOrders.Of(experts)) yield return New("router.weight", value, $"rows of the router's weight: {words}",
+            Rows(from));
         foreach (var format in StoredFormat.Narrow)
         {
             string name = StoredFormat.Name(format), word = StoredFormat.Word(format);
@@ -72,9 +73,11 @@ static class LogitsCauses
                 New("exp", "the logits are their exponentials", () => tape.Activate(Activation.Exp, logits)),
             ];
             if (c.Find("router.correction_bias") is { } bias)
-                foreach (var (sign, words) in ((double, string)[])[(1, "hold the correction bias, which is for selection alone"), (-1, "have the correction bias taken off")])
+                foreach (var (sign, words) in ((double, string)[])[(1, "hold the correction bias, which is for selection alone"),
+                    (-1, "have the correction bias taken off")])
                     faults.Add(New("with the correction bias", $"the logits {words}",
-                        () => tape.Shift(logits, [.. Enumerable.Range(0, of.Claimed.Length).Select(i => (float)(sign * bias.Values[i % bias.Values.Length]))])));
+                        () => tape.Shift(logits,
+                            [.. Enumerable.Range(0, of.Claimed.Length).Select(i => (float)(sign * bias.Values[i % bias.Values.Length]))])));
             return FoundCauses.Among(of, faults);
         });
     }

@@ -50,7 +50,8 @@ static class LossCauses
         ];
         foreach (var (factor, words) in factors)
             if (factor != 1 && double.IsFinite(factor) && factor != 0)
-                yield return new(new($"loss.{own.Name}", $"times {Multiples.Text(factor)}", $"the loss {own.Name} is {Multiples.Text(factor)} times what it should be: {words}"),
+                yield return new(new($"loss.{own.Name}", $"times {Multiples.Text(factor)}",
+                    $"the loss {own.Name} is {Multiples.Text(factor)} times what it should be: {words}"),
                     () => ([factor * of.Expected[0]], [Math.Abs(factor) * of.Bounds[0]]));
     }
 
@@ -59,13 +60,16 @@ static class LossCauses
     {
         var (tape, what, name) = (c.Tape, $"loss.{own.Name}", own.Name);
         var isVariation = name is "importance" or "load" or "load_importance";
-        yield return New(c, what, "root", isVariation ? $"the loss {name} is a deviation over the mean and not its square" : $"the loss {name} is the root of what it should be",
+        yield return New(c, what, "root",
+            isVariation ? $"the loss {name} is a deviation over the mean and not its square" : $"the loss {name} is the root of what it should be",
             () => tape.Activate(Activation.Sqrt, own.Value));
         if (isVariation)
         {
             double n = c.Call.Experts;
-            yield return New(c, what, "variance over n − 1", $"the loss {name} has the variance of a sample, over n − 1, where it is over n", () => tape.Scale(own.Value, n / (n - 1)));
-            yield return New(c, what, "variance over n", $"the loss {name} has the variance of a population, over n, where it is over n − 1", () => tape.Scale(own.Value, (n - 1) / n));
+            yield return New(c, what, "variance over n − 1", $"the loss {name} has the variance of a sample, over n − 1, where it is over n",
+                () => tape.Scale(own.Value, n / (n - 1)));
+            yield return New(c, what, "variance over n", $"the loss {name} has the variance of a population, over n, where it is over n − 1",
+                () => tape.Scale(own.Value, (n - 1) / n));
         }
         yield return New(c, what, "square", $"the loss {name} is the square of what it should be", () => tape.Multiply(own.Value, own.Value));
         yield return New(c, what, "minus one", $"the loss {name} has 1 taken off", () => tape.Shift(own.Value, -1));
@@ -86,7 +90,8 @@ static class LossCauses
             var rows = c.Read(x).Values.Chunk(call.Experts).ToArray();
             return tape.GatherColumns(x, tape.UploadPlan([.. rows.Select(row => Array.IndexOf(row, row.Max()))]));
         }
-        Tensor Weighted(Tensor column, double[] tokens, double divisor) => tape.WeightedSum(column, Array.ConvertAll(tokens, w => w / divisor / d.Microbatches));
+        Tensor Weighted(Tensor column, double[] tokens, double divisor) =>
+            tape.WeightedSum(column, Array.ConvertAll(tokens, w => w / divisor / d.Microbatches));
         var ownTokens = d.ZLoss == ZLoss.RealTokens ? real : all;
         (string Value, string Words, Func<Tensor> Of)[] columns =
         [
@@ -95,7 +100,8 @@ static class LossCauses
             ("of the largest logit", "the z-loss squares the largest logit and not the log-sum-exp", () => Square(Largest(logits))),
             ("of the scores", "the z-loss is that of the scores and not of the logits", () => Square(tape.LogSumExp(c.Scores))),
             ("of squared logits", "the z-loss squares the logits and adds them up, with no log-sum-exp", () => tape.SumRows(Square(logits))),
-            ("of the mean of squared logits", "the z-loss is the mean of the squared logits", () => tape.Scale(tape.SumRows(Square(logits)), 1.0 / call.Experts)),
+            ("of the mean of squared logits", "the z-loss is the mean of the squared logits",
+                () => tape.Scale(tape.SumRows(Square(logits)), 1.0 / call.Experts)),
             ("of noisy logits", "the z-loss is that of the noisy logits", () => Square(tape.LogSumExp(c.Routed.Scored.Noisy))),
             ("of padding's logits too", "padding's logits are not set to 0 in the z-loss", () => Square(tape.LogSumExp(c.Logits))),
         ];
@@ -133,10 +139,12 @@ static class LossCauses
             FaultyNumbers One(string value, string sentence, double coefficient) => Of(value, sentence, t => t.Name == own ? coefficient : t.Coefficient);
             yield return One($"without {own}", $"the loss {own} is not in the total", 0);
             yield return One($"{own} without its coefficient", $"the loss {own} is in the total without its coefficient", 1);
-            yield return One($"{own} times its coefficient twice", $"the loss {own} has its coefficient twice in the total", term.Coefficient * term.Coefficient);
+            yield return One($"{own} times its coefficient twice", $"the loss {own} has its coefficient twice in the total",
+                term.Coefficient * term.Coefficient);
             foreach (var factor in (double[])[2, -1, 0.5, c.Call.Groups, 1.0 / c.Call.Groups])
                 if (factor != 1)
-                    yield return One($"{own} times {Multiples.Text(factor)}", $"the loss {own} counts {Multiples.Text(factor)} times in the total", factor * term.Coefficient);
+                    yield return One($"{own} times {Multiples.Text(factor)}", $"the loss {own} counts {Multiples.Text(factor)} times in the total",
+                        factor * term.Coefficient);
         }
         yield return Of("without coefficients", "the losses are added without their coefficients", _ => 1);
     }

@@ -124,7 +124,7 @@ public static class Neighbours
         .. Section("noise", "capacity_formula").Except(["padding", "ignore_padding", "force_balance"]),
         .. Section("normalize", "shared_in_gates"),
     ];
-    static readonly HashSet<string> OfExperts = [.. Section("activation", "balance").Except(["identity_experts", "null_experts", "output_scaling_factor"])];
+    static readonly HashSet<string> OfExperts = [.. Section("activation", "balance").Except(["identity_experts", "null_experts", "combination"])];
     static readonly HashSet<string> OfLosses = [.. Section("balance", "group_size")];
 
     /// <summary>Axes from one to the one before another, in the order of the pipeline.</summary>

@@ -41,7 +41,8 @@ static class Notes
             if (Diagnosis.TryCheck(Stage.Until(held, verdict).Under(narrow), backend)?.Stages.FirstOrDefault(s => s.Stage == culprit.Stage)
                 is not { Outcome: not Outcome.Differs }) continue;
             var words = format == NumberFormat.Float16 ? "TF32 or float16" : "bfloat16";
-            yield return $"{culprit.Stage} is float32, but float32 does not lose as much: products of {words} would explain it (all of {of.Claimed.Length} numbers)";
+            var all = $"all of {of.Claimed.Length} numbers";
+            yield return $"{culprit.Stage} is float32, but float32 does not lose as much: products of {words} would explain it ({all})";
             yield break;
         }
     }

@@ -17,8 +17,10 @@ static class OtherTokens
         if (size > 2) yield return new("the last", "the last token of its group", t => t / size * size + size - 1);
         if (groups > 1) yield return new("of the next group", "the token at its place in the next group", t => (t + size) % (groups * size));
         if (groups > 1) yield return new("of the group before", "the token at its place in the group before", t => (t + (groups - 1) * size) % (groups * size));
-        if (groups > 1 && size > 1) yield return new("transposed", "the token that has its place where groups and tokens are exchanged", t => t % size * groups + t / size);
-        if (groups > 1 && size > 1) yield return new("transposed", "the token that has its place where groups and tokens are exchanged", t => t % groups * size + t / groups);
+        if (groups > 1 && size > 1) yield return new("transposed", "the token that has its place where groups and tokens are exchanged",
+            t => t % size * groups + t / size);
+        if (groups > 1 && size > 1) yield return new("transposed", "the token that has its place where groups and tokens are exchanged",
+            t => t % groups * size + t / groups);
     }
 
     /// <summary>The order under which every row is that of another token.</summary>
@@ -63,7 +65,8 @@ static class OtherTokens
         {
             var fed = new double[x.Values.Length];
             for (var t = 0; t < groups * size; t++) Array.Copy(x.Values, (order.From(t) ?? t) * width, fed, t * width, width);
-            CaseTensor[] tensors = [x with { Values = fed }, .. c.Has("experts.x") || !c.Has("experts.wi") ? Array.Empty<CaseTensor>() : [x with { Name = "experts.x" }]];
+            CaseTensor[] tensors = [x with { Values = fed },
+                .. c.Has("experts.x") || !c.Has("experts.wi") ? Array.Empty<CaseTensor>() : [x with { Name = "experts.x" }]];
             yield return new(new("tokens", order.Value, $"the router was fed with another token: for each with {order.Words}"), c.With(tensors));
         }
     }

@@ -8,7 +8,8 @@ static class OutputCauses
     public static FoundCauses Find(Case bare, Departure departure, Func<IBackend> backend)
     {
         if (OutputSums.Find(bare, departure, backend) is { } own) return new([own]);
-        return FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)], fault => Stage.Agrees(fault, "y", departure, backend));
+        return FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)],
+            fault => Stage.Agrees(fault, "y", departure, backend));
     }
 
     /// <summary>Experts whose every token departs, all of them missing or doubled together.</summary>

@@ -71,11 +71,13 @@ static class OutputSums
     }
 
     /// <summary>
-    /// Σ_j g_tj·o of other places: outputs that stand choice by choice were read token by token, or the other way round, or gates and outputs are in unlike order.
+    /// Σ_j g_tj·o of other places: outputs that stand choice by choice were read token by token, or the other way round, or gates and outputs are in unlike
+    /// order.
     /// </summary>
     static Cause? OfOtherChoices(Case c, Departure of, Func<IBackend> backend)
     {
-        if (c.Find("claim.gate") is not { } gate || c.Dialect.ApplyGateTo != Routing.GatePlace.Output || gate.Size(-1) is not (> 1 and <= 16 and var k)) return null;
+        if (c.Find("claim.gate") is not { } gate || c.Dialect.ApplyGateTo != Routing.GatePlace.Output
+            || gate.Size(-1) is not (> 1 and <= 16 and var k)) return null;
         var (count, width) = (gate.Values.Length, c.Get("x").Size(-1));
         var tokens = count / k;
         Departure? With(Func<int, double> value) => Output(c.With(gate with { Values = [.. Enumerable.Range(0, count).Select(value)] }), backend);
@@ -85,7 +87,8 @@ static class OutputSums
         // Place of choice j of token t among all outputs → (token, choice) whose output it has.
         (string Words, bool GatesMove, Func<int, int> From)[] orders =
         [
-            ("the experts' outputs stand choice by choice and were read token by token: rows were cut into pieces of k", false, i => i % tokens * k + i / tokens),
+            ("the experts' outputs stand choice by choice and were read token by token: rows were cut into pieces of k", false,
+                i => i % tokens * k + i / tokens),
             ("the experts' outputs stand token by token and were read choice by choice", false, i => i % k * tokens + i / k),
             ("outputs and gates stand choice by choice and were added up token by token", true, i => i % tokens * k + i / tokens),
             ("outputs and gates stand token by token and were added up choice by choice", true, i => i % k * tokens + i / k),

@@ -127,7 +127,8 @@ public static class OutputVariants
             var unscaled = $"the routed experts count {inverse} times: their scaling factor is not applied";
             var twice = $"the routed experts were multiplied by the scaling factor {own} twice";
             yield return New(c, "shared expert", "scaled", scaled, Times(shared, factor));
-            yield return New(c, "shared expert", $"times {inverse}", $"the shared expert counts {inverse} times (1 / scaling_factor)", Times(shared, 1 / factor));
+            yield return New(c, "shared expert", $"times {inverse}", $"the shared expert counts {inverse} times (1 / scaling_factor)",
+                Times(shared, 1 / factor));
             yield return New(c, "routed experts", $"times {inverse}", unscaled, Times(routed, 1 / factor));
             yield return New(c, "routed experts", $"times {own}", twice, Times(routed, factor));
         }
@@ -158,7 +159,8 @@ public static class OutputVariants
             var shared = d.SharedActivationLimit ?? d.ActivationLimit;
             const string routed = "the limit of the activations is missing in the routed experts";
             yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = shared }, "not in the routed experts", routed);
-            yield return Under(d with { SharedActivationLimit = shared == 0 ? d.ActivationLimit : 0 }, shared == 0 ? "in the shared expert" : "not in the shared expert",
+            yield return Under(d with { SharedActivationLimit = shared == 0 ? d.ActivationLimit : 0 },
+                shared == 0 ? "in the shared expert" : "not in the shared expert",
                 shared == 0 ? "the shared expert was limited too" : "the limit of the activations is missing in the shared expert");
         }
         yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = 0 }, "nowhere", "the limit of the activations is missing");

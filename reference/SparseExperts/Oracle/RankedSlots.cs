@@ -14,7 +14,8 @@ static class RankedSlots
         yield return New("one too few", "the comparison with the capacity is off by one: an expert takes one token less than it may", more: -1);
         yield return New("nobody dropped", "the capacity is ignored: nobody is dropped", more: null);
         if (c.Call.Groups > 1) yield return New("groups pooled", "groups are pooled: an expert keeps the best of all groups together", pooled: true);
-        if (c.Call.Dialect.SlotOrder == SlotOrder.Descending) yield return New("in token order", "slots are numbered in token order and not by rank", order: SlotOrder.TokenAmongKept);
+        if (c.Call.Dialect.SlotOrder == SlotOrder.Descending) yield return New("in token order", "slots are numbered in token order and not by rank",
+            order: SlotOrder.TokenAmongKept);
         else yield return New("by rank", "slots are numbered by rank and not in token order", order: SlotOrder.Descending);
     }
 

@@ -32,7 +32,7 @@ static class ScoreCauses
         foreach (var factor in (double[])[2, 0.5, 1 / Math.Sqrt(c.Case.Find("x")?.Size(-1) ?? 4), 1 / Math.Sqrt(call.Experts)])
             yield return New($"of logits times {Multiples.Text(factor)}", $"the scores are made from {Multiples.Text(factor)} times the logits",
                 () => Of(tape.Scale(logits, factor)));
-        yield return New("to the base 2", "the scores take powers of 2 instead of e", () => Of(tape.Scale(logits, Math.Log(2))));
+        yield return New("to the base 2", "the scores take powers of 2 instead of e", () => Of(tape.Scale(logits, ReproducibleMath.Log(2))));
         if (call.IsNoisy) yield return New("without noise", "the scores are made from the logits without their noise", () => Of(c.Logits));
         var bias = c.Decided.Numbers.CorrectionBias;
         if (bias.Length > 0)

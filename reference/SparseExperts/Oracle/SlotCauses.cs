@@ -7,9 +7,11 @@ static class SlotCauses
 {
     public static FoundCauses Find(Case held, string stage, Departure of, Func<IBackend> backend) => Stage.On(held, backend, call =>
     {
-        if (call.Choices.ByExperts || stage == "token" && call.Claims.SharesSlots) return FoundCauses.None;
+        if (call.Expected.ByExperts) return FoundCauses.Among(of, ChosenTokens.Of(call));
+        if (stage == "token" && call.Claims.SharesSlots) return FoundCauses.None;
         int[] Shown(int[] slot) => stage == "slot" ? slot
             : call.Claims.TokensInSlots(call.Claims.PlanOf(call.Choices, slot, call.Decided.Capacity), held.Get("claim.token").Size(-1));
-        return FoundCauses.Among(of, SlotRules.Of(call).Select(rule => new FaultyNumbers(rule.Cause, () => Shown(rule.Assign()))));
+        FoundCauses Among(IEnumerable<SlotRules.Rule> rules) => FoundCauses.Among(of, rules.Select(r => new FaultyNumbers(r.Cause, () => Shown(r.Assign()))));
+        return Among(SlotRules.Of(call)) is { Causes.Count: > 0 } found ? found : Among(SlotRules.InTwoPoints(call));
     });
 }

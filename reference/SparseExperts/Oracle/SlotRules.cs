@@ -2,7 +2,9 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
-/// <summary>Slots of a rule that is wrong in one or two points: the order in which requests are served, how they are counted, and what is compared with the capacity.</summary>
+/// <summary>
+/// Slots of a rule that is wrong in one or two points: the order in which requests are served, how they are counted, and what is compared with the capacity.
+/// </summary>
 static class SlotRules
 {
     /// <summary>A wrong rule.</summary>
@@ -13,8 +15,6 @@ static class SlotRules
 
     enum Overflow { Dropped, Capacity, LastSlot, FirstSlot, Wraps }
 
-    sealed record Order(string Name, Func<ClaimedCall, int, IEnumerable<int>> Requests);
-
     /// <summary>One departure from the right rule: its words, and the rule with it.</summary>
     sealed record Point(string Value, string Words, Func<Parts, Parts> Make);
 
@@ -23,7 +23,7 @@ static class SlotRules
     /// <param name="First">The number of the first slot.</param>
     sealed record Parts(Func<IReadOnlyList<int>, IEnumerable<int>> Served, Counting Counting, int? Allowed, int First, bool IsPooled, Overflow Overflow);
 
-    /// <summary>Rules that are wrong in one point, then those that are wrong in two.</summary>
+    /// <summary>Rules that are wrong in one point.</summary>
     public static IEnumerable<Rule> Of(ClaimedCall c)
     {
         if (c.Call.Dialect.DropPolicy is not (DropPolicy.Position or DropPolicy.None) && c.Decided.Capacity != RoutingPlan.Unlimited)
@@ -31,16 +31,25 @@ static class SlotRules
             foreach (var rule in RankedSlots.Of(c)) yield return rule;
             yield break;
         }
-        var right = new Parts(tokens => InOrder(c, tokens), Counting.All, 0, 0, false, Overflow.Dropped);
+        foreach (var point in Points(c)) yield return New(c, point.Value, point.Words, point.Make(Right(c)));
+    }
+
+    /// <summary>Rules that are wrong in two points, where there are not too many of them for the call.</summary>
+    public static IEnumerable<Rule> InTwoPoints(ClaimedCall c)
+    {
+        if (c.Call.Dialect.DropPolicy is not (DropPolicy.Position or DropPolicy.None)) yield break;
+        var right = Right(c);
         Point[] points = [.. Points(c)];
-        Rule New(string value, string words, Parts parts) => new(new("slots", value, words), () => Assigned(c, parts));
-        foreach (var point in points) yield return New(point.Value, point.Words, point.Make(right));
         if ((long)c.Call.Tokens * c.Choices.K * points.Length * points.Length > 1 << 26) yield break;
         for (var i = 0; i < points.Length; i++)
             for (var j = i + 1; j < points.Length; j++)
                 if (points[i].Make(points[j].Make(right)) is var both && both != points[i].Make(right) && both != points[j].Make(right))
-                    yield return New($"{points[i].Value}, {points[j].Value}", $"{points[i].Words}; and {points[j].Words}", both);
+                    yield return New(c, $"{points[i].Value}, {points[j].Value}", $"{points[i].Words}; and {points[j].Words}", both);
     }
+
+    static Parts Right(ClaimedCall c) => new(tokens => InOrder(c, tokens), Counting.All, 0, 0, false, Overflow.Dropped);
+
+    static Rule New(ClaimedCall c, string value, string words, Parts parts) => new(new("slots", value, words), () => Assigned(c, parts));
 
     static IEnumerable<Point> Points(ClaimedCall c)
     {
@@ -50,13 +59,16 @@ static class SlotRules
             yield return new("later choices from 0", "slots of later choices are counted from 0: the requests of the choices before them are not",
                 p => p with { Counting = Counting.OwnChoice });
             if (k > 2)
-                yield return new("after the last earlier choice", "slots of later choices are counted from the requests of the last earlier choice only, not from those of all",
+                yield return new("after the last earlier choice",
+                    "slots of later choices are counted from the requests of the last earlier choice only, not from those of all",
                     p => p with { Counting = Counting.LastEarlierChoice });
             yield return new("after kept choices", "slots of later choices are counted from the requests of earlier choices that were kept, not from all",
                 p => p with { Counting = Counting.KeptEarlierChoices });
         }
-        yield return new("one too many", "the comparison with the capacity is off by one: an expert takes one token more than it may (≤ for <)", p => p with { Allowed = 1 });
-        yield return new("one too few", "the comparison with the capacity is off by one: an expert takes one token less than it may", p => p with { Allowed = -1 });
+        yield return new("one too many", "the comparison with the capacity is off by one: an expert takes one token more than it may (≤ for <)",
+            p => p with { Allowed = 1 });
+        yield return new("one too few", "the comparison with the capacity is off by one: an expert takes one token less than it may",
+            p => p with { Allowed = -1 });
         yield return new("nobody dropped", "the capacity is ignored: nobody is dropped", p => p with { Allowed = null });
         yield return new("from 1", "slots are counted from 1", p => p with { First = 1 });
         if (c.Call.Groups > 1) yield return new("groups pooled", "groups are pooled: requests are counted on over all groups", p => p with { IsPooled = true });
@@ -69,21 +81,28 @@ static class SlotRules
         {
             yield return new("worst first", "the priority is reversed: tokens with the smallest best score are served first",
                 p => p with { Served = tokens => By(Plain(c, tokens), Best) });
-            yield return new("in token order", "tokens are served in their order and not by their best score", p => p with { Served = tokens => Plain(c, tokens) });
+            yield return new("in token order", "tokens are served in their order and not by their best score",
+                p => p with { Served = tokens => Plain(c, tokens) });
         }
         else
         {
-            yield return new("best first", "tokens with the largest best score are served first: batch-prioritised", p => p with { Served = tokens => By(Plain(c, tokens), i => -Best(i)) });
-            yield return new("worst first", "tokens with the smallest best score are served first", p => p with { Served = tokens => By(Plain(c, tokens), Best) });
+            yield return new("best first", "tokens with the largest best score are served first: batch-prioritised",
+                p => p with { Served = tokens => By(Plain(c, tokens), i => -Best(i)) });
+            yield return new("worst first", "tokens with the smallest best score are served first",
+                p => p with { Served = tokens => By(Plain(c, tokens), Best) });
         }
         yield return new("by gate", "requests with the largest gates are served first", p => p with { Served = tokens => By(Plain(c, tokens), i => -Gate(i)) });
-        yield return new("by gate, worst first", "requests with the smallest gates are served first", p => p with { Served = tokens => By(Plain(c, tokens), Gate) });
+        yield return new("by gate, worst first", "requests with the smallest gates are served first",
+            p => p with { Served = tokens => By(Plain(c, tokens), Gate) });
         if (k > 1)
         {
-            yield return new("last choice first", "the choices are served from the last to the first", p => p with { Served = tokens => ByChoice(tokens, k, reversed: true) });
+            yield return new("last choice first", "the choices are served from the last to the first",
+                p => p with { Served = tokens => ByChoice(tokens, k, reversed: true) });
             yield return c.Call.Dialect.Order == RequestOrder.TokenMajor
-                ? new("choice by choice", "requests are served choice by choice and not token by token", p => p with { Served = tokens => ByChoice(InServedOrder(c, tokens), k) })
-                : new("token by token", "requests are served token by token and not choice by choice", p => p with { Served = tokens => ByToken(InServedOrder(c, tokens), k) });
+                ? new("choice by choice", "requests are served choice by choice and not token by token",
+                    p => p with { Served = tokens => ByChoice(InServedOrder(c, tokens), k) })
+                : new("token by token", "requests are served token by token and not choice by choice",
+                    p => p with { Served = tokens => ByToken(InServedOrder(c, tokens), k) });
         }
         yield return new("refilled", "who is dropped is not counted: places are numbered among the kept", p => p with { Counting = Counting.Kept });
         yield return new("written as C", "choices without a slot are written as slot C: write −1", p => p with { Overflow = Overflow.Capacity });

@@ -17,16 +17,8 @@ public sealed class SourceTests
         "reference/SparseExperts/Analysis/Report",
         "reference/SparseExperts/Formats",
         "reference/SparseExperts/Layers",
-        "reference/SparseExperts/Describing/CapacityText.cs",
-        "reference/SparseExperts/Oracle/CaseCall.cs",
-        "reference/SparseExperts/Oracle/Diagnosis.cs",
-        "reference/SparseExperts/Oracle/GradientCauses.cs",
-        "reference/SparseExperts/Oracle/OutputCauses.cs",
-        "reference/SparseExperts/Oracle/OutputSums.cs",
-        "reference/SparseExperts/Oracle/OutputVariants.cs",
         "reference/SparseExperts/Routing/Dialects",
         "reference/SparseExperts/Routing/Routers",
-        "tests/SparseExperts.Tests/Oracle/CausesTests.cs",
     ];
 
     static IEnumerable<string> Sources() => Repository.Files("*.cs").Where(file => !file.EndsWith(".g.cs", StringComparison.Ordinal));

@@ -10,7 +10,9 @@ namespace SparseExperts.Tests.Oracle;
 /// </summary>
 static class Planting
 {
-    /// <summary>A fault: the stage at which it shows, words of which one must be in the first cause, and the claims with it; null where a call cannot have it.</summary>
+    /// <summary>
+    /// A fault: the stage at which it shows, words of which one must be in the first cause, and the claims with it; null where a call cannot have it.
+    /// </summary>
     public sealed record Fault(string Name, string Stage, string[] Words, Func<Case, Case?> Make);
 
     /// <summary>What came of a planted fault.</summary>
@@ -100,52 +102,68 @@ static class Planting
     [
         // Slots.
         new("later choices from 0", "slot", ["counted from 0"], c => Slots(c, (asked, before, last, kept) => asked)),
-        new("after the last earlier choice", "slot", ["last earlier choice"], c => Sizes(c).K < 3 ? null : Slots(c, (asked, before, last, kept) => asked + last)),
+        new("after the last earlier choice", "slot", ["last earlier choice"],
+            c => Sizes(c).K < 3 ? null : Slots(c, (asked, before, last, kept) => asked + last)),
         new("one slot too many", "slot", ["off by one: an expert takes one token more"], c => Slots(c, (asked, before, last, kept) => asked + before, more: 1)),
         new("one slot too few", "slot", ["off by one: an expert takes one token less"], c => Slots(c, (asked, before, last, kept) => asked + before, more: -1)),
         new("tokens from the last", "slot", ["reversed"], c => Slots(c, (asked, before, last, kept) => asked + before, reversed: true)),
-        new("groups pooled in slots", "slot", ["pooled"], c => Sizes(c).Groups < 2 ? null : Slots(c, (asked, before, last, kept) => asked + before, pooled: true)),
-        new("places among the kept of earlier choices", "slot", ["that were kept", "among the kept"], c => Slots(c, (asked, before, last, kept) => asked + kept)),
+        new("groups pooled in slots", "slot", ["pooled"],
+            c => Sizes(c).Groups < 2 ? null : Slots(c, (asked, before, last, kept) => asked + before, pooled: true)),
+        new("places among the kept of earlier choices", "slot", ["that were kept", "among the kept"],
+            c => Slots(c, (asked, before, last, kept) => asked + kept)),
         new("smallest kept", "slot", ["smallest", "reversed"], SmallestKept),
         new("worst token first", "slot", ["smallest best score", "reversed"], WorstFirst),
         // Router and scores.
         new("router fed with the token before", "logits", ["another token"], c => With(c, "claim.logits", v => Before(c, v))),
-        new("logits are probabilities", "logits", ["probabilities"], c => !c.Has("router.weight") ? null : With(c, "claim.logits", v => Rows(v, Sizes(c).Experts, Softmax))),
+        new("logits are probabilities", "logits", ["probabilities"],
+            c => !c.Has("router.weight") ? null : With(c, "claim.logits", v => Rows(v, Sizes(c).Experts, Softmax))),
         new("logits doubled", "logits", ["2 times"], c => !c.Has("router.weight") ? null : With(c, "claim.logits", v => Each(v, x => 2 * x))),
-        new("softmax twice", "scores", ["twice"], c => c.Dialect.Score != Score.Softmax ? null : With(c, "claim.scores", v => Rows(v, Sizes(c).Experts, Softmax))),
-        new("scores over their sum", "scores", ["sum over all experts"], c => c.Dialect.Score != Score.Sigmoid ? null : With(c, "claim.scores", v => Rows(v, Sizes(c).Experts, OverSum))),
+        new("softmax twice", "scores", ["twice"],
+            c => c.Dialect.Score != Score.Softmax ? null : With(c, "claim.scores", v => Rows(v, Sizes(c).Experts, Softmax))),
+        new("scores over their sum", "scores", ["sum over all experts"],
+            c => c.Dialect.Score != Score.Sigmoid ? null : With(c, "claim.scores", v => Rows(v, Sizes(c).Experts, OverSum))),
         // Choices.
         new("smallest chosen", "expert", ["smallest"], Smallest),
-        new("choices reversed", "expert", ["reverse order"], c => Sizes(c).K < 2 || c.Dialect.OpenOrder ? null : With(c, "claim.expert", v => Rows(v, Sizes(c).K, row => [.. row.Reverse()]))),
+        new("choices reversed", "expert", ["reverse order"],
+            c => Sizes(c).K < 2 || c.Dialect.OpenOrder ? null : With(c, "claim.expert", v => Rows(v, Sizes(c).K, row => [.. row.Reverse()]))),
         new("expert ids shifted", "expert", ["one too large"], c => With(c, "claim.expert", v => Each(v, e => e < 0 ? e : (e + 1) % Sizes(c).Experts))),
         new("expert 0 everywhere", "expert", ["never written"], c => With(c, "claim.expert", v => Each(v, _ => 0))),
         new("capacity one too large", "capacity", ["one too large"], c => With(c, "claim.capacity", v => Each(v, n => n + 1))),
         // Gates.
         new("gates applied twice", "gate", ["applied twice"], c => With(c, "claim.gate", v => Each(v, g => g * g))),
         new("gates scaled", "gate", ["1.7 times"], c => With(c, "claim.gate", v => Each(v, g => 1.7 * g))),
-        new("gates reversed", "gate", ["reverse order"], c => Sizes(c).K < 2 ? null : With(c, "claim.gate", v => Rows(v, Sizes(c).K, row => [.. row.Reverse()]))),
-        new("gates are raw logits", "gate", ["raw logits"], c => c.Has("claim.expert") ? With(c, "claim.gate", v => [.. v.Select((g, i) => g == 0 ? 0 : At(c, "claim.logits", i))]) : null),
+        new("gates reversed", "gate", ["reverse order"],
+            c => Sizes(c).K < 2 ? null : With(c, "claim.gate", v => Rows(v, Sizes(c).K, row => [.. row.Reverse()]))),
+        new("gates are raw logits", "gate", ["raw logits"],
+            c => c.Has("claim.expert") ? With(c, "claim.gate", v => [.. v.Select((g, i) => g == 0 ? 0 : At(c, "claim.logits", i))]) : null),
         new("combine squared", "combine", ["applied twice"], c => c.Has("claim.gate") ? With(c, "claim.combine", v => Each(v, g => g * g)) : null),
         new("counts of the kept", "count", ["after dropping"], CountsOfKept),
         // Losses.
         new("z-loss not squared", "loss.z", ["not squared"], c => With(c, "claim.loss.z", _ => [MeanOfZ(c, z => z, c.Dialect.ZLoss == ZLoss.AllTokens)])),
         new("z-loss with padding otherwise", "loss.z", ["padding", "z_loss", "all_tokens", "real_tokens"],
-            c => c.Has("padding") && c.Dialect.PaddingLogits == PaddingLogits.Kept ? With(c, "claim.loss.z", _ => [MeanOfZ(c, z => z * z, c.Dialect.ZLoss != ZLoss.AllTokens)]) : null),
+            c => c.Has("padding") && c.Dialect.PaddingLogits == PaddingLogits.Kept
+                ? With(c, "claim.loss.z", _ => [MeanOfZ(c, z => z * z, c.Dialect.ZLoss != ZLoss.AllTokens)]) : null),
         new("importance not squared", "loss.importance", ["not its square"], c => With(c, "claim.loss.importance", v => Each(v, Math.Sqrt))),
         new("importance by the other deviation", "loss.importance", ["variance"], c => OtherVariance(c, "claim.loss.importance")),
         new("load by the other deviation", "loss.load", ["variance"], c => OtherVariance(c, "claim.loss.load")),
-        new("balance loss of groups added up", "loss.balance", ["sum over groups", "balance_level"], c => Sizes(c).Groups < 2 ? null : With(c, "claim.loss.balance", v => Each(v, l => l * Sizes(c).Groups))),
-        new("balance loss times its coefficient", "loss.balance", ["coefficient"], c => c.Dialect.BalanceCoefficient is 0 or 1 ? null : With(c, "claim.loss.balance", v => Each(v, l => l * c.Dialect.BalanceCoefficient))),
-        new("z-loss left out of the total", "loss.total", ["z is not in the total", "z_coefficient"], c => c.Find("claim.loss.z") is { } z && c.Dialect.ZCoefficient != 0 ? With(c, "claim.loss.total", v => [v[0] - c.Dialect.ZCoefficient * z.Values[0]]) : null),
+        new("balance loss of groups added up", "loss.balance", ["sum over groups", "balance_level"],
+            c => Sizes(c).Groups < 2 ? null : With(c, "claim.loss.balance", v => Each(v, l => l * Sizes(c).Groups))),
+        new("balance loss times its coefficient", "loss.balance", ["coefficient"],
+            c => c.Dialect.BalanceCoefficient is 0 or 1 ? null : With(c, "claim.loss.balance", v => Each(v, l => l * c.Dialect.BalanceCoefficient))),
+        new("z-loss left out of the total", "loss.total", ["z is not in the total", "z_coefficient"], c => c.Find("claim.loss.z") is { } z
+            && c.Dialect.ZCoefficient != 0 ? With(c, "claim.loss.total", v => [v[0] - c.Dialect.ZCoefficient * z.Values[0]]) : null),
         // The bias's step.
-        new("bias stepped the other way", "correction_bias", ["sign is turned", "-1"], c => With(c, "claim.correction_bias", v => [.. v.Select((b, i) => 2 * c.Get("router.correction_bias").Values[i] - b)])),
+        new("bias stepped the other way", "correction_bias", ["sign is turned", "-1"],
+            c => With(c, "claim.correction_bias", v => [.. v.Select((b, i) => 2 * c.Get("router.correction_bias").Values[i] - b)])),
         new("bias stepped in proportion", "correction_bias", ["grows with the distance"], Proportional),
         // The output.
         new("gates twice in y", "y", ["applied twice"], c => Output(c, c.With(Squared(c.Get("claim.gate"))))),
         new("shared gate ignored", "y", ["gate of the shared expert"], c => c.Has("shared.gate") ? Output(c, c.Without("shared.gate")) : null),
-        new("shared gates ignored", "y", ["gates of the shared experts"], c => c.Find("claim.shared_gate") is { } gate ? Output(c, c.With(gate with { Values = Each(gate.Values, _ => 1) })) : null),
+        new("shared gates ignored", "y", ["gates of the shared experts"],
+            c => c.Find("claim.shared_gate") is { } gate ? Output(c, c.With(gate with { Values = Each(gate.Values, _ => 1) })) : null),
         new("identity experts ignored", "y", ["identity"], IdentityIgnored),
-        new("residual added", "y", ["residual"], c => c.Get("claim.y").Values.Length == c.Get("x").Values.Length ? With(c, "claim.y", v => [.. v.Zip(c.Get("x").Values, (y, x) => y + x)]) : null),
+        new("residual added", "y", ["residual"],
+            c => c.Get("claim.y").Values.Length == c.Get("x").Values.Length ? With(c, "claim.y", v => [.. v.Zip(c.Get("x").Values, (y, x) => y + x)]) : null),
         // Gradients.
         new("gates detached", "grad.x", ["detached", "through the gates"], Detached),
         new("gradient doubled", "grad.x", ["2 times"], c => With(c, "claim.grad.x", v => Each(v, g => 2 * g))),
@@ -153,7 +171,8 @@ static class Planting
 
     static double[] Rows(double[] values, int width, Func<double[], double[]> of) => [.. values.Chunk(width).SelectMany(of)];
 
-    static double[] Softmax(double[] row) => row.Max() is var max && row.Sum(v => Math.Exp(v - max)) is var sum ? [.. row.Select(v => Math.Exp(v - max) / sum)] : row;
+    static double[] Softmax(double[] row) => row.Max() is var max && row.Sum(v => Math.Exp(v - max)) is var sum
+        ? [.. row.Select(v => Math.Exp(v - max) / sum)] : row;
 
     static double[] OverSum(double[] row) => row.Sum() is var sum ? [.. row.Select(v => v / sum)] : row;
 
@@ -164,9 +183,12 @@ static class Planting
     }
 
     /// <summary>A number of [T, E] at choice i.</summary>
-    static double At(Case c, string name, int i) => c.Get("claim.expert").Values[i] is >= 0 and var e ? c.Get(name).Values[i / Sizes(c).K * Sizes(c).Experts + (int)e] : 0;
+    static double At(Case c, string name, int i) => c.Get("claim.expert").Values[i] is >= 0 and var e
+        ? c.Get(name).Values[i / Sizes(c).K * Sizes(c).Experts + (int)e] : 0;
 
-    /// <summary>Slots by counting requests: a request has those of its own choice before it, and those of earlier choices (all, of the last, or kept ones).</summary>
+    /// <summary>
+    /// Slots by counting requests: a request has those of its own choice before it, and those of earlier choices (all, of the last, or kept ones).
+    /// </summary>
     static Case? Slots(Case c, Func<int, int, int, int, int> place, int more = 0, bool reversed = false, bool pooled = false)
     {
         var d = c.Dialect.For(c.Training);
@@ -198,7 +220,8 @@ static class Planting
 
     static Case? SmallestKept(Case c)
     {
-        if (c.Dialect.DropPolicy != DropPolicy.Score || !c.Has("claim.expert") || !c.Has("claim.capacity") || c.Dialect.CapacityLimit == CapacityLimit.Unlimited) return null;
+        if (c.Dialect.DropPolicy != DropPolicy.Score || !c.Has("claim.expert") || !c.Has("claim.capacity")
+            || c.Dialect.CapacityLimit == CapacityLimit.Unlimited) return null;
         var (groups, size, experts, k) = Sizes(c);
         var (expert, slot, scores) = (c.Get("claim.expert").Values, new double[groups * size * k], c.Get("claim.scores").Values);
         Array.Fill(slot, -1);
@@ -234,10 +257,12 @@ static class Planting
     static Case? Smallest(Case c)
     {
         var d = c.Dialect;
-        if (d.Selection != Selection.TopK || d.Groups > 1 || d.CorrectionBias || d.Policy != Policy.All || c.Has("padding") || d.Noise != LogitNoise.None || d.ForceBalance) return null;
+        if (d.Selection != Selection.TopK || d.Groups > 1 || d.CorrectionBias || d.Policy != Policy.All || c.Has("padding") || d.Noise != LogitNoise.None
+            || d.ForceBalance) return null;
         var (_, _, experts, k) = Sizes(c);
         var logits = c.Get("claim.logits").Values;
-        return With(c, "claim.expert", _ => [.. logits.Chunk(experts).SelectMany(row => Enumerable.Range(0, experts).OrderBy(e => row[e]).Take(k).Select(e => (double)e))]);
+        return With(c, "claim.expert",
+            _ => [.. logits.Chunk(experts).SelectMany(row => Enumerable.Range(0, experts).OrderBy(e => row[e]).Take(k).Select(e => (double)e))]);
     }
 
     static Case? CountsOfKept(Case c)
@@ -266,11 +291,13 @@ static class Planting
     static Case? Proportional(Case c)
     {
         var d = c.Dialect;
-        if (d.Selection == Selection.Quantile || d.BiasRate == 0 || d.BiasCentred || c.Has("router.previous_count") || c.Find("claim.expert") is not { } expert) return null;
+        if (d.Selection == Selection.Quantile || d.BiasRate == 0 || d.BiasCentred || c.Has("router.previous_count")
+            || c.Find("claim.expert") is not { } expert) return null;
         var counts = new double[Sizes(c).Experts];
         for (var i = 0; i < expert.Values.Length; i++)
             if (expert.Values[i] >= 0 && (IsReal(c, i / Sizes(c).K) || d.BiasTokens == BiasTokens.All)) counts[(int)expert.Values[i]]++;
-        return With(c, "claim.correction_bias", _ => [.. counts.Select((n, e) => c.Get("router.correction_bias").Values[e] + d.BiasRate * (counts.Average() - n))]);
+        return With(c, "claim.correction_bias",
+            _ => [.. counts.Select((n, e) => c.Get("router.correction_bias").Values[e] + d.BiasRate * (counts.Average() - n))]);
     }
 
     static CaseTensor Squared(CaseTensor t) => t with { Values = Each(t.Values, v => v * v) };
@@ -288,14 +315,16 @@ static class Planting
         var (_, _, experts, k) = Sizes(c);
         CaseTensor expert = c.Get("claim.expert"), gate = c.Get("claim.gate"), x = c.Get("x");
         var width = x.Size(-1);
-        double Lost(int i) => Enumerable.Range(i / width * k, k).Where(j => expert.Values[j] >= experts - c.Dialect.IdentityExperts).Sum(j => gate.Values[j] * x.Values[i]);
+        double Lost(int i) =>
+            Enumerable.Range(i / width * k, k).Where(j => expert.Values[j] >= experts - c.Dialect.IdentityExperts).Sum(j => gate.Values[j] * x.Values[i]);
         return With(c, "claim.y", v => [.. v.Select((y, i) => y - Lost(i))]);
     }
 
     /// <summary>x's gradient where the logits are given, so that nothing goes back through the router; of a call without losses.</summary>
     static Case? Detached(Case c)
     {
-        if (!c.Has("router.weight") || c.Has("claim.loss.total") && c.Get("claim.loss.total").Values[0] != 0 || c.Dialect.Router != RouterForm.Linear || c.Has("router.bias")) return null;
+        if (!c.Has("router.weight") || c.Has("claim.loss.total") && c.Get("claim.loss.total").Values[0] != 0 || c.Dialect.Router != RouterForm.Linear
+            || c.Has("router.bias")) return null;
         var given = Answered(c.Without("router.weight"));
         return given.Find("claim.grad.x") is { } own ? c.With(own) : null;
     }
