@@ -5,9 +5,11 @@ namespace SparseExperts.Oracle;
 /// <summary>From a correction bias after its step to what was counted, and to how the step was made of it.</summary>
 static class BiasCauses
 {
-    sealed record Counting(string Value, string Words, double[] Counts);
+    /// <param name="Axis">The axis that has the same as a value, if any.</param>
+    sealed record Counting(string Value, string Words, double[] Counts, string? Axis = null);
 
-    sealed record Stepping(string Value, string Words, Func<double[], double[]> Steps);
+    /// <param name="Axis">The axis that has the same as a value, if any.</param>
+    sealed record Stepping(string Value, string Words, Func<double[], double[]> Steps, string? Axis = null);
 
     public static FoundCauses Find(Case held, Departure of, Func<IBackend> backend)
     {
@@ -26,8 +28,8 @@ static class BiasCauses
     static IEnumerable<FaultyNumbers> Of(Case held, ClaimedCall c, double[] before)
     {
         var (counts, steps) = (Counts(held, c), Ways(c.Call.Dialect).ToArray());
-        foreach (var counting in counts[1..]) yield return New(before, counting, steps[0], counting.Value, counting.Words);
-        foreach (var stepping in steps[1..]) yield return New(before, counts[0], stepping, stepping.Value, stepping.Words);
+        foreach (var counting in counts[1..]) yield return New(before, counting, steps[0], counting.Value, counting.Words, counting.Axis);
+        foreach (var stepping in steps[1..]) yield return New(before, counts[0], stepping, stepping.Value, stepping.Words, stepping.Axis);
     }
 
     /// <summary>Other counts, and another step made of them.</summary>
@@ -36,12 +38,15 @@ static class BiasCauses
         from stepping in Ways(c.Call.Dialect).Skip(1)
         select New(before, counting, stepping, $"{counting.Value}, {stepping.Value}", $"{counting.Words}; and {stepping.Words}");
 
-    static FaultyNumbers New(double[] before, Counting counting, Stepping stepping, string value, string words) => new(new("bias update", value, words), () =>
+    static FaultyNumbers New(double[] before, Counting counting, Stepping stepping, string value, string words, string? axis = null) =>
+        new(new("bias update", value, words) { Axis = axis }, () => After(before, counting, stepping));
+
+    static (double[] Values, double[] Errors) After(double[] before, Counting counting, Stepping stepping)
     {
         var step = stepping.Steps(counting.Counts);
         double[] errors = [.. before.Zip(step, (b, s) => 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(b) + Math.Abs(s)))];
         return ([.. before.Zip(step, (b, s) => b + s)], errors);
-    });
+    }
 
     /// <summary>What may have been counted, the right numbers first, and none twice.</summary>
     static Counting[] Counts(Case held, ClaimedCall c)
@@ -61,8 +66,8 @@ static class BiasCauses
             return result;
         }
         yield return new("", "", BiasUpdate.Counts(held, call, plan));
-        yield return new("padding counted", "the step of the bias counts padding too", Of(choices.Candidate, _ => true));
-        yield return new("real tokens", "the step of the bias counts real tokens alone", Of(choices.Expert, i => call.IsReal(i / k)));
+        yield return new("padding counted", "the step of the bias counts padding too", Of(choices.Candidate, _ => true), "bias_tokens");
+        yield return new("real tokens", "the step of the bias counts real tokens alone", Of(choices.Expert, i => call.IsReal(i / k)), "bias_tokens");
         yield return new("before dropping", "the step of the bias counts choices that were dropped", Of(choices.Expert, _ => true));
         yield return new("after dropping", "the step of the bias counts the choices that were kept", Of(plan.Expert, i => plan.RowOf[i] >= 0));
         if (k > 1) yield return new("first choices", "the step of the bias counts first choices alone", Of(choices.Expert, i => i % k == 0));
@@ -104,12 +109,12 @@ static class BiasCauses
         yield return new("up alone", "only experts below the mean step", Each((own, n) => Math.Max(0, Sign(n.Average() - own))));
         yield return new("down alone", "only experts above the mean step", Each((own, n) => Math.Min(0, Sign(n.Average() - own))));
         yield return d.BiasCentred
-            ? new("not centred", "the mean of the steps is not taken off", n => [.. n.Select(own => d.BiasRate * Sign(n.Average() - own))])
+            ? new("not centred", "the mean of the steps is not taken off", n => [.. n.Select(own => d.BiasRate * Sign(n.Average() - own))], "bias_centred")
             : new("centred", "the mean of the steps is taken off", n =>
             {
                 double[] steps = [.. n.Select(own => d.BiasRate * Sign(n.Average() - own))];
                 return [.. steps.Select(s => s - steps.Average())];
-            });
+            }, "bias_centred");
     }
 
     static double Median(double[] values)

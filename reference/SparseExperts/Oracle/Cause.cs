@@ -4,7 +4,11 @@ namespace SparseExperts.Oracle;
 /// <param name="What">The axis, or the part of the layer.</param>
 /// <param name="Value">What it is there.</param>
 /// <param name="Sentence">In the words of the person who has the bug.</param>
-public sealed record Cause(string What, string Value, string Sentence);
+public sealed record Cause(string What, string Value, string Sentence)
+{
+    /// <summary>The axis one of whose values is the same thing; null where there is none.</summary>
+    internal string? Axis { get; init; }
+}
 
 /// <summary>A call with one fault in its tensors or its dialect: as it would have to be for the claims to be right.</summary>
 /// <param name="Case">The call with the fault.</param>

@@ -11,20 +11,24 @@ public static class Causes
     {
         var explanation = Diagnosis.Explain(held, verdict, backend);
         var (factor, own) = Own(held, verdict, backend);
-        Cause Of(AxisChange change) => new(change.Axis, change.Is, $"as if {change}");
-        bool IsOfFamily(AxisChange change) => Neighbours.IsOfFamily(held.Dialect, change);
+        // A fault that a value of an axis stands for is named by it, with the fault's own words.
+        Cause? Twin(AxisChange change) => own.Causes.Append(factor).FirstOrDefault(c => c?.Axis == change.Axis);
+        Cause Of(AxisChange change) => new(change.Axis, change.Is, $"as if {change}{(Twin(change) is { } twin ? $": {twin.Sentence}" : "")}");
+        bool IsOfFamily(AxisChange change) => Neighbours.IsOfFamily(held.Dialect, change) || Twin(change) is not null;
+        bool HasNoTwin(Cause c) => explanation.Changes.All(change => change.Axis != c.Axis);
+        Cause[] faults = [.. own.Causes.Where(HasNoTwin)];
         // One number has many factors: what has a reason comes first there.
         var isOne = verdict.Culprit?.First?.Of == 1;
-        Cause[] factors = factor is null ? [] : [factor];
+        Cause[] factors = factor is not null && HasNoTwin(factor) ? [factor] : [];
         Cause[] causes =
         [
             .. isOne ? [] : factors,
             .. explanation.Changes.Where(IsOfFamily).Select(Of),
-            .. own.Causes,
+            .. faults,
             .. isOne ? factors : [],
             .. explanation.Changes.Where(c => !IsOfFamily(c)).Select(Of),
         ];
-        Cause[] stages = isOne ? [.. own.Causes, .. factors] : [.. factors, .. own.Causes];
+        Cause[] stages = isOne ? [.. faults, .. factors] : [.. factors, .. faults];
         var words = stages.Length > 0 ? $"; {string.Join(", or ", stages.Take(3).Select(c => c.Sentence))}" : "";
         var pattern = verdict.Culprit is { Numbers: { } numbers } culprit ? Patterns.Of(held, culprit.Stage, numbers) : null;
         var named = verdict with

@@ -151,13 +151,13 @@ static class ExpertCauses
     static IEnumerable<FaultyCall> Biases(Case c)
     {
         if (c.Find("router.correction_bias") is not { } bias) yield break;
-        FaultyCall New(string value, string sentence, Func<double, int, double> of) =>
-            new(new("correction_bias", value, sentence), c.With(bias with { Values = [.. bias.Values.Select(of)] }));
+        FaultyCall New(string value, string sentence, Func<double, int, double> of, string? axis = null) =>
+            new(new("correction_bias", value, sentence) { Axis = axis }, c.With(bias with { Values = [.. bias.Values.Select(of)] }));
         var experts = bias.Values.Length;
         foreach (var format in StoredFormat.Narrow)
             yield return New($"in {StoredFormat.Name(format)}", $"the correction bias was rounded to {StoredFormat.Word(format)}",
                 (v, _) => Rounding.To(format, v));
-        yield return New("ignored", "the correction bias is ignored in the choice", (_, _) => 0);
+        yield return New("ignored", "the correction bias is ignored in the choice", (_, _) => 0, "correction_bias");
         yield return New("subtracted", "the correction bias was subtracted: its sign is turned", (v, _) => -v);
         yield return New("twice", "the correction bias was added twice", (v, _) => 2 * v);
         yield return New("of the next expert", "each expert has the correction bias of the next", (_, i) => bias.Values[(i + 1) % experts]);

@@ -68,11 +68,11 @@ static class GateCauses
     {
         var (tape, d, k) = (c.Tape, c.Call.Dialect, c.Choices.K);
         var own = areGiven ? c.Routed.Effective.Gates : c.Routed.Gates;
-        Fault New(string value, string sentence, Func<Tensor> compute) => new(new("gates", value, sentence), compute);
+        Fault New(string value, string sentence, Func<Tensor> compute, string? axis = null) => new(new("gates", value, sentence) { Axis = axis }, compute);
         yield return New("applied twice", "the gates were applied twice: they are the squares of what they should be", () => tape.Multiply(own, own));
         yield return New("root", "the gates are the roots of what they should be", () => tape.Activate(Activation.Sqrt, own));
-        yield return New("one", "the gates are 1: the router only chooses", () => Each(c, own, (_, v) => v == 0 ? 0 : 1));
-        if (k > 1) yield return New("1 / k", "the gates are 1 / k: the experts are averaged", () => Each(c, own, (_, v) => v == 0 ? 0 : 1.0 / k));
+        yield return New("one", "the gates are 1: the router only chooses", () => Each(c, own, (_, v) => v == 0 ? 0 : 1), "gate");
+        if (k > 1) yield return New("1 / k", "the gates are 1 / k: the experts are averaged", () => Each(c, own, (_, v) => v == 0 ? 0 : 1.0 / k), "gate");
         if (k > 1)
         {
             int At(int i, Func<int, int> choice) => i / k * k + choice(i % k);
@@ -111,7 +111,7 @@ static class GateCauses
     {
         var (tape, d, k, e) = (c.Tape, c.Call.Dialect, c.Choices.K, c.Call.Experts);
         var (logits, scores) = (c.Routed.Scored.Noisy, c.Scores);
-        Fault New(string value, string sentence, Func<Tensor> compute) => new(new("gates", value, sentence), compute);
+        Fault New(string value, string sentence, Func<Tensor> compute, string? axis = null) => new(new("gates", value, sentence) { Axis = axis }, compute);
         Tensor Gathered(Tensor from, Func<int, int>? of = null) =>
             Gates.Gather(tape, c.Call, from, [.. c.Choices.Candidate.Select(x => x < 0 || of is null ? x : of(x))], k);
         Tensor Over(Tensor gates, Tensor divisor) => tape.Divide(gates, tape.RepeatColumn(divisor, k));
@@ -136,7 +136,7 @@ static class GateCauses
         {
             // Divided by their sum, softmax over all, over the chosen, and exponentials are the same.
             if (isDivided && value is "softmax over the chosen" or "exponentials") continue;
-            yield return New(value, $"the gates are {words}", () => Own(source()));
+            yield return New(value, $"the gates are {words}", () => Own(source()), value is "sigmoid of the logits" or "softmax over all" ? "gate" : null);
             if (d.ScalingFactor != 1) yield return New($"{value}, not scaled", $"the gates are {words}, not scaled",
                 () => Finish(c, source(), d with { ScalingFactor = 1 }));
             if (!isDivided) yield return New($"{value}, divided", $"the gates are {words} over their sum",
@@ -149,18 +149,18 @@ static class GateCauses
         yield return New("over the sum of all", "the gates were divided by the scores' sum over all experts and not over the chosen ones",
             () => Finish(c, Over(raw(), tape.SumRows(scores)), d));
         yield return New("over the largest", "the gates were divided by the largest", () => Finish(c, Over(raw(), Largest(c, raw())), d));
-        yield return New("over k", "the gates were divided by the number of choices", () => Finish(c, tape.Scale(raw(), 1.0 / k), d));
+        yield return New("over k", "the gates were divided by the number of choices", () => Finish(c, tape.Scale(raw(), 1.0 / k), d), "gate");
         if (d.CorrectionBias && c.Decided.Numbers.CorrectionBias is { Length: > 0 } bias)
         {
             Tensor biased() => tape.Shift(scores, [.. Enumerable.Range(0, c.Call.Tokens * e).Select(i => (float)bias[i % e])]);
-            yield return New("of biased scores", "the gates hold the correction bias, which is for selection alone", () => Own(Gathered(biased())));
+            yield return New("of biased scores", "the gates hold the correction bias, which is for selection alone", () => Own(Gathered(biased())), "gate");
             yield return New("over biased scores", "the gates were divided by the sum of the biased scores",
                 () => Finish(c, Over(raw(), tape.SumRows(Gathered(biased()))), d));
         }
         foreach (var guard in (double[])[1e-20, 1e-12, 1e-9, 1e-8, 1e-6, 1e-5, 1e-3])
             if (d.NormalizeEpsilon != guard)
                 yield return New($"guard {guard:R}", FormattableString.Invariant($"the divisor of the gates is guarded with {guard:R}"),
-                    () => Finish(c, Over(raw(), tape.Shift(tape.SumRows(raw()), guard)), d));
+                    () => Finish(c, Over(raw(), tape.Shift(tape.SumRows(raw()), guard)), d), "normalize_epsilon");
     }
 
     /// <summary>Dropped, divided late and scaled as a dialect says.</summary>

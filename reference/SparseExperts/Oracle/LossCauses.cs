@@ -17,13 +17,14 @@ static class LossCauses
             LossTerm[] terms = [.. AuxiliaryLosses.Compute(call.Tape, call.Call, inputs)];
             if (name == "total") return FoundCauses.Among(of, Totals(call, terms));
             if (terms.FirstOrDefault(t => t.Name == name) is not { } own) return FoundCauses.None;
-            IEnumerable<FaultyNumbers> faults = [.. Factors(call, own, of), .. Functions(call, own), .. name == "z" ? OfZ(call) : []];
-            return FoundCauses.Among(of, faults);
+            IEnumerable<FaultyNumbers> faults = [.. Factors(call, own, of), .. Functions(call, own), .. name == "z" ? OfZ(call, areTwo: false) : []];
+            var found = FoundCauses.Among(of, faults);
+            return found.Causes.Count > 0 || name != "z" ? found : FoundCauses.Among(of, OfZ(call, areTwo: true));
         });
     }
 
-    static FaultyNumbers New(ClaimedCall c, string what, string value, string sentence, Func<Tensor> compute) =>
-        new(new(what, value, sentence), () => Stage.Numbers(c, compute()));
+    static FaultyNumbers New(ClaimedCall c, string what, string value, string sentence, Func<Tensor> compute, string? axis = null) =>
+        new(new(what, value, sentence) { Axis = axis }, () => Stage.Numbers(c, compute()));
 
     /// <summary>Factors that only losses have.</summary>
     static IEnumerable<FaultyNumbers> Factors(ClaimedCall c, LossTerm own, Departure of)
@@ -67,17 +68,18 @@ static class LossCauses
         {
             double n = c.Call.Experts;
             yield return New(c, what, "variance over n − 1", $"the loss {name} has the variance of a sample, over n − 1, where it is over n",
-                () => tape.Scale(own.Value, n / (n - 1)));
+                () => tape.Scale(own.Value, n / (n - 1)), "variance");
             yield return New(c, what, "variance over n", $"the loss {name} has the variance of a population, over n, where it is over n − 1",
-                () => tape.Scale(own.Value, (n - 1) / n));
+                () => tape.Scale(own.Value, (n - 1) / n), "variance");
         }
         yield return New(c, what, "square", $"the loss {name} is the square of what it should be", () => tape.Multiply(own.Value, own.Value));
         yield return New(c, what, "minus one", $"the loss {name} has 1 taken off", () => tape.Shift(own.Value, -1));
         yield return New(c, what, "log", $"the loss {name} is the logarithm of what it should be", () => tape.Activate(Activation.Log, own.Value));
     }
 
-    /// <summary>The z-loss of other numbers, and over other tokens.</summary>
-    static IEnumerable<FaultyNumbers> OfZ(ClaimedCall c)
+    /// <summary>The z-loss of other numbers, or over other tokens.</summary>
+    /// <param name="areTwo">Both at once.</param>
+    static IEnumerable<FaultyNumbers> OfZ(ClaimedCall c, bool areTwo)
     {
         var (tape, call, d) = (c.Tape, c.Call, c.Call.Dialect);
         if (call.LogitsFormat != NumberFormat.Float32) yield break;
@@ -118,10 +120,11 @@ static class LossCauses
         foreach (var column in columns)
             foreach (var mean in means)
             {
-                if (column.Value.Length == 0 && mean.Value.Length == 0) continue;
+                if ((column.Value.Length > 0 ? 1 : 0) + (mean.Value.Length > 0 ? 1 : 0) != (areTwo ? 2 : 1)) continue;
                 var value = string.Join(", ", new[] { column.Value, mean.Value }.Where(v => v.Length > 0));
                 var words = string.Join("; and ", new[] { column.Words, mean.Words }.Where(v => v.Length > 0));
-                yield return New(c, "loss.z", value, words, () => Weighted(column.Of(), mean.Tokens, mean.Divisor));
+                var axis = column.Value.Length == 0 && mean.Value is "over all tokens" or "over real tokens" ? "z_loss" : null;
+                yield return New(c, "loss.z", value, words, () => Weighted(column.Of(), mean.Tokens, mean.Divisor), axis);
             }
         yield return New(c, "loss.z", "square of the mean", "the z-loss is the square of the mean log-sum-exp, not the mean of the squares",
             () => Square(Weighted(tape.LogSumExp(logits), ownTokens, Math.Max(1, ownTokens.Sum()))));

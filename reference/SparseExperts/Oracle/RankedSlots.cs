@@ -8,7 +8,8 @@ static class RankedSlots
     public static IEnumerable<SlotRules.Rule> Of(ClaimedCall c)
     {
         SlotRules.Rule New(string value, string words, bool worst = false, int? more = 0, bool pooled = false, SlotOrder? order = null) =>
-            new(new("slots", value, words), () => Assigned(c, worst, more, pooled, order ?? c.Call.Dialect.SlotOrder));
+            new(new("slots", value, words) { Axis = order is null ? null : "slot_order" },
+                () => Assigned(c, worst, more, pooled, order ?? c.Call.Dialect.SlotOrder));
         yield return New("worst first", "the priority is reversed: an expert keeps the smallest and not the largest", worst: true);
         yield return New("one too many", "the comparison with the capacity is off by one: an expert takes one token more than it may", more: 1);
         yield return New("one too few", "the comparison with the capacity is off by one: an expert takes one token less than it may", more: -1);

@@ -16,7 +16,8 @@ static class SlotRules
     enum Overflow { Dropped, Capacity, LastSlot, FirstSlot, Wraps }
 
     /// <summary>One departure from the right rule: its words, and the rule with it.</summary>
-    sealed record Point(string Value, string Words, Func<Parts, Parts> Make);
+    /// <param name="Axis">The axis that has the same departure as a value, if any.</param>
+    sealed record Point(string Value, string Words, Func<Parts, Parts> Make, string? Axis = null);
 
     /// <param name="Served">Requests of a part of the tokens, as they are served.</param>
     /// <param name="Allowed">What is added to the capacity; null where nobody is dropped.</param>
@@ -31,7 +32,7 @@ static class SlotRules
             foreach (var rule in RankedSlots.Of(c)) yield return rule;
             yield break;
         }
-        foreach (var point in Points(c)) yield return New(c, point.Value, point.Words, point.Make(Right(c)));
+        foreach (var point in Points(c)) yield return New(c, point.Value, point.Words, point.Make(Right(c)), point.Axis);
     }
 
     /// <summary>Rules that are wrong in two points, where there are not too many of them for the call.</summary>
@@ -49,7 +50,8 @@ static class SlotRules
 
     static Parts Right(ClaimedCall c) => new(tokens => InOrder(c, tokens), Counting.All, 0, 0, false, Overflow.Dropped);
 
-    static Rule New(ClaimedCall c, string value, string words, Parts parts) => new(new("slots", value, words), () => Assigned(c, parts));
+    static Rule New(ClaimedCall c, string value, string words, Parts parts, string? axis = null) =>
+        new(new("slots", value, words) { Axis = axis }, () => Assigned(c, parts));
 
     static IEnumerable<Point> Points(ClaimedCall c)
     {
@@ -69,7 +71,7 @@ static class SlotRules
             p => p with { Allowed = 1 });
         yield return new("one too few", "the comparison with the capacity is off by one: an expert takes one token less than it may",
             p => p with { Allowed = -1 });
-        yield return new("nobody dropped", "the capacity is ignored: nobody is dropped", p => p with { Allowed = null });
+        yield return new("nobody dropped", "the capacity is ignored: nobody is dropped", p => p with { Allowed = null }, "drop_policy");
         yield return new("from 1", "slots are counted from 1", p => p with { First = 1 });
         if (c.Call.Groups > 1) yield return new("groups pooled", "groups are pooled: requests are counted on over all groups", p => p with { IsPooled = true });
         IEnumerable<int> By(IEnumerable<int> requests, Func<int, double> key) => requests.OrderBy(key);
@@ -82,12 +84,12 @@ static class SlotRules
             yield return new("worst first", "the priority is reversed: tokens with the smallest best score are served first",
                 p => p with { Served = tokens => By(Plain(c, tokens), Best) });
             yield return new("in token order", "tokens are served in their order and not by their best score",
-                p => p with { Served = tokens => Plain(c, tokens) });
+                p => p with { Served = tokens => Plain(c, tokens) }, "batch_prioritized");
         }
         else
         {
             yield return new("best first", "tokens with the largest best score are served first: batch-prioritised",
-                p => p with { Served = tokens => By(Plain(c, tokens), i => -Best(i)) });
+                p => p with { Served = tokens => By(Plain(c, tokens), i => -Best(i)) }, "batch_prioritized");
             yield return new("worst first", "tokens with the smallest best score are served first",
                 p => p with { Served = tokens => By(Plain(c, tokens), Best) });
         }
@@ -100,9 +102,9 @@ static class SlotRules
                 p => p with { Served = tokens => ByChoice(tokens, k, reversed: true) });
             yield return c.Call.Dialect.Order == RequestOrder.TokenMajor
                 ? new("choice by choice", "requests are served choice by choice and not token by token",
-                    p => p with { Served = tokens => ByChoice(InServedOrder(c, tokens), k) })
+                    p => p with { Served = tokens => ByChoice(InServedOrder(c, tokens), k) }, "order")
                 : new("token by token", "requests are served token by token and not choice by choice",
-                    p => p with { Served = tokens => ByToken(InServedOrder(c, tokens), k) });
+                    p => p with { Served = tokens => ByToken(InServedOrder(c, tokens), k) }, "order");
         }
         yield return new("refilled", "who is dropped is not counted: places are numbered among the kept", p => p with { Counting = Counting.Kept });
         yield return new("written as C", "choices without a slot are written as slot C: write −1", p => p with { Overflow = Overflow.Capacity });

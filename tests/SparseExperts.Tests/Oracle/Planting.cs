@@ -157,7 +157,7 @@ static class Planting
             c => With(c, "claim.correction_bias", v => [.. v.Select((b, i) => 2 * c.Get("router.correction_bias").Values[i] - b)])),
         new("bias stepped in proportion", "correction_bias", ["grows with the distance"], Proportional),
         // The output.
-        new("gates twice in y", "y", ["applied twice"], c => Output(c, c.With(Squared(c.Get("claim.gate"))))),
+        new("gates twice in y", "y", ["applied twice"], c => !c.Has("claim.gate") ? null : Output(c, c.With(Squared(c.Get("claim.gate"))))),
         new("shared gate ignored", "y", ["gate of the shared expert"], c => c.Has("shared.gate") ? Output(c, c.Without("shared.gate")) : null),
         new("shared gates ignored", "y", ["gates of the shared experts"],
             c => c.Find("claim.shared_gate") is { } gate ? Output(c, c.With(gate with { Values = Each(gate.Values, _ => 1) })) : null),
