@@ -5,6 +5,7 @@ public enum RandomUse : byte
 {
     Data = 1, Sampling, AttentionDropout, FeedForwardDropout, ExpertDropout, TokenDropout,
     Jitter, InputDropout, ExpertSample, Noise, Gumbel, Policy, SecondPlace, SecondPlaceSample, TokenSelection, PrimaryNoise, SecondaryNoise,
+    EmbeddingDropout, FinalDropout, CrossAttentionDropout, HiddenDropout,
 }
 
 /// <summary>

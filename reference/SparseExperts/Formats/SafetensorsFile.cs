@@ -155,6 +155,35 @@ public sealed class SafetensorsFile : IDisposable
         _ => null,
     };
 
+    /// <summary>Bytes of one number of a dtype.</summary>
+    /// <exception cref="ArgumentException">It is no dtype of the format.</exception>
+    public static int SizeOfNumber(string dtype) => SizeOf(dtype) ?? throw new ArgumentException($"'{dtype}' is no dtype; take one that a file has", nameof(dtype));
+
+    /// <summary>The numbers of a tensor as they are stored, from number <paramref name="first"/> on, as many as fit in the span.</summary>
+    public void ReadBytes(string name, long first, Span<byte> bytes)
+    {
+        var entry = Entry(name);
+        var size = SizeOf(entry.DType)!.Value;
+        if (first < 0 || bytes.Length % size != 0 || first * size + bytes.Length > entry.End - entry.Begin)
+            throw new ArgumentOutOfRangeException(nameof(first), first, $"{bytes.Length} bytes from number {first} of '{Show(name)}', which has {entry.Count}");
+        ReadAt(_dataStart + entry.Begin + first * size, bytes);
+    }
+
+    /// <summary>Numbers of a float tensor, from number <paramref name="first"/> on, as many as fit in the span.</summary>
+    public void ReadFloats(string name, long first, Span<float> values)
+    {
+        var entry = Entry(name);
+        if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
+        int size = SizeOf(entry.DType)!.Value, piece = Piece / size;
+        var bytes = new byte[Math.Min(values.Length, piece) * size];
+        for (var at = 0; at < values.Length; at += piece)
+        {
+            var part = values.Slice(at, Math.Min(piece, values.Length - at));
+            ReadBytes(name, first + at, bytes.AsSpan(0, part.Length * size));
+            Floats(entry.DType, bytes.AsSpan(0, part.Length * size), part);
+        }
+    }
+
     /// <summary>All values of a float tensor, rounded to float32 where it is wider.</summary>
     public float[] ReadFloats(string name) => Read<float>(name, Floats);
 

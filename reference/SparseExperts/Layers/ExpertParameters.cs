@@ -19,7 +19,8 @@ public static class ExpertParameters
     {
         var d = shape.Dialect;
         var own = weights.Sub("experts");
-        if (IsGated(d)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
+        if (shape.Biases) experts = Biased(own, shape, experts);
+        if (IsGated(shape)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
         if (d.SharedGate) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
         if (d.LatentExperts) experts = Latent(weights.Sub("experts"), shape, experts);
@@ -27,8 +28,8 @@ public static class ExpertParameters
         return d.Combination == Combination.LearnedPair ? Pair(weights, shape, experts) : experts;
     }
 
-    /// <summary>The limited activations are defined for gated experts.</summary>
-    public static bool IsGated(Dialect d) => d.Activation.IsLimited();
+    /// <summary>Gated as the model's feed-forward layers are, or because the limited activations are defined for gated experts.</summary>
+    static bool IsGated(LayerShape shape) => shape.Gated || shape.Dialect.Activation.IsLimited();
 
     /// <summary>Whether the dialect's activation is its own; all others use the model's feed-forward layer's, so that a dense twin computes the same.</summary>
     public static bool HasOwnActivation(Dialect d) => d.Activation.IsLimited() || d.Activation == ExpertActivation.ReluSquared;
@@ -36,14 +37,23 @@ public static class ExpertParameters
     static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts)
     {
         var count = shape.Dialect.SharedInGates ? LayerShape.SharedInGates : 1;
+        var hidden = shape.SharedHidden > 0 ? shape.SharedHidden : shape.Hidden;
         return experts with
         {
             SharedCount = count,
-            SharedWi = shared.Projection("wi", shape.Width, shape.Hidden, Gain, count),
-            SharedWiGate = IsGated(shape.Dialect) ? shared.Projection("wi_gate", shape.Width, shape.Hidden, Gain, count) : null,
-            SharedWo = shared.Projection("wo", shape.Hidden, shape.Width, Gain, count),
+            SharedWi = shared.Projection("wi", shape.Width, hidden, Gain, count),
+            SharedWiGate = IsGated(shape) ? shared.Projection("wi_gate", shape.Width, hidden, Gain, count) : null,
+            SharedWo = shared.Projection("wo", hidden, shape.Width, Gain, count),
         };
     }
+
+    /// <summary>A row an expert: not stacked matrices, but one with E rows.</summary>
+    static ExpertWeights Biased(Weights own, LayerShape shape, ExpertWeights experts) => experts with
+    {
+        Bi = own.Matrix("bi", shape.ExpertsWithWeights, shape.Hidden, Starts.Zeros),
+        BiGate = IsGated(shape) ? own.Matrix("bi_gate", shape.ExpertsWithWeights, shape.Hidden, Starts.Zeros) : null,
+        Bo = own.Matrix("bo", shape.ExpertsWithWeights, shape.ExpertWidth, Starts.Zeros),
+    };
 
     /// <summary>The projections around experts of a width of their own, and their norms.</summary>
     static ExpertWeights Latent(Weights weights, LayerShape shape, ExpertWeights experts) => experts with

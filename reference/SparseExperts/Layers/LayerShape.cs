@@ -12,9 +12,18 @@ public sealed record LayerShape(Dialect Dialect, int Width, int Hidden, int Expe
     /// <summary>Whether a router hands a state to this one: not so in the first sparse layer.</summary>
     public bool FollowsRouter { get; init; }
 
+    /// <summary>Whether experts have a gate projection because the model's feed-forward layers have one, whatever the dialect's activation is.</summary>
+    public bool Gated { get; init; }
+
     /// <summary>Ids and tasks that there are, for routers that go by them.</summary>
     public int Vocabulary { get; init; } = 1;
     public int Tasks { get; init; } = 1;
+
+    /// <summary>Whether experts have biases.</summary>
+    public bool Biases { get; init; }
+
+    /// <summary>Width of the shared expert's hidden layer; that of the experts' where it is 0.</summary>
+    public int SharedHidden { get; init; }
 
     /// <summary>Slots of an expert, where slots are mixtures with parameters of their own.</summary>
     public int SlotsPerExpert { get; init; } = 1;

@@ -24,6 +24,9 @@ public sealed record LossInputs
     /// <summary>Who wanted whom, where the host chose.</summary>
     public Choices? Chosen { get; init; }
 
+    /// <summary>One number a token, 0 for padding; empty where all are real.</summary>
+    public float[] Importance { get; init; } = [];
+
     /// <summary>Gates as they are applied.</summary>
     public required Tensor Gates { get; init; }
     public RouterWeights Weights { get; init; } = new();

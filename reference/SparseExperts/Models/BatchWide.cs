@@ -73,9 +73,10 @@ public static class BatchWide
     {
         var d = config.Dialect.For(training: true);
         if (d.GroupSize == 0) return null;
-        var (each, experts, length) = (sequences / parts, config.Experts, config.Context);
-        var same = Grouping.Padding(d, sequences, length, experts) == (sequences, length) && Grouping.Padding(d, each, length, experts) == (each, length)
+        var (each, experts) = (sequences / parts, config.Experts);
+        bool Same(int length) =>
+            Grouping.Padding(d, sequences, length, experts) == (sequences, length) && Grouping.Padding(d, each, length, experts) == (each, length)
             && Grouping.Count(d, sequences * length, sequences, experts) == parts * Grouping.Count(d, each * length, each, experts);
-        return same ? null : $"{d.Name} cuts each of them into groups by itself, which are others than those of the batch";
+        return config.Lengths.All(Same) ? null : $"{d.Name} cuts each of them into groups by itself, which are others than those of the batch";
     }
 }

@@ -57,20 +57,21 @@ public static class RelativePositions
     /// <summary>
     /// Score bias [H·Q, K] from a table [buckets, H], the queries at the end of the keys: entry (h, i, j) is table[bucket(j − i − (K − Q)), h].
     /// </summary>
-    public static Tensor Bias(Tape tape, Tensor table, int queries, int keys, bool bidirectional)
+    public static Tensor Bias(Tape tape, Tensor table, int queries, int keys, bool bidirectional, int maxDistance = MaxDistance)
     {
-        int[] Make() => BucketOfPairs(queries, keys, table.Rows, bidirectional);
+        int[] Make() => BucketOfPairs(queries, keys, table.Rows, bidirectional, maxDistance);
         // Training meets one shape again and again; a text that is written meets another at every byte.
-        var buckets = tape.Recording ? tape.Constants.Indices(("relative positions", queries, keys, table.Rows, bidirectional), Make) : tape.Upload(Make());
+        var shape = ("relative positions", queries, keys, table.Rows, bidirectional, maxDistance);
+        var buckets = tape.Recording ? tape.Constants.Indices(shape, Make) : tape.Upload(Make());
         var byPair = tape.GatherRows(table, buckets);                                // [Q·K, H]
         return tape.Reshape(tape.Transpose(byPair), table.Columns * queries, keys);
     }
 
     /// <summary>The bucket of every pair of positions, row by row.</summary>
-    static int[] BucketOfPairs(int queries, int keys, int rows, bool bidirectional)
+    static int[] BucketOfPairs(int queries, int keys, int rows, bool bidirectional, int maxDistance)
     {
         var buckets = new int[queries * keys];
-        int[] byDistance = [.. Enumerable.Range(1 - keys, queries + keys - 1).Select(relative => Bucket(relative, bidirectional, rows))];
+        int[] byDistance = [.. Enumerable.Range(1 - keys, queries + keys - 1).Select(relative => Bucket(relative, bidirectional, rows, maxDistance))];
         for (var i = 0; i < queries; i++)
             for (var j = 0; j < keys; j++) buckets[i * keys + j] = byDistance[j - i + queries - 1];
         return buckets;

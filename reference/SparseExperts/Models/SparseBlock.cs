@@ -8,7 +8,11 @@ namespace SparseExperts.Models;
 /// <summary>How a sparse block runs, besides what its dialect says.</summary>
 /// <param name="Activation">Of the experts, where their dialect leaves it to the model.</param>
 /// <param name="ExpertDropout">Dropout of the experts' hidden layer while training.</param>
-public readonly record struct SparseOptions(Activation Activation, double ExpertDropout);
+public readonly record struct SparseOptions(Activation Activation, double ExpertDropout)
+{
+    /// <summary>Number format of tokens, scores and experts: float32 in training, a model's own where it is checked.</summary>
+    public NumberFormat Format { get; init; } = NumberFormat.Float32;
+}
 
 /// <summary>What a sparse block of a model is given besides the tokens.</summary>
 /// <param name="Ids">Token ids [T].</param>
@@ -19,6 +23,9 @@ public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences,
 {
     /// <summary>What the router of the sparse layer before handed on [T, R], or null.</summary>
     internal Tensor? RouterState { get; init; }
+
+    /// <summary>1 for a token, 0 for padding [T]; null where all are tokens.</summary>
+    internal float[]? Importance { get; init; }
 
     /// <summary>The routes of the text that these tokens continue, or null where they stand alone.</summary>
     internal RoutesSoFar? Before { get; init; }
@@ -67,18 +74,21 @@ sealed class SparseBlock
             FirstToken = (int)_tape.FirstToken(x.Sequence),
             Experts = _shape.Experts,
             Training = inputs.Training,
-            Importance = batch.Importance,
+            Importance = batch.Importance(inputs.Importance ?? []),
             TokenIds = batch.Fill(inputs.Ids),
             TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,
             Where = _name,
             SpansShards = d.GroupSize == 0 && SpansShards(d),
             Plan = inputs.Plan,
+            Format = _options.Format,
+            ScoreFormat = _options.Format,
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) },
-            _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
+        var router = _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) };
+        var result = SparseLayer.Forward(_tape, call, x, router, _experts, _options.ExpertDropout, inputs.Streams, inputs.Before);
+        return batch.Cut(_tape, result) with { Ids = inputs.Ids };
     }
 
     /// <summary>Whether a group that is the whole batch has the tokens of all shards: of micro-batches only where it makes no difference to routes.</summary>

@@ -4,11 +4,32 @@ namespace SparseExperts.Models;
 /// <param name="Ids">Token ids, sequence by sequence.</param>
 public sealed record TokenBatch(int[] Ids, int Sequences)
 {
-    /// <summary>What should come out, one a token; empty where nothing is compared.</summary>
+    /// <summary>A label that counts for nothing.</summary>
+    public const int NoLabel = -100;
+
+    /// <summary>What should come out, one a token (one a token of the decoder, where there are two stacks); empty where nothing is compared.</summary>
     public int[] Labels { get; init; } = [];
+
+    /// <summary>What a decoder beside the encoder reads, sequences of equal length as well; empty for models of one stack.</summary>
+    public int[] DecoderIds { get; init; } = [];
+
+    /// <summary>1 where an id is a token and 0 where it is padding; empty where all are tokens.</summary>
+    public int[] Mask { get; init; } = [];
+
+    /// <summary>Bytes of text that the labels of every sequence stand for; empty means a byte a label.</summary>
+    public int[] Bytes { get; init; } = [];
 
     /// <summary>Task of every sequence; empty means that all have task 0.</summary>
     public int[] Tasks { get; init; } = [];
+
+    /// <summary>Labels that are compared.</summary>
+    public int Compared => Labels.Length - Labels.AsSpan().Count(NoLabel);
+
+    /// <summary>Whether its parts may differ in how many tokens are real or labels compared.</summary>
+    internal bool IsUneven => HasPadding || Compared < Labels.Length;
+
+    /// <summary>Whether the ids have padding among them.</summary>
+    internal bool HasPadding => Mask.Contains(0);
 
     /// <summary>A run of its sequences.</summary>
     public TokenBatch Part(int first, int count)
@@ -18,7 +39,10 @@ public sealed record TokenBatch(int[] Ids, int Sequences)
             var each = values.Length / Sequences;
             return values[(first * each)..((first + count) * each)];
         }
-        return new(Of(Ids), count) { Labels = Of(Labels), Tasks = Of(Tasks) };
+        return new(Of(Ids), count)
+        {
+            Labels = Of(Labels), DecoderIds = Of(DecoderIds), Mask = Of(Mask), Bytes = Of(Bytes), Tasks = Of(Tasks),
+        };
     }
 }
 

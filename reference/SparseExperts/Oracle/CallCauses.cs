@@ -1,5 +1,3 @@
-using SparseExperts.Routing;
-
 namespace SparseExperts.Oracle;
 
 /// <summary>What the file says of its call and another value would cure: the mode, and how its tokens lie in groups.</summary>

@@ -1,5 +1,3 @@
-using SparseExperts.Routing;
-
 namespace SparseExperts.Oracle;
 
 /// <summary>From slots that depart, or tokens in slots, to the rule that they follow.</summary>

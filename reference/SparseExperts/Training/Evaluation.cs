@@ -7,7 +7,7 @@ namespace SparseExperts.Training;
 public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
 {
     /// <summary>Windows of a batch.</summary>
-    internal const int Batch = 16;
+    public const int Batch = 16;
 
     /// <summary>Batches that were run.</summary>
     public int Batches { get; private init; }
@@ -32,7 +32,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             });
             nats += sum;
             dropped += drop;
-            bytes += batch.Labels.Length;
+            bytes += batch.Compared;
             count++;
         }
         return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / count) { Batches = count };

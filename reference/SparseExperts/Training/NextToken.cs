@@ -6,7 +6,8 @@ using SparseExperts.Routing;
 namespace SparseExperts.Training;
 
 /// <summary>
-/// loss = −(1/T) Σ_t ln p(label_t) + auxiliary losses of the sparse layers, and what some routers need besides (<see cref="TrainingExtras"/>).
+/// loss = −(1/T) Σ_t ln p(label_t) over the T labels that are compared + auxiliary losses of the sparse layers, and what some routers need besides
+/// (<see cref="TrainingExtras"/>).
 /// </summary>
 public sealed class NextToken : IObjective
 {
@@ -22,12 +23,12 @@ public sealed class NextToken : IObjective
     public Objective Compute(Tape tape, IModel model, TokenBatch batch, ModelResult result, Pass pass)
     {
         var losses = Losses(tape, batch, result, out var targets);                                      // [T, 1]
-        var entropy = tape.SumColumns(losses, 1.0 / tape.TotalRows(losses));
+        var entropy = tape.SumColumns(losses, 1.0 / Math.Max(1, tape.Total(batch.Compared)));
         var loss = result.AuxiliaryLoss is null ? entropy : tape.Add(entropy, result.AuxiliaryLoss);
         return new(model.Config.Experts == 0 ? loss : model.Config.Dialect.TrainingExtra switch
         {
             TrainingExtra.Consistency => TrainingExtras.Consistency(tape, model, result, loss, batch, targets, pass),
-            TrainingExtra.Reinforce => TrainingExtras.Reinforce(tape, model, result, loss, losses),
+            TrainingExtra.Reinforce => TrainingExtras.Reinforce(tape, model, batch, result, loss, losses),
             TrainingExtra.None => loss,
             var other => throw new InvalidOperationException($"unknown training extra {other}"),
         }, entropy);

@@ -85,7 +85,7 @@ public sealed class Trainer : Predictor
         _tape.Shards = micro;
         var each = batch.Sequences / Config.Accumulate;
         var parts = Enumerable.Range(0, Config.Accumulate).Select(m => batch.Part(m * each, each)).ToArray();
-        for (var m = 0; m < parts.Length && BatchWide.NeedsSurvey(Model.Config); m++)
+        for (var m = 0; m < parts.Length && (batch.IsUneven || BatchWide.NeedsSurvey(Model.Config)); m++)
         {
             micro.Survey(m);
             Hear(parts[m], pass);

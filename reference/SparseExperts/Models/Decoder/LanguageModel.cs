@@ -45,8 +45,7 @@ public sealed class LanguageModel : ICausalModel
 
     public long ParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
 
-    public long ActiveParameterCount => _tape.Parameters.Sum(p =>
-        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, Config.ExpertsPerToken) : p.Stack));
+    public long ActiveParameterCount => ActiveExperts.Parameters(_tape.Parameters, Config.ExpertsPerToken);
 
     public IReadOnlyList<StateMatrix> State { get; }
 
@@ -90,7 +89,7 @@ public sealed class LanguageModel : ICausalModel
         cache?.Advance(ids);
         var logits = Head(x);
         using var losses = _tape.In("losses");
-        return new(logits, LayerLosses.Join(_tape, Config, training, sparse), sparse);
+        return new(logits, LayerLosses.Join(_tape, Config, training, [sparse]), sparse);
     }
 
     Tensor Embed(ReadOnlySpan<int> ids, int length)

@@ -73,18 +73,7 @@ public sealed record ModelConfig : IModelConfig
     };
 
     /// <summary>Experts that a token is meant to meet in a sparse block: its choices, or all where all are mixed.</summary>
-    public int ExpertsPerToken => Dialect.Selection switch
-    {
-        Selection.All or Selection.BinaryCode or Selection.SlotMixture => Experts,
-        Selection.TwoLevel => Dialect.K * Dialect.GroupsKept,
-        Selection.Cascade => 1,
-        Selection.TopK or Selection.ExpertChoice or Selection.ExhaustionAware or Selection.OnePerPrototype or Selection.BestPartThenTopK
-            or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport or Selection.Quantile
-            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable
-            or Selection.TaskTable or Selection.Random or Selection.PolicySample
-            or Selection.TwoLevelCapacity => Dialect.K,
-        var other => throw new InvalidOperationException($"unknown selection {other}"),
-    };
+    public int ExpertsPerToken => ActiveExperts.PerToken(Dialect, Experts);
 
     /// <summary>One line for every value that cannot be.</summary>
     public void Validate()
@@ -102,7 +91,7 @@ public sealed record ModelConfig : IModelConfig
         Require(ExpertKinds.HasTwin(Activation), $"activation {Activation}: choose one of {ExpertKinds.Known}");
         Require(Tasks >= 1, $"tasks {Tasks}: at least 1");
         Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
-        if (Experts > 0) ValidateDialect();
+        if (Experts > 0) ActiveExperts.Validate(Dialect, Experts);
     }
 
     public void ValidateSize(int sequences)
@@ -117,29 +106,28 @@ public sealed record ModelConfig : IModelConfig
         throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
     }
 
+    public IModelConfig With(ModelChanges changes)
+    {
+        var dialect = changes.Dialect ?? Dialect;
+        return this with
+        {
+            Experts = changes.ExpertsFor(dialect, Experts),
+            Dialect = dialect,
+            Context = changes.Context ?? Context,
+            Width = changes.Width ?? Width,
+            Hidden = changes.Width is { } width ? 4 * width : Hidden,
+            Layers = changes.Layers ?? Layers,
+            Dropout = changes.Dropout ?? Dropout,
+            ExpertDropout = changes.ExpertDropout ?? ExpertDropout,
+        };
+    }
+
     public IReadOnlyList<(string Name, string Value)> Describe() =>
     [
         ("model", $"width {Width}, {Layers} layers, {Heads} heads, hidden {Hidden}, context {Context}, {Positions}, {Normalisation}, {Activation}"),
         ("experts", Experts == 0 ? "none: the dense twin" : $"{Experts} in every {(SparseEvery == 1 ? "" : SparseEvery + ". ")}block"),
         ("dialect", Experts == 0 ? "none" : $"{Dialect.Name}: {Dialect.Summary}"),
     ];
-
-    /// <summary>What the dialect says about itself and about this number of experts.</summary>
-    void ValidateDialect()
-    {
-        try
-        {
-            DialectRules.Check(Dialect, Experts);
-            DialectRules.CheckTrainable(Dialect);
-            if (Dialect.PreviousBatches > 0)
-                throw new ConfigurationException(
-                    $"{Dialect.Name}: previous_batches {Dialect.PreviousBatches}: choose 0, for a step of training here is one micro-batch");
-        }
-        catch (DialectException e)
-        {
-            throw new ConfigurationException(e.Message);
-        }
-    }
 
     static void Require(bool condition, string line)
     {

@@ -30,7 +30,11 @@ public static partial class ConfigFile
     }
 
     /// <param name="where">File or option that the text comes from, for messages.</param>
-    public static ConfigAnswer Parse(string text, string where)
+    public static ConfigAnswer Parse(string text, string where) => Answer(new(Json(text, where), where, ""));
+
+    /// <summary>The text as JSON; Python's words for numbers that JSON does not have become texts.</summary>
+    /// <exception cref="DialectException">It is no JSON object.</exception>
+    public static JsonObject Json(string text, string where)
     {
         JsonNode? node;
         try
@@ -42,9 +46,8 @@ public static partial class ConfigFile
         {
             throw new DialectException($"{where}: not JSON ({e.Message.ReplaceLineEndings(" ")}); correct the text");
         }
-        return node is JsonObject json
-            ? Answer(new(json, where, ""))
-            : throw new DialectException($"{where}: a configuration is a JSON object, this is {ConfigPart.Brief(node)}; name a model's config.json");
+        return node as JsonObject
+            ?? throw new DialectException($"{where}: a configuration is a JSON object, this is {ConfigPart.Brief(node)}; name a model's config.json");
     }
 
     /// <summary>What a type's configuration means that says nothing but its name: the library's defaults.</summary>

@@ -1,0 +1,84 @@
+using System.Text.Json.Nodes;
+using SparseExperts.Formats;
+using SparseExperts.Routing;
+using SparseExperts.Routing.Configs;
+
+namespace SparseExperts.Hub;
+
+/// <summary>An architecture of the hub that is read: its names, its class's defaults, its tensors.</summary>
+abstract record HubFamily
+{
+    /// <summary>The <c>model_type</c> of the part that is read.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The <c>model_type</c> of composite models whose <c>text_config</c> it is, and older names.</summary>
+    public IReadOnlyList<string> Also { get; init; } = [];
+
+    /// <summary>The library's defaults, as a configuration would say them.</summary>
+    public required string Defaults { get; init; }
+
+    public required HubTable Table { get; init; }
+
+    /// <summary>Keys that the library's class does not read, or that say again what another one says.</summary>
+    public IReadOnlyList<string> NotRead { get; init; } = [];
+
+    /// <summary>Beginnings of the names of tensors that the library's language model does not read, behind the prefix and before it.</summary>
+    public IReadOnlyList<string> Unread { get; init; } = [];
+
+    const string NotQuantised = "this program reads weights in F32, BF16 and F16; take a checkpoint that is not quantised";
+
+    /// <param name="whole">The file's text as JSON.</param>
+    public HubConfig Read(JsonObject whole, string where)
+    {
+        var inner = whole["text_config"] as JsonObject;
+        var keys = new HubKeys(inner ?? whole, JsonNode.Parse(Defaults)!.AsObject(), where, inner is null ? "" : "text_config.");
+        var routing = Routing(whole, where);
+        keys.Known(routing.Type.Settings.Append(routing.Type.Experts).SelectMany(s => s.Keys));
+        keys.Known(routing.Type.Fixed.Select(f => f.Key).Concat(routing.Type.Besides).Concat(NotRead));
+        foreach (var part in (HubKeys[])[keys, new(whole, [], where, "")]) part.Only("quantization_config", NotQuantised);
+        var version = whole["transformers_version"]?.ToString().StartsWith('4') == true ? 4 : 5;
+        var tied = inner is not null && whole["tie_word_embeddings"] is { } outer ? new HubKeys(whole, [], where, "").Flag("tie_word_embeddings")
+            : keys.Flag("tie_word_embeddings");
+        keys.Known(["tie_word_embeddings"]);
+        var config = Read(keys, new(routing, version, tied));
+        keys.RefuseOthers(Name);
+        return config;
+    }
+
+    protected abstract HubConfig Read(HubKeys keys, HubReading reading);
+
+    /// <summary>The dialect and its parameters; whatever of them is not understood is refused.</summary>
+    static ConfigAnswer Routing(JsonObject whole, string where)
+    {
+        try
+        {
+            var answer = ConfigFile.Parse(whole.ToJsonString(), where);
+            return answer.Ignored.Count == 0 ? answer
+                : throw new InvalidFileException($"{where}: {answer.Ignored[0].Key} is {answer.Ignored[0].Value}; {answer.Ignored[0].Why}; "
+                    + "take it out if it changes nothing");
+        }
+        catch (DialectException e)
+        {
+            throw new InvalidFileException(e.Message);
+        }
+    }
+}
+
+/// <summary>What is read before a family reads the rest.</summary>
+/// <param name="Version">Major version of transformers.</param>
+readonly record struct HubReading(ConfigAnswer Routing, int Version, bool Tied)
+{
+    public int Experts => Routing.Experts.Value.GetValue<int>();
+
+    public Dialect Dialect(string where)
+    {
+        try
+        {
+            return DialectFile.With(BuiltIn.Named(Routing.Dialect), Routing.ToJson()["parameters"]!.AsObject(), where);
+        }
+        catch (DialectException e)
+        {
+            throw new InvalidFileException(e.Message);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using SparseExperts.Formats;
+
+namespace SparseExperts.Hub;
+
+/// <summary>
+/// A checkpoint of the hub: <c>config.json</c> and <c>model.safetensors</c>, or shards with <c>model.safetensors.index.json</c>. Opened, all tensors are
+/// there, with the shapes that the configuration asks for.
+/// </summary>
+public sealed partial class HubFolder : IDisposable
+{
+    const string SingleFile = "model.safetensors", IndexFile = "model.safetensors.index.json";
+
+    readonly Dictionary<string, (SafetensorsFile File, TensorEntry Entry, string FileName)> _stored = new(StringComparer.Ordinal);
+    readonly List<(string Name, SafetensorsFile File)> _files = [];
+
+    HubFolder(string path)
+    {
+        Path = path;
+        Config = HubConfig.Load(path);
+        try
+        {
+            Open();
+            Tensors = HubTensors.Of(Config, _stored.ToDictionary(s => s.Key, s => s.Value.Entry.Shape));
+            Check();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public string Path { get; }
+    public HubConfig Config { get; }
+    public HubTensors Tensors { get; }
+
+    /// <summary>Files of weights, by name and in order.</summary>
+    public IReadOnlyList<(string Name, SafetensorsFile File)> Files => _files;
+
+    /// <summary>Stored tensors that the library does not read either: of parts for other inputs, of next-token prediction, copies of tied matrices.</summary>
+    public IReadOnlyList<string> Unread { get; private set; } = [];
+
+    /// <summary>The index file's name where there are shards; else null.</summary>
+    public string? Index { get; private set; }
+
+    /// <exception cref="InvalidFileException">It is no checkpoint that can be read; one line.</exception>
+    public static HubFolder Load(string path)
+    {
+        if (!Directory.Exists(path)) throw new InvalidFileException($"{path}: no such folder; name the folder of a checkpoint");
+        return new(path);
+    }
+
+    /// <summary>A stored tensor: its file and entry.</summary>
+    public (SafetensorsFile File, TensorEntry Entry) Stored(string name) => _stored.TryGetValue(name, out var stored)
+        ? (stored.File, stored.Entry)
+        : throw new InvalidFileException($"{Path}: there is no tensor '{name}'; take another copy");
+
+    void Open()
+    {
+        if (File.Exists(In(SingleFile)))
+        {
+            Add(SingleFile, _ => true);
+            return;
+        }
+        if (!File.Exists(In(IndexFile)))
+        {
+            var others = Directory.EnumerateFiles(Path, "*.bin").Any() || Directory.EnumerateFiles(Path, "*.pt").Any();
+            throw new InvalidFileException($"{Path}: neither {SingleFile} nor {IndexFile}; "
+                + (others ? "its weights are pickled, which this program does not run: convert them to safetensors" : "name the folder of a checkpoint"));
+        }
+        Index = IndexFile;
+        var map = WeightMap();
+        foreach (var file in map.Values.Distinct().Order(StringComparer.Ordinal))
+        {
+            if (!File.Exists(In(file)))
+                throw new InvalidFileException($"{In(file)}: is missing, and {IndexFile} says that tensors are in it; take the shard as well");
+            Add(file, name => map.TryGetValue(name, out var place) && place == file);
+        }
+        if (map.Keys.FirstOrDefault(name => !_stored.ContainsKey(name)) is { } lost)
+            throw new InvalidFileException($"{In(map[lost])}: has no tensor '{lost}', and {IndexFile} says that it has; take another copy of the shard");
+    }
+
+    Dictionary<string, string> WeightMap()
+    {
+        var path = In(IndexFile);
+        JsonNode? json;
+        try
+        {
+            json = JsonNode.Parse(RegularFiles.ReadAllText(path), documentOptions: new() { AllowDuplicateProperties = false });
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidFileException($"{path}: cannot be read ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); take another copy");
+        }
+        if (json is not JsonObject { } index || index["weight_map"] is not JsonObject { Count: > 0 } map)
+            throw new InvalidFileException($"{path}: has no weight_map of tensors and files; take another copy");
+        return map.ToDictionary(p => p.Key, p => p.Value is JsonValue value && value.TryGetValue<string>(out var file) && PlainName().IsMatch(file)
+            ? file
+            : throw new InvalidFileException($"{path}: '{p.Key}' is in no file of this folder; take another copy"));
+    }
+
+    void Add(string name, Func<string, bool> expected)
+    {
+        var file = SafetensorsFile.Open(In(name));
+        _files.Add((name, file));
+        foreach (var entry in file.Tensors)
+        {
+            if (!expected(entry.Name))
+                throw new InvalidFileException($"{In(name)}: tensor '{entry.Name}' is not in {IndexFile} as one of this file; take another copy");
+            _stored.Add(entry.Name, (file, entry, name));
+        }
+    }
+
+    string In(string file) => System.IO.Path.Combine(Path, file);
+
+    /// <summary>All tensors of the table are there with their shapes, as numbers that are read, and no other ones that count.</summary>
+    void Check()
+    {
+        foreach (var tensor in Tensors.All)
+        {
+            if (!_stored.TryGetValue(tensor.Name, out var stored))
+                throw new InvalidFileException($"{Path}: no tensor '{tensor.Name}', which {Config.ModelType} has by its config.json; take another copy");
+            string Shaped(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+            if (!stored.Entry.Shape.SequenceEqual(tensor.Shape))
+                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{tensor.Name}' is {Shaped(stored.Entry.Shape)}, "
+                    + $"config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
+            if (stored.Entry.DType is not ("F32" or "BF16" or "F16"))
+                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{tensor.Name}' is {stored.Entry.DType}; this program reads F32, BF16 and F16");
+        }
+        Unread = [.. _stored.Keys.Where(name => Tensors.Find(name) is null).Order(StringComparer.Ordinal)];
+        if (Unread.FirstOrDefault(name => !IsUnreadByTheLibrary(name)) is { } other)
+            throw new InvalidFileException($"{In(_stored[other].FileName)}: tensor '{other}' is none of {Config.ModelType} by its config.json; "
+                + "take the files of one checkpoint");
+    }
+
+    bool IsUnreadByTheLibrary(string name) => HubFamilies.IsUnread(Config, Tensors.Prefix, name);
+
+    [GeneratedRegex(@"^[\w.-]+\.safetensors$")]
+    private static partial Regex PlainName();
+
+    public void Dispose()
+    {
+        foreach (var (_, file) in _files) file.Dispose();
+    }
+}

@@ -1,0 +1,62 @@
+using SparseExperts.Data;
+using SparseExperts.Formats;
+
+namespace SparseExperts.Text;
+
+/// <summary>Tokenizers by their files.</summary>
+public static class Tokenizers
+{
+    /// <summary>Larger files are no tokenizers.</summary>
+    const long LargestFile = 1 << 28;
+
+    /// <summary>The usual names in a model's folder, in the order in which they are looked for.</summary>
+    static readonly string[] Names = ["tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"];
+
+    /// <summary>
+    /// Reads a file, or the one of a folder that has a usual name: <c>tokenizer.json</c> of Hugging Face (BPE, unigram) or a <c>.model</c> of SentencePiece.
+    /// The content says which. All of it is own code: Microsoft.ML.Tokenizers 2.0.1 refuses a unigram model of T5's kind, has no ignore_merges and no template,
+    /// and counts places in UTF-16.
+    /// </summary>
+    /// <exception cref="DataException">One line: the file, what is wrong with it or unsupported.</exception>
+    public static ITokenizer Load(string path) => Parse(path, ReadFile(path, out var file), file);
+
+    /// <summary>A tokenizer from the bytes of its file; <paramref name="name"/> is what errors say.</summary>
+    public static ITokenizer Parse(string name, byte[] bytes) => Parse(name, bytes, name);
+
+    static ITokenizer Parse(string path, byte[] bytes, string file)
+    {
+        try
+        {
+            var start = bytes.AsSpan().TrimStart(" \t\r\n\uFEFF"u8);
+            if (start.Length == 0) throw new DataException("the file is empty");
+            return start[0] == '{'
+                ? TokenizerJson.Read(bytes.AsMemory(bytes.Length - start.Length))
+                : new SentencePieceTokenizer(SentencePieceFile.Read(bytes));
+        }
+        catch (DataException e)
+        {
+            throw new DataException($"{file}: cannot be used as a tokenizer: {e.Message.ReplaceLineEndings(" ")}", "tokenizer");
+        }
+    }
+
+    /// <summary>The bytes of the tokenizer's file; a folder is asked for one of the usual names.</summary>
+    public static byte[] ReadFile(string path, out string file)
+    {
+        file = path;
+        try
+        {
+            if (Directory.Exists(path))
+                file = Names.Select(name => Path.Combine(path, name)).FirstOrDefault(File.Exists)
+                    ?? throw new DataException($"{path}: holds no tokenizer ({string.Join(", ", Names)}); name its file", "tokenizer");
+            RegularFiles.Require(file);
+            if (new FileInfo(file) is { Exists: true, Length: > LargestFile } large)
+                throw new DataException($"{file}: {large.Length} bytes are more than a tokenizer's; name a smaller file", "tokenizer");
+            return RegularFiles.ReadAllBytes(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message.TrimEnd('.');
+            throw new DataException($"{path}: cannot be read ({why}); name a tokenizer.json, a SentencePiece model or a folder with one", "tokenizer");
+        }
+    }
+}
