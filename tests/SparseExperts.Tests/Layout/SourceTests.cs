@@ -2,7 +2,7 @@ using Xunit;
 
 namespace SparseExperts.Tests.Layout;
 
-/// <summary>What a reader's eye can hold: lines of at most 160 columns, files of at most 400 lines. Generated files (<c>*.g.cs</c>) are apart.</summary>
+/// <summary>Sources leave room to read: no line over 160 columns, no file over 400 lines. What a generator writes (*.g.cs) is nobody's reading.</summary>
 public sealed class SourceTests
 {
     const int Columns = 160, Lines = 400;
