@@ -75,8 +75,12 @@ sealed class FeedForwardBlock(HubModel model, int layer) : DecoderBlock(model)
         run.Output(with.Feed(x, inputs, instead: instead).Output, real, [$"block.{Name}.out", .. next]);
     }
 
-    public override IEnumerable<BlockFault> Faults(Recording recording) =>
-        FeedForwardFaults.Of(Model.Layers[layer], layer).Select(f => new BlockFault(f.Sentence, run => Run(run, f.With)));
+    public override IEnumerable<BlockFault> Faults(Recording recording)
+    {
+        BlockFault Own(LayerFault fault, bool isUsual) => new(fault.Sentence, run => Run(run, fault.With)) { IsUsual = isUsual };
+        var own = Model.Layers[layer];
+        return FeedForwardFaults.Usual(own, layer).Select(f => Own(f, true)).Concat(FeedForwardFaults.Rules(own, layer).Select(f => Own(f, false)));
+    }
 }
 
 /// <summary><c>norm</c>: the last layer's output → the last <c>hidden_states</c>.</summary>
