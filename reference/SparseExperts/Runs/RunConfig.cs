@@ -32,7 +32,7 @@ public sealed record RunConfig
     /// <summary>The run whose model teaches this one, and by which share of the loss; null where only the labels do.</summary>
     public Teacher? Teacher { get; init; }
 
-    /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text.</summary>
+    /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text. Empty where the model was imported.</summary>
     public required string Text { get; init; }
     public required long TextBytes { get; init; }
     public required string TextHash { get; init; }

@@ -81,6 +81,7 @@ public sealed class TrainingRun : IDisposable
             File.Delete(ConfigPath(folder));
             if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
             foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
+            HubSource.Renew(config.From, folder);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, held, config, trainer, data, 0);
         });
@@ -177,6 +178,7 @@ public sealed class TrainingRun : IDisposable
     static (RunConfig, RunData) Read(string folder)
     {
         var config = ReadConfig(folder);
+        if (config.Text.Length == 0) return (config, new NoText(config.Model));
         var text = ByteText.Load(config.Text, config.Model.Context);
         if (text.Hash != config.TextHash)
         {
