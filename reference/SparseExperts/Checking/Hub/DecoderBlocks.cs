@@ -72,7 +72,7 @@ sealed class FeedForwardBlock(HubModel model, int layer) : DecoderBlock(model)
         var call = with.Weights.Experts?.Call(x.Rows, inputs, with.Format, false);
         var instead = call is null ? null : new RecordedRouter(run, call, name, kind, real);
         var next = layer + 1 < LayerCount ? [$"block.layers.{layer + 1}.self_attn.in", $"hidden_states.{layer + 1}"] : Array.Empty<string>();
-        run.Output(with.Feed(x, inputs, instead: instead).Output, real, [$"block.{Name}.out", .. next]);
+        run.Output(with.Feed(x, inputs, instead: instead).Output, row => real(row) && instead?.IsOpen(row) != true, [$"block.{Name}.out", .. next]);
     }
 
     public override IEnumerable<BlockFault> Faults(Recording recording)

@@ -15,32 +15,23 @@ namespace SparseExperts.Tests.Models.Hub;
 public sealed class PlantedFaultTests
 {
     [Theory]
-    [InlineData("language-models/mixtral-tiny", "layers.1.self_attn", "o_proj of layer 1 transposed")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "rotary base 10000 in place of 1e6")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "rotary positions in pairs in place of halves")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "norm epsilon 1e-6 in place of 1e-5")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "attention scale forgotten: 1 in place of 0.408248")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "k and v exchanged in the self-attention of layer 0")]
-    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "key heads repeated in turn in place of side by side")]
-    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "causal mask ignored")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "padding mask ignored")]
-    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "padding taken on the other side")]
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gates of the chosen experts not divided by their sum")]
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "experts 1 and 3 exchanged in layer 0")]
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gate and up projections of the experts exchanged in layer 0")]
     [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "norm epsilon 1e-6 in place of 1e-5")]
     [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "residual skipped: the feed-forward's output alone goes on")]
-    [InlineData("language-models/mixtral-tiny", "norm", "final norm skipped")]
     [InlineData("language-models/mixtral-tiny", "lm_head", "head tied to the embedding, which it is not")]
     [InlineData("language-models/deepseek_v3-tiny", "layers.0.self_attn", "rotary positions in halves in place of pairs")]
     [InlineData("language-models/deepseek_v3-tiny", "layers.0.self_attn", "norm epsilon 1e-5 in place of 1e-6")]
-    [InlineData("language-models/deepseek_v3-tiny", "layers.0.mlp", "gate_proj and up_proj exchanged in layer 0")]
-    [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "shared expert missing in layer 1")]
     [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "correction bias ignored")]
     [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "group limit ignored")]
-    [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "scaling factor 2.5 of the gates forgotten")]
     [InlineData("sharded/qwen2_moe-3-shards", "layers.0.mlp", "gate of the shared expert forgotten in layer 0")]
-    [InlineData("sharded/qwen2_moe-3-shards", "layers.1.self_attn", "biases of q, k and v forgotten in layer 1")]
     [InlineData("bf16/gpt_oss-tiny", "layers.0.self_attn", "sliding window ignored")]
     [InlineData("bf16/gpt_oss-tiny", "layers.1.self_attn", "sinks of layer 1 ignored")]
     [InlineData("bf16/gpt_oss-tiny", "layers.0.mlp", "biases of the experts of layer 0 forgotten")]
@@ -84,8 +75,10 @@ public sealed class PlantedFaultTests
             model.Tape.Recording = false;
             (block.Name == faulty ? block.Faults(recording).First(f => f.Sentence == sentence).Run : block.Run)(run);
             model.Tape.Reset();
-            recording = recording.With(run.Outputs.Select(o => new CaseTensor(o.Key, dtype, [.. shape, o.Value.Values.Length / (shape[0] * shape[1])], o.Value.Values)));
+            recording = recording.With(run.Outputs.Select(o => Tensor(o.Key, o.Value.Values)));
         }
         return recording;
+
+        CaseTensor Tensor(string name, double[] values) => new(name, dtype, [.. shape, values.Length / (shape[0] * shape[1])], values);
     }
 }
