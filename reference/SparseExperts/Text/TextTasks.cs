@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using SparseExperts.Data;
 using SparseExperts.Formats;
