@@ -36,7 +36,7 @@ static class PeerStep
     {
         using var backend = new CpuBackend(threads);
         var preset = Presets.Find("default");
-        var model = preset.Model with { Width = 64, Hidden = 256, Layers = 3, Experts = 16, Context = 128 };
+        var model = preset.Decoder with { Width = 64, Hidden = 256, Layers = 3, Experts = 16, Context = 128 };
         var trainer = new Trainer(backend, model, preset.Training with { Batch = 16 });
         var text = ByteText.Load(path, trainer.Model.Config.Context);
         for (var i = 0; i < 50; i++) trainer.Train(text, 0, false);

@@ -30,11 +30,11 @@ static class EvaluateCommand
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
-            var bytes = other is null ? opened.Text.HeldOut : [.. other.Train, .. other.HeldOut];
-            var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, bytes), null) : EvaluationProfiler.Run(counter, opened, bytes);
+            var batches = other is null ? opened.Data.HeldOut(Evaluation.Batch, int.MaxValue) : opened.Data.Of(other, Evaluation.Batch);
+            var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, batches), null) : EvaluationProfiler.Run(counter, opened, batches);
             var step = opened.Predictor.Step;
             var where = other is null ? "held-out text" : Path.GetFileName(other.Path);
-            Console.WriteLine(parsed.GetValue(json) ? Json(result, step) : Say(result, where, step));
+            Console.WriteLine(parsed.GetValue(json) ? Json(result, step) : Say(result, opened.Data.Unit, where, step));
             if (profiled is null) return ExitCode.Ok;
             // Standard output is one object with json: the tables go beside it.
             var tables = $"{Environment.NewLine}{ProfileTable.Of(profiled)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(opened.Folder)}";
@@ -52,7 +52,7 @@ static class EvaluateCommand
         drop_rate = result.DropRate,
     });
 
-    static string Say(Evaluation result, string where, long step) => string.Create(
+    static string Say(Evaluation result, string unit, string where, long step) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{result.BitsPerByte:F4} bits/byte on {result.Bytes:N0} bytes of {where} (step {step}, {100 * result.DropRate:F1} % dropped)");
+        $"{result.BitsPerByte:F4} bits/{unit} on {result.Bytes:N0} {unit}s of {where} (step {step}, {100 * result.DropRate:F1} % dropped)");
 }

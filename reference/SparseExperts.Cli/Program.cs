@@ -4,8 +4,8 @@ using SparseExperts.Cli.SelfTest;
 
 var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with exactly defined routing, capacity and losses.")
 {
-    TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(), IdentifyCommand.Create(),
-    ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
+    TrainCommand.Create(), DistillCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(),
+    IdentifyCommand.Create(), ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
     SelfTestCommand.Create(),
 };
 return CommandRunner.Run(root, args);

@@ -21,13 +21,19 @@ static class TrainCommand
         Description = $"Starting point: {string.Join("; ", Presets.All.Select(p => $"{p.Name} ({p.Purpose})"))}.",
         DefaultValueFactory = _ => "default",
     };
-    static readonly Option<int?> ExpertsOption = new("--experts") { Description = "Experts of a sparse layer." };
-    static readonly Option<double?> CapacityOption = new("--capacity-factor") { Description = "Capacity factor while training." };
-    static readonly Option<string?> DialectOption = new("--dialect")
+    static readonly ModelOptions OfModel = new();
+    static readonly Option<DataKind?> DataOption = new("--data")
     {
-        Description = "How the sparse layers route: a name of moe dialects, or a JSON file. Default: mesh.switch with roomier experts.",
+        Description = "What is made of the text: bytes (the next one is predicted) or spans (T5's, for an encoder and decoder). Default: by the model.",
     };
-    static readonly Option<bool> DenseOption = new("--dense") { Description = "Train the dense twin: equal FLOPs a token, no experts." };
+    static readonly Option<string?> FromOption = new("--from")
+    {
+        Description = "Begin with the model of the run in this folder and its configuration: fine-tuning.",
+    };
+    static readonly Option<bool> DryRunOption = new("--dry-run")
+    {
+        Description = "Print parameters, operations and bytes a rank, and train nothing.",
+    };
     static readonly Option<long?> StepsOption = new("--steps") { Description = "Train this many steps." };
     static readonly Option<double?> MinutesOption = new("--minutes") { Description = "Train this long; the schedule follows the clock." };
     static readonly Option<ulong?> SeedOption = new("--seed") { Description = "Seed of weights, data order and dropout." };
@@ -36,9 +42,6 @@ static class TrainCommand
     {
         Description = "Run a step's batch in so many micro-batches, one after the other: less memory, and the same numbers wherever routing lets it.",
     };
-    static readonly Option<int?> ContextOption = new("--context") { Description = "Bytes a sequence." };
-    static readonly Option<int?> WidthOption = new("--width") { Description = "Model width; the hidden width becomes four times as much." };
-    static readonly Option<int?> LayersOption = new("--layers") { Description = "Blocks." };
     static readonly Option<double?> RateOption = new("--rate") { Description = "Peak learning rate." };
     static readonly Option<OptimizerKind?> OptimizerOption = new("--optimizer") { Description = "adamw or adafactor." };
     static readonly Option<int> ThreadsOption = CommonOptions.Threads();
@@ -63,16 +66,23 @@ static class TrainCommand
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
-            TextOption, PresetOption, DialectOption, ExpertsOption, CapacityOption, DenseOption, StepsOption, MinutesOption, SeedOption,
-            BatchOption, AccumulateOption, ContextOption, WidthOption, LayersOption, RateOption, OptimizerOption, ThreadsOption, BackendOption,
-            PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption, RecomputeOption, ProfileOption, ForceOption, JsonOption,
+            TextOption, PresetOption, DataOption, FromOption, StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption, RateOption,
+            OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption, RecomputeOption,
+            ProfileOption, DryRunOption, ForceOption, JsonOption,
         };
+        foreach (var option in OfModel.All) command.Add(option);
         command.SetAction(Run);
         return command;
     }
 
     static int Run(ParseResult parsed)
     {
+        if (parsed.GetValue(DryRunOption))
+        {
+            var (preset, model, training, _) = Asked(parsed);
+            Console.WriteLine(DryRun.Of(preset, model, training, parsed.GetValue(JsonOption)));
+            return ExitCode.Ok;
+        }
         IBackend? backend = null;
         try
         {
@@ -109,8 +119,7 @@ static class TrainCommand
 
     static TrainingRun Start(ParseResult parsed, ref IBackend? backend)
     {
-        var preset = Presets.Find(parsed.GetValue(PresetOption)!);
-        var (model, training) = (Model(parsed, preset.Model), Training(parsed, preset.Training));
+        var (preset, model, training, from) = Asked(parsed);
         Trainer.Validate(model, training);
         var every = parsed.GetValue(CheckpointOption);
         if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
@@ -124,15 +133,19 @@ static class TrainCommand
             var parts = $"{training.Accumulate} micro-batches of {training.Batch / training.Accumulate}";
             Console.Error.WriteLine($"note: {parts} are not the batch of {training.Batch} in one: {difference}");
         }
-        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? DefaultText()), model.Context);
+        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? from?.Text ?? DefaultText()), model.Context);
+        var data = parsed.GetValue(DataOption) ?? from?.Data ?? RunData.UsualKind(model);
+        if (from is null) model = RunData.Of(data, text, model).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
         backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PrecisionOption));
         var config = new RunConfig
         {
-            Preset = preset.Name,
+            Preset = preset,
             Model = model,
             Training = training,
+            Data = data,
+            From = parsed.GetValue(FromOption) is { } origin ? Path.GetFullPath(origin) : null,
             Text = text.Path,
             TextBytes = text.Length,
             TextHash = text.Hash,
@@ -141,7 +154,22 @@ static class TrainCommand
             Threads = parsed.GetValue(ThreadsOption),
             CheckpointEvery = every,
         };
-        return TrainingRun.Create(folder, config, backend, text, parsed.GetValue(ForceOption));
+        Action<Trainer>? start = config.From is null ? null : trainer => TrainingRun.LoadModel(config.From, trainer);
+        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model), parsed.GetValue(ForceOption), start);
+    }
+
+    /// <summary>Model and training by the preset, or by the run that is begun with, and the options; and that run's configuration.</summary>
+    static (string Preset, IModelConfig Model, TrainingConfig Training, RunConfig? From) Asked(ParseResult parsed)
+    {
+        if (parsed.GetValue(FromOption) is not { } from)
+        {
+            var preset = Presets.Find(parsed.GetValue(PresetOption)!);
+            return (preset.Name, OfModel.Apply(parsed, preset.Model), Training(parsed, preset.Training), null);
+        }
+        if (parsed.GetResult(PresetOption) is { Implicit: false })
+            throw new ConfigurationException($"--preset: not with --from, the model is the one in {from}; leave it out");
+        var run = TrainingRun.ReadConfig(from);
+        return (run.Preset, OfModel.Apply(parsed, run.Model), Training(parsed, run.Training), run);
     }
 
     static IBackend Create(ParseResult parsed, string name, int threads, Precision precision)
@@ -149,39 +177,6 @@ static class TrainCommand
         var backend = BackendCatalog.Create(name, threads, parsed.GetValue(PluginsOption), precision);
         return parsed.GetValue(ProfileOption) ? new CountingBackend(backend, waits: true) : backend;
     }
-
-    static ModelConfig Model(ParseResult parsed, ModelConfig preset)
-    {
-        var (dense, given) = (parsed.GetValue(DenseOption), parsed.GetValue(ExpertsOption));
-        if (dense && given is not null) throw new ConfigurationException("--dense and --experts: give one of them");
-        var dialect = Dialect(parsed, preset.Dialect);
-        return preset with
-        {
-            Experts = dense ? 0
-                : given is { } experts ? NotZero("--experts", experts, "or --dense for the dense twin")
-                : DialectRules.Fitting(dialect, preset.Experts),
-            Dialect = dialect,
-            Context = parsed.GetValue(ContextOption) ?? preset.Context,
-            Width = parsed.GetValue(WidthOption) ?? preset.Width,
-            Hidden = parsed.GetValue(WidthOption) is { } width ? 4 * width : preset.Hidden,
-            Layers = parsed.GetValue(LayersOption) ?? preset.Layers,
-        };
-    }
-
-    static Dialect Dialect(ParseResult parsed, Dialect preset)
-    {
-        var dialect = parsed.GetValue(DialectOption) is { } name ? DialectFile.Resolve(name) : preset;
-        if (parsed.GetValue(DialectOption) is not null && parsed.GetValue(DenseOption))
-            throw new ConfigurationException("--dense and --dialect: give one of them");
-        if (parsed.GetValue(CapacityOption) is not { } factor) return dialect;
-        if (!(factor > 0 && double.IsFinite(factor))) throw new ConfigurationException($"capacity factor {factor}: a positive number");
-        return dialect.Parameters.Contains("capacity_factor") && dialect.Capacity is null
-            ? dialect with { CapacityFactor = factor }
-            : throw new ConfigurationException($"--capacity-factor: {dialect.Name} has none; leave it out or choose a dialect that has one");
-    }
-
-    static int NotZero(string option, int value, string otherwise) =>
-        value != 0 ? value : throw new ConfigurationException($"{option} 0: at least 2, {otherwise}");
 
     static TrainingConfig Training(ParseResult parsed, TrainingConfig preset)
     {
@@ -204,7 +199,7 @@ static class TrainCommand
 
     static string DefaultText() => Path.Combine(AppContext.BaseDirectory, "data", "austen.txt");
 
-    static string NewFolder(string text, ModelConfig model, TrainingConfig training)
+    static string NewFolder(string text, IModelConfig model, TrainingConfig training)
     {
         var kind = model.Experts == 0 ? "dense" : $"{model.Experts}-experts";
         var now = DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture);

@@ -22,6 +22,9 @@ abstract class TrainingScreen
         ? TimeSpan.FromSeconds(seconds).ToString(seconds >= 3600 ? @"h\:mm\:ss" : @"m\:ss", CultureInfo.InvariantCulture)
         : "–";
 
+    /// <summary>What a loss is counted in.</summary>
+    protected static string Bits(TrainingRun run) => $"bits/{run.Data.Unit}";
+
     protected static string Header(TrainingRun run)
     {
         var (model, training) = (run.Config.Model, run.Config.Training);
@@ -68,12 +71,12 @@ sealed class PlainScreen(TrainingRun run) : TrainingScreen
             Console.WriteLine(Line(progress));
         }, line =>
         {
-            if (line.HeldOutBitsPerByte is { } heldOut) Console.WriteLine($"step {line.Step,6}  held-out {Number(heldOut, "F4")} bits/byte");
+            if (line.HeldOutBitsPerByte is { } heldOut) Console.WriteLine($"step {line.Step,6}  held-out {Number(heldOut, "F4")} {Bits(run)}");
         });
     }
 
-    static string Line(RunProgress p) =>
-        $"step {p.Last.Step,6}  train {Number(p.BitsPerByte, "F3")} bits/byte  {p.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)} tokens/s  "
+    string Line(RunProgress p) =>
+        $"step {p.Last.Step,6}  train {Number(p.BitsPerByte, "F3")} {Bits(run)}  {p.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture)} tokens/s  "
         + (p.Last.DropRates.Length > 0 ? $"dropped {Number(100 * p.Last.DropRates.Average(), "F1")} %  " : "")
         + (p.Last.Loads.Length > 0 ? $"busiest expert {Number(p.Last.Loads.Max(l => l.Max() * l.Length), "F1")}× even  " : "")
         + (p.Last.Skipped ? "SKIPPED (not finite)  " : "") + $"ETA {Time(p.SecondsLeft)}";
@@ -82,7 +85,7 @@ sealed class PlainScreen(TrainingRun run) : TrainingScreen
 
     public override void Done(MetricsLine last, string report)
     {
-        Console.WriteLine($"held-out {Number(last.HeldOutBitsPerByte ?? double.NaN, "F4")} bits/byte after {last.Step} steps in {Time(last.Seconds)}");
+        Console.WriteLine($"held-out {Number(last.HeldOutBitsPerByte ?? double.NaN, "F4")} {Bits(run)} after {last.Step} steps in {Time(last.Seconds)}");
         Console.WriteLine($"report: {report}");
     }
 }
@@ -120,7 +123,7 @@ sealed class LiveScreen(TrainingRun run) : TrainingScreen
         var bar = $"[green]{new string('━', done)}[/][grey]{new string('━', 30 - done)}[/]";
         table.AddRow("[grey]progress[/]", $"{bar} step {p.Last.Step}, ETA {Time(p.SecondsLeft)}");
         var measured = heldOut is { } h ? $" · held-out [bold]{Number(h, "F3")}[/]" : "";
-        table.AddRow("[grey]bits/byte[/]", $"train [bold]{Number(p.BitsPerByte, "F3")}[/]{measured}");
+        table.AddRow($"[grey]{Bits(run)}[/]", $"train [bold]{Number(p.BitsPerByte, "F3")}[/]{measured}");
         table.AddRow("[grey]tokens/s[/]", p.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture));
         if (p.Last.DropRates.Length > 0) table.AddRow("[grey]dropped[/]", string.Join("  ", p.Last.DropRates.Select(d => Number(100 * d, "F1") + " %")));
         for (var layer = 0; layer < _loads.Length; layer++) table.AddRow($"[grey]load {layer}[/]", Markup.Escape(Bars(_loads[layer])));
@@ -133,7 +136,7 @@ sealed class LiveScreen(TrainingRun run) : TrainingScreen
     public override void Done(MetricsLine last, string report)
     {
         var measured = Number(last.HeldOutBitsPerByte ?? double.NaN, "F4");
-        AnsiConsole.MarkupLine($"held-out [bold]{measured}[/] bits/byte after {last.Step} steps in {Time(last.Seconds)}");
+        AnsiConsole.MarkupLine($"held-out [bold]{measured}[/] {Bits(run)} after {last.Step} steps in {Time(last.Seconds)}");
         AnsiConsole.WriteLine($"report: {report}");
     }
 }

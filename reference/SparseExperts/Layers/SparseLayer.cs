@@ -23,6 +23,9 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
     /// <summary>The plan on the host; a read that waits where the backend planned, until the tape's next reset.</summary>
     public RoutingPlan Plan => Handle.Host;
 
+    /// <summary>Ids of its tokens [T], for reports; empty where nobody said.</summary>
+    public int[] Ids { get; init; } = [];
+
     /// <summary>What its router hands to the router of the next layer [T, R], where routers do that.</summary>
     public Tensor? RouterState { get; init; }
 

@@ -68,6 +68,11 @@ public interface IModelConfig
     /// <summary>In a few words, for a line on the screen.</summary>
     string Title { get; }
 
+    /// <summary>The same with other values; families whose sizes come from a file of their own have none that can be changed.</summary>
+    IModelConfig With(ModelChanges changes) => changes == new ModelChanges()
+        ? this
+        : throw new ConfigurationException($"{Family}: its sizes and rules are those of its checkpoint; leave the options of the model out");
+
     /// <summary>Name and value of what a reader of a report wants to know.</summary>
     IReadOnlyList<(string Name, string Value)> Describe();
 

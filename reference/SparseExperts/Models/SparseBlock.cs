@@ -86,8 +86,9 @@ sealed class SparseBlock
         };
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
-        return batch.Cut(_tape, SparseLayer.Forward(_tape, call, x, _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) },
-            _experts, _options.ExpertDropout, inputs.Streams, inputs.Before));
+        var router = _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) };
+        var result = SparseLayer.Forward(_tape, call, x, router, _experts, _options.ExpertDropout, inputs.Streams, inputs.Before);
+        return batch.Cut(_tape, result) with { Ids = inputs.Ids };
     }
 
     /// <summary>Whether a group that is the whole batch has the tokens of all shards: of micro-batches only where it makes no difference to routes.</summary>

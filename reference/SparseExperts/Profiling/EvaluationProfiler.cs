@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using SparseExperts.Models;
 using SparseExperts.Runs;
 using SparseExperts.Training;
 
@@ -8,13 +9,13 @@ namespace SparseExperts.Profiling;
 public static class EvaluationProfiler
 {
     /// <summary>The evaluation, and its profile, which is written to the run's folder.</summary>
-    public static (Evaluation Result, Profile Profile) Run(CountingBackend counter, TrainedRun run, ReadOnlySpan<byte> text)
+    public static (Evaluation Result, Profile Profile) Run(CountingBackend counter, TrainedRun run, IEnumerable<TokenBatch> batches)
     {
-        Evaluation.Run(run.Predictor, text, Evaluation.Batch);
+        Evaluation.Run(run.Predictor, batches.Take(1));
         var lasting = counter.LiveBytes;
         counter.Clear();
         var clock = Stopwatch.StartNew();
-        var result = Evaluation.Run(run.Predictor, text);
+        var result = Evaluation.Run(run.Predictor, batches);
         var profile = Profile.Of(counter, "evaluate", Trainer.EvaluationPath, result.Batches, clock.Elapsed, recompute: false, lasting);
         profile.Write(TrainingRun.ProfilePath(run.Folder));
         return (result, profile);

@@ -159,6 +159,22 @@ public static class Checkpoint
         predictor.Step = state.Step;
     }
 
+    /// <summary>Puts those matrices of a checkpoint into a predictor that its model has too, by name and shape.</summary>
+    /// <returns>Their names.</returns>
+    public static IReadOnlyList<string> LoadCommon(Predictor predictor, string path)
+    {
+        CheckpointState.Read(path).Verify(path, ModelFile);
+        var file = Path.Combine(path, ModelFile);
+        using var open = SafetensorsFile.Open(file);
+        var shapes = open.Tensors.ToDictionary(t => t.Name, t => t.Shape);
+        bool Has(WeightPart part, Matrix its) => shapes.TryGetValue(part.Name, out var shape) && shape.SequenceEqual([its.Rows, its.Columns]);
+        var common = Parts(predictor).Where(p => Has(p.Key, p.Value)).ToArray();
+        var weights = new FileWeights(open, file);
+        foreach (var (part, _) in common) weights.Declare(part);
+        foreach (var (part, place) in common) weights.Fill(part, Starts.Zeros, predictor.Backend, place);
+        return [.. common.Select(p => p.Key.Name)];
+    }
+
     static void Write(IBackend backend, string path, IEnumerable<(string Name, Matrix Value)> tensors)
     {
         var host = new HostCopies(backend);

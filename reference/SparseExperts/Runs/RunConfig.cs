@@ -23,6 +23,15 @@ public sealed record RunConfig
     public required IModelConfig Model { get; init; }
     public required TrainingConfig Training { get; init; }
 
+    /// <summary>What is made of the text; windows of bytes where the file does not say.</summary>
+    public DataKind Data { get; init; }
+
+    /// <summary>The run whose model this one began with; null where it began with start values.</summary>
+    public string? From { get; init; }
+
+    /// <summary>The run whose model teaches this one, and by which share of the loss; null where only the labels do.</summary>
+    public Teacher? Teacher { get; init; }
+
     /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text.</summary>
     public required string Text { get; init; }
     public required long TextBytes { get; init; }
@@ -101,6 +110,11 @@ public sealed record RunConfig
 
     static string OneLine(string text) => text.ReplaceLineEndings(" ");
 }
+
+/// <summary>A run whose model teaches another.</summary>
+/// <param name="Run">Absolute path of its folder.</param>
+/// <param name="Share">Of the loss that its distribution has, in place of the labels.</param>
+public sealed record Teacher(string Run, double Share);
 
 /// <summary>A run folder that cannot be used; one line with the path, the reason and the remedy.</summary>
 public sealed class RunException(string message, params string[] settings) : Exception(message), INamesSettings

@@ -23,13 +23,19 @@ public static class RunReportBuilder
     static RunReportData Build(TrainedRun run)
     {
         var metrics = MetricsFile.Read(TrainingRun.MetricsPath(run.Folder));
-        var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var sample = run.Predictor.Model is not ICausalModel ? [] : Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
         var kind = run.Config.Model.Experts == 0 ? "dense" : $"{run.Config.Model.Experts} experts";
         return new(
             $"{Path.GetFileName(run.Config.Text)}: {kind}, {run.Predictor.Step} steps",
-            Configuration(run), [.. metrics.Select(Point)], Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(sample),
+            Configuration(run), [.. metrics.Select(Point)], Sample(run),
             Experts(run), Notes(run, metrics));
+    }
+
+    static string Sample(TrainedRun run)
+    {
+        if (run.Predictor.Model is not ICausalModel) return "";
+        var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
+        var more = Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        return Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(more);
     }
 
     static List<(string, string)> Configuration(TrainedRun run)
@@ -43,7 +49,8 @@ public static class RunReportBuilder
             .. model.Describe(),
             ("optimizer", $"{training.Optimizer}, rate {Number(training.Rate)}, {training.Schedule}, warm-up {training.WarmUp}, clip {Number(training.Clip)}"),
             ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
-            ("batch", $"{training.Batch} × {model.Context} bytes{(training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")}"),
+            ("batch", $"{training.Batch} × {string.Join(" + ", model.Lengths)} {(run.Config.Data == DataKind.Bytes ? "bytes" : "tokens")}"
+                + (training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")),
             ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
             ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
             ("precision", run.Config.Precision == Precision.Exact ? "exact products" : $"{run.Config.Precision.Text()} products, exact in routers"),
@@ -62,33 +69,34 @@ public static class RunReportBuilder
         return notes;
     }
 
-    /// <summary>Routes held-out windows and counts which bytes every expert was asked to take (Fedus et al. 2022; Cai et al. 2024, tables 2 and 3).</summary>
+    /// <summary>Routes held-out windows and counts which tokens every expert was asked to take (Fedus et al. 2022; Cai et al. 2024, tables 2 and 3).</summary>
     static List<ExpertSummary> Experts(TrainedRun run)
     {
-        var (model, text) = (run.Config.Model, run.Text.HeldOut.ToArray());
+        var model = run.Config.Model;
         if (model.Experts == 0) return [];
-        var batch = ByteBatches.Windows(text, model, Windows, Windows).First();
-        var ids = batch.Ids;
-        var choices = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => s.Plan.Expert).ToArray());
+        var batch = run.Data.HeldOut(Windows, Windows).First();
+        var layers = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => (s.Plan.Expert, s.Ids)).ToArray());
         var summaries = new List<ExpertSummary>();
-        for (var layer = 0; layer < choices.Length; layer++)
+        for (var layer = 0; layer < layers.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)
             {
-                var k = choices[layer].Length / ids.Length;
-                var places = Enumerable.Range(0, ids.Length).Where(i => choices[layer].AsSpan(i * k, k).Contains(expert)).ToArray();
+                var (choices, ids) = layers[layer];
+                var k = choices.Length / ids.Length;
+                var places = Enumerable.Range(0, ids.Length).Where(i => choices.AsSpan(i * k, k).Contains(expert)).ToArray();
                 var top = places.GroupBy(i => ids[i]).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Take(TopTokens)
-                    .Select(g => (((char)g.Key).ToString(), (double)g.Count() / places.Length));
+                    .Select(g => (run.Data.Show(g.Key), (double)g.Count() / places.Length));
                 var examples = Enumerable.Range(0, Math.Min(Examples, places.Length)).Select(n => places[n * places.Length / Examples])
-                    .Select(i => Around(text, i));
+                    .Select(i => Around(run.Data, ids, i));
                 summaries.Add(new(layer, expert, (double)places.Length / ids.Length, [.. top], [.. examples]));
             }
         return summaries;
     }
 
-    static string Around(byte[] text, int place)
+    static string Around(RunData data, int[] ids, int place)
     {
-        int start = Math.Max(0, place - 12), end = Math.Min(text.Length, place + 12);
-        return $"{Encoding.Latin1.GetString(text[start..place])}⟦{(char)text[place]}⟧{Encoding.Latin1.GetString(text[(place + 1)..end])}";
+        int start = Math.Max(0, place - 12), end = Math.Min(ids.Length, place + 12);
+        string Shown(Range range) => string.Concat(ids[range].Select(data.Show));
+        return $"{Shown(start..place)}⟦{data.Show(ids[place])}⟧{Shown((place + 1)..end)}";
     }
 
     static string Number(double value) =>

@@ -12,8 +12,10 @@ public enum RunOutcome { Finished, Interrupted }
 public sealed record RunProgress(StepResult Last, double BitsPerByte, double TokensPerSecond, double Progress, double SecondsLeft, double? HeldOut);
 
 /// <summary>A run's folder with its model: enough to evaluate it, to let it write, and to report on it.</summary>
-public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, ByteText Text)
+public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, RunData Data)
 {
+    public ByteText Text => Data.Text;
+
     /// <summary>What was passed over to find a whole checkpoint; null where the newest is whole.</summary>
     public string? Note { get; init; }
 }
@@ -26,23 +28,23 @@ public sealed class TrainingRun : IDisposable
 {
     const int LogEvery = 20, KeepCheckpoints = 2, QuickWindows = 64, Evaluations = 10, Looks = 4;
 
-    readonly ByteText _text;
-    readonly ByteBatches _batches;
+    readonly IBatches _batches;
     readonly double _secondsBefore;
     readonly RunLock _lock;
     double _nextEvaluation;
 
-    TrainingRun(string folder, RunLock @lock, RunConfig config, Trainer trainer, ByteText text, double secondsBefore)
+    TrainingRun(string folder, RunLock @lock, RunConfig config, Trainer trainer, RunData data, double secondsBefore)
     {
-        (Folder, _lock, Config, Trainer, _text, _secondsBefore) = (folder, @lock, config, trainer, text, secondsBefore);
-        _batches = new(text, config.Training.Seed, config.Training.Batch, config.Model);
+        (Folder, _lock, Config, Trainer, Data, _secondsBefore) = (folder, @lock, config, trainer, data, secondsBefore);
+        _batches = data.Batches(config.Training);
         _nextEvaluation = Math.Floor(Progress(0) * Evaluations + 1) / Evaluations;
     }
 
     public string Folder { get; }
     public RunConfig Config { get; }
     public Trainer Trainer { get; }
-    public ByteText Text => _text;
+    public RunData Data { get; }
+    public ByteText Text => Data.Text;
 
     /// <summary>What was passed over to find a whole checkpoint to go on from; null where nothing was.</summary>
     public string? Note { get; private init; }
@@ -51,7 +53,7 @@ public sealed class TrainingRun : IDisposable
     public TimeSpan StepTime { get; private set; }
 
     /// <summary>The model as it is now.</summary>
-    public TrainedRun Trained => new(Folder, Config, Trainer, _text);
+    public TrainedRun Trained => new(Folder, Config, Trainer, Data);
 
     public static string ConfigPath(string folder) => Path.Combine(folder, "config.json");
     public static string MetricsPath(string folder) => Path.Combine(folder, "metrics.jsonl");
@@ -63,12 +65,14 @@ public sealed class TrainingRun : IDisposable
     public void Dispose() => _lock.Dispose();
 
     /// <summary>Starts a run in a folder that must not hold anything, unless <paramref name="force"/> lets an earlier run be replaced.</summary>
-    public static TrainingRun Create(string folder, RunConfig config, IBackend backend, ByteText text, bool force)
+    /// <param name="start">Puts numbers into the model before the first step; null leaves its start values.</param>
+    public static TrainingRun Create(string folder, RunConfig config, IBackend backend, RunData data, bool force, Action<Trainer>? start = null)
     {
         RefuseToClobber(folder, force);
         config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family };
         MemoryEstimate.Require(config.Model, config.Training, backend);
-        var trainer = new Trainer(backend, config.Model, config.Training);
+        var trainer = new Trainer(backend, config.Model, config.Training, Objective(config, backend));
+        start?.Invoke(trainer);
         Directory.CreateDirectory(folder);
         return Locked(folder, held =>
         {
@@ -78,9 +82,13 @@ public sealed class TrainingRun : IDisposable
             if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
             foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
-            return new(folder, held, config, trainer, text, 0);
+            return new(folder, held, config, trainer, data, 0);
         });
     }
+
+    /// <summary>What the run goes down: the labels' loss, or a teacher's with it.</summary>
+    static IObjective? Objective(RunConfig config, IBackend backend) =>
+        config.Teacher is not { } teacher ? null : new Distillation(Open(teacher.Run, _ => backend).Predictor, teacher.Share);
 
     static TrainingRun Locked(string folder, Func<RunLock, TrainingRun> open)
     {
@@ -114,22 +122,22 @@ public sealed class TrainingRun : IDisposable
         Require(folder);
         return Locked(folder, held =>
         {
-            var (config, text) = Read(folder);
+            var (config, data) = Read(folder);
             var machine = backend(config);
             MemoryEstimate.Require(config.Model, config.Training, machine);
-            var trainer = new Trainer(machine, config.Model, config.Training);
+            var trainer = new Trainer(machine, config.Model, config.Training, Objective(config, machine));
             Directory.CreateDirectory(CheckpointFolder(folder));
             Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.Load(trainer, path), isWriter: true, out var note);
             Checkpoint.Tidy(CheckpointFolder(folder), KeepCheckpoints);
             var metrics = MetricsFile.CutAfter(MetricsPath(folder), trainer.Step);
-            return new(folder, held, config, trainer, text, metrics.LastOrDefault()?.Seconds ?? 0) { Note = note };
+            return new(folder, held, config, trainer, data, metrics.LastOrDefault()?.Seconds ?? 0) { Note = note };
         });
     }
 
     /// <summary>A run's trained model for evaluation, generation or a report; no optimizer state is made or read.</summary>
     public static TrainedRun Open(string folder, Func<RunConfig, IBackend> backend)
     {
-        var (config, text) = Read(folder);
+        var (config, data) = Read(folder);
         var checkpoints = CheckpointFolder(folder);
         if (!Checkpoint.Any(checkpoints)) throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
         Trainer.Validate(config.Model, config.Training);
@@ -142,7 +150,7 @@ public sealed class TrainingRun : IDisposable
             taken = Checkpoint.LoadNewest(checkpoints, path => Checkpoint.LoadModel(predictor, path), isWriter: false, out note);
         return taken is null
             ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
-            : new(folder, config, predictor, text) { Note = note };
+            : new(folder, config, predictor, data) { Note = note };
     }
 
     static void Require(string folder)
@@ -151,17 +159,31 @@ public sealed class TrainingRun : IDisposable
         if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
     }
 
-    static (RunConfig, ByteText) Read(string folder)
+    /// <summary>The configuration of the run in a folder.</summary>
+    public static RunConfig ReadConfig(string folder)
     {
         Require(folder);
-        var config = RunConfig.Load(ConfigPath(folder));
+        return RunConfig.Load(ConfigPath(folder));
+    }
+
+    /// <summary>Puts the newest whole model of a run into a trainer whose model has the same matrices; the trainer begins at step 0.</summary>
+    public static void LoadModel(string folder, Trainer trainer)
+    {
+        if (Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.LoadModel(trainer, path), isWriter: false, out _) is null)
+            throw new RunException($"{folder}: has no checkpoint yet; train it first");
+        trainer.Step = 0;
+    }
+
+    static (RunConfig, RunData) Read(string folder)
+    {
+        var config = ReadConfig(folder);
         var text = ByteText.Load(config.Text, config.Model.Context);
         if (text.Hash != config.TextHash)
         {
             var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
             throw new RunException($"{differs}; put the old text back or start a new run");
         }
-        return (config, text);
+        return (config, RunData.Of(config.Data, text, config.Model));
     }
 
     double Progress(double seconds) => Config.Training.Steps > 0
@@ -175,7 +197,7 @@ public sealed class TrainingRun : IDisposable
     {
         var clock = Stopwatch.StartNew();
         double bits = 0, secondsAtLog = 0;
-        int steps = 0, tokens = Config.Training.Batch * Config.Model.Context;
+        int steps = 0, tokens = Config.Training.Batch * Config.Model.Lengths.Sum();
         double? heldOut = null;
         while (Progress(clock.Elapsed.TotalSeconds) is var progress && progress < 1 && !cancel.IsCancellationRequested)
         {
@@ -224,7 +246,7 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Over held-out windows; null where it was interrupted.</summary>
     Evaluation? Evaluate(int windows, CancellationToken cancel)
     {
-        var batches = ByteBatches.Windows(_text.HeldOut.ToArray(), Config.Model, Evaluation.Batch, windows).TakeWhile(_ => !cancel.IsCancellationRequested);
+        var batches = Data.HeldOut(Evaluation.Batch, windows).TakeWhile(_ => !cancel.IsCancellationRequested);
         var evaluation = Evaluation.Run(Trainer, batches);
         return cancel.IsCancellationRequested ? null : evaluation;
     }

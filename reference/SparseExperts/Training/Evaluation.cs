@@ -7,7 +7,7 @@ namespace SparseExperts.Training;
 public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
 {
     /// <summary>Windows of a batch.</summary>
-    internal const int Batch = 16;
+    public const int Batch = 16;
 
     /// <summary>Labels that were compared: as many as bytes, unless a tokenizer makes several bytes one.</summary>
     public long Labels { get; private init; }

@@ -106,6 +106,22 @@ public sealed record ModelConfig : IModelConfig
         throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
     }
 
+    public IModelConfig With(ModelChanges changes)
+    {
+        var dialect = changes.Dialect ?? Dialect;
+        return this with
+        {
+            Experts = changes.ExpertsFor(dialect, Experts),
+            Dialect = dialect,
+            Context = changes.Context ?? Context,
+            Width = changes.Width ?? Width,
+            Hidden = changes.Width is { } width ? 4 * width : Hidden,
+            Layers = changes.Layers ?? Layers,
+            Dropout = changes.Dropout ?? Dropout,
+            ExpertDropout = changes.ExpertDropout ?? ExpertDropout,
+        };
+    }
+
     public IReadOnlyList<(string Name, string Value)> Describe() =>
     [
         ("model", $"width {Width}, {Layers} layers, {Heads} heads, hidden {Hidden}, context {Context}, {Positions}, {Normalisation}, {Activation}"),

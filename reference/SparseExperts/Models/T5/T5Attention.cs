@@ -32,13 +32,34 @@ sealed class T5Attention : T5Layer
         return (Parts.Residual(x, Mix(normed, inputs), _o, inputs, Streams(inputs)[use]), null);
     }
 
+    public bool SeesEncoder => _sight == T5Sight.Encoder;
+
+    /// <summary>Keys and values of what a decoder looks at.</summary>
+    public (Tensor Keys, Tensor Values) Project(Tensor source) => (Parts.Rounded.Linear(source, _k), Parts.Rounded.Linear(source, _v));
+
     Tensor Mix(Tensor normed, StackInputs inputs)
     {
+        if (inputs.Cache is { } cache) return Continue(normed, inputs, cache);
         var memory = _sight == T5Sight.Encoder ? inputs.Memory! : null;
         var source = memory?.Output ?? normed;
-        var (q, k, v) = (Parts.Rounded.Linear(normed, _q), Parts.Rounded.Linear(source, _k), Parts.Rounded.Linear(source, _v));
+        var (q, (k, v)) = (Parts.Rounded.Linear(normed, _q), Project(source));
         var shape = Shape(inputs.Sequences, inputs.Length, memory?.Length ?? inputs.Length);
         return Parts.Rounded.Attention(shape, q, k, v, memory is null ? inputs.Bias : null, memory is null ? inputs.Pad : memory.Pad);
+    }
+
+    /// <summary>One query a text, to what is kept of it; its own key and value are kept first.</summary>
+    Tensor Continue(Tensor normed, StackInputs inputs, T5Cache cache)
+    {
+        var q = Parts.Rounded.Linear(normed, _q);
+        if (_sight == T5Sight.Past) cache.Keep(Name, Project(normed));
+        var rows = new Tensor[inputs.Sequences];
+        for (var r = 0; r < rows.Length; r++)
+        {
+            var (k, v, pad) = _sight == T5Sight.Past ? cache.OfText(Name, r) : cache.OfInput(Name, r);
+            var own = Parts.Tape.RowRange(q, r, 1);
+            rows[r] = Parts.Rounded.Attention(Shape(1, 1, k.Rows), own, k, v, _sight == T5Sight.Past ? inputs.Bias : null, pad);
+        }
+        return rows.Length == 1 ? rows[0] : Parts.Tape.StackRows(rows);
     }
 
     AttentionShape Shape(int sequences, int queries, int keys) =>

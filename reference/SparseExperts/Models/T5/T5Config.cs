@@ -129,6 +129,24 @@ public sealed record T5Config : IModelConfig
         throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
     }
 
+    public IModelConfig With(ModelChanges changes)
+    {
+        var dialect = changes.Dialect ?? Dialect;
+        return this with
+        {
+            Experts = changes.ExpertsFor(dialect, Experts),
+            Dialect = dialect,
+            Context = changes.Context ?? Context,
+            Width = changes.Width ?? Width,
+            Heads = changes.Width is { } width ? Math.Max(1, width / HeadWidth) : Heads,
+            Hidden = changes.Width is { } wide ? 4 * wide : Hidden,
+            EncoderLayers = changes.Layers ?? EncoderLayers,
+            DecoderLayers = changes.Layers ?? DecoderLayers,
+            Dropout = changes.Dropout ?? Dropout,
+            ExpertDropout = changes.ExpertDropout ?? ExpertDropout,
+        };
+    }
+
     public IReadOnlyList<(string Name, string Value)> Describe() =>
     [
         ("model", $"encoder and decoder of width {Width}, {EncoderLayers} + {DecoderLayers} layers, {Heads} heads of {HeadWidth}, hidden {Hidden}"

@@ -79,6 +79,18 @@ public sealed class T5Model : IModel
         return _decoder.Forward(Embed(_decoder, inputs), inputs);
     }
 
+    /// <summary>Keys and values of an encoded batch for texts about it.</summary>
+    internal T5Cache NewCache(Encoded memory, int most) => new(_parts, _decoder.Layers.OfType<T5Attention>(), memory, most);
+
+    /// <summary>Logits [R, V] after one more token of each of R texts.</summary>
+    internal Tensor Continue(int[] ids, T5Cache cache)
+    {
+        var inputs = new StackInputs { Ids = ids, Tasks = new int[ids.Length], Sequences = ids.Length, Pass = default, Cache = cache };
+        var (output, _) = _decoder.Forward(Embed(_decoder, inputs), inputs);
+        cache.Advance();
+        return Head(output);
+    }
+
     /// <summary>Labels as the decoder reads them: each sequence one place later, behind the start, and padding where they are ignored.</summary>
     int[] Shifted(TokenBatch batch)
     {

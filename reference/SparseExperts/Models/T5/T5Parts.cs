@@ -48,6 +48,9 @@ sealed record StackInputs
     /// <summary>What a decoder's cross-attention looks at.</summary>
     public Encoded? Memory { get; init; }
 
+    /// <summary>What was computed of the texts that these tokens, one of each, continue; null where the texts are whole.</summary>
+    public T5Cache? Cache { get; init; }
+
     /// <summary>What the router of the sparse layer before handed on [B·S, R], or null.</summary>
     public Tensor? RouterState { get; init; }
 

@@ -50,7 +50,7 @@ sealed class T5Stack
         var (tape, sparse) = (_parts.Tape, new List<SparseResult>());
         LayerStreams own = new(inputs.Pass.Streams, inputs.Pass.Step, _first);
         x = _parts.Drop(x, inputs, own[RandomUse.EmbeddingDropout]);
-        inputs = inputs with { Bias = Positions(inputs.Length, inputs.Length) };
+        inputs = inputs with { Bias = Positions(inputs.Length, (inputs.Cache?.Length ?? 0) + inputs.Length) };
         foreach (var block in _blocks)
         {
             var given = inputs with { RouterState = sparse.LastOrDefault()?.RouterState };
