@@ -137,7 +137,7 @@ static class TrainCommand
             var parts = $"{training.Accumulate} micro-batches of {training.Batch / training.Accumulate}";
             Console.Error.WriteLine($"note: {parts} are not the batch of {training.Batch} in one: {difference}");
         }
-        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? from?.Text ?? DefaultText()), model.Context);
+        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? (from is { Text.Length: > 0 } ? from.Text : DefaultText())), model.Context);
         var data = parsed.GetValue(DataOption) ?? from?.Data ?? RunData.UsualKind(model);
         if (from is null) model = RunData.Of(data, text, model, tokenizer).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
