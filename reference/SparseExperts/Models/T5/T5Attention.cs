@@ -44,7 +44,7 @@ sealed class T5Attention : T5Layer
         var source = memory?.Output ?? normed;
         var (q, (k, v)) = (Parts.Rounded.Linear(normed, _q), Project(source));
         var shape = Shape(inputs.Sequences, inputs.Length, memory?.Length ?? inputs.Length);
-        return Parts.Rounded.Attention(shape, q, k, v, memory is null ? inputs.Bias : null, memory is null ? inputs.Pad : memory.Pad);
+        return Parts.Attention(shape, q, k, v, memory is null ? inputs.Bias : null, memory is null ? inputs.Pad : memory.Pad);
     }
 
     /// <summary>One query a text, to what is kept of it; its own key and value are kept first.</summary>
@@ -57,7 +57,7 @@ sealed class T5Attention : T5Layer
         {
             var (k, v, pad) = _sight == T5Sight.Past ? cache.OfText(Name, r) : cache.OfInput(Name, r);
             var own = Parts.Tape.RowRange(q, r, 1);
-            rows[r] = Parts.Rounded.Attention(Shape(1, 1, k.Rows), own, k, v, _sight == T5Sight.Past ? inputs.Bias : null, pad);
+            rows[r] = Parts.Attention(Shape(1, 1, k.Rows), own, k, v, _sight == T5Sight.Past ? inputs.Bias : null, pad);
         }
         return rows.Length == 1 ? rows[0] : Parts.Tape.StackRows(rows);
     }
