@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using SparseExperts.Analysis;
 using SparseExperts.Formats;
+using SparseExperts.Layers;
 using SparseExperts.Models;
 
 namespace SparseExperts.Runs;
