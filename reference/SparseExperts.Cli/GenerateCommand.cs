@@ -13,25 +13,33 @@ static class GenerateCommand
     {
         var run = CommonOptions.Run();
         var prompt = new Option<string>("--prompt") { Description = "Text to continue.", DefaultValueFactory = _ => "\n" };
-        var bytes = new Option<int>("--bytes") { Description = "How much to write.", DefaultValueFactory = _ => 400 };
+        var bytes = new Option<int?>("--bytes") { Description = "How much to write, of a model that reads bytes. Default: 400." };
+        var tokens = new Option<int?>("--tokens") { Description = "How much to write, of a model with a tokenizer. Default: 100." };
         var temperature = new Option<double>("--temperature")
         {
-            Description = "0 takes the likeliest byte, 1 samples from the model's distribution.",
+            Description = "0 takes the likeliest token, 1 samples from the model's distribution.",
             DefaultValueFactory = _ => 0.8,
         };
-        var topK = new Option<int>("--top-k") { Description = "Sample among the k likeliest bytes; 0 among all.", DefaultValueFactory = _ => 0 };
+        var topK = new Option<int>("--top-k") { Description = "Sample among the k likeliest tokens; 0 among all.", DefaultValueFactory = _ => 0 };
+        var topP = new Option<double>("--top-p")
+        {
+            Description = "Sample among the fewest tokens that have so much of the probability; 1 among all.",
+            DefaultValueFactory = _ => 1,
+        };
+        var stop = new Option<string[]>("--stop") { Description = "Stop where this text would be written; may be given several times." };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the sampling.", DefaultValueFactory = _ => 0 };
         var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var command = new Command("generate", "Continue a text with a trained model.")
         {
-            run, prompt, bytes, temperature, topK, seed, threads, backend, precision, plugins,
+            run, prompt, bytes, tokens, temperature, topK, topP, stop, seed, threads, backend, precision, plugins,
         };
         command.SetAction(parsed =>
         {
-            var (count, heat, top) = (parsed.GetValue(bytes), parsed.GetValue(temperature), parsed.GetValue(topK));
-            if (count is < 1 or > 1_000_000) throw new ConfigurationException($"--bytes {count}: between 1 and 1000000");
-            if (!(heat >= 0 && double.IsFinite(heat))) throw new ConfigurationException($"--temperature {heat}: 0 or more");
-            if (top < 0) throw new ConfigurationException($"--top-k {top}: 0 or more");
+            var rule = new SamplingRule(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP));
+            rule.Validate();
+            foreach (var option in (Option<int?>[])[bytes, tokens])
+                if (parsed.GetValue(option) is < 1 or > 1_000_000)
+                    throw new ConfigurationException($"{option.Name} {parsed.GetValue(option)}: between 1 and 1000000");
             using var machine = BackendCatalog.Create(
                 parsed.GetValue(backend)!,
                 parsed.GetValue(threads),
@@ -39,10 +47,14 @@ static class GenerateCommand
                 parsed.GetValue(precision));
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
+            var (unit, other, usual) = opened.Data.Tokenizer is null ? (bytes, tokens, 400) : (tokens, bytes, 100);
+            if (parsed.GetValue(other) is not null)
+                throw new ConfigurationException($"{other.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);
-            output.Write(Generation.Continue(opened.Predictor, start, count, heat, top, parsed.GetValue(seed)));
+            var stops = parsed.GetValue(stop) ?? [];
+            output.Write(RunWriter.Continue(opened, start, parsed.GetValue(unit) ?? usual, rule, parsed.GetValue(seed), stops));
             output.Write("\n"u8);
             return ExitCode.Ok;
         });

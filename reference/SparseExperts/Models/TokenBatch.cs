@@ -25,11 +25,28 @@ public sealed record TokenBatch(int[] Ids, int Sequences)
     /// <summary>Labels that are compared.</summary>
     public int Compared => Labels.Length - Labels.AsSpan().Count(NoLabel);
 
+    /// <summary>Bytes that the labels stand for.</summary>
+    public long LabelBytes => Bytes.Length > 0 ? Bytes.Sum(b => (long)b) : Compared;
+
+    /// <summary>What bits of a label become bits of a byte by.</summary>
+    public double LabelsPerByte => Bytes.Length > 0 ? (double)Compared / LabelBytes : 1;
+
     /// <summary>Whether its parts may differ in how many tokens are real or labels compared.</summary>
     internal bool IsUneven => HasPadding || Compared < Labels.Length;
 
     /// <summary>Whether the ids have padding among them.</summary>
     internal bool HasPadding => Mask.Contains(0);
+
+    /// <summary>Batches of the same lengths as one.</summary>
+    public static TokenBatch Join(IReadOnlyList<TokenBatch> batches) =>
+        new([.. batches.SelectMany(b => b.Ids)], batches.Sum(b => b.Sequences))
+        {
+            Labels = [.. batches.SelectMany(b => b.Labels)],
+            DecoderIds = [.. batches.SelectMany(b => b.DecoderIds)],
+            Mask = [.. batches.SelectMany(b => b.Mask)],
+            Bytes = [.. batches.SelectMany(b => b.Bytes)],
+            Tasks = [.. batches.SelectMany(b => b.Tasks)],
+        };
 
     /// <summary>A run of its sequences.</summary>
     public TokenBatch Part(int first, int count)

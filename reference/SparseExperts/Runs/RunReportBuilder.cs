@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text;
 using SparseExperts.Analysis;
 using SparseExperts.Formats;
+using SparseExperts.Layers;
 using SparseExperts.Models;
-using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
 
@@ -34,7 +34,7 @@ public static class RunReportBuilder
     {
         if (run.Predictor.Model is not ICausalModel) return "";
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var more = Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var more = RunWriter.Continue(run, prompt, run.Data.Tokenizer is null ? SampleBytes : SampleBytes / 4, new(0.8), run.Config.Training.Seed);
         return Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(more);
     }
 
@@ -75,7 +75,8 @@ public static class RunReportBuilder
         var model = run.Config.Model;
         if (model.Experts == 0) return [];
         var batch = run.Data.HeldOut(Windows, Windows).First();
-        var layers = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => (s.Plan.Expert, s.Ids)).ToArray());
+        var layers = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => (s.Plan.Expert, Ids: IdsOf(s))).ToArray());
+        int[] IdsOf(SparseResult sparse) => sparse.Ids.Length > 0 ? sparse.Ids : batch.Ids;
         var summaries = new List<ExpertSummary>();
         for (var layer = 0; layer < layers.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)
