@@ -25,6 +25,12 @@ public sealed record TokenBatch(int[] Ids, int Sequences)
     /// <summary>Labels that are compared.</summary>
     public int Compared => Labels.Length - Labels.AsSpan().Count(NoLabel);
 
+    /// <summary>Bytes that the labels stand for.</summary>
+    public long LabelBytes => Bytes.Length > 0 ? Bytes.Sum(b => (long)b) : Compared;
+
+    /// <summary>What bits of a label become bits of a byte by.</summary>
+    public double LabelsPerByte => Bytes.Length > 0 ? (double)Compared / LabelBytes : 1;
+
     /// <summary>Whether its parts may differ in how many tokens are real or labels compared.</summary>
     internal bool IsUneven => HasPadding || Compared < Labels.Length;
 

@@ -1,3 +1,5 @@
+using SparseExperts.Data;
+
 namespace SparseExperts.Text;
 
 /// <summary>An id, and where in the text it came from.</summary>
@@ -13,14 +15,17 @@ interface IPieceModel
 /// <summary>Tokens and their ids.</summary>
 sealed class Vocabulary
 {
-    readonly Dictionary<string, int> _ids;
-    readonly Dictionary<int, string> _tokens;
+    readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
+    readonly Dictionary<int, string> _tokens = [];
 
+    /// <exception cref="DataException">A token or an id is there twice.</exception>
     public Vocabulary(IEnumerable<KeyValuePair<string, int>> tokens)
     {
-        _ids = new(tokens, StringComparer.Ordinal);
-        _tokens = new(_ids.Count);
-        foreach (var (token, id) in _ids) _tokens[id] = token;
+        foreach (var (token, id) in tokens)
+        {
+            if (!_ids.TryAdd(token, id)) throw new DataException($"the vocabulary has the token '{token}' twice");
+            if (!_tokens.TryAdd(id, token)) throw new DataException($"the vocabulary has the id {id} twice ('{_tokens[id]}', '{token}')");
+        }
     }
 
     /// <summary>One more than the largest id.</summary>

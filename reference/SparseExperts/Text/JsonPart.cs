@@ -22,7 +22,18 @@ readonly record struct JsonPart(JsonElement Value, string Place)
     /// <summary>What the part's <c>type</c> says; null where it has none.</summary>
     public string? Type => this["type"] is { IsMissing: false } type ? type.Text() : null;
 
-    public string Text() => Value.ValueKind == JsonValueKind.String ? Value.GetString()! : throw Wrong("a string");
+    public string Text()
+    {
+        if (Value.ValueKind != JsonValueKind.String) throw Wrong("a string");
+        try
+        {
+            return Value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw Wrong("text, without halves of pairs");
+        }
+    }
 
     public string Text(string otherwise) => IsMissing ? otherwise : Text();
 
@@ -55,8 +66,16 @@ readonly record struct JsonPart(JsonElement Value, string Place)
     public IEnumerable<(string Name, JsonPart Value)> Entries()
     {
         if (Value.ValueKind != JsonValueKind.Object) throw Wrong("an object");
-        var place = Place;
-        return Value.EnumerateObject().Select(p => (p.Name, new JsonPart(p.Value, $"{place}.{p.Name}")));
+        var (place, entries) = (Place, new List<(string, JsonPart)>());
+        try
+        {
+            foreach (var property in Value.EnumerateObject()) entries.Add((property.Name, new(property.Value, $"{place}.{property.Name}")));
+        }
+        catch (InvalidOperationException)
+        {
+            throw Wrong("an object whose names are text");
+        }
+        return entries;
     }
 
     public DataException Wrong(string wanted) => new($"{Place}: must be {wanted}");

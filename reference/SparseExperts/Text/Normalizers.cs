@@ -37,27 +37,9 @@ static class Normalizers
         };
     }
 
-    /// <summary>
-    /// A normal form of Unicode. What a code point becomes by itself comes from it; where a whole cluster becomes something else, as in composition, its i-th
-    /// code point comes from the cluster's i-th.
-    /// </summary>
-    public static Normalizer Form(NormalizationForm form) => text =>
-    {
-        var changed = new AlignedBuilder(text.Length);
-        foreach (var cluster in ClustersOf(text))
-            if (cluster.Length == 1 && cluster.Runes.Span[0] < 0x80) changed.Add(cluster);
-            else
-            {
-                var whole = Formed(cluster, form);
-                int[][] each = [.. Enumerable.Range(0, cluster.Length).Select(i => Formed(cluster.Slice(i, 1), form))];
-                if (whole.AsSpan().SequenceEqual([.. each.SelectMany(e => e)]))
-                    for (var i = 0; i < each.Length; i++) changed.Replace(cluster.Slice(i, 1), each[i]);
-                else changed.Replace(cluster, whole);
-            }
-        return changed.Build();
-    };
-
-    static int[] Formed(AlignedText text, NormalizationForm form) => AlignedText.Points(text.ToString().Normalize(form));
+    /// <summary>A normal form of Unicode: C or D, KC or KD where <paramref name="compatible"/>.</summary>
+    public static Normalizer Form(bool composed, bool compatible) =>
+        text => composed ? UnicodeForms.Compose(text, compatible) : UnicodeForms.Decompose(text, compatible);
 
     /// <summary>Small letters by Unicode's full mapping, code point by code point: İ alone becomes two.</summary>
     public static Normalizer Lowercase() => text =>

@@ -18,7 +18,6 @@ sealed class SentencePieceTokenizer : ITokenizer
     public SentencePieceTokenizer(SentencePieceFile file)
     {
         _file = file;
-        if (file.Pieces.GroupBy(p => p.Text).FirstOrDefault(g => g.Count() > 1) is { } twice) throw new DataException($"has the piece '{twice.Key}' twice");
         _vocabulary = new(file.Pieces.Select((p, id) => KeyValuePair.Create(p.Text, id)));
         AddedToken[] own = [.. file.Pieces.Index().Where(p => p.Item.Kind == PieceKind.UserDefined)
             .Select(p => new AddedToken(p.Index, p.Item.Text, false, false, false, false, true))];

@@ -112,7 +112,7 @@ static class TokenizerJson
         }
         if (pieces.Count == 0) throw new DataException("model.vocab: has no tokens");
         if (pieces.Count > MostIds) throw new DataException($"model.vocab: {pieces.Count} tokens, at most {MostIds}");
-        var vocabulary = new Vocabulary(pieces.Select((p, id) => KeyValuePair.Create(p.Piece, id)).DistinctBy(p => p.Key));
+        var vocabulary = new Vocabulary(pieces.Select((p, id) => KeyValuePair.Create(p.Piece, id)));
         var unknown = model["unk_id"].IsMissing ? (int?)null : model["unk_id"].Whole(pieces.Count - 1);
         var bytes = model["byte_fallback"].Flag(false) ? vocabulary.Bytes() : null;
         return (vocabulary, new UnigramModel(pieces, pieces.Min(p => p.Score ?? 0), unknown, bytes, inSingle: false));

@@ -27,16 +27,24 @@ public static class Tokenizers
     {
         try
         {
-            var start = bytes.AsSpan().TrimStart(" \t\r\n\uFEFF"u8);
-            if (start.Length == 0) throw new DataException("the file is empty");
-            return start[0] == '{'
-                ? TokenizerJson.Read(bytes.AsMemory(bytes.Length - start.Length))
-                : new SentencePieceTokenizer(SentencePieceFile.Read(bytes));
+            var start = Start(bytes);
+            if (start == bytes.Length) throw new DataException("the file is empty");
+            return IsJson(bytes) ? TokenizerJson.Read(bytes.AsMemory(start)) : new SentencePieceTokenizer(SentencePieceFile.Read(bytes));
         }
         catch (DataException e)
         {
             throw new DataException($"{file}: cannot be used as a tokenizer: {e.Message.ReplaceLineEndings(" ")}", "tokenizer");
         }
+    }
+
+    /// <summary>Whether a file is a <c>tokenizer.json</c>, or else a <c>.model</c>.</summary>
+    public static bool IsJson(ReadOnlySpan<byte> bytes) => Start(bytes) < bytes.Length && bytes[Start(bytes)] == '{';
+
+    /// <summary>Bytes before the first that is no white space and no mark of the order of bytes.</summary>
+    static int Start(ReadOnlySpan<byte> bytes)
+    {
+        var mark = bytes.StartsWith("\uFEFF"u8) ? 3 : 0;
+        return bytes.Length - bytes[mark..].TrimStart(" \t\r\n"u8).Length;
     }
 
     /// <summary>The bytes of the tokenizer's file; a folder is asked for one of the usual names.</summary>

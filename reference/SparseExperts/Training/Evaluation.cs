@@ -9,6 +9,9 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
     /// <summary>Windows of a batch.</summary>
     public const int Batch = 16;
 
+    /// <summary>Labels that were compared: as many as bytes, unless a tokenizer makes several bytes one.</summary>
+    public long Labels { get; private init; }
+
     /// <summary>Batches that were run.</summary>
     public int Batches { get; private init; }
 
@@ -19,7 +22,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
     public static Evaluation Run(Predictor predictor, IEnumerable<TokenBatch> batches)
     {
         double nats = 0, dropped = 0;
-        var (bytes, count) = (0L, 0);
+        var (bytes, labels, count) = (0L, 0L, 0);
         foreach (var batch in batches)
         {
             var (sum, drop) = predictor.Evaluate(batch, (result, tape) =>
@@ -32,9 +35,10 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
             });
             nats += sum;
             dropped += drop;
-            bytes += batch.Compared;
+            bytes += batch.LabelBytes;
+            labels += batch.Compared;
             count++;
         }
-        return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / count) { Batches = count };
+        return new(nats / bytes / ReproducibleMath.Ln2, bytes, dropped / count) { Labels = labels, Batches = count };
     }
 }

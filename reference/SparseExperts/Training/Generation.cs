@@ -1,8 +1,12 @@
 namespace SparseExperts.Training;
 
-/// <summary>Continues a text byte by byte.</summary>
+/// <summary>Continues a text token by token.</summary>
 public static class Generation
 {
+    /// <summary>What a model that was given nothing begins with.</summary>
+    const int LineEnd = '\n';
+
+    /// <summary>Bytes of a model that reads bytes.</summary>
     /// <param name="temperature">0 takes the likeliest byte, 1 samples from the model's distribution.</param>
     /// <param name="topK">Samples only among the k likeliest bytes; 0 among all.</param>
     /// <param name="caches">False computes every window anew; the bytes are the same (<see cref="NextByte"/>).</param>
@@ -20,30 +24,48 @@ public static class Generation
         bool caches,
         out long computed)
     {
-        var context = predictor.Model.Config.Context;
         using var next = new NextByte(predictor, caches);
-        var text = new List<byte>(prompt.ToArray());
-        if (text.Count == 0) text.Add((byte)'\n');
-        var start = text.Count;
-        var stream = new Streams(seed).At(0, 0, RandomUse.Sampling);
-        for (var i = 0; i < count; i++)
-        {
-            var window = text.Skip(Math.Max(0, text.Count - context)).Select(b => (int)b).ToArray();
-            text.Add((byte)Choose(next.Logits(window), temperature, topK, Philox.UniformDouble(stream, (ulong)i)));
-        }
+        int[] start = prompt.Length == 0 ? [LineEnd] : Array.ConvertAll(prompt.ToArray(), b => (int)b);
+        var written = Continue(next, predictor.Model.Config.Context, start, count, new(temperature, topK), seed);
         computed = next.Computed;
-        return [.. text.Skip(start)];
+        return Array.ConvertAll(written, id => (byte)id);
     }
 
-    static int Choose(float[] logits, double temperature, int topK, double uniform)
+    /// <summary>New tokens of any model that continues texts.</summary>
+    /// <param name="prompt">At least one token.</param>
+    /// <param name="count">New tokens at most.</param>
+    /// <param name="stop">Whether the new tokens so far are enough; asked after each.</param>
+    public static int[] Continue(
+        Predictor predictor,
+        IReadOnlyList<int> prompt,
+        int count,
+        SamplingRule rule,
+        ulong seed,
+        Func<IReadOnlyList<int>, bool>? stop = null)
     {
-        var order = Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).ToArray();
-        if (temperature <= 0) return order[0];
-        var kept = topK > 0 ? order[..Math.Min(topK, order.Length)] : order;
-        var weights = kept.Select(i => ReproducibleMath.Exp((logits[i] - logits[order[0]]) / temperature)).ToArray();
-        var left = uniform * weights.Sum();
-        for (var i = 0; i < kept.Length; i++)
-            if ((left -= weights[i]) < 0) return kept[i];
-        return kept[^1];
+        using var next = new NextByte(predictor);
+        return Continue(next, predictor.Model.Config.Context, prompt, count, rule, seed, stop);
+    }
+
+    static int[] Continue(
+        NextByte next,
+        int context,
+        IReadOnlyList<int> prompt,
+        int count,
+        SamplingRule rule,
+        ulong seed,
+        Func<IReadOnlyList<int>, bool>? stop = null)
+    {
+        var (text, written) = (new List<int>(prompt), new List<int>());
+        var stream = new Streams(seed).At(0, 0, RandomUse.Sampling);
+        for (var i = 0; i < count && stop?.Invoke(written) != true; i++)
+        {
+            var start = Math.Max(0, text.Count - context);
+            var logits = next.Logits([.. text.GetRange(start, text.Count - start)]);
+            var id = Sampling.Choose(Sampling.Probabilities(logits, rule), Philox.UniformDouble(stream, (ulong)i));
+            text.Add(id);
+            written.Add(id);
+        }
+        return [.. written];
     }
 }

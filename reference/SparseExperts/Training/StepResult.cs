@@ -8,7 +8,8 @@ public sealed record StepResult(long Step, double BitsPerByte, double GradientNo
     double[] DropRates, double[][] Loads, double[] Entropies);
 
 /// <summary>Gathers a <see cref="StepResult"/> from the micro-batches of a step: means of what each of them, equally large, did.</summary>
-sealed class StepReport(bool details)
+/// <param name="labelsPerByte">Of the step's batch: what bits of a label become bits of a byte by.</param>
+sealed class StepReport(bool details, double labelsPerByte)
 {
     readonly List<double[]> _dropRates = [], _entropies = [];
     readonly List<double[][]> _loads = [];
@@ -28,7 +29,7 @@ sealed class StepReport(bool details)
 
     public StepResult Of(long step, double rate)
     {
-        var bits = _nats / ReproducibleMath.Ln2;
+        var bits = _nats / ReproducibleMath.Ln2 * labelsPerByte;
         return details
             ? new(step, bits, _norm, rate, _skipped, Mean(_dropRates), Loads(), Mean(_entropies))
             : new(step, bits, _norm, rate, _skipped, [], [], []);

@@ -61,7 +61,7 @@ public sealed class Trainer : Predictor
         var rate = Schedules.Rate(Config, Step, progress);
         var batch = batches.Of(Step);
         var pass = new Pass { Training = true, Streams = new(Config.Seed), Step = Step + 1 };
-        var report = new StepReport(details);
+        var report = new StepReport(details, batch.LabelsPerByte);
         using var repeated = Backend.Repeated();
         try
         {

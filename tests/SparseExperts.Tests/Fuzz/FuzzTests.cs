@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
 using SparseExperts.Formats;
@@ -10,6 +11,8 @@ using SparseExperts.Routing;
 using SparseExperts.Routing.Configs;
 using SparseExperts.Runs;
 using SparseExperts.Scalar;
+using SparseExperts.Tests.Truth;
+using SparseExperts.Text;
 using SparseExperts.Training;
 using Xunit;
 using Xunit.Abstractions;
@@ -166,6 +169,37 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
             Trainer.Validate(config.Model, config.Training);
             Assert.True(MemoryEstimate.Bytes(config.Model, config.Training) > 0);
         });
+
+    /// <summary>A tokenizer that is read also encodes and decodes.</summary>
+    [Fact]
+    public void Tokenizers_are_read_or_refused()
+    {
+        var folder = TruthFolder.Part("tokenizer");
+        string[] json = [.. Directory.GetFiles(folder, "tokenizer.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(Shortened)];
+        var model = File.ReadAllBytes(Path.Combine(folder, "austen-1000.model"));
+        Fuzz("tokenizer", 300, chance => chance.OneIn(4)
+            ? Mutators.Bytes(chance, model)
+            : Encoding.UTF8.GetBytes(Mutators.Json(chance, chance.Of(json))), path =>
+        {
+            var tokenizer = Tokenizers.Load(path);
+            var encoded = tokenizer.Encode("It is\n a  truth, 12 \u00e9 \ud83d\ude42 <|endoftext|>\ufffe", addSpecial: true);
+            Assert.All(encoded.Ids, id => Assert.InRange(id, 0, tokenizer.Vocabulary - 1));
+            tokenizer.Decode(encoded.Ids, skipSpecial: true);
+        });
+    }
+
+    /// <summary>A tokenizer without most of its merges, so that changes hit its other parts.</summary>
+    static string Shortened(string path)
+    {
+        var json = JsonNode.Parse(File.ReadAllText(path))!;
+        var merges = json["model"]!["merges"]!.AsArray();
+        while (merges.Count > 5) merges.RemoveAt(merges.Count - 1);
+        return json.ToJsonString();
+    }
+
+    [Fact]
+    public void Tasks_are_read_or_refused() =>
+        Fuzz("tasks.jsonl", 300, chance => Encoding.UTF8.GetBytes(Mutators.Json(chance, """{"input":"a b","target":"c"}""")), path => TextTasks.Load(path));
 
     [Fact]
     public void Metrics_are_read_line_by_line()
