@@ -12,7 +12,7 @@ static class GenerateCommand
     public static Command Create()
     {
         var run = CommonOptions.Run();
-        var prompt = new Option<string>("--prompt") { Description = "Text to continue.", DefaultValueFactory = _ => "\n" };
+        var prompt = new Option<string>("--prompt") { Description = "Text to continue; of an encoder and decoder, to read: <extra_id_0> is filled.", DefaultValueFactory = _ => "\n" };
         var bytes = new Option<int>("--bytes") { Description = "How much to write.", DefaultValueFactory = _ => 400 };
         var temperature = new Option<double>("--temperature")
         {
@@ -21,10 +21,16 @@ static class GenerateCommand
         };
         var topK = new Option<int>("--top-k") { Description = "Sample among the k likeliest bytes; 0 among all.", DefaultValueFactory = _ => 0 };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the sampling.", DefaultValueFactory = _ => 0 };
+        var beams = new Option<int?>("--beams") { Description = "Of an encoder and decoder: search with so many beams instead of drawing." };
+        var penalty = new Option<double>("--length-penalty")
+        {
+            Description = "Of a beam search: scores are divided by the length to this power.",
+            DefaultValueFactory = _ => 1,
+        };
         var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var command = new Command("generate", "Continue a text with a trained model.")
         {
-            run, prompt, bytes, temperature, topK, seed, threads, backend, precision, plugins,
+            run, prompt, bytes, temperature, topK, beams, penalty, seed, threads, backend, precision, plugins,
         };
         command.SetAction(parsed =>
         {
@@ -39,6 +45,14 @@ static class GenerateCommand
                 parsed.GetValue(precision));
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
+            if (opened.Config.Model is T5Config)
+            {
+                var search = parsed.GetValue(beams) is { } width ? new BeamRule(width, parsed.GetValue(penalty)) : null;
+                int? most = parsed.GetResult(bytes) is { Implicit: false } ? count : null;
+                Console.WriteLine(TextToTextPrompt.Write(opened, parsed.GetValue(prompt)!, most, new(heat, top), search, parsed.GetValue(seed)));
+                return ExitCode.Ok;
+            }
+            if (parsed.GetValue(beams) is not null) throw new ConfigurationException("--beams: for models with an encoder and decoder; leave it out");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);

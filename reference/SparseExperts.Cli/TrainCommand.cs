@@ -14,7 +14,7 @@ static class TrainCommand
 {
     static readonly Option<string?> TextOption = new("--text")
     {
-        Description = "Text file, or folder of texts; any bytes will do. Default: the novels that come with the program.",
+        Description = "Text file, or folder of texts, or tasks (.jsonl); any bytes will do. Default: the novels that come with the program.",
     };
     static readonly Option<string> PresetOption = new("--preset")
     {
@@ -24,7 +24,8 @@ static class TrainCommand
     static readonly ModelOptions OfModel = new();
     static readonly Option<DataKind?> DataOption = new("--data")
     {
-        Description = "What is made of the text: bytes (the next one is predicted) or spans (T5's, for an encoder and decoder). Default: by the model.",
+        Description = "What is made of the text: bytes (the next one is predicted), spans (T5's, for an encoder and decoder) or tasks (a JSONL file "
+            + "with input and target a line, likewise). Default: by model and file.",
     };
     static readonly Option<string?> FromOption = new("--from")
     {
@@ -133,8 +134,9 @@ static class TrainCommand
             var parts = $"{training.Accumulate} micro-batches of {training.Batch / training.Accumulate}";
             Console.Error.WriteLine($"note: {parts} are not the batch of {training.Batch} in one: {difference}");
         }
-        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? from?.Text ?? DefaultText()), model.Context);
-        var data = parsed.GetValue(DataOption) ?? from?.Data ?? RunData.UsualKind(model);
+        var path = Path.GetFullPath(parsed.GetValue(TextOption) ?? from?.Text ?? DefaultText());
+        var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? from?.Data : null) ?? RunData.UsualKind(model, path);
+        var text = RunData.LoadText(data, path, model);
         if (from is null) model = RunData.Of(data, text, model).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));

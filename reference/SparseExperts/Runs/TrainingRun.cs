@@ -177,7 +177,7 @@ public sealed class TrainingRun : IDisposable
     static (RunConfig, RunData) Read(string folder)
     {
         var config = ReadConfig(folder);
-        var text = ByteText.Load(config.Text, config.Model.Context);
+        var text = RunData.LoadText(config.Data, config.Text, config.Model);
         if (text.Hash != config.TextHash)
         {
             var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
@@ -239,7 +239,12 @@ public sealed class TrainingRun : IDisposable
             Write(log, line);
             return RunOutcome.Interrupted;
         }
-        Write(log, line with { HeldOutBitsPerByte = evaluation.BitsPerByte, DropRate = evaluation.DropRate });
+        Write(log, line with
+        {
+            HeldOutBitsPerByte = evaluation.BitsPerByte,
+            DropRate = evaluation.DropRate,
+            ExactMatch = Data.Exact(Trainer, Data.HeldOut(Evaluation.Batch, int.MaxValue))?.Share,
+        });
         return RunOutcome.Finished;
     }
 
