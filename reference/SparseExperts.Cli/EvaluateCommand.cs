@@ -51,6 +51,7 @@ static class EvaluateCommand
         step,
         bits_per_byte = result.BitsPerByte,
         bytes = result.Bytes,
+        tokens = result.Labels,
         drop_rate = result.DropRate,
         exact_match = exact?.Share,
     }, RunConfig.JsonLine);
@@ -61,5 +62,8 @@ static class EvaluateCommand
 
     static string Say(Evaluation result, string unit, string where, long step) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{result.BitsPerByte:F4} bits/{unit} on {result.Bytes:N0} {unit}s of {where} (step {step}, {100 * result.DropRate:F1} % dropped)");
+        $"{result.BitsPerByte:F4} bits/{unit} on {result.Bytes:N0} {unit}s{Tokens(result)} of {where} (step {step}, {100 * result.DropRate:F1} % dropped)");
+
+    /// <summary>Said where a tokenizer makes them fewer than bytes.</summary>
+    static string Tokens(Evaluation result) => result.Labels == result.Bytes ? "" : string.Create(CultureInfo.InvariantCulture, $" in {result.Labels:N0} tokens");
 }

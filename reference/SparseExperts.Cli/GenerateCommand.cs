@@ -12,14 +12,25 @@ static class GenerateCommand
     public static Command Create()
     {
         var run = CommonOptions.Run();
-        var prompt = new Option<string>("--prompt") { Description = "Text to continue; of an encoder and decoder, to read: <extra_id_0> is filled.", DefaultValueFactory = _ => "\n" };
-        var bytes = new Option<int>("--bytes") { Description = "How much to write.", DefaultValueFactory = _ => 400 };
+        var prompt = new Option<string>("--prompt")
+        {
+            Description = "Text to continue; of an encoder and decoder, to read: <extra_id_0> is filled.",
+            DefaultValueFactory = _ => "\n",
+        };
+        var bytes = new Option<int?>("--bytes") { Description = "How much to write, of a model that reads bytes. Default: 400." };
+        var tokens = new Option<int?>("--tokens") { Description = "How much to write, of a model with a tokenizer. Default: 100." };
         var temperature = new Option<double>("--temperature")
         {
-            Description = "0 takes the likeliest byte, 1 samples from the model's distribution.",
+            Description = "0 takes the likeliest token, 1 samples from the model's distribution.",
             DefaultValueFactory = _ => 0.8,
         };
-        var topK = new Option<int>("--top-k") { Description = "Sample among the k likeliest bytes; 0 among all.", DefaultValueFactory = _ => 0 };
+        var topK = new Option<int>("--top-k") { Description = "Sample among the k likeliest tokens; 0 among all.", DefaultValueFactory = _ => 0 };
+        var topP = new Option<double>("--top-p")
+        {
+            Description = "Sample among the fewest tokens that have so much of the probability; 1 among all.",
+            DefaultValueFactory = _ => 1,
+        };
+        var stop = new Option<string[]>("--stop") { Description = "Stop where this text would be written; may be given several times." };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the sampling.", DefaultValueFactory = _ => 0 };
         var beams = new Option<int?>("--beams") { Description = "Of an encoder and decoder: search with so many beams instead of drawing." };
         var penalty = new Option<double>("--length-penalty")
@@ -30,14 +41,14 @@ static class GenerateCommand
         var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var command = new Command("generate", "Continue a text with a trained model.")
         {
-            run, prompt, bytes, temperature, topK, beams, penalty, seed, threads, backend, precision, plugins,
+            run, prompt, bytes, tokens, temperature, topK, topP, stop, beams, penalty, seed, threads, backend, precision, plugins,
         };
         command.SetAction(parsed =>
         {
-            var (count, heat, top) = (parsed.GetValue(bytes), parsed.GetValue(temperature), parsed.GetValue(topK));
-            if (count is < 1 or > 1_000_000) throw new ConfigurationException($"--bytes {count}: between 1 and 1000000");
-            if (!(heat >= 0 && double.IsFinite(heat))) throw new ConfigurationException($"--temperature {heat}: 0 or more");
-            if (top < 0) throw new ConfigurationException($"--top-k {top}: 0 or more");
+            var rule = new SamplingRule(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP));
+            rule.Validate();
+            foreach (var option in (Option<int?>[])[bytes, tokens])
+                if (parsed.GetValue(option) is < 1 or > 1_000_000) throw new ConfigurationException($"{option.Name} {parsed.GetValue(option)}: between 1 and 1000000");
             using var machine = BackendCatalog.Create(
                 parsed.GetValue(backend)!,
                 parsed.GetValue(threads),
@@ -47,16 +58,21 @@ static class GenerateCommand
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             if (opened.Config.Model is T5Config)
             {
+                if (parsed.GetValue(stop) is { Length: > 0 }) throw new ConfigurationException("--stop: not for an encoder and decoder, which end by themselves");
                 var search = parsed.GetValue(beams) is { } width ? new BeamRule(width, parsed.GetValue(penalty)) : null;
-                int? most = parsed.GetResult(bytes) is { Implicit: false } ? count : null;
-                Console.WriteLine(TextToTextPrompt.Write(opened, parsed.GetValue(prompt)!, most, new(heat, top), search, parsed.GetValue(seed)));
+                var most = parsed.GetValue(tokens) ?? parsed.GetValue(bytes);
+                Console.WriteLine(TextToTextPrompt.Write(opened, parsed.GetValue(prompt)!, most, rule, search, parsed.GetValue(seed)));
                 return ExitCode.Ok;
             }
             if (parsed.GetValue(beams) is not null) throw new ConfigurationException("--beams: for models with an encoder and decoder; leave it out");
+            var (unit, other, usual) = opened.Data.Tokenizer is null ? (bytes, tokens, 400) : (tokens, bytes, 100);
+            if (parsed.GetValue(other) is not null)
+                throw new ConfigurationException($"{other.Name}: the run {(opened.Data.Tokenizer is null ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);
-            output.Write(Generation.Continue(opened.Predictor, start, count, heat, top, parsed.GetValue(seed)));
+            var stops = parsed.GetValue(stop) ?? [];
+            output.Write(RunWriter.Continue(opened, start, parsed.GetValue(unit) ?? usual, rule, parsed.GetValue(seed), stops));
             output.Write("\n"u8);
             return ExitCode.Ok;
         });

@@ -14,7 +14,7 @@ static class TextToTextPrompt
     public static string Write(TrainedRun run, string prompt, int? most, SamplingRule rule, BeamRule? beams, ulong seed)
     {
         var model = (T5Config)run.Config.Model;
-        ITokenizer tokenizer = new ByteTokenizer();
+        var tokenizer = run.Data.Tokenizer?.Tokenizer ?? new ByteTokenizer();
         var ids = TextToTextIds.Of(tokenizer);
         var read = Sentinels.Encode(prompt, ids, part => tokenizer.Encode(part).Ids);
         if (read.FirstOrDefault(id => id >= model.Vocabulary, -1) is not -1 and var beyond)

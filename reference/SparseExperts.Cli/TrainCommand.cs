@@ -35,6 +35,10 @@ static class TrainCommand
     {
         Description = "Print parameters, operations and bytes a rank, and train nothing.",
     };
+    static readonly Option<string?> TokenizerOption = new("--tokenizer")
+    {
+        Description = "Read the text as tokens: a tokenizer.json, a SentencePiece model, or a folder with one; the run keeps a copy. Default: bytes.",
+    };
     static readonly Option<long?> StepsOption = new("--steps") { Description = "Train this many steps." };
     static readonly Option<double?> MinutesOption = new("--minutes") { Description = "Train this long; the schedule follows the clock." };
     static readonly Option<ulong?> SeedOption = new("--seed") { Description = "Seed of weights, data order and dropout." };
@@ -67,7 +71,7 @@ static class TrainCommand
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
-            TextOption, PresetOption, DataOption, FromOption, StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption, RateOption,
+            TextOption, TokenizerOption, PresetOption, DataOption, FromOption, StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption, RateOption,
             OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption, RecomputeOption,
             ProfileOption, DryRunOption, ForceOption, JsonOption,
         };
@@ -80,7 +84,7 @@ static class TrainCommand
     {
         if (parsed.GetValue(DryRunOption))
         {
-            var (preset, model, training, _) = Asked(parsed);
+            var (preset, model, training, _, _) = Asked(parsed);
             Console.WriteLine(DryRun.Of(preset, model, training, parsed.GetValue(JsonOption)));
             return ExitCode.Ok;
         }
@@ -120,7 +124,7 @@ static class TrainCommand
 
     static TrainingRun Start(ParseResult parsed, ref IBackend? backend)
     {
-        var (preset, model, training, from) = Asked(parsed);
+        var (preset, model, training, from, tokenizer) = Asked(parsed);
         Trainer.Validate(model, training);
         var every = parsed.GetValue(CheckpointOption);
         if (every < 1) throw new ConfigurationException($"--checkpoint-every {every}: at least 1 step");
@@ -137,7 +141,7 @@ static class TrainCommand
         var path = Path.GetFullPath(parsed.GetValue(TextOption) ?? from?.Text ?? DefaultText());
         var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? from?.Data : null) ?? RunData.UsualKind(model, path);
         var text = RunData.LoadText(data, path, model);
-        if (from is null) model = RunData.Of(data, text, model).Fitted(model);
+        if (from is null) model = RunData.Of(data, text, model, tokenizer).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
         backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PrecisionOption));
@@ -157,21 +161,24 @@ static class TrainCommand
             CheckpointEvery = every,
         };
         Action<Trainer>? start = config.From is null ? null : trainer => TrainingRun.LoadModel(config.From, trainer);
-        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model), parsed.GetValue(ForceOption), start);
+        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model, tokenizer), parsed.GetValue(ForceOption), start);
     }
 
-    /// <summary>Model and training by the preset, or by the run that is begun with, and the options; and that run's configuration.</summary>
-    static (string Preset, IModelConfig Model, TrainingConfig Training, RunConfig? From) Asked(ParseResult parsed)
+    /// <summary>Model, training and tokenizer by the preset, or by the run that is begun with, and the options; and that run's configuration.</summary>
+    static (string Preset, IModelConfig Model, TrainingConfig Training, RunConfig? From, RunTokenizer? Tokenizer) Asked(ParseResult parsed)
     {
+        var named = parsed.GetValue(TokenizerOption) is { } path ? RunTokenizer.Load(path) : null;
         if (parsed.GetValue(FromOption) is not { } from)
         {
             var preset = Presets.Find(parsed.GetValue(PresetOption)!);
-            return (preset.Name, OfModel.Apply(parsed, preset.Model), Training(parsed, preset.Training), null);
+            var fresh = OfModel.Apply(parsed, preset.Model).With(new() { Vocabulary = RunData.Vocabulary(preset.Model, named) });
+            return (preset.Name, fresh, Training(parsed, preset.Training), null, named);
         }
         if (parsed.GetResult(PresetOption) is { Implicit: false })
             throw new ConfigurationException($"--preset: not with --from, the model is the one in {from}; leave it out");
         var run = TrainingRun.ReadConfig(from);
-        return (run.Preset, OfModel.Apply(parsed, run.Model), Training(parsed, run.Training), run);
+        var tokenizer = named ?? (run.Tokenizer is { } kept ? RunTokenizer.Open(from, kept) : null);
+        return (run.Preset, OfModel.Apply(parsed, run.Model), Training(parsed, run.Training), run, tokenizer);
     }
 
     static IBackend Create(ParseResult parsed, string name, int threads, Precision precision)

@@ -53,6 +53,9 @@ public interface IModelConfig
     /// <summary>Lengths of the sequences that sparse layers meet: those of both stacks where a model has two.</summary>
     IReadOnlyList<int> Lengths => [Context];
 
+    /// <summary>Every id that the model reads or writes is below it.</summary>
+    int Vocabulary { get; }
+
     /// <summary>Experts of a sparse layer; 0 for a dense model.</summary>
     int Experts { get; }
 

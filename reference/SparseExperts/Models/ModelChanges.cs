@@ -10,6 +10,9 @@ public sealed record ModelChanges
     public Dialect? Dialect { get; init; }
     public int? Context { get; init; }
 
+    /// <summary>Ids that the model reads and writes.</summary>
+    public int? Vocabulary { get; init; }
+
     /// <summary>The hidden width becomes four times as much.</summary>
     public int? Width { get; init; }
 

@@ -32,6 +32,10 @@ public sealed record RunConfig
     /// <summary>The run whose model teaches this one, and by which share of the loss; null where only the labels do.</summary>
     public Teacher? Teacher { get; init; }
 
+    /// <summary>The tokenizer that the run keeps a copy of; bytes where the file does not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TokenizerFile? Tokenizer { get; init; }
+
     /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text.</summary>
     public required string Text { get; init; }
     public required long TextBytes { get; init; }

@@ -5,13 +5,19 @@ using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
 
-/// <summary>What is made of a text: windows whose every next byte is predicted, T5's pairs of a text with gaps and what was in them, or tasks.</summary>
+/// <summary>
+/// What is made of a text: windows whose every next byte (token, where the run has a tokenizer) is predicted, T5's pairs of a text with gaps and what was
+/// in them, or tasks.
+/// </summary>
 public enum DataKind { Bytes, Spans, Tasks }
 
 /// <summary>What a run learns from and is measured on: one text, of which the last 5 % are held out.</summary>
 public abstract class RunData(ByteText text)
 {
     public ByteText Text { get; } = text;
+
+    /// <summary>What makes ids of the text; null for bytes as they are.</summary>
+    public RunTokenizer? Tokenizer { get; private init; }
 
     /// <summary>What a loss is counted by, for people.</summary>
     public abstract string Unit { get; }
@@ -38,16 +44,29 @@ public abstract class RunData(ByteText text)
 
     /// <summary>Data of a kind for a model.</summary>
     /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
-    public static RunData Of(DataKind kind, ByteText text, IModelConfig model) => (kind, model) switch
+    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer = null) => (kind, model) switch
     {
         (DataKind.Bytes, T5Config) => throw new ConfigurationException("a model with an encoder and a decoder learns from spans, not bytes", "data"),
-        (DataKind.Bytes, _) => new NextBytes(text, model),
-        (DataKind.Spans, T5Config t5) => new ByteSpans(text, t5),
-        (DataKind.Tasks, T5Config t5) => new TaskData(text, t5, new ByteTokenizer()),
+        (DataKind.Bytes, _) when tokenizer is null => new NextBytes(text, model),
+        (DataKind.Bytes, _) => new NextTokens(text, model, tokenizer.Tokenizer) { Tokenizer = tokenizer },
+        (DataKind.Spans, T5Config t5) => new Spans(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
+        (DataKind.Tasks, T5Config t5) => new TaskData(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
         (DataKind.Tasks, _) => throw new ConfigurationException($"{model.Family}: tasks are for models with an encoder and a decoder", "data", "preset"),
         (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
         var (other, _) => throw new ConfigurationException($"data {other}: unknown"),
     };
+
+    /// <summary>Ids that a new model needs for a tokenizer; null for bytes, for which presets are made.</summary>
+    public static int? Vocabulary(IModelConfig model, RunTokenizer? tokenizer) => tokenizer is null ? null
+        : model is T5Config ? TextToTextIds.Of(tokenizer.Tokenizer).Vocabulary
+        : tokenizer.Tokenizer.Vocabulary;
+
+    /// <summary>An embedding that has fewer rows than there are ids is another model's.</summary>
+    private protected static void RequireIds(int ids, IModelConfig model)
+    {
+        if (model.Vocabulary < ids)
+            throw new ConfigurationException($"the text has ids up to {ids - 1} and the model {model.Vocabulary}; choose the model's own tokenizer", "tokenizer");
+    }
 
     /// <summary>The kind that a model learns from where nobody says.</summary>
     public static DataKind UsualKind(IModelConfig model, string path) => model is not T5Config ? DataKind.Bytes
@@ -58,58 +77,94 @@ public abstract class RunData(ByteText text)
 }
 
 /// <summary>Windows of bytes, each label the byte after its input.</summary>
-sealed class NextBytes(ByteText text, IModelConfig model) : RunData(text)
+sealed class NextBytes : RunData
 {
+    readonly IModelConfig _model;
+
+    public NextBytes(ByteText text, IModelConfig model) : base(text)
+    {
+        RequireIds(256, model);
+        _model = model;
+    }
+
     public override string Unit => "byte";
-    public override IBatches Batches(TrainingConfig training) => new ByteBatches(Text, training.Seed, training.Batch, model);
+    public override IBatches Batches(TrainingConfig training) => new ByteBatches(Text, training.Seed, training.Batch, _model);
 
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
-        ByteBatches.Windows(Text.HeldOut.ToArray(), model, sequences, windows);
+        ByteBatches.Windows(Text.HeldOut.ToArray(), _model, sequences, windows);
 
     public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        ByteBatches.Windows((byte[])[.. other.Train, .. other.HeldOut], model, sequences);
+        ByteBatches.Windows((byte[])[.. other.Train, .. other.HeldOut], _model, sequences);
 
     public override string Show(int id) => ((char)id).ToString();
 }
 
-/// <summary>Span corruption of bytes: what was taken out of a window is predicted, behind its sentinels.</summary>
-sealed class ByteSpans : RunData
+/// <summary>Windows of tokens, each label the token after its input; losses are counted by the bytes that labels stand for.</summary>
+sealed class NextTokens : RunData
+{
+    readonly IModelConfig _model;
+    readonly ITokenizer _tokenizer;
+    readonly Lazy<(TokenText Train, TokenText HeldOut)> _tokens;
+
+    public NextTokens(ByteText text, IModelConfig model, ITokenizer tokenizer) : base(text)
+    {
+        RequireIds(tokenizer.Vocabulary, model);
+        (_model, _tokenizer) = (model, tokenizer);
+        _tokens = new(() => TokenText.Of(text, tokenizer));
+    }
+
+    public override string Unit => "byte";
+    public override IBatches Batches(TrainingConfig training) => new TokenBatches(_tokens.Value.Train, training.Seed, training.Batch, _model);
+
+    public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
+        TokenBatches.Windows(_tokens.Value.HeldOut, _model, sequences, windows);
+
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
+        TokenBatches.Windows(TokenText.Of((byte[])[.. other.Train, .. other.HeldOut], _tokenizer, other.Path), _model, sequences);
+
+    public override string Show(int id) => _tokenizer.Decode([id]);
+}
+
+/// <summary>Span corruption of bytes or tokens: what was taken out of a window is predicted, behind its sentinels.</summary>
+sealed class Spans : RunData
 {
     /// <summary>Seed of the spans of held-out text, the same for all runs.</summary>
     const ulong HeldOutSeed = 1;
 
-    static readonly TextToTextIds Ids = TextToTextIds.Bytes;
     static readonly SpanCorruption Corruption = new();
 
     readonly T5Config _model;
-    readonly (int Encoder, int Decoder) _lengths;
+    readonly ITokenizer _tokenizer;
+    readonly TextToTextIds _ids;
+    readonly Lazy<(TokenText Train, TokenText HeldOut)> _tokens;
 
-    public ByteSpans(ByteText text, T5Config model) : base(text)
+    public Spans(ByteText text, T5Config model, ITokenizer tokenizer) : base(text)
     {
-        if (model.Vocabulary < Ids.Vocabulary)
-            throw new ConfigurationException($"spans of bytes have {Ids.Vocabulary} ids, the model has {model.Vocabulary}; choose a model with more");
-        _model = model;
-        _lengths = Spans(text.Train, 0, 1).Lengths;
+        (_model, _tokenizer, _ids) = (model, tokenizer, TextToTextIds.Of(tokenizer));
+        RequireIds(_ids.Vocabulary, model);
+        _tokens = new(() => tokenizer is ByteTokenizer ? TokenText.OfBytes(text) : TokenText.Of(text, tokenizer));
     }
 
     public override string Unit => "label";
-    public override IBatches Batches(TrainingConfig training) => Spans(Text.Train, training.Seed, training.Batch);
-    public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => Spans(Text.HeldOut, HeldOutSeed, sequences).Windows(windows);
+    public override IBatches Batches(TrainingConfig training) => Batches(_tokens.Value.Train, training.Seed, training.Batch);
+    public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => Batches(_tokens.Value.HeldOut, HeldOutSeed, sequences).Windows(windows);
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        Spans([.. other.Train, .. other.HeldOut], HeldOutSeed, sequences).Windows();
-
-    public override IModelConfig Fitted(IModelConfig model) => _model with
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences)
     {
-        Context = _lengths.Encoder,
-        TargetContext = _lengths.Decoder,
-        PaddingId = Ids.Padding,
-        StartId = Ids.Start,
-        EndId = Ids.End,
-    };
+        byte[] all = [.. other.Train, .. other.HeldOut];
+        var tokens = _tokenizer is ByteTokenizer ? TokenText.OfBytes(all) : TokenText.Of(all, _tokenizer, other.Path);
+        return Batches(tokens, HeldOutSeed, sequences).Windows();
+    }
 
-    public override string Show(int id) => id < 256 ? ((char)id).ToString() : Sentinels.Show(id, Ids);
+    public override IModelConfig Fitted(IModelConfig model)
+    {
+        var (encoder, decoder) = Batches(_tokens.Value.Train, 0, 1).Lengths;
+        return _model with { Context = encoder, TargetContext = decoder, PaddingId = _ids.Padding, StartId = _ids.Start, EndId = _ids.End };
+    }
 
-    SpanBatches Spans(ReadOnlySpan<byte> bytes, ulong seed, int sequences) =>
-        new(Array.ConvertAll(bytes.ToArray(), b => (int)b), Ids, Corruption, _model.Context, seed, sequences);
+    public override string Show(int id) => id >= _ids.Vocabulary - _ids.Sentinels || id == _ids.Padding || id == _ids.End
+        ? Sentinels.Show(id, _ids)
+        : _tokenizer is ByteTokenizer ? ((char)id).ToString() : _tokenizer.Decode([id]);
+
+    SpanBatches Batches(TokenText text, ulong seed, int sequences) => new(text.Ids, _ids, Corruption, _model.Context, seed, sequences);
 }

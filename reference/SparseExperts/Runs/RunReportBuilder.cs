@@ -35,7 +35,7 @@ public static class RunReportBuilder
         if (run.Predictor.Model is T5Model) return T5Sample.Of(run);
         if (run.Predictor.Model is not ICausalModel) return "";
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var more = Generation.Continue(run.Predictor, prompt, SampleBytes, 0.8, 0, run.Config.Training.Seed);
+        var more = RunWriter.Continue(run, prompt, run.Data.Tokenizer is null ? SampleBytes : SampleBytes / 4, new(0.8), run.Config.Training.Seed);
         return Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(more);
     }
 

@@ -11,6 +11,8 @@ public sealed record TokenizerFile(string File, string Hash);
 /// <summary>A tokenizer with its file, of which a run keeps a copy: what it learnt means nothing without.</summary>
 public sealed class RunTokenizer
 {
+    const string JsonName = "tokenizer.json", ModelName = "tokenizer.model";
+
     readonly byte[] _bytes;
 
     RunTokenizer(ITokenizer tokenizer, byte[] bytes, string file)
@@ -27,7 +29,7 @@ public sealed class RunTokenizer
     public static RunTokenizer Load(string path)
     {
         var bytes = Tokenizers.ReadFile(path, out var file);
-        return new(Tokenizers.Parse(file, bytes), bytes, "tokenizer" + (Tokenizers.IsJson(bytes) ? ".json" : ".model"));
+        return new(Tokenizers.Parse(file, bytes), bytes, Tokenizers.IsJson(bytes) ? JsonName : ModelName);
     }
 
     /// <summary>The one that stands below a run's folder already.</summary>
@@ -45,6 +47,13 @@ public sealed class RunTokenizer
         if (opened.Kept.Hash == kept.Hash) return opened;
         var path = Path.Combine(folder, kept.File);
         throw new RunException($"{path}: is not the tokenizer that the run began with (SHA-256 differs); put the old file back");
+    }
+
+    /// <summary>Takes away what an earlier run of the folder kept.</summary>
+    public static void Delete(string folder)
+    {
+        File.Delete(Path.Combine(folder, JsonName));
+        File.Delete(Path.Combine(folder, ModelName));
     }
 
     /// <summary>Keeps a copy in a run's folder.</summary>

@@ -17,8 +17,7 @@ sealed class TaskData : RunData
     public TaskData(ByteText text, T5Config model, ITokenizer tokenizer) : base(text)
     {
         (_model, _tokenizer, _ids) = (model, tokenizer, TextToTextIds.Of(tokenizer));
-        if (model.Vocabulary < _ids.Vocabulary)
-            throw new ConfigurationException($"the tasks have ids up to {_ids.Vocabulary - 1} and the model {model.Vocabulary}; choose the model's own tokenizer");
+        RequireIds(_ids.Vocabulary, model);
         (_train, _heldOut) = TextTasks.Split(Tasks(text));
     }
 

@@ -69,7 +69,7 @@ public sealed class TrainingRun : IDisposable
     public static TrainingRun Create(string folder, RunConfig config, IBackend backend, RunData data, bool force, Action<Trainer>? start = null)
     {
         RefuseToClobber(folder, force);
-        config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family };
+        config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family, Tokenizer = data.Tokenizer?.Kept };
         MemoryEstimate.Require(config.Model, config.Training, backend);
         var trainer = new Trainer(backend, config.Model, config.Training, Objective(config, backend));
         start?.Invoke(trainer);
@@ -81,6 +81,8 @@ public sealed class TrainingRun : IDisposable
             File.Delete(ConfigPath(folder));
             if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
             foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
+            RunTokenizer.Delete(folder);
+            data.Tokenizer?.Write(folder);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, held, config, trainer, data, 0);
         });
@@ -183,7 +185,8 @@ public sealed class TrainingRun : IDisposable
             var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
             throw new RunException($"{differs}; put the old text back or start a new run");
         }
-        return (config, RunData.Of(config.Data, text, config.Model));
+        var tokenizer = config.Tokenizer is { } kept ? RunTokenizer.Open(folder, kept) : null;
+        return (config, RunData.Of(config.Data, text, config.Model, tokenizer));
     }
 
     double Progress(double seconds) => Config.Training.Steps > 0

@@ -21,10 +21,10 @@ public sealed class StopTexts(ITokenizer? tokenizer, IReadOnlyList<string> stops
         return stops.Any(s => tail.Contains(s, StringComparison.Ordinal));
     }
 
-    /// <summary>A written text up to the first of the strings.</summary>
-    public string Cut(string text)
+    /// <summary>A written text, in UTF-8, up to the first of the strings.</summary>
+    public byte[] Cut(byte[] text)
     {
-        var ends = stops.Select(s => text.IndexOf(s, StringComparison.Ordinal)).Where(at => at >= 0).ToArray();
+        var ends = stops.Select(s => text.AsSpan().IndexOf(Encoding.UTF8.GetBytes(s))).Where(at => at >= 0).ToArray();
         return ends.Length == 0 ? text : text[..ends.Min()];
     }
 }

@@ -35,6 +35,13 @@ public sealed class TokenText
         return (Of(all.AsMemory(0, cut), tokenizer, text.Path), Of(all.AsMemory(cut), tokenizer, text.Path));
     }
 
+    /// <summary>Bytes as they are, whatever their encoding: all but the held-out part, and that.</summary>
+    public static (TokenText Train, TokenText HeldOut) OfBytes(ByteText text) => (OfBytes(text.Train), OfBytes(text.HeldOut));
+
+    /// <summary>Bytes as they are, whatever their encoding.</summary>
+    public static TokenText OfBytes(ReadOnlySpan<byte> bytes) =>
+        new(Array.ConvertAll(bytes.ToArray(), b => (int)b), [.. Enumerable.Range(1, bytes.Length)]);
+
     /// <param name="name">What errors call it.</param>
     /// <exception cref="DataException">The text is not UTF-8.</exception>
     public static TokenText Of(ReadOnlyMemory<byte> text, ITokenizer tokenizer, string name)

@@ -114,6 +114,7 @@ public sealed record ModelConfig : IModelConfig
             Experts = changes.ExpertsFor(dialect, Experts),
             Dialect = dialect,
             Context = changes.Context ?? Context,
+            Vocabulary = changes.Vocabulary ?? Vocabulary,
             Width = changes.Width ?? Width,
             Hidden = changes.Width is { } width ? 4 * width : Hidden,
             Layers = changes.Layers ?? Layers,

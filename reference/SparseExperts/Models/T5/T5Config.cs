@@ -137,6 +137,7 @@ public sealed record T5Config : IModelConfig
             Experts = changes.ExpertsFor(dialect, Experts),
             Dialect = dialect,
             Context = changes.Context ?? Context,
+            Vocabulary = changes.Vocabulary ?? Vocabulary,
             Width = changes.Width ?? Width,
             Heads = changes.Width is { } width ? Math.Max(1, width / HeadWidth) : Heads,
             Hidden = changes.Width is { } wide ? 4 * wide : Hidden,
