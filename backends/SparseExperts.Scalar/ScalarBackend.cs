@@ -2,9 +2,9 @@ namespace SparseExperts.Scalar;
 
 /// <summary>
 /// The definition of every op: plain loops over an arithmetic. <see cref="Float32"/> gives the canonical bits that SIMD backends must
-/// equal, <see cref="Float64"/> the arbiter, <see cref="Tracked"/> a derived tolerance for every element.
+/// equal, <see cref="Float64"/> the arbiter, <see cref="Tracked"/> a derived tolerance for every element, <see cref="Disturbed"/> what rounding may make of it.
 /// </summary>
-public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : struct, IReal<T>
+public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds, IDisturbs where T : struct, IReal<T>
 {
     static readonly T Zero = T.Of(0), One = T.Of(1), NegativeInfinity = T.Of(double.NegativeInfinity);
 
@@ -14,6 +14,10 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds where T : 
     public double OperandError { get; init; }
 
     public bool CarriesBounds => typeof(T) == typeof(Tracked);
+
+    public bool Disturbs => typeof(T) == typeof(Disturbed);
+
+    public void Begin(int run) => Disturbed.Begin((ulong)run);
 
     readonly FaultFlag _faults = new();
 

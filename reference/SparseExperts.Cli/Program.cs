@@ -5,7 +5,7 @@ using SparseExperts.Cli.SelfTest;
 var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with exactly defined routing, capacity and losses.")
 {
     TrainCommand.Create(), DistillCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), ReportCommand.Create(), CheckCommand.Create(),
-    IdentifyCommand.Create(), ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(),
-    SelfTestCommand.Create(),
+    CheckModelCommand.Create(), IdentifyCommand.Create(), ProbeCommand.Create(), CompareCommand.Create(), ReplayCommand.Create(),
+    DialectsCommand.Create(), BackendsCommand.Create(), SelfTestCommand.Create(),
 };
 return CommandRunner.Run(root, args);

@@ -93,9 +93,14 @@ public sealed class HubTensors
 
     /// <summary>A tensor in its stored order, gathered from the model's matrices: weights, or their gradients.</summary>
     /// <param name="own">All numbers of a matrix of the model, row by row, its stack one below the other.</param>
-    public float[] ToStored(HubTensor tensor, Func<string, ReadOnlyMemory<float>> own)
+    public float[] ToStored(HubTensor tensor, Func<string, ReadOnlyMemory<float>> own) => ToStored<float>(tensor, own);
+
+    /// <summary>The same of doubles.</summary>
+    public double[] ToStored(HubTensor tensor, Func<string, double[]> own) => ToStored<double>(tensor, path => own(path));
+
+    T[] ToStored<T>(HubTensor tensor, Func<string, ReadOnlyMemory<T>> own)
     {
-        var stored = new float[tensor.Count];
+        var stored = new T[tensor.Count];
         foreach (var piece in tensor.Pieces)
         {
             var matrix = _matrices[piece.Own];

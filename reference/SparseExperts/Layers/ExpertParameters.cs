@@ -19,6 +19,7 @@ public static class ExpertParameters
     {
         var d = shape.Dialect;
         var own = weights.Sub("experts");
+        if (shape.Biases) experts = Biased(own, shape, experts);
         if (IsGated(shape)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
         if (d.SharedGate) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
@@ -36,14 +37,23 @@ public static class ExpertParameters
     static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts)
     {
         var count = shape.Dialect.SharedInGates ? LayerShape.SharedInGates : 1;
+        var hidden = shape.SharedHidden > 0 ? shape.SharedHidden : shape.Hidden;
         return experts with
         {
             SharedCount = count,
-            SharedWi = shared.Projection("wi", shape.Width, shape.Hidden, Gain, count),
-            SharedWiGate = IsGated(shape) ? shared.Projection("wi_gate", shape.Width, shape.Hidden, Gain, count) : null,
-            SharedWo = shared.Projection("wo", shape.Hidden, shape.Width, Gain, count),
+            SharedWi = shared.Projection("wi", shape.Width, hidden, Gain, count),
+            SharedWiGate = IsGated(shape) ? shared.Projection("wi_gate", shape.Width, hidden, Gain, count) : null,
+            SharedWo = shared.Projection("wo", hidden, shape.Width, Gain, count),
         };
     }
+
+    /// <summary>A row an expert: not stacked matrices, but one with E rows.</summary>
+    static ExpertWeights Biased(Weights own, LayerShape shape, ExpertWeights experts) => experts with
+    {
+        Bi = own.Matrix("bi", shape.ExpertsWithWeights, shape.Hidden, Starts.Zeros),
+        BiGate = IsGated(shape) ? own.Matrix("bi_gate", shape.ExpertsWithWeights, shape.Hidden, Starts.Zeros) : null,
+        Bo = own.Matrix("bo", shape.ExpertsWithWeights, shape.ExpertWidth, Starts.Zeros),
+    };
 
     /// <summary>The projections around experts of a width of their own, and their norms.</summary>
     static ExpertWeights Latent(Weights weights, LayerShape shape, ExpertWeights experts) => experts with

@@ -19,6 +19,12 @@ public sealed record LayerShape(Dialect Dialect, int Width, int Hidden, int Expe
     public int Vocabulary { get; init; } = 1;
     public int Tasks { get; init; } = 1;
 
+    /// <summary>Whether experts have biases.</summary>
+    public bool Biases { get; init; }
+
+    /// <summary>Width of the shared expert's hidden layer; that of the experts' where it is 0.</summary>
+    public int SharedHidden { get; init; }
+
     /// <summary>Slots of an expert, where slots are mixtures with parameters of their own.</summary>
     public int SlotsPerExpert { get; init; } = 1;
 

@@ -13,21 +13,31 @@ namespace SparseExperts.Models;
 static class LayerLosses
 {
     /// <param name="stacks">The sparse layers of every stack: those of one are pooled, means and sums are over all.</param>
-    public static Tensor? Join(Tape tape, IModelConfig config, bool training, params IReadOnlyList<IReadOnlyList<SparseResult>> stacks)
+    public static Tensor? Join(Tape tape, IModelConfig config, bool training, params IReadOnlyList<IReadOnlyList<SparseResult>> stacks) =>
+        Join(tape, config.Dialect, config.Experts, training, null, stacks);
+
+    /// <param name="importance">1 for a token, 0 for padding, where it is not that of the layers' calls; empty for no padding.</param>
+    public static Tensor? Join(Tape tape, Dialect dialect, int experts, bool training, float[]? importance,
+        params IReadOnlyList<IReadOnlyList<SparseResult>> stacks)
     {
         Tensor? sum = null;
-        foreach (var loss in stacks.SelectMany(layers => OfStack(tape, config, training, layers))) sum = sum is null ? loss : tape.Add(sum, loss);
-        return sum is not null && config.Dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / stacks.Sum(layers => layers.Count)) : sum;
+        foreach (var loss in stacks.SelectMany(layers => OfStack(tape, dialect, experts, training, importance, layers)))
+            sum = sum is null ? loss : tape.Add(sum, loss);
+        return sum is not null && dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / stacks.Sum(layers => layers.Count)) : sum;
     }
 
-    static IEnumerable<Tensor> OfStack(Tape tape, IModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    static IEnumerable<Tensor> OfStack(Tape tape, Dialect dialect, int experts, bool training, float[]? importance, IReadOnlyList<SparseResult> layers)
     {
-        var isPooled = config.Dialect.LayerReduction == LayerReduction.Pooled && layers.Count > 1 && layers.All(l => l.Inputs is not null);
-        return isPooled ? new[] { Pooled(tape, config, training, layers) }.OfType<Tensor>() : layers.Select(l => l.Loss).OfType<Tensor>();
+        var isPooled = dialect.LayerReduction == LayerReduction.Pooled && (layers.Count > 1 || importance is { Length: > 0 })
+            && layers.All(l => l.Inputs is not null);
+        if (!isPooled) return layers.Select(l => l.Loss).OfType<Tensor>();
+        var (call, terms) = Pooled(tape, dialect, experts, training, importance, layers);
+        return new[] { AuxiliaryLosses.Total(tape, call, terms) }.OfType<Tensor>();
     }
 
-    /// <summary>One call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
-    static Tensor? Pooled(Tape tape, IModelConfig config, bool training, IReadOnlyList<SparseResult> layers)
+    /// <summary>Losses of one call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
+    public static (RouterCall Call, IReadOnlyList<LossTerm> Terms) Pooled(Tape tape, Dialect dialect, int experts, bool training, float[]? importance,
+        IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
         var (of, logits) = (inputs[0].Handle, inputs[0].Logits);
@@ -36,21 +46,21 @@ static class LayerLosses
         var k = of.Choices;
         RoutingPlan Plan()
         {
-            int[] experts = [.. inputs.SelectMany(i => i.Plan.Expert)];
+            int[] wanted = [.. inputs.SelectMany(i => i.Plan.Expert)];
             int[] slots = [.. inputs.SelectMany(i => i.Plan.RowOf.Select(r => r < 0 ? RoutingPlan.Dropped : r))];      // they only say who was kept here
-            return new(config.Experts, 1, k, RoutingPlan.Unlimited, experts, Arrival(experts, slots, config.Experts));
+            return new(experts, 1, k, RoutingPlan.Unlimited, wanted, Arrival(wanted, slots, experts));
         }
         var call = new RouterCall
         {
-            Dialect = config.Dialect,
+            Dialect = dialect,
             Groups = of.Groups,
             Size = of.Tokens / of.Groups * inputs.Length,
             Layers = inputs.Length,
-            Importance = [.. inputs.SelectMany(i => i.Importance)],
+            Importance = [.. inputs.SelectMany(i => importance ?? i.Importance)],
             Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
-            Experts = config.Experts,
+            Experts = experts,
             Training = training,
-            SpansShards = tape.Shards is not null && config.Dialect.GroupSize == 0,
+            SpansShards = tape.Shards is not null && dialect.GroupSize == 0,
         };
         var pooled = new LossInputs
         {
@@ -58,10 +68,10 @@ static class LayerLosses
             Noisy = Stack(i => i.Noisy),
             Scores = Stack(i => i.Scores),
             Numbers = new() { Logits = Join(i => i.Numbers.Logits), Noisy = Join(i => i.Numbers.Noisy), Scores = Join(i => i.Numbers.Scores) },
-            Handle = PlanHandle.WhenAsked(config.Experts, 1, k, of.Tokens * inputs.Length, Plan),
+            Handle = PlanHandle.WhenAsked(experts, 1, k, of.Tokens * inputs.Length, Plan),
             Gates = Stack(i => i.Gates),
         };
-        return AuxiliaryLosses.Total(tape, call, AuxiliaryLosses.Compute(tape, call, pooled));
+        return (call, AuxiliaryLosses.Compute(tape, call, pooled));
     }
 
     static int[] Arrival(int[] expert, int[] kept, int experts)

@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
+using SparseExperts.Models.Hub;
 
 namespace SparseExperts.Models;
 
@@ -13,6 +14,7 @@ public sealed record ModelFamily(string Name, Type Config, Func<Tape, IModelConf
     [
         new(ModelConfig.FamilyName, typeof(ModelConfig), (tape, config, source) => new LanguageModel(tape, (ModelConfig)config, source)),
         new(T5Config.FamilyName, typeof(T5Config), (tape, config, source) => new T5Model(tape, (T5Config)config, source)),
+        new(HubModelConfig.FamilyName, typeof(HubModelConfig), (tape, config, source) => new HubModel(tape, (HubModelConfig)config, source)),
     ];
 
     /// <exception cref="ConfigurationException">There is none of that name.</exception>

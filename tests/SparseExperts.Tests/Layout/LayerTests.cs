@@ -20,6 +20,7 @@ public sealed partial class LayerTests
         ["Hub"],
         ["Describing", "Oracle", "Models"],
         ["Training"],
+        ["Checking"],
         ["Analysis"],
         ["Runs"],
         ["Profiling"],

@@ -1,0 +1,44 @@
+using SparseExperts.Checking.Hub;
+using SparseExperts.Formats;
+using SparseExperts.Hub;
+
+namespace SparseExperts.Checking;
+
+/// <summary>The checked model of a checkpoint's family.</summary>
+public static class CheckedModels
+{
+    /// <param name="recording">Says in which format the model computed.</param>
+    /// <param name="backend">Makes the backend that it computes on.</param>
+    public static ICheckedModel Of(HubFolder folder, Recording recording, Func<IBackend> backend) => folder.Config switch
+    {
+        HubDecoder => new DecoderModel(backend(), folder, FormatOf(folder, recording)),
+        var other => throw new InvalidFileException($"{folder.Path}: {other.ModelType} is not checked; name a checkpoint of another model"),
+    };
+
+    /// <summary>The model in double and disturbed.</summary>
+    public static CheckedPair PairOf(HubFolder folder, Recording recording, CheckBackends backends) =>
+        new(Of(folder, recording, backends.Exact), Of(folder, recording, backends.Disturbed));
+
+    /// <summary>A recording of activations, checked.</summary>
+    public static ModelVerdict Activations(HubFolder folder, Recording recording, CheckBackends backends) =>
+        ModelCheck.Activations(Of(folder, recording, backends.Bounded), Of(folder, recording, backends.Disturbed), recording);
+
+    /// <summary>A recording of decoding, checked.</summary>
+    public static ModelVerdict Generation(HubFolder folder, Recording recording, CheckBackends backends)
+    {
+        var pair = PairOf(folder, recording, backends);
+        return new([.. pair.Exact.Generation(recording, pair)]);
+    }
+
+    /// <summary>That of the logits; of the stored embedding where there are none.</summary>
+    static NumberFormat FormatOf(HubFolder folder, Recording recording)
+    {
+        var dtype = (recording.Find("logits") ?? recording.Find("hidden_states.0"))?.DType ?? folder.Stored(folder.Tensors.All.First().Name).Entry.DType;
+        return dtype switch
+        {
+            "BF16" => NumberFormat.BFloat16,
+            "F16" => NumberFormat.Float16,
+            _ => NumberFormat.Float32,
+        };
+    }
+}

@@ -1,0 +1,59 @@
+using SparseExperts.Formats;
+using SparseExperts.Hub;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Checking;
+
+/// <summary>Losses and the gradient of every trained tensor, by its name in the checkpoint, against a recorded backward pass.</summary>
+public static class GradientCheck
+{
+    const string InputsName = "io.safetensors", Prefix = "grad.";
+
+    /// <param name="gradients">The file; ids and masks that it has not are those of <paramref name="activations"/>, else of io.safetensors beside it.</param>
+    /// <exception cref="InvalidFileException">A tensor is not of this model, or there are no inputs.</exception>
+    public static ModelVerdict Run(HubFolder folder, string gradients, string? activations, CheckBackends backends)
+    {
+        var recording = WithInputs(Recording.Load(gradients), activations);
+        var pair = CheckedModels.PairOf(folder, recording, backends);
+        var trained = TrainedTensors.Of(pair.Exact.Tensors, pair.Exact.Tape).Select(t => t.Name).ToHashSet();
+        string[] names = [.. recording.Names.Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        if (Array.Find(names, n => pair.Exact.Tensors.Find(n[Prefix.Length..]) is null) is { } unknown)
+            throw new InvalidFileException($"{recording.Path}: {unknown} is the gradient of no tensor of this checkpoint; record it of this model");
+        List<string> losses = [];
+        // What is not trained, as a correction bias, has no gradient, whatever stands there.
+        string[] compared = [.. names.Where(n => trained.Contains(n[Prefix.Length..]))];
+        var numbers = Spread.Of(pair, model => Computed(model, recording, losses, compared));
+        IEnumerable<string> all = [.. losses, .. compared];
+        return new([.. all.Zip(numbers, (name, own) => new BlockVerdict(name, Claims(name, own)))]);
+
+        ClaimVerdict[] Claims(string name, Numbers own) => recording.Find(name) is { } claim
+            ? [ClaimVerdict.Of(recording.Sized(claim, own.Values.Length), own.Values, own.Errors)]
+            : [];
+    }
+
+    /// <summary>Losses, then gradients, of one pass forward and back.</summary>
+    static List<double[]> Computed(ICheckedModel model, Recording recording, List<string> names, string[] gradients)
+    {
+        var losses = model.Losses(recording);
+        names.Clear();
+        names.AddRange(losses.Select(l => l.Name));
+        List<double[]> computed = [.. losses.Select(l => model.Tape.Backend.ToDoubles(l.Value.Value))];
+        model.Tape.Backward(losses.First(l => l.Name == "loss").Value);
+        model.Tape.Backend.CheckFaults();
+        var trained = TrainedTensors.Of(model.Tensors, model.Tape).ToDictionary(t => t.Name);
+        computed.AddRange(gradients.Select(name => trained[name[Prefix.Length..]].Gradient(model.Tape)));
+        model.Tape.Reset();
+        return computed;
+    }
+
+    /// <summary>The gradients with the inputs that they were computed from.</summary>
+    static Recording WithInputs(Recording gradients, string? activations)
+    {
+        if (gradients.Has("input_ids")) return gradients;
+        var path = activations ?? Path.Combine(Path.GetDirectoryName(gradients.Path) ?? "", InputsName);
+        if (!File.Exists(path))
+            throw new InvalidFileException($"{gradients.Path}: has no input_ids, and there is no {path}; give the recording of its inputs with --activations");
+        var inputs = Recording.Load(path);
+        return inputs.With(gradients.Names.Select(gradients.Get)).At(gradients.Path);
+    }
+}

@@ -1,0 +1,113 @@
+using SparseExperts.Autograd;
+using SparseExperts.Layers;
+using SparseExperts.Ops;
+
+namespace SparseExperts.Models.Hub;
+
+/// <summary>The dense feed-forward layer's matrices.</summary>
+public sealed record DenseWeights(Projected Gate, Projected Up, Projected Down);
+
+/// <summary>Norms and the factor that only Gemma's layers have, each norm [1, M].</summary>
+/// <param name="Scalar">What multiplies the layer's output, 1×1.</param>
+public sealed record GemmaWeights(Tensor AfterAttention, Tensor AfterBoth, Tensor? AfterDense, Tensor? AfterExperts, Tensor? BeforeExperts, Matrix Scalar);
+
+/// <summary>What one layer trains.</summary>
+public sealed record LayerWeights
+{
+    public required Tensor AttentionNorm { get; init; }
+    public required AttentionWeights Attention { get; init; }
+    public required Tensor FeedForwardNorm { get; init; }
+    public DenseWeights? Dense { get; init; }
+    public HubExperts? Experts { get; init; }
+    public GemmaWeights? Gemma { get; init; }
+}
+
+/// <summary>
+/// A decoder layer in two halves, each with its norm and its residual sum: x + f·attention(norm(x)), x + f·feed-forward(norm(x)), f the residual factor.
+/// </summary>
+/// <param name="Name">Its path in checkpoints: <c>layers.0</c>.</param>
+/// <param name="Format">What every op's result is rounded to.</param>
+public sealed record DecoderLayer(Tape Tape, string Name, LayerForm Form, LayerWeights Weights, NumberFormat Format)
+{
+    /// <summary>Whether each half's input joins its output: always, but where a checker looks whether somebody forgot it; so are the next two.</summary>
+    internal bool HasResidual { get; init; } = true;
+    internal bool HasNorm { get; init; } = true;
+    internal bool RouterReadsNorm { get; init; }
+
+    internal static DecoderLayer Declare(Tape tape, Weights weights, LayerForm form, int width, NumberFormat format)
+    {
+        Tensor Norm(string name) => weights.Matrix(name, 1, width, Starts.Ones);
+        var (hidden, mlp) = (form.DenseHidden, weights.Sub("mlp"));
+        Projected Dense(string name, int input, int output) => Projected.Declare(mlp, name, input, output, false);
+        var both = form is { DenseHidden: > 0, Sparse: not null };
+        return new(tape, weights.Path, form, new()
+        {
+            AttentionNorm = Norm("input_layernorm"),
+            Attention = AttentionWeights.Declare(weights.Sub("self_attn"), form.Attention, width),
+            FeedForwardNorm = Norm(form.Gemma ? "pre_feedforward_layernorm" : "post_attention_layernorm"),
+            Dense = hidden == 0 ? null : new(Dense("gate_proj", width, hidden), Dense("up_proj", width, hidden), Dense("down_proj", hidden, width)),
+            Experts = form.Sparse is { } sparse ? new HubExperts(tape, mlp, sparse, width) : null,
+            Gemma = !form.Gemma ? null : new(
+                Norm("post_attention_layernorm"),
+                Norm("post_feedforward_layernorm"),
+                both ? Norm("post_feedforward_layernorm_1") : null,
+                both ? Norm("post_feedforward_layernorm_2") : null,
+                both ? Norm("pre_feedforward_layernorm_2") : null,
+                weights.State("layer_scalar", 1, 1, 1)),
+        }, format);
+    }
+
+    InFormat Rounded => Tape.In(Format);
+
+    Tensor Normed(Tensor x, Tensor weight) => Rounded.Norm(x, weight, Form.NormEpsilon, Form.NormRounding);
+
+    /// <summary>The first half.</summary>
+    /// <param name="x">The residual stream [T, M].</param>
+    public Tensor Attend(Tensor x, HubInputs inputs)
+    {
+        using var place = Tape.In("self_attn");
+        var normed = HasNorm ? Normed(x, Weights.AttentionNorm) : x;
+        var y = HubAttention.Forward(Tape, Form.Attention, Weights.Attention, normed, inputs, Format, Form.NormEpsilon, Form.NormRounding);
+        return Joined(x, Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y);
+    }
+
+    /// <summary>The second half, and what its router did.</summary>
+    /// <param name="instead">What takes the place of stages of the router.</param>
+    public (Tensor Output, SparseResult? Sparse) Feed(Tensor x, HubInputs inputs, bool training = false, Substitution? instead = null)
+    {
+        using var place = Tape.In("mlp");
+        var normed = HasNorm ? Normed(x, Weights.FeedForwardNorm) : x;
+        if (Weights.Gemma is { } gemma) return Gemma(x, normed, gemma, inputs, training, instead);
+        if (Weights.Experts is not { } experts) return (Joined(x, Dense(normed)), null);
+        var result = experts.Forward(normed, null, inputs, Format, training, instead);
+        return (Joined(x, result.Output), result);
+    }
+
+    Tensor Dense(Tensor x)
+    {
+        var dense = Weights.Dense!;
+        return Rounded.Project(Rounded.Gated(Form.Activation, Rounded.Project(x, dense.Gate), Rounded.Project(x, dense.Up)), dense.Down);
+    }
+
+    /// <summary>A dense and a routed branch, each with norms of its own; the router reads the residual stream.</summary>
+    (Tensor Output, SparseResult? Sparse) Gemma(Tensor x, Tensor normed, GemmaWeights gemma, HubInputs inputs, bool training, Substitution? instead)
+    {
+        var y = Dense(normed);
+        SparseResult? result = null;
+        if (Weights.Experts is { } experts)
+        {
+            var own = Normed(x, gemma.BeforeExperts!);
+            result = experts.Forward(RouterReadsNorm ? own : x, own, inputs, Format, training, instead);
+            y = Rounded.Add(Normed(y, gemma.AfterDense!), Normed(result.Output, gemma.AfterExperts!));
+        }
+        var joined = Joined(x, Normed(y, gemma.AfterBoth));
+        var scalar = Tape.RepeatRow(Tape.RepeatColumn(Tape.Constant(gemma.Scalar), joined.Columns), joined);
+        return (Rounded.Multiply(joined, scalar), result);
+    }
+
+    Tensor Joined(Tensor x, Tensor y)
+    {
+        if (Form.ResidualFactor != 1) y = Rounded.Scale(y, Form.ResidualFactor);
+        return HasResidual ? Rounded.Add(x, y) : y;
+    }
+}

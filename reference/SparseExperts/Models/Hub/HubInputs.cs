@@ -1,0 +1,27 @@
+namespace SparseExperts.Models.Hub;
+
+/// <summary>A padded batch as transformers is given one: rows of equal length.</summary>
+/// <param name="Ids">Token ids, row by row.</param>
+public sealed record HubInputs(int[] Ids, int Rows)
+{
+    /// <summary>1 for a token, 0 for padding; empty for no padding.</summary>
+    public int[] Mask { get; init; } = [];
+
+    /// <summary>Position of every token; empty for its column's number.</summary>
+    public int[] Positions { get; init; } = [];
+
+    public int Length => Ids.Length / Rows;
+    public bool IsReal(int row, int column) => Mask.Length == 0 || Mask[row * Length + column] != 0;
+    public int Position(int row, int column) => Positions.Length == 0 ? column : Positions[row * Length + column];
+
+    /// <summary>The first unmasked column of a row; 0 where there is none.</summary>
+    public int FirstReal(int row)
+    {
+        for (var column = 0; column < Length; column++)
+            if (IsReal(row, column)) return column;
+        return 0;
+    }
+
+    /// <summary>1 for a token, 0 for padding, as router calls want it; empty for no padding.</summary>
+    public float[] Importance => [.. Mask.Select(m => m == 0 ? 0f : 1)];
+}

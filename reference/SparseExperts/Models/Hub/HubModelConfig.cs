@@ -1,0 +1,88 @@
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using SparseExperts.Formats;
+using SparseExperts.Hub;
+using SparseExperts.Routing;
+
+namespace SparseExperts.Models.Hub;
+
+/// <summary>A decoder model of the hub: its <c>config.json</c> as it stands there.</summary>
+public sealed record HubModelConfig : IModelConfig
+{
+    public const string FamilyName = "hf";
+
+    HubDecoder? _hub;
+
+    /// <summary>The checkpoint's configuration.</summary>
+    public JsonObject Config { get; init; } = [];
+
+    /// <summary>Tokens of a sequence in training and evaluation.</summary>
+    public int Context { get; init; } = 128;
+
+    /// <summary>The format that every op's result is rounded to.</summary>
+    public NumberFormat Format { get; init; } = NumberFormat.Float32;
+
+    /// <summary>Where the configuration came from, for messages.</summary>
+    [JsonIgnore]
+    public string Where { get; init; } = "config.json";
+
+    /// <summary>What the configuration says.</summary>
+    /// <exception cref="ConfigurationException">It is not of a decoder that is known; one line.</exception>
+    [JsonIgnore]
+    public HubDecoder Hub
+    {
+        get
+        {
+            if (_hub is not null) return _hub;
+            try
+            {
+                return _hub = HubConfig.Parse(Config.ToJsonString(), Where) as HubDecoder
+                    ?? throw new ConfigurationException($"{Where}: an encoder-decoder is no model of the family {FamilyName}");
+            }
+            catch (InvalidFileException e)
+            {
+                throw new ConfigurationException(e.Message);
+            }
+        }
+    }
+
+    [JsonIgnore]
+    public string Family => FamilyName;
+    [JsonIgnore]
+    public int Experts => Hub.Experts;
+    [JsonIgnore]
+    public Dialect Dialect => Hub.Dialect;
+    [JsonIgnore]
+    public double ExpertDropout => 0;
+    [JsonIgnore]
+    public int Tasks => 1;
+    [JsonIgnore]
+    public string Title => $"{Hub.ModelType}, width {Hub.Width} × {Hub.Layers.Count} layers";
+
+    public IReadOnlyList<(string Name, string Value)> Describe() =>
+    [
+        ("model", $"{Hub.ModelType}, width {Hub.Width}, {Hub.Layers.Count} layers, {Hub.Heads} heads, vocabulary {Hub.Vocabulary}, context {Context}"),
+        ("experts", Experts == 0 ? "none" : $"{Experts} in {Hub.Layers.Count(l => l.IsSparse)} layers"),
+        ("dialect", Experts == 0 ? "none" : $"{Dialect.Name}: {Dialect.Summary}"),
+    ];
+
+    public void Validate()
+    {
+        if (Context < 2) throw new ConfigurationException($"context {Context}: at least 2 tokens", "context");
+        _ = Hub;
+    }
+
+    public void ValidateSize(int sequences)
+    {
+        const long limit = 1 << 30;
+        var scores = (double)sequences * Hub.Heads * Context * Context;
+        if (scores <= limit) return;
+        var what = $"batch {sequences} of {Context} tokens: {scores:0} attention scores, at most {limit}";
+        throw new ConfigurationException($"{what}; lower the batch or the context", "batch", "context");
+    }
+
+    public bool Equals(HubModelConfig? other) =>
+        other is not null && Context == other.Context && Format == other.Format && JsonNode.DeepEquals(Config, other.Config);
+
+    public override int GetHashCode() => HashCode.Combine(Context, Format, Config.Count);
+}
