@@ -49,6 +49,8 @@ public sealed record HubModelConfig : IModelConfig
     [JsonIgnore]
     public string Family => FamilyName;
     [JsonIgnore]
+    public int Vocabulary => Hub.Vocabulary;
+    [JsonIgnore]
     public int Experts => Hub.Experts;
     [JsonIgnore]
     public Dialect Dialect => Hub.Dialect;
