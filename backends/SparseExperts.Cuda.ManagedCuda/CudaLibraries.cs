@@ -30,7 +30,9 @@ static class CudaLibraries
     public static string Sought(string[] names)
     {
         var here = names.Where(n => n.EndsWith(".dll", StringComparison.Ordinal) == OperatingSystem.IsWindows());
-        var folders = Folders().Length == 0 ? $" (no folder is named in {FoldersVariable})" : $" nor in {FoldersVariable}={Environment.GetEnvironmentVariable(FoldersVariable)}";
+        var folders = Folders().Length == 0
+            ? $" (no folder is named in {FoldersVariable})"
+            : $" nor in {FoldersVariable}={Environment.GetEnvironmentVariable(FoldersVariable)}";
         return $"none of {string.Join(", ", here)} in the system's search{folders}";
     }
 
@@ -64,6 +66,7 @@ static class CudaLibraries
     static string[] Folders()
     {
         char[] separators = OperatingSystem.IsWindows() ? [';'] : [':', ';'];
-        return (Environment.GetEnvironmentVariable(FoldersVariable) ?? "").Split(separators, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var named = Environment.GetEnvironmentVariable(FoldersVariable) ?? "";
+        return named.Split(separators, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 }

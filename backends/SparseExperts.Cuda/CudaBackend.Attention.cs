@@ -46,7 +46,9 @@ public sealed partial class CudaBackend
         Return(slopes.Storage);
     }
 
-    /// <summary>Scores = X·Yᵀ for every sequence and head, X a row a query and Y a row a key; when causal only up to the tile that has the diagonal.</summary>
+    /// <summary>
+    /// Scores = X·Yᵀ for every sequence and head, X a row a query and Y a row a key; when causal only up to the tile that has the diagonal.
+    /// </summary>
     void Compare(in AttentionShape shape, Matrix x, Matrix y, Matrix scores, bool causal) =>
         Multiply(Pointer(x), Pointer(y), scores, new(
             shape.Queries, shape.Keys, shape.HeadWidth,
@@ -58,14 +60,16 @@ public sealed partial class CudaBackend
         Multiply(Pointer(weights), Pointer(x), y, new(
             shape.Queries, shape.HeadWidth, shape.Keys,
             Scores(shape, weights, Left(weights, false)), Heads(shape, x, Columns(x), shape.Keys), Heads(shape, y, Rows(y), shape.Queries),
-            new(shape.Keys, 0), Chains(accumulate) | ProductEnd.PlusZero, shape.Sequences, shape.Heads, shape.Causal ? Triangle.DepthTo : Triangle.None, shape.Offset));
+            new(shape.Keys, 0), Chains(accumulate) | ProductEnd.PlusZero, shape.Sequences, shape.Heads,
+            shape.Causal ? Triangle.DepthTo : Triangle.None, shape.Offset));
 
     /// <summary>Y (+)= Wᵀ·X + 0 for every sequence and head, X a row a query and Y a row a key; when causal W is 0 above the diagonal.</summary>
     void MixBack(in AttentionShape shape, Matrix weights, Matrix x, Matrix y, bool accumulate) =>
         Multiply(Pointer(weights), Pointer(x), y, new(
             shape.Keys, shape.HeadWidth, shape.Queries,
             Scores(shape, weights, Left(weights, true)), Heads(shape, x, Columns(x), shape.Queries), Heads(shape, y, Rows(y), shape.Keys),
-            new(shape.Queries, 0), Chains(accumulate) | ProductEnd.PlusZero, shape.Sequences, shape.Heads, shape.Causal ? Triangle.DepthFrom : Triangle.None, shape.Offset));
+            new(shape.Queries, 0), Chains(accumulate) | ProductEnd.PlusZero, shape.Sequences, shape.Heads,
+            shape.Causal ? Triangle.DepthFrom : Triangle.None, shape.Offset));
 
     static Steps Heads(in AttentionShape shape, Matrix matrix, Steps steps, int length) =>
         steps with { Outer = (long)length * matrix.Stride, Inner = shape.HeadWidth };

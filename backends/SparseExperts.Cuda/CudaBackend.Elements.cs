@@ -26,7 +26,8 @@ public sealed partial class CudaBackend
     {
         var width = (int)Math.Min(ElementThreads, BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, columns)));
         var height = ElementThreads / width;
-        Launch(kernel, new(Blocks(columns, width), Math.Min(_driver.Device.MaxBlocksY, Blocks(rows, height)), 1, width, height), Arguments(views, rows, columns, rest));
+        Launch(kernel, new(Blocks(columns, width), Math.Min(_driver.Device.MaxBlocksY, Blocks(rows, height)), 1, width, height),
+            Arguments(views, rows, columns, rest));
     }
 
     /// <summary>A kernel with a half-warp for every row. Its parameters are the views, rows, columns and <paramref name="rest"/>.</summary>

@@ -40,7 +40,8 @@ public sealed partial class CudaBackend
         if (parameter.Count == 0) return;
         var scratch = new StepScratch(this.Rent(parameter.Rows, 1), this.Rent(parameter.Rows, 1), this.Rent(2, 1), this.Rent(1, 2));
         EachRow("adafactor_second", [parameter, gradient, second], parameter.Rows, parameter.Columns,
-            (float)step.Factor, (float)step.Epsilon, (float)step.Decay, (float)(1 - step.Decay), Pointer(scratch.Updates), step.LeastScale is null ? default : Pointer(scratch.Squares));
+            (float)step.Factor, (float)step.Epsilon, (float)step.Decay, (float)(1 - step.Decay),
+            Pointer(scratch.Updates), step.LeastScale is null ? default : Pointer(scratch.Squares));
         Move("adafactor_step_unfactored", parameter, gradient, 1, scratch, momentum, step, Pointer(second), second.Stride);
     }
 

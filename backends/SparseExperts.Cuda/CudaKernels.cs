@@ -23,7 +23,8 @@ sealed partial class CudaKernels(ICudaDriver driver)
     }
 
     /// <summary>Names of the PTX files that ship.</summary>
-    public static IEnumerable<string> Modules => typeof(CudaKernels).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order();
+    public static IEnumerable<string> Modules =>
+        typeof(CudaKernels).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Order();
 
     /// <summary>A file of PTX as it ships.</summary>
     public static byte[] Text(string file)

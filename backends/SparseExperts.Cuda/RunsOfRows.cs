@@ -4,7 +4,8 @@ namespace SparseExperts.Cuda;
 
 /// <summary>
 /// Rows sorted by the target that their index names: target <see cref="Targets"/>[i] gets the rows <see cref="Order"/>[<see cref="Starts"/>[i]] …
-/// <see cref="Order"/>[<see cref="Starts"/>[i + 1] − 1], in ascending order. Targets that no index names are left out, and so are rows whose index names none.
+/// <see cref="Order"/>[<see cref="Starts"/>[i + 1] − 1], in ascending order. Targets that no index names are left out, and so are rows whose index names
+/// none.
 /// </summary>
 sealed class RunsOfRows
 {

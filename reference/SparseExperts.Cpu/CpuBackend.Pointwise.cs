@@ -10,7 +10,7 @@ public sealed unsafe partial class CpuBackend
         Check.Owned(this, "Add", a, b, c);
         Check.Same("Add", "A", a, "B", b);
         Check.Same("Add", "A", a, "C", c);
-        Apply(new AddMap(), a, b, b, c);
+        Map.Rows(this, new AddRow(), a, b, b, c);
     }
 
     public void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate)
@@ -18,16 +18,16 @@ public sealed unsafe partial class CpuBackend
         Check.Owned(this, "Multiply", a, b, c);
         Check.Same("Multiply", "A", a, "B", b);
         Check.Same("Multiply", "A", a, "C", c);
-        if (accumulate) Apply(new MultiplyAddMap(), a, b, b, c);
-        else Apply(new MultiplyMap(), a, b, b, c);
+        if (accumulate) Map.Rows(this, new MultiplyAddRow(), a, b, b, c);
+        else Map.Rows(this, new MultiplyRow(), a, b, b, c);
     }
 
     public void Scale(Matrix a, double factor, Matrix c, bool accumulate)
     {
         Check.Owned(this, "Scale", a, c);
         Check.Same("Scale", "A", a, "C", c);
-        if (accumulate) Apply(new ScaleAddMap((float)factor), a, a, a, c);
-        else Apply(new ScaleMap((float)factor), a, a, a, c);
+        if (accumulate) Map.Rows(this, new ScaleAddRow((float)factor), a, a, a, c);
+        else Map.Rows(this, new ScaleRow((float)factor), a, a, a, c);
     }
 
     public void Divide(Matrix a, Matrix b, Matrix c, bool accumulate)

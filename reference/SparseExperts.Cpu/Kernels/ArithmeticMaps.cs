@@ -28,53 +28,6 @@ struct Accumulate : IPut
     public static V Put(V value, V old) => old + value;
 }
 
-struct AddMap : IMap
-{
-    public static int Sources => 2;
-    public static bool ReadsDestination => false;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V Invoke(V a, V b, V c, V old) => a + b;
-}
-
-struct MultiplyMap : IMap
-{
-    public static int Sources => 2;
-    public static bool ReadsDestination => false;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V Invoke(V a, V b, V c, V old) => a * b;
-}
-
-struct MultiplyAddMap : IMap
-{
-    public static int Sources => 2;
-    public static bool ReadsDestination => true;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V Invoke(V a, V b, V c, V old) => Fma(a, b, old);
-}
-
-struct ScaleMap(float factor) : IMap
-{
-    readonly float _factor = factor;
-    public static int Sources => 1;
-    public static bool ReadsDestination => false;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V Invoke(V a, V b, V c, V old) => Set(_factor) * a;
-}
-
-struct ScaleAddMap(float factor) : IMap
-{
-    readonly float _factor = factor;
-    public static int Sources => 1;
-    public static bool ReadsDestination => true;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly V Invoke(V a, V b, V c, V old) => Fma(Set(_factor), a, old);
-}
-
 struct CopyMap : IMap
 {
     public static int Sources => 1;

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using V = System.Runtime.Intrinsics.Vector512<float>;
@@ -44,17 +45,8 @@ static unsafe class RowMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static V Inside(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Max(float* row, int n)
-    {
-        var max = Vector512.Create(float.NegativeInfinity);
-        for (var j = 0; j < n; j += 16)
-        {
-            var x = Load(row, j, n, float.NegativeInfinity);
-            max = Vector512.ConditionalSelect(Vector512.GreaterThan(x, max), x, max);
-        }
-        return VectorMath.JoinMax(max);
-    }
+    /// <summary>The largest element, −∞ of none; NaN where there is one.</summary>
+    public static float Max(float* row, int n) => n == 0 ? float.NegativeInfinity : TensorPrimitives.Max(new ReadOnlySpan<float>(row, n));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(float* row, int n)

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using V = System.Runtime.Intrinsics.Vector512<float>;
@@ -16,16 +17,44 @@ interface IMap
     V Invoke(V a, V b, V c, V old);
 }
 
-/// <summary>Applies a map along matrices of equal shape, 16 elements at a time, rows or runs of a contiguous block in parallel.</summary>
+/// <summary>A function of up to three rows: what <see cref="TensorPrimitives"/> has, or a map of vectors along the row.</summary>
+unsafe interface IRowMap
+{
+    void Row(float* a, float* b, float* c, float* to, int count);
+}
+
+/// <summary>A map, 16 elements at a time.</summary>
+unsafe struct Vectors<TMap>(TMap map) : IRowMap where TMap : unmanaged, IMap
+{
+    readonly TMap _map = map;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly void Row(float* a, float* b, float* c, float* to, int count)
+    {
+        var i = 0;
+        for (; i + 16 <= count; i += 16)
+            _map.Invoke(Vector512.Load(a + i), TMap.Sources > 1 ? Vector512.Load(b + i) : default, TMap.Sources > 2 ? Vector512.Load(c + i) : default,
+                TMap.ReadsDestination ? Vector512.Load(to + i) : default).Store(to + i);
+        if (i == count) return;
+        var rest = count - i;
+        VectorMath.Store(_map.Invoke(VectorMath.Load(a + i, rest), TMap.Sources > 1 ? VectorMath.Load(b + i, rest) : default,
+            TMap.Sources > 2 ? VectorMath.Load(c + i, rest) : default, TMap.ReadsDestination ? VectorMath.Load(to + i, rest) : default), to + i, rest);
+    }
+}
+
+/// <summary>Applies a function of rows along matrices of equal shape, rows or runs of a contiguous block in parallel.</summary>
 static unsafe class Map
 {
     const int Run = 8192;       // elements a part when everything is contiguous
 
-    public static void Apply<TMap>(CpuBackend backend, TMap map, Matrix a, Matrix b, Matrix c, Matrix to) where TMap : unmanaged, IMap
+    public static void Apply<TMap>(CpuBackend backend, TMap map, Matrix a, Matrix b, Matrix c, Matrix to) where TMap : unmanaged, IMap =>
+        Rows(backend, new Vectors<TMap>(map), a, b, c, to);
+
+    public static void Rows<TRow>(CpuBackend backend, TRow row, Matrix a, Matrix b, Matrix c, Matrix to) where TRow : unmanaged, IRowMap
     {
-        var job = new Job<TMap>
+        var job = new Job<TRow>
         {
-            Map = map,
+            Map = row,
             A = CpuBackend.Pointer(a),
             B = CpuBackend.Pointer(b),
             C = CpuBackend.Pointer(c),
@@ -43,9 +72,9 @@ static unsafe class Map
         backend.Workers.Run(parts, job);
     }
 
-    struct Job<TMap> : IJob where TMap : unmanaged, IMap
+    struct Job<TRow> : IJob where TRow : unmanaged, IRowMap
     {
-        public TMap Map;
+        public TRow Map;
         public float* A, B, C, To;
         public long StrideA, StrideB, StrideC, StrideTo;
         public int Rows, Columns, RowsPerPart;
@@ -57,26 +86,13 @@ static unsafe class Map
             if (Flat)
             {
                 long start = (long)part * RunLength, count = Math.Min(RunLength, (long)Rows * Columns - start);
-                Row(A + start, B + start, C + start, To + start, (int)count);
+                Map.Row(A + start, B + start, C + start, To + start, (int)count);
                 return;
             }
             for (int r = part * RowsPerPart, end = Math.Min(Rows, r + RowsPerPart); r < end; r++)
-                Row(A + r * StrideA, B + r * StrideB, C + r * StrideC, To + r * StrideTo, Columns);
+                Map.Row(A + r * StrideA, B + r * StrideB, C + r * StrideC, To + r * StrideTo, Columns);
         }
 
         const int RunLength = SparseExperts.Cpu.Map.Run;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        readonly void Row(float* a, float* b, float* c, float* to, int count)
-        {
-            var i = 0;
-            for (; i + 16 <= count; i += 16)
-                Map.Invoke(Vector512.Load(a + i), TMap.Sources > 1 ? Vector512.Load(b + i) : default, TMap.Sources > 2 ? Vector512.Load(c + i) : default,
-                    TMap.ReadsDestination ? Vector512.Load(to + i) : default).Store(to + i);
-            if (i == count) return;
-            var rest = count - i;
-            VectorMath.Store(Map.Invoke(VectorMath.Load(a + i, rest), TMap.Sources > 1 ? VectorMath.Load(b + i, rest) : default,
-                TMap.Sources > 2 ? VectorMath.Load(c + i, rest) : default, TMap.ReadsDestination ? VectorMath.Load(to + i, rest) : default), to + i, rest);
-        }
     }
 }

@@ -39,7 +39,8 @@ public static partial class NpzFile
             var seen = new HashSet<string>(StringComparer.Ordinal);
             foreach (var item in zip.Entries)
             {
-                var name = item.FullName.EndsWith(".npy", StringComparison.Ordinal) ? item.FullName[..^4] : throw Wrong(path, $"'{Show(item.FullName)}' in it is no .npy array");
+                if (!item.FullName.EndsWith(".npy", StringComparison.Ordinal)) throw Wrong(path, $"'{Show(item.FullName)}' in it is no .npy array");
+                var name = item.FullName[..^4];
                 if (!seen.Add(name)) throw Wrong(path, $"'{Show(name)}' is in it twice");
                 if (skips?.Invoke(name) == true) continue;
                 if ((room -= item.Length) < 0) throw Wrong(path, $"it unpacks to more than {MaxRatio} times its size; write it with numpy.savez, uncompressed");
@@ -98,14 +99,22 @@ public static partial class NpzFile
         Int128 count = 1;
         foreach (var part in header.Groups["shape"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            if (!long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var dimension) || (count *= dimension) > long.MaxValue) throw Wrong(path, $"'{Show(name)}' claims a shape that cannot be");
+            if (!long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var dimension) || (count *= dimension) > long.MaxValue)
+                throw Wrong(path, $"'{Show(name)}' claims a shape that cannot be");
             shape.Add(dimension);
         }
         var (type, size) = Kind(path, name, header.Groups["descr"].Value);
         var data = bytes.AsSpan(start + (int)length);
-        if (count * size != data.Length) throw Wrong(path, $"'{Show(name)}' has {data.Length} bytes, {header.Groups["descr"].Value} [{string.Join(", ", shape)}] needs {count * size}");
+        if (count * size != data.Length)
+        {
+            var needed = $"{header.Groups["descr"].Value} [{string.Join(", ", shape)}] needs {count * size}";
+            throw Wrong(path, $"'{Show(name)}' has {data.Length} bytes, {needed}");
+        }
         if (type == "U")
-            return shape.Count == 0 || count == 1 ? new(name, type, [.. shape], [], Utf32(path, name, data)) : throw Wrong(path, $"'{Show(name)}' is {count} texts; give one");
+        {
+            if (shape.Count > 0 && count != 1) throw Wrong(path, $"'{Show(name)}' is {count} texts; give one");
+            return new(name, type, [.. shape], [], Utf32(path, name, data));
+        }
         var values = new double[(int)count];
         for (var i = 0; i < values.Length; i++) values[i] = Number(type, data[(i * size)..]);
         return new(name, type, [.. shape], header.Groups["order"].Value == "True" ? RowMajor(values, shape) : values, null);
@@ -126,10 +135,17 @@ public static partial class NpzFile
         "<u2" => ("U16", 2),
         "|u1" => ("U8", 1),
         "|b1" => ("BOOL", 1),
-        _ when descr.StartsWith("<U", StringComparison.Ordinal) && int.TryParse(descr.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length < 1 << 28 => ("U", 4 * length),
-        _ when descr.Contains('O', StringComparison.Ordinal) => throw Wrong(path, $"'{Show(name)}' holds pickled objects, which are never run; give numbers or one text"),
-        _ => throw Wrong(path, $"'{Show(name)}' is of numpy type {Show(descr)}; give little-endian floats, integers or booleans (bfloat16 as float32, named in meta.dtypes)"),
+        _ when TextLength(descr) is { } length => ("U", 4 * length),
+        _ when descr.Contains('O', StringComparison.Ordinal) =>
+            throw Wrong(path, $"'{Show(name)}' holds pickled objects, which are never run; give numbers or one text"),
+        _ => throw Wrong(path,
+            $"'{Show(name)}' is of numpy type {Show(descr)}; give little-endian floats, integers or booleans (bfloat16 as float32, named in meta.dtypes)"),
     };
+
+    /// <summary>Characters of a text in UTF-32, or null where the descr says something else.</summary>
+    static int? TextLength(string descr) =>
+        descr.StartsWith("<U", StringComparison.Ordinal)
+        && int.TryParse(descr.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length < 1 << 28 ? length : null;
 
     static double Number(string type, ReadOnlySpan<byte> bytes) => type switch
     {
@@ -179,7 +195,11 @@ public static partial class NpzFile
         return result;
     }
 
-    [GeneratedRegex(@"^\{\s*'descr'\s*:\s*'(?<descr>[^'\\]{1,20})'\s*,\s*'fortran_order'\s*:\s*(?<order>True|False)\s*,\s*'shape'\s*:\s*\((?<shape>[0-9, ]{0,400})\)\s*,?\s*\}\s*$", RegexOptions.CultureInvariant)]
+    const string Descr = @"'descr'\s*:\s*'(?<descr>[^'\\]{1,20})'";
+    const string Order = @"'fortran_order'\s*:\s*(?<order>True|False)";
+    const string Shape = @"'shape'\s*:\s*\((?<shape>[0-9, ]{0,400})\)";
+
+    [GeneratedRegex(@"^\{\s*" + Descr + @"\s*,\s*" + Order + @"\s*,\s*" + Shape + @"\s*,?\s*\}\s*$", RegexOptions.CultureInvariant)]
     private static partial Regex HeaderPattern();
 
     static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));

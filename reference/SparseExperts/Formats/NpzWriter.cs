@@ -3,13 +3,18 @@ using System.Text;
 
 namespace SparseExperts.Formats;
 
-/// <summary>Writes archives that <c>numpy.load</c> and <see cref="NpzFile"/> read, as <c>numpy.savez</c> would: arrays, and texts as 0-d unicode arrays.</summary>
+/// <summary>
+/// Writes archives that <c>numpy.load</c> and <see cref="NpzFile"/> read, as <c>numpy.savez</c> would: arrays, and texts as 0-d unicode arrays.
+/// </summary>
 public static class NpzWriter
 {
     static readonly DateTimeOffset Epoch = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Writes everything, or leaves an earlier file as it was. Equal contents give equal bytes. numpy has no bfloat16: such numbers are not for it.</summary>
-    public static void Write(string path, IEnumerable<(string Name, string Text)> texts, IEnumerable<(string Name, string DType, long[] Shape, double[] Values)> tensors) => AtomicFile.Write(path, stream =>
+    /// <summary>
+    /// Writes everything, or leaves an earlier file as it was. Equal contents give equal bytes. numpy has no bfloat16: such numbers are not for it.
+    /// </summary>
+    public static void Write(string path, IEnumerable<(string Name, string Text)> texts,
+        IEnumerable<(string Name, string DType, long[] Shape, double[] Values)> tensors) => AtomicFile.Write(path, stream =>
     {
         using var zip = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true);
         foreach (var (name, text) in texts)

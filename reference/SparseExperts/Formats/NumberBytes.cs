@@ -22,7 +22,7 @@ static class NumberBytes
             case "F64": BinaryPrimitives.WriteDoubleLittleEndian(bytes, value); break;
             case "F32": BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)value); break;
             case "F16": BinaryPrimitives.WriteHalfLittleEndian(bytes, (Half)value); break;
-            case "BF16": BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)(BitConverter.SingleToUInt32Bits((float)Rounding.To(NumberFormat.BFloat16, value)) >> 16)); break;
+            case "BF16": BinaryPrimitives.WriteUInt16LittleEndian(bytes, BFloat16Bits(value)); break;
             case "I64": BinaryPrimitives.WriteInt64LittleEndian(bytes, checked((long)Whole(value))); break;
             case "I32": BinaryPrimitives.WriteInt32LittleEndian(bytes, checked((int)Whole(value))); break;
             case "I16": BinaryPrimitives.WriteInt16LittleEndian(bytes, checked((short)Whole(value))); break;
@@ -34,6 +34,8 @@ static class NumberBytes
             default: throw new ArgumentException($"dtype {dtype} is not written", nameof(dtype));
         }
     }
+
+    static ushort BFloat16Bits(double value) => (ushort)(BitConverter.SingleToUInt32Bits((float)Rounding.To(NumberFormat.BFloat16, value)) >> 16);
 
     static double Whole(double value) => value == Math.Floor(value) ? value : throw new ArgumentException($"{value} is no integer; choose a float dtype");
 }

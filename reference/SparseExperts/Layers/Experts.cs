@@ -40,7 +40,8 @@ public static class Experts
         var d = call.Dialect;
         if (!indices.Plan.SharesSlots) return tape.GateOfRows(gates, indices);
         if (d.ApplyGateTo == GatePlace.Input || d.Combination == Combination.Interpolated)
-            throw new RoutingException($"{call.Where}: tokens share slots here, so that a slot has no one gate; give {d.Name} apply_gate_to output and combination gated");
+            throw new RoutingException(
+                $"{call.Where}: tokens share slots here, so that a slot has no one gate; give {d.Name} apply_gate_to output and combination gated");
         return null;
     }
 

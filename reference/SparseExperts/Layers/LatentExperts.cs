@@ -16,7 +16,8 @@ static class LatentExperts
         if (weights.In is null) return x;
         var rounded = tape.In(call.Format);
         var z = rounded.Linear(x, weights.In);
-        return call.Dialect.ExpertsInNorm ? rounded.Norm(z, RouterLogits.Needed(call, weights.InNorm, "experts.in_norm"), call.Dialect.ExpertsInNormEpsilon) : z;
+        if (!call.Dialect.ExpertsInNorm) return z;
+        return rounded.Norm(z, RouterLogits.Needed(call, weights.InNorm, "experts.in_norm"), call.Dialect.ExpertsInNormEpsilon);
     }
 
     /// <summary>Each expert's output o becomes RMS(o∘w) before its gate [rows, L].</summary>

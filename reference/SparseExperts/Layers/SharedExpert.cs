@@ -15,7 +15,8 @@ static class SharedExpert
         if (weights.SharedWi is null) return y;
         var rounded = tape.In(call.Format);
         if (weights.SharedCount > 1 && !call.Dialect.SharedInGates)
-            throw new RoutingException($"{call.Where}: {call.Dialect.Name} has one shared expert, {weights.SharedCount} are given; set shared_in_gates or give one");
+            throw new RoutingException(
+                $"{call.Where}: {call.Dialect.Name} has one shared expert, {weights.SharedCount} are given; set shared_in_gates or give one");
         if (call.Dialect.SharedInGates) return rounded.Add(y, Gated(tape, call, x, weights, RouterLogits.Needed(call, gates, "router.shared_weight")));
         var gate = weights.SharedWiGate is { } w ? rounded.Linear(x, w) : null;                                         // [T, F']
         var hidden = FeedForward.Activate(tape, call, rounded.Linear(x, weights.SharedWi), gate, shared: true);         // [T, F']
@@ -26,11 +27,17 @@ static class SharedExpert
         return call.Dialect.SharedCombination == SharedCombination.Average ? rounded.Scale(sum, 0.5) : sum;
     }
 
-    /// <summary>Σ_n (g_n·act(x·Wi_n))·Wo_n: each shared expert is multiplied by its gate before its second matrix (transformers modeling_inkling.py).</summary>
+    /// <summary>
+    /// Σ_n (g_n·act(x·Wi_n))·Wo_n: each shared expert is multiplied by its gate before its second matrix (transformers modeling_inkling.py).
+    /// </summary>
     static Tensor Gated(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates)
     {
         var rounded = tape.In(call.Format);
-        Tensor Own(Tensor stacked, int n) => weights.SharedCount == 1 ? stacked : tape.RowRange(stacked, n * (stacked.Rows / weights.SharedCount), stacked.Rows / weights.SharedCount);
+        Tensor Own(Tensor stacked, int n)
+        {
+            var rows = stacked.Rows / weights.SharedCount;
+            return weights.SharedCount == 1 ? stacked : tape.RowRange(stacked, n * rows, rows);
+        }
         Tensor? sum = null;
         for (var n = 0; n < weights.SharedCount; n++)
         {

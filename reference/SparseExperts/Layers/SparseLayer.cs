@@ -31,7 +31,10 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
 
     /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
     internal IEnumerable<Tensor?> Kept =>
-        [Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, RouterState, Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates];
+    [
+        Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, RouterState,
+        Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates,
+    ];
 }
 
 /// <summary>A sparse feed-forward layer of any kind.</summary>
@@ -40,8 +43,8 @@ public static class SparseLayer
     /// <param name="dropout">Dropout of the experts' hidden layer while training.</param>
     /// <param name="instead">What takes the place of stages of a routed layer; layers of other kinds have none.</param>
     /// <param name="streams">Streams of the dropouts; words are addressed, never consumed.</param>
-    public static SparseResult Forward(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout = 0, LayerStreams streams = default,
-        Substitution? instead = null)
+    public static SparseResult Forward(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout = 0,
+        LayerStreams streams = default, Substitution? instead = null)
     {
         return call.Dialect.LayerKind() switch
         {
@@ -54,8 +57,8 @@ public static class SparseLayer
         };
     }
 
-    static SparseResult Routed(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams,
-        Substitution? instead)
+    static SparseResult Routed(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout,
+        LayerStreams streams, Substitution? instead)
     {
         var routed = RoutedLayer.Route(tape, call, inputs.X, router, instead);
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
@@ -68,11 +71,13 @@ public static class SparseLayer
         };
     }
 
-    static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout, LayerStreams streams)
+    static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout,
+        LayerStreams streams)
     {
         var input = RouterLogits.Input(tape, call, inputs.X);
         var routed = TwoLevelRouter.Route(tape, call, input, router);
-        var y = Experts.Apply(tape, call, inputs.Experts ?? RoutedLayer.ExpertInput(call, inputs.X, input), experts, routed.Gates, routed.Plan, dropout, streams);
+        var read = inputs.Experts ?? RoutedLayer.ExpertInput(call, inputs.X, input);
+        var y = Experts.Apply(tape, call, read, experts, routed.Gates, routed.Plan, dropout, streams);
         return new(y, AuxiliaryLosses.Total(tape, call, routed.Losses), routed.Losses, routed.Gates, routed.Gates, routed.Plan, null);
     }
 

@@ -42,7 +42,13 @@ static class TwoLevelLayer
             var groups = Grouping.Count(d with { GroupSplit = GroupSplit.AnyDivisor, Replicas = 1 }, slots, 1, innerCount);
             var inner = call with
             {
-                Dialect = flat with { CapacityFactor = InnerCapacityFactor, EvalCapacityFactor = InnerCapacityFactor, Policy = Policy.All, EvalPolicy = Policy.All },
+                Dialect = flat with
+                {
+                    CapacityFactor = InnerCapacityFactor,
+                    EvalCapacityFactor = InnerCapacityFactor,
+                    Policy = Policy.All,
+                    EvalPolicy = Policy.All,
+                },
                 Groups = groups,
                 Size = slots / groups,
                 Experts = innerCount,
@@ -60,7 +66,8 @@ static class TwoLevelLayer
             int[] place = [.. Enumerable.Range(0, outerCount * slots).Select(i => i / slots == g ? i % slots : -1)];
             var placed = tape.GatherRows(y, tape.UploadPlan(place));
             outputs = outputs is null ? placed : tape.Add(outputs, placed);
-            losses.AddRange(AuxiliaryLosses.Compute(tape, inner, routed.Losses).Select(l => l with { Name = $"{l.Name}.{g}", Coefficient = l.Coefficient / outerCount }));
+            LossTerm OfGroup(LossTerm l) => l with { Name = $"{l.Name}.{g}", Coefficient = l.Coefficient / outerCount };
+            losses.AddRange(AuxiliaryLosses.Compute(tape, inner, routed.Losses).Select(OfGroup));
             Note(routed.Plan, choiceOfSlot, g * innerCount, expert, slot, served);
         }
 

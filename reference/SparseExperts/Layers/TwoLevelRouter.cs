@@ -23,8 +23,10 @@ static class TwoLevelRouter
         using var exact = tape.Exactly();
         var d = call.Dialect;
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;
-        var primary = Level(tape, call, input, RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight"), w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);
-        var secondary = Level(tape, call, input, RouterLogits.Needed(call, w.SecondaryWeight, "router.secondary.weight"), w.SecondaryNoiseWeight, call.Draws.SecondaryNoise, call.Experts);
+        var outer = RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight");
+        var inner = RouterLogits.Needed(call, w.SecondaryWeight, "router.secondary.weight");
+        var primary = Level(tape, call, input, outer, w.PrimaryNoiseWeight, call.Draws.PrimaryNoise, groups);
+        var secondary = Level(tape, call, input, inner, w.SecondaryNoiseWeight, call.Draws.SecondaryNoise, call.Experts);
 
         // Secondary logits as one row for every (token, group).
         Tensor Split(Tensor x) => tape.Reshape(x, tokens * groups, inside);
@@ -45,7 +47,9 @@ static class TwoLevelRouter
                 }
         var primaryGates = Chosen(tape, primary.Noisy, group, keep);                                   // [T, keep]
         var secondaryGates = Chosen(tape, noisy, expert, k);                                            // [T·groups, k]
-        var gates = tape.Multiply(tape.GatherElements(primaryGates, primaryOf, tokens, choices), tape.GatherElements(secondaryGates, secondaryOf, tokens, choices));
+        var gates = tape.Multiply(
+            tape.GatherElements(primaryGates, primaryOf, tokens, choices),
+            tape.GatherElements(secondaryGates, secondaryOf, tokens, choices));
         var plan = new RoutingPlan(call.Experts, 1, choices, RoutingPlan.Unlimited, global, Arrival(global, call.Experts));
 
         // Losses over all experts as one vector.
@@ -57,11 +61,14 @@ static class TwoLevelRouter
             entered[group[i]]++;
             member[i / keep * groups + group[i]] = 1;
         }
-        RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) => new() { Logits = HostNumbers.Of(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
+        RouterNumbers Of(Tensor cleanLogits, Numbers noisyNumbers) =>
+            new() { Logits = HostNumbers.Of(tape, cleanLogits), Noisy = noisyNumbers, Scores = noisyNumbers };
         var smooth = tape.SumColumns(keep < groups
             ? LoadLosses.Smooth(tape, call, primary.Clean, primary.Noisy, primary.Deviation, Of(primary.Clean, primaryNoisy), keep)
             : tape.PlanConstant(tokens, groups, member), 1);                                                // [1, groups]
-        var local = k < inside ? LoadLosses.Smooth(tape, call, clean, noisy, deviation, Of(clean, secondaryNoisy), k) : Counts(tape, expert, tokens * groups, inside, k);
+        var local = k < inside
+            ? LoadLosses.Smooth(tape, call, clean, noisy, deviation, Of(clean, secondaryNoisy), k)
+            : Counts(tape, expert, tokens * groups, inside, k);
         var inGroup = tape.ScaleRows(local, tape.PlanConstant(tokens * groups, 1, member));
         var load = tape.SumColumns(tape.Reshape(inGroup, tokens, call.Experts), 1);                      // [1, E]
         var share = new float[groups * call.Experts];

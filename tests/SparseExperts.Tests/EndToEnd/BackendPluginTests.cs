@@ -9,7 +9,7 @@ public sealed class BackendPluginTests : IDisposable
 {
     const string NoLibraries = "SPARSEEXPERTS_CUDA_LIBRARIES";
 
-    readonly Workspace _workspace = new();
+    readonly Workspace _workspace = new(lines: 10);
 
     public void Dispose() => _workspace.Dispose();
 
@@ -17,8 +17,9 @@ public sealed class BackendPluginTests : IDisposable
     public void A_plugin_trains_to_the_bits_of_the_definition()
     {
         Copy("sample-plugins/sample", "sample");
-        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("plugin", "--steps", "2", "--backend", "sample", "--plugins", Plugins)).ExitCode);
-        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("built-in", "--steps", "2", "--backend", "scalar")).ExitCode);
+        string[] small = ["--steps", "2", "--batch", "1", "--context", "16"];
+        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("plugin", [.. small, "--backend", "sample", "--plugins", Plugins])).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("built-in", [.. small, "--backend", "scalar"])).ExitCode);
         Assert.Equal(_workspace.CheckpointHash("built-in"), _workspace.CheckpointHash("plugin"));
         Assert.Equal(0, MoeCommand.Run(["evaluate", _workspace.At("plugin"), "--backend", "sample", "--plugins", Plugins]).ExitCode);
     }

@@ -6,14 +6,14 @@ namespace SparseExperts.Tests.EndToEnd;
 /// <summary>The GPU's kernels on the emulator, as a user calls them.</summary>
 public sealed class EmulatedCudaTests : IDisposable
 {
-    readonly Workspace _workspace = new();
+    readonly Workspace _workspace = new(lines: 10);
 
     public void Dispose() => _workspace.Dispose();
 
     [Fact]
     public void A_run_that_changes_machines_twice_ends_with_the_same_checkpoint()
     {
-        string[] small = ["--steps", "6", "--checkpoint-every", "2", "--batch", "2", "--context", "24"];
+        string[] small = ["--steps", "6", "--checkpoint-every", "2", "--batch", "1", "--context", "20"];
         Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("straight", small)).ExitCode);
         Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("moving", small)).ExitCode);
         var expected = _workspace.CheckpointHash("straight");

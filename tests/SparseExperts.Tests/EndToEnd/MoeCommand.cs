@@ -45,12 +45,13 @@ static partial class MoeCommand
 /// <summary>A folder of its own with a small text, gone at the end.</summary>
 sealed class Workspace : IDisposable
 {
-    public Workspace()
+    /// <param name="lines">Of the text; a tenth of it is held out.</param>
+    public Workspace(int lines = 60)
     {
         Folder = Directory.CreateTempSubdirectory("sparse-experts-").FullName;
         TextPath = Path.Combine(Folder, "text.txt");
         var line = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.\n";
-        File.WriteAllText(TextPath, string.Concat(Enumerable.Range(0, 60).Select(i => $"{i}. {line}")));
+        File.WriteAllText(TextPath, string.Concat(Enumerable.Range(0, lines).Select(i => $"{i}. {line}")));
     }
 
     public string Folder { get; }
@@ -62,6 +63,16 @@ sealed class Workspace : IDisposable
     {
         string[] threads = more.Contains("--threads") ? [] : ["--threads", "1"];
         return ["train", "--preset", "tiny", "--text", TextPath, "--out", At(run), .. more, .. threads];
+    }
+
+    /// <summary>A copy of a run of another workspace.</summary>
+    public void Take(Workspace from, string run)
+    {
+        foreach (var folder in Directory.GetDirectories(from.At(run), "*", SearchOption.AllDirectories).Prepend(from.At(run)))
+        {
+            var to = Directory.CreateDirectory(Path.Combine(Folder, Path.GetRelativePath(from.Folder, folder))).FullName;
+            foreach (var file in Directory.GetFiles(folder)) File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+        }
     }
 
     /// <summary>SHA-256 over every file of the newest checkpoint.</summary>

@@ -29,7 +29,7 @@ public sealed class ProfileTests
     [Fact]
     public void Training_and_evaluation_say_where_their_time_goes_and_compute_the_same()
     {
-        using var workspace = new Workspace();
+        using var workspace = new Workspace(lines: 20);
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("plain", "--steps", "5")).ExitCode);
         var trained = MoeCommand.Run(workspace.Tiny("run", "--steps", "5", "--profile"));
         Assert.Equal((0, ""), (trained.ExitCode, trained.Error));
@@ -56,7 +56,7 @@ public sealed class ProfileTests
     [Fact]
     public void A_run_of_one_step_has_a_profile_and_a_resumed_one_of_its_own_steps()
     {
-        using var workspace = new Workspace();
+        using var workspace = new Workspace(lines: 20);
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "1", "--profile")).ExitCode);
         IsSound(Profile(workspace, "run"), "train", 1);
         var again = MoeCommand.Run(["train", "--resume", workspace.At("run"), "--profile"]);
@@ -66,7 +66,7 @@ public sealed class ProfileTests
     [Fact]
     public void A_run_that_recomputes_ends_with_the_same_checkpoint_in_less_memory()
     {
-        using var workspace = new Workspace();
+        using var workspace = new Workspace(lines: 20);
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("kept", "--steps", "4", "--profile")).ExitCode);
         var recomputed = MoeCommand.Run(workspace.Tiny("recomputed", "--steps", "4", "--profile", "--recompute"));
         Assert.Equal(0, recomputed.ExitCode);

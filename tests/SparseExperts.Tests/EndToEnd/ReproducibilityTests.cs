@@ -4,10 +4,12 @@ namespace SparseExperts.Tests.EndToEnd;
 
 public sealed class ReproducibilityTests
 {
+    static readonly string[] Twenty = ["--steps", "20", "--batch", "4", "--context", "32"];
+
     static readonly Lazy<string> Expected = new(() =>
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "20", "--threads", "1")).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", [.. Twenty, "--threads", "1"])).ExitCode);
         return workspace.CheckpointHash("run");
     });
 
@@ -15,7 +17,7 @@ public sealed class ReproducibilityTests
     public void Twenty_steps_give_the_same_checkpoint_on_two_threads()
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "20", "--threads", "2")).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", [.. Twenty, "--threads", "2"])).ExitCode);
         Assert.Equal(Expected.Value, workspace.CheckpointHash("run"));
     }
 
@@ -28,7 +30,7 @@ public sealed class ReproducibilityTests
         using var workspace = new Workspace();
         var backends = MoeCommand.Run(["backends"], (variable, "0"));
         Assert.Contains($"SIMD level: {level}", backends.Output);
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "20"), (variable, "0")).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", Twenty), (variable, "0")).ExitCode);
         Assert.Equal(Expected.Value, workspace.CheckpointHash("run"));
     }
 
@@ -36,7 +38,7 @@ public sealed class ReproducibilityTests
     public void The_scalar_definition_trains_to_the_same_checkpoint()
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", "--steps", "20", "--backend", "scalar")).ExitCode);
+        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", [.. Twenty, "--backend", "scalar"])).ExitCode);
         Assert.Equal(Expected.Value, workspace.CheckpointHash("run"));
     }
 
@@ -44,7 +46,7 @@ public sealed class ReproducibilityTests
     public void A_killed_run_resumes_to_the_bytes_of_an_uninterrupted_one()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "200", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.Start(workspace.Tiny("killed", options)))
         {
@@ -54,8 +56,8 @@ public sealed class ReproducibilityTests
         }
         Assert.Equal(0, MoeCommand.Run(["train", "--resume", workspace.At("killed")]).ExitCode);
         Assert.Equal(workspace.CheckpointHash("whole"), workspace.CheckpointHash("killed"));
-        var steps = File.ReadLines(workspace.At("killed/metrics.jsonl")).Count(l => l.Contains("\"step\":400,"));
-        var whole = File.ReadLines(workspace.At("whole/metrics.jsonl")).Count(l => l.Contains("\"step\":400,"));
+        var steps = File.ReadLines(workspace.At("killed/metrics.jsonl")).Count(l => l.Contains("\"step\":200,"));
+        var whole = File.ReadLines(workspace.At("whole/metrics.jsonl")).Count(l => l.Contains("\"step\":200,"));
         Assert.Equal(whole, steps);
     }
 
@@ -63,7 +65,7 @@ public sealed class ReproducibilityTests
     public void An_interrupt_saves_exits_with_130_and_can_be_resumed()
     {
         using var workspace = new Workspace();
-        string[] options = ["--steps", "400", "--checkpoint-every", "20"];
+        string[] options = ["--steps", "200", "--checkpoint-every", "20"];
         Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
         using (var process = MoeCommand.StartToBeStopped(workspace.Tiny("stopped", options)))
         {
@@ -83,7 +85,7 @@ public sealed class ReproducibilityTests
     public void A_signal_saves_and_exits_with_128_and_its_number(int signal)
     {
         using var workspace = new Workspace();
-        using var process = MoeCommand.StartToBeStopped(workspace.Tiny("stopped", "--steps", "400", "--checkpoint-every", "20"));
+        using var process = MoeCommand.StartToBeStopped(workspace.Tiny("stopped", "--steps", "200", "--checkpoint-every", "20"));
         WaitForCheckpoint(workspace, "stopped", process);
         MoeCommand.Signal(process, signal);
         process.WaitForExit();

@@ -16,7 +16,8 @@ static class LoadBars
         var groups = apart ? picture.Groups : 1;
         int Sum(int[] counts, int row) => apart ? counts[row] : Enumerable.Range(0, picture.Groups).Sum(g => counts[g * picture.Experts + row]);
         var capacity = picture.Capacity is { } slots ? (double)slots * (apart ? 1 : picture.Groups) : (double?)null;
-        int[] requested = [.. Enumerable.Range(0, groups * picture.Experts).Select(r => Sum(picture.Requested, r))], taken = [.. Enumerable.Range(0, requested.Length).Select(r => Sum(picture.Taken, r))];
+        int[] Sums(int[] counts) => [.. Enumerable.Range(0, groups * picture.Experts).Select(r => Sum(counts, r))];
+        int[] requested = Sums(picture.Requested), taken = Sums(picture.Taken);
 
         double row = Math.Clamp(460.0 / requested.Length, 4, 18), bottom = Top + requested.Length * row, gap = row >= 7 ? 1 : 0;
         var range = new ReportRange(0, 1.04 * Math.Max(1, Math.Max(requested.Max(), capacity is { } c && c <= 3 * requested.Max() ? c : 0)));
@@ -36,8 +37,8 @@ static class LoadBars
             var name = $"{(groups > 1 ? $"group {r / picture.Experts}, " : "")}expert {r % picture.Experts}";
             if (r % every == 0) svg.Label("tick end", Left - 8, y + Math.Max(row, 8) / 2 + 4, name);
             if (r > 0 && r % picture.Experts == 0) svg.Line("axis", 0, y, Right, y);
-            svg.Add($"<rect class=\"wanted\" x=\"{Pixel(Left)}\" y=\"{Pixel(y)}\" width=\"{Pixel(X(requested[r]) - Left)}\" height=\"{Pixel(row - gap)}\"><title>{name}: {requested[r]} choices</title></rect>\n");
-            svg.Add($"<rect class=\"kept\" x=\"{Pixel(Left)}\" y=\"{Pixel(y)}\" width=\"{Pixel(X(taken[r]) - Left)}\" height=\"{Pixel(row - gap)}\"><title>{name}: {taken[r]} of {requested[r]} choices kept</title></rect>\n");
+            svg.Rectangle("wanted", Left, y, X(requested[r]) - Left, row - gap, $"{name}: {requested[r]} choices");
+            svg.Rectangle("kept", Left, y, X(taken[r]) - Left, row - gap, $"{name}: {taken[r]} of {requested[r]} choices kept");
         }
         if (capacity is { } limit && limit <= range.High) svg.Line("reference", X(limit), Top, X(limit), bottom);
         return svg.Close();
@@ -70,7 +71,8 @@ static class MarginBars
         for (var i = 0; i < counts.Length; i++)
         {
             var name = i == 0 ? "tied" : $"1e{low + i - 1}".Replace('-', '−');
-            svg.Add($"<rect class=\"kept\" x=\"{Pixel(Left + i * width + 2)}\" y=\"{Pixel(Y(counts[i]))}\" width=\"{Pixel(width - 4)}\" height=\"{Pixel(bottom - Y(counts[i]))}\"><title>{(i == 0 ? "tied" : $"margin from {name}")}: {counts[i]} tokens</title></rect>\n");
+            var top = Y(counts[i]);
+            svg.Rectangle("kept", Left + i * width + 2, top, width - 4, bottom - top, $"{(i == 0 ? "tied" : $"margin from {name}")}: {counts[i]} tokens");
             svg.Label("tick middle", Left + (i + 0.5) * width, bottom + 18, i == 0 ? name : $"≥{name}");
         }
         svg.Line("axis", Left, bottom, Left + width * counts.Length, bottom);

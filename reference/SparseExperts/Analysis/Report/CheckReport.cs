@@ -1,4 +1,5 @@
 using SparseExperts.Oracle;
+using static SparseExperts.Analysis.ReportTable;
 using static SparseExperts.Analysis.ReportText;
 
 namespace SparseExperts.Analysis;
@@ -9,32 +10,44 @@ public static class CheckReport
     const int ClosestCalls = 12;
 
     /// <param name="picture">Null where there is no routing to draw.</param>
-    public static string Html(Case @case, Verdict verdict, CheckPicture? picture) => ReportPage.Html(Path.GetFileName(@case.Path), Lead(@case, verdict) + Stages(verdict) + (picture is null
-        ? "<section>\n<h2>Who goes where</h2>\n<p>There is no choice to draw: every token meets every expert, or routing has two levels, or the claimed numbers route nobody.</p>\n</section>\n"
-        : Meetings(verdict, picture) + Load(picture) + Margins(picture)) + Origin(@case), Style);
+    public static string Html(Case @case, Verdict verdict, CheckPicture? picture)
+    {
+        var routing = picture is null ? NothingToDraw() : Meetings(verdict, picture) + Load(picture) + Margins(picture);
+        return ReportPage.Html(Path.GetFileName(@case.Path), Lead(@case, verdict) + Stages(verdict) + routing + Origin(@case), Style);
+    }
+
+    static string NothingToDraw() => Section("Who goes where", "",
+        "<p>There is no choice to draw: every token meets every expert, or routing has two levels, or the claimed numbers route nobody.</p>\n");
 
     static string Lead(Case @case, Verdict verdict)
     {
         var culprit = verdict.Culprit;
         string Tile(string name, string value, string detail) => $"<div><dt>{name}</dt><dd><b>{value}</b><span class=\"small\">{detail}</span></dd></div>\n";
-        return $"<p class=\"lead\">{Escape(verdict.Say)}</p>\n{(verdict.Held is { } held ? $"<p class=\"note\">{Escape(held.ToString())}</p>\n" : "")}<dl class=\"tiles\">\n"
-            + Tile("Verdict", $"<span class=\"{Class(verdict.Outcome)}\">{verdict.Outcome.Word()}</span>", $"{verdict.Stages.Count} claims")
-            + Tile("Dialect", Escape(@case.Dialect.Name), $"{@case.Mode}, {Escape(@case.Dialect.Summary)}")
-            + (culprit?.First is { } first ? Tile("First departure", Escape(culprit.Stage), Escape(first.Place)) + Tile("Departures", Number(first.Count, "N0"), $"of {Number(first.Of, "N0")} numbers") : "")
-            + "</dl>\n";
+        var tiles = Tile("Verdict", $"<span class=\"{Class(verdict.Outcome)}\">{verdict.Outcome.Word()}</span>", $"{verdict.Stages.Count} claims")
+            + Tile("Dialect", Escape(@case.Dialect.Name), $"{@case.Mode}, {Escape(@case.Dialect.Summary)}");
+        if (culprit?.First is { } first)
+            tiles += Tile("First departure", Escape(culprit.Stage), Escape(first.Place))
+                + Tile("Departures", Number(first.Count, "N0"), $"of {Number(first.Of, "N0")} numbers");
+        var held = verdict.Held is { } format ? $"<p class=\"note\">{Escape(format.ToString())}</p>\n" : "";
+        return $"<p class=\"lead\">{Escape(verdict.Say)}</p>\n{held}<dl class=\"tiles\">\n{tiles}</dl>\n";
     }
 
-    static string Stages(Verdict verdict) =>
-        "<section>\n<h2>Stage by stage</h2>\n<p class=\"note\">Each claim is recomputed from the claims before it, so that the first that differs is the culprit.</p>\n"
-        + "<div class=\"scroll\"><table>\n<caption>Claims in the order in which they are checked</caption>\n<thead><tr><th scope=\"col\">Claim</th><th scope=\"col\">Verdict</th><th scope=\"col\">First departure</th>"
-        + "<th scope=\"col\">Claimed</th><th scope=\"col\">Expected</th><th scope=\"col\">Off by</th><th scope=\"col\">Rounding explains</th><th scope=\"col\">Departures</th></tr></thead>\n<tbody>\n"
-        + string.Concat(verdict.Stages.Select(Row)) + "</tbody>\n</table></div>\n</section>\n";
-
-    static string Row(StageVerdict stage)
+    static string Stages(Verdict verdict)
     {
-        var head = $"<tr{(stage.Outcome == Outcome.Differs ? " class=\"wrong\"" : "")}><th scope=\"row\"><code>{Escape(stage.Stage)}</code></th><td class=\"{Class(stage.Outcome)}\">{stage.Outcome.Word()}</td>";
-        return stage.First is not { } f || stage.Outcome == Outcome.Agrees ? head + "<td></td><td></td><td></td><td></td><td></td><td></td></tr>\n"
-            : head + $"<td>{Escape(f.Place)}</td><td>{Number(f.Claimed, "G7")}</td><td>{Number(f.Expected, "G7")}</td><td>{Number(f.Margin, "G3")}</td><td>{Number(f.Bound, "G3")}</td><td>{Number(f.Count, "N0")} of {Number(f.Of, "N0")}</td></tr>\n";
+        string[] columns = ["Claim", "Verdict", "First departure", "Claimed", "Expected", "Off by", "Rounding explains", "Departures"];
+        var table = Table("Claims in the order in which they are checked", columns, verdict.Stages.Select(Stage));
+        return Section("Stage by stage", "Each claim is recomputed from the claims before it, so that the first that differs is the culprit.",
+            $"<div class=\"scroll\">{table}</div>\n");
+    }
+
+    static string Stage(StageVerdict stage)
+    {
+        string[] departure = stage.First is { } f && stage.Outcome != Outcome.Agrees
+            ? [Escape(f.Place), Number(f.Claimed, "G7"), Number(f.Expected, "G7"), Number(f.Margin, "G3"), Number(f.Bound, "G3"),
+                $"{Number(f.Count, "N0")} of {Number(f.Of, "N0")}"]
+            : ["", "", "", "", "", ""];
+        var verdict = Cell(stage.Outcome.Word(), Class(stage.Outcome));
+        return Row($"<code>{Escape(stage.Stage)}</code>", [verdict, .. departure.Select(text => Cell(text))], stage.Outcome == Outcome.Differs ? "wrong" : "");
     }
 
     static string Meetings(Verdict verdict, CheckPicture picture)
@@ -42,40 +55,57 @@ public static class CheckReport
         var first = verdict.Culprit?.First;
         int? token = first is { Token: { } inGroup } ? (first.Group ?? 0) * picture.Size + inGroup : null;
         var (svg, from, to) = MeetingMap.Draw(picture, token, first?.Expert);
+        var part = to - from < picture.Tokens ? $" Tokens {from} to {to - 1} of {picture.Tokens}." : "";
+        var ring = token is null ? "" : " The ring marks the first departure.";
+        return Section("Who goes where", $"A column is a token, a row an expert; the shade behind is the score.{part}{ring}",
+            Figure(svg, $"<figcaption><ul class=\"legend\">{Legend()}</ul></figcaption>\n"));
+    }
+
+    static string Legend()
+    {
         string Item(string shape, string text) => $"<li><svg class=\"key\" viewBox=\"0 0 12 12\">{shape}</svg> {text}</li>";
-        var legend = Item("<rect class=\"kept\" x=\"1\" y=\"1\" width=\"10\" height=\"10\"/>", "kept") + Item("<rect class=\"dropped\" x=\"1.5\" y=\"1.5\" width=\"9\" height=\"9\"/>", "dropped")
-            + Item("<rect class=\"kept other\" x=\"1\" y=\"1\" width=\"10\" height=\"10\"/>", "kept, not as expected") + Item("<rect class=\"dropped other\" x=\"1.5\" y=\"1.5\" width=\"9\" height=\"9\"/>", "dropped, not as expected")
+        string Box(string kind, double inset)
+        {
+            string at = Pixel(inset), size = Pixel(12 - 2 * inset);
+            return $"<rect class=\"{kind}\" x=\"{at}\" y=\"{at}\" width=\"{size}\" height=\"{size}\"/>";
+        }
+
+        return Item(Box("kept", 1), "kept") + Item(Box("dropped", 1.5), "dropped")
+            + Item(Box("kept other", 1), "kept, not as expected") + Item(Box("dropped other", 1.5), "dropped, not as expected")
             + Item("<path class=\"missing\" d=\"M2 2L10 10M10 2L2 10\"/>", "expected, not claimed");
-        return "<section>\n<h2>Who goes where</h2>\n<p class=\"note\">A column is a token, a row an expert; the shade behind is the score."
-            + $"{(to - from < picture.Tokens ? $" Tokens {from} to {to - 1} of {picture.Tokens}." : "")}{(token is null ? "" : " The ring marks the first departure.")}</p>\n"
-            + $"<figure class=\"wide\">\n<figcaption><ul class=\"legend\">{legend}</ul></figcaption>\n<div class=\"scroll\">{svg}</div>\n</figure>\n</section>\n";
     }
 
     static string Load(CheckPicture picture)
     {
         int requested = picture.Requested.Sum(), taken = picture.Taken.Sum();
-        return "<section>\n<h2>Load against capacity</h2>\n<p class=\"note\">"
-            + $"{Number(requested, "N0")} choices, {Number(requested - taken, "N0")} of them dropped; {(picture.Capacity is { } capacity ? $"every expert has {Number(capacity, "N0")} slots in a group (dashed)" : "no capacity limits an expert")}.</p>\n"
-            + $"<figure class=\"wide\">\n<div class=\"scroll\">{LoadBars.Draw(picture)}</div>\n</figure>\n</section>\n";
+        var limit = picture.Capacity is { } capacity ? $"every expert has {Number(capacity, "N0")} slots in a group (dashed)" : "no capacity limits an expert";
+        return Section("Load against capacity", $"{Number(requested, "N0")} choices, {Number(requested - taken, "N0")} of them dropped; {limit}.",
+            Figure(LoadBars.Draw(picture)));
     }
 
     static string Margins(CheckPicture picture)
     {
         if (picture.Margins.Count == 0) return "";
-        var closest = picture.Margins.OrderBy(m => m.Value).Take(ClosestCalls).ToArray();
-        return "<section>\n<h2>Margins</h2>\n<p class=\"note\">By how much the last expert that a token takes beats the first that it does not. Below the rounding of the numbers either is right.</p>\n"
-            + $"<figure class=\"wide\">\n<div class=\"scroll\">{MarginBars.Draw(picture.Margins)}</div>\n</figure>\n"
-            + "<table>\n<caption>The closest calls</caption>\n<thead><tr><th scope=\"col\">Token</th><th scope=\"col\">Last taken</th><th scope=\"col\">First left</th><th scope=\"col\">Margin</th><th scope=\"col\">Rounding explains</th></tr></thead>\n<tbody>\n"
-            + string.Concat(closest.Select(m => $"<tr><th scope=\"row\">{(picture.Groups > 1 ? $"group {m.Token / picture.Size}, token {m.Token % picture.Size}" : $"{m.Token}")}</th><td>expert {m.Last}</td><td>expert {m.Next}</td><td>{Number(m.Value, "G4")}</td><td>{Number(m.Bound, "G3")}</td></tr>\n"))
-            + "</tbody>\n</table>\n</section>\n";
+        string Token(int token) => picture.Groups > 1 ? $"group {token / picture.Size}, token {token % picture.Size}" : $"{token}";
+        string Call(Margin m) => Row(Token(m.Token),
+            [Cell($"expert {m.Last}"), Cell($"expert {m.Next}"), Cell(Number(m.Value, "G4")), Cell(Number(m.Bound, "G3"))]);
+        var closest = picture.Margins.OrderBy(m => m.Value).Take(ClosestCalls).Select(Call);
+        return Section("Margins",
+            "By how much the last expert that a token takes beats the first that it does not. Below the rounding of the numbers either is right.",
+            Figure(MarginBars.Draw(picture.Margins))
+            + Table("The closest calls", ["Token", "Last taken", "First left", "Margin", "Rounding explains"], closest));
     }
 
     static string Origin(Case @case)
     {
         (string Key, string Value)[] facts =
-            [("file", @case.Path), ("dialect", @case.Dialect.Name), ("source", @case.Dialect.Source), ("parameters", @case.Parameters.ToJsonString()), ("mode", @case.Mode), ("producer", @case.Producer), ("note", @case.Note)];
-        return "<section>\n<h2>The file</h2>\n<table class=\"settings\">\n<caption>What the file says of itself</caption>\n<tbody>\n"
-            + string.Concat(facts.Where(f => f.Value.Length > 0).Select(f => $"<tr><th scope=\"row\">{f.Key}</th><td>{Escape(f.Value)}</td></tr>\n")) + "</tbody>\n</table>\n</section>\n";
+        [
+            ("file", @case.Path), ("dialect", @case.Dialect.Name), ("source", @case.Dialect.Source), ("parameters", @case.Parameters.ToJsonString()),
+            ("mode", @case.Mode), ("producer", @case.Producer), ("note", @case.Note),
+        ];
+        var rows = string.Concat(facts.Where(f => f.Value.Length > 0).Select(f => Row(f.Key, [Cell(Escape(f.Value))])));
+        return Section("The file", "",
+            $"<table class=\"settings\">\n<caption>What the file says of itself</caption>\n<tbody>\n{rows}</tbody>\n</table>\n");
     }
 
     static string Class(Outcome outcome) => outcome switch

@@ -45,8 +45,8 @@ public static class DialectPage
         string Choice(string id, string label) => $"<select id=\"{id}\" aria-label=\"{label}\"><option value=\"\">{label}</option>{options}</select>\n";
         return $"""
             <div class="bar" role="search">
-            <input id="q" type="search" placeholder="mixtral, sigmoid bias, norm_topk_prob, kimi_k2 …" aria-label="Search names, model types, values and words"
-            autocomplete="off"/>
+            <input id="q" type="search" placeholder="mixtral, sigmoid bias, norm_topk_prob, kimi_k2 …"
+            aria-label="Search names, model types, values and words" autocomplete="off"/>
             <span id="count" class="small" aria-live="polite"></span>
             <span class="pair">
             {Choice("a", "compare …")}{Choice("b", "… with")}</span>
@@ -89,15 +89,15 @@ public static class DialectPage
         var differences = rule.Differences(d).ToArray();
         var own = d.Parameters.Except(rule.Rule.Parameters).ToArray();
         var left = rule.Rule.Parameters.Except(d.Parameters).ToArray();
-        return $"<div class=\"alias\">\n{Head(d, "h4")}"
-            + (differences.Length == 0 ? "<p class=\"note\">Every axis is as in the rule.</p>\n"
-                : $"<table class=\"axes\">\n<caption>Differs from {Escape(rule.Rule.Name)}</caption>\n<tbody>\n"
-                + string.Concat(differences.Select(a =>
-                    $"<tr><th scope=\"row\">{a.Name}</th><td><b>{Value(a, d)}</b> <span class=\"was\">{Value(a, rule.Rule)} there</span></td><td>{Words(a, d)}</td></tr>\n"))
-                + "</tbody>\n</table>\n")
-            + (own.Length > 0 ? Fact("More parameters", string.Join(", ", own)) : "") + (left.Length > 0 ? Fact("Not its parameters", string.Join(", ", left))
-                : "")
-            + Configs(d) + "</div>\n";
+        string Difference(DialectAxis a) => ReportTable.Row(a.Name,
+            [ReportTable.Cell($"<b>{Value(a, d)}</b> <span class=\"was\">{Value(a, rule.Rule)} there</span>"), ReportTable.Cell(Words(a, d))]);
+        var body = differences.Length == 0
+            ? "<p class=\"note\">Every axis is as in the rule.</p>\n"
+            : $"<table class=\"axes\">\n<caption>Differs from {Escape(rule.Rule.Name)}</caption>\n<tbody>\n"
+                + $"{string.Concat(differences.Select(Difference))}</tbody>\n</table>\n";
+        if (own.Length > 0) body += Fact("More parameters", string.Join(", ", own));
+        if (left.Length > 0) body += Fact("Not its parameters", string.Join(", ", left));
+        return $"<div class=\"alias\">\n{Head(d, "h4")}{body}{Configs(d)}</div>\n";
     }
 
     static string Glance(Dialect d) => "<dl class=\"glance\">\n" + string.Concat(DialectText.Columns.Zip(DialectText.Row(d)).Skip(1).SkipLast(1)
@@ -134,9 +134,9 @@ public static class DialectPage
     {
         var cells = DialectText.Columns.Zip(DialectText.Row(d)).ToDictionary(c => c.First, c => c.Second);
         var (balance, z) = (cells["balance loss"], cells["z-loss"]);
-        return Fact("Losses", balance == "–" && z == "–" ? "none." : string.Join("; ", ((string[])[balance == "–" ? "" : $"balance {balance}", z == "–" ? ""
-            : $"z-loss of {z}"])
-            .Where(t => t.Length > 0)) + $"; layers: {cells["layers"]}.");
+        string?[] losses = [balance == "–" ? null : $"balance {balance}", z == "–" ? null : $"z-loss of {z}"];
+        var there = string.Join("; ", losses.Where(text => text is not null));
+        return Fact("Losses", there.Length == 0 ? "none." : $"{there}; layers: {cells["layers"]}.");
     }
 
     static string Precision(Dialect d) => Fact("Precision", string.Join(", ", PrecisionText.Stages(d).Select(s => $"{s.Axis} {s.Format}")) + ".");
@@ -150,8 +150,8 @@ public static class DialectPage
     {
         var also = type.Also.Count > 0 ? $", also {string.Join(", ", type.Also)}" : "";
         var version = type.Version > 0 ? $" (transformers {type.Version})" : "";
-        return $"<details class=\"config\">\n<summary>config.json: model_type {Escape(type.Name + also + version)}</summary>\n<p class=\"note\">{Escape(type.Rule)}. "
-            + $"Classes {Escape(string.Join(", ", type.Classes.Select(c => c + "*")))}</p>\n<table class=\"axes\">\n"
+        return $"<details class=\"config\">\n<summary>config.json: model_type {Escape(type.Name + also + version)}</summary>\n"
+            + $"<p class=\"note\">{Escape(type.Rule)}. Classes {Escape(string.Join(", ", type.Classes.Select(c => c + "*")))}</p>\n<table class=\"axes\">\n"
             + "<thead><tr><th scope=\"col\">parameter</th><th scope=\"col\">key</th><th scope=\"col\">default; other spellings</th></tr></thead>\n<tbody>\n"
             + string.Concat(type.Settings.Prepend(type.Experts).Select(Setting)) + "</tbody>\n</table>\n</details>\n";
     }
@@ -178,8 +178,8 @@ public static class DialectPage
         return $"""
             <section id="legend">
             <h2>How to read this</h2>
-            <p>S tokens a group, E experts, k choices, C slots of an expert, cf capacity factor (training/evaluation), p softmax, s score, l logit, f share of tokens,
-            P mean score.
+            <p>S tokens a group, E experts, k choices, C slots of an expert, cf capacity factor (training/evaluation), p softmax, s score, l logit,
+            f share of tokens, P mean score.
             The stages stand in the order in which a layer runs them; axes at their default are folded away.
             Parameters are what the library itself lets its users set.</p>
             <p>Worked examples: expert:slot for every choice, × dropped, – none made; at most two slots an expert where there is
@@ -191,7 +191,8 @@ public static class DialectPage
     }
 
     static string Scripts() =>
-        $"<script type=\"application/json\" id=\"data\">{Data().ToJsonString()}</script>\n<script>\n/*<![CDATA[*/\n{DialectPageStyle.Script}/*]]>*/\n</script>\n";
+        $"<script type=\"application/json\" id=\"data\">{Data().ToJsonString()}</script>\n"
+        + $"<script>\n/*<![CDATA[*/\n{DialectPageStyle.Script}/*]]>*/\n</script>\n";
 
     /// <summary>
     /// Axes with their meanings, and each dialect's values that are not the default; the encoder leaves no character that HTML or XML would read.

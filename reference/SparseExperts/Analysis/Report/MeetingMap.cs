@@ -21,39 +21,50 @@ static class MeetingMap
         double bottom = Y(picture.Experts), gap = row >= 7 && column >= 5 ? 1 : 0;
 
         var apart = Enumerable.Range(from * picture.Experts, count * picture.Experts).Count(i => picture.Claimed[i] != picture.Expected[i]);
-        var svg = new Svg(960, bottom + 26, $"Tokens {from} to {from + count - 1} and the {picture.Experts} experts that they choose; {apart} meetings are not as expected");
+        var shown = $"Tokens {from} to {from + count - 1} and the {picture.Experts} experts that they choose";
+        var svg = new Svg(960, bottom + 26, $"{shown}; {apart} meetings are not as expected");
         Shade(svg, picture, from, count, X, Y, column, row);
         for (var t = from; t < from + count; t++)
         {
-            if (!picture.IsReal[t]) svg.Add($"<rect class=\"padding\" x=\"{Pixel(X(t))}\" y=\"{Pixel(Top)}\" width=\"{Pixel(column)}\" height=\"{Pixel(bottom - Top)}\"><title>token {t}: padding</title></rect>\n");
+            if (!picture.IsReal[t]) svg.Rectangle("padding", X(t), Top, column, bottom - Top, $"token {t}: padding");
             if (t > from && t % picture.Size == 0) svg.Line("axis", X(t), Top, X(t), bottom + 4);
             for (var e = 0; e < picture.Experts; e++) Cell(svg, picture, t, e, X(t), Y(e), column - gap, row - gap);
         }
         if (token is { } marked && marked >= from && marked < from + count)
         {
-            if (expert is { } known) svg.Add($"<circle class=\"ring\" cx=\"{Pixel(X(marked) + column / 2)}\" cy=\"{Pixel(Y(known) + row / 2)}\" r=\"{Pixel(Math.Max(9, 0.8 * Math.Max(row, column)))}\"/>\n");
-            else svg.Add($"<rect class=\"ring\" x=\"{Pixel(X(marked) - 1)}\" y=\"{Pixel(Top - 1)}\" width=\"{Pixel(column + 1)}\" height=\"{Pixel(bottom - Top + 2)}\"/>\n");
+            if (expert is { } known)
+            {
+                double x = X(marked) + column / 2, y = Y(known) + row / 2, radius = Math.Max(9, 0.8 * Math.Max(row, column));
+                svg.Add($"<circle class=\"ring\" cx=\"{Pixel(x)}\" cy=\"{Pixel(y)}\" r=\"{Pixel(radius)}\"/>\n");
+            }
+            else svg.Rectangle("ring", X(marked) - 1, Top - 1, column + 1, bottom - Top + 2);
         }
 
         var every = new[] { 1, 2, 4, 8, 16, 32, 64, 128 }.FirstOrDefault(n => n * row >= 13, 256);
         for (var e = 0; e < picture.Experts; e += every) svg.Label("tick end", Left - 8, Y(e) + Math.Max(row, 8) / 2 + 4, $"{e}");
         var step = new[] { 1, 2, 5, 10, 20, 50 }.FirstOrDefault(n => n * column >= 34, 100);
         for (var t = from; t < from + count; t++)
-            if (t % picture.Size % step == 0) svg.Label("tick middle", X(t) + column / 2, bottom + 18, picture.Groups > 1 && t % picture.Size == 0 ? $"g{t / picture.Size}" : $"{t % picture.Size}");
+        {
+            var place = t % picture.Size;
+            var name = picture.Groups > 1 && place == 0 ? $"g{t / picture.Size}" : $"{place}";
+            if (place % step == 0) svg.Label("tick middle", X(t) + column / 2, bottom + 18, name);
+        }
         return (svg.Close(), from, from + count);
     }
 
     static void Cell(Svg svg, CheckPicture picture, int t, int e, double x, double y, double width, double height)
     {
-        var (claimed, expected) = (picture.Claimed[t * picture.Experts + e], picture.Expected[t * picture.Experts + e]);
+        var at = t * picture.Experts + e;
+        var (claimed, expected) = (picture.Claimed[at], picture.Expected[at]);
         if (claimed == Meeting.Nothing && expected == Meeting.Nothing) return;
-        var title = $"<title>token {t}, expert {e}: {Text(claimed)}{(claimed == expected ? "" : $", expected {Text(expected)}")}, score {Number(picture.Scores[t * picture.Experts + e], "G4")}</title>";
-        if (claimed == Meeting.Nothing)
-            svg.Add($"<path class=\"missing\" d=\"M{Pixel(x + 1)} {Pixel(y + 1)}L{Pixel(x + width - 1)} {Pixel(y + height - 1)}M{Pixel(x + width - 1)} {Pixel(y + 1)}L{Pixel(x + 1)} {Pixel(y + height - 1)}\">{title}</path>\n");
+        var other = claimed == expected ? "" : $", expected {Text(expected)}";
+        var title = $"token {t}, expert {e}: {Text(claimed)}{other}, score {Number(picture.Scores[at], "G4")}";
+        if (claimed == Meeting.Nothing) svg.Cross("missing", x, y, width, height, title);
         else
         {
             var inset = claimed == Meeting.Dropped ? Math.Min(1, height / 4) : 0;
-            svg.Add($"<rect class=\"{(claimed == Meeting.Kept ? "kept" : "dropped")}{(claimed == expected ? "" : " other")}\" x=\"{Pixel(x + inset)}\" y=\"{Pixel(y + inset)}\" width=\"{Pixel(width - 2 * inset)}\" height=\"{Pixel(height - 2 * inset)}\">{title}</rect>\n");
+            var kind = (claimed == Meeting.Kept ? "kept" : "dropped") + (claimed == expected ? "" : " other");
+            svg.Rectangle(kind, x + inset, y + inset, width - 2 * inset, height - 2 * inset, title);
         }
     }
 

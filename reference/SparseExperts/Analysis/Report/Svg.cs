@@ -187,6 +187,21 @@ sealed class Svg
     public void Line(string kind, double x1, double y1, double x2, double y2) =>
         Add($"<line class=\"{kind}\" x1=\"{Pixel(x1)}\" y1=\"{Pixel(y1)}\" x2=\"{Pixel(x2)}\" y2=\"{Pixel(y2)}\"/>\n");
 
+    /// <param name="title">What is said of it when somebody points at it.</param>
+    public void Rectangle(string kind, double x, double y, double width, double height, string? title = null)
+    {
+        Add($"<rect class=\"{kind}\" x=\"{Pixel(x)}\" y=\"{Pixel(y)}\" width=\"{Pixel(width)}\" height=\"{Pixel(height)}\"");
+        if (title is null) Add($"/>\n");
+        else Add($"><title>{Escape(title)}</title></rect>\n");
+    }
+
+    /// <summary>A cross from corner to corner, a little inside.</summary>
+    public void Cross(string kind, double x, double y, double width, double height, string title)
+    {
+        string left = Pixel(x + 1), right = Pixel(x + width - 1), top = Pixel(y + 1), bottom = Pixel(y + height - 1);
+        Add($"<path class=\"{kind}\" d=\"M{left} {top}L{right} {bottom}M{right} {top}L{left} {bottom}\"><title>{Escape(title)}</title></path>\n");
+    }
+
     public void Label(string kind, double x, double y, string text) =>
         Add($"<text class=\"{kind}\" x=\"{Pixel(x)}\" y=\"{Pixel(y)}\">{Escape(text)}</text>\n");
 

@@ -3,7 +3,8 @@ namespace SparseExperts.Routing;
 /// <summary>Flaxformer's routers (T5X), and the expert-choice paper.</summary>
 static class FlaxDialects
 {
-    static readonly string[] Settable = ["capacity", "capacity_factor", "min_capacity", "jitter", "ignore_padding", "balance_coefficient", "z_coefficient", "activation"];
+    static readonly string[] Settable =
+        ["capacity", "capacity_factor", "min_capacity", "jitter", "ignore_padding", "balance_coefficient", "z_coefficient", "activation"];
 
     static Dialect Masked => new()
     {

@@ -33,7 +33,10 @@ static class HuggingFaceClassicDialects
         Summary = "transformers 4.57: two choices over the whole batch, divided after dropping",
         Source = "transformers 4.57 modeling_nllb_moe.py",
         Evidence = Evidence.Recorded,
-        Parameters = ["capacity", "capacity_fraction", "policy", "normalize", "batch_prioritized", "token_dropout", "ignore_padding", "balance_coefficient", "activation"],
+        Parameters =
+        [
+            "capacity", "capacity_fraction", "policy", "normalize", "batch_prioritized", "token_dropout", "ignore_padding", "balance_coefficient", "activation",
+        ],
         RouterDtype = NumberFormat.Float32,
         K = 2,
         LaterBy = SelectBy.Logits,

@@ -32,7 +32,8 @@ static class HuggingFaceDialects
     };
 
     /// <summary>
-    /// The balance loss of Mixtral in another rule: a softmax and a top-k of the raw logits, whatever their own scores, bias and groups, with all layers pooled.
+    /// The balance loss of Mixtral in another rule: a softmax and a top-k of the raw logits, whatever their own scores, bias and groups, with all layers
+    /// pooled.
     /// </summary>
     internal static Dialect Balanced(Dialect d, double coefficient) => d with
     {

@@ -38,7 +38,11 @@ static class LucidrainsDialects
             Name = "luc.st_moe",
             Summary = "n choices, straight-through dispatch, balance over kept first choices, no losses in evaluation",
             Source = "st_moe_pytorch.py, TopNGating",
-            Parameters = ["k", "capacity_factor", "capacity", "min_capacity", "threshold", "noise_multiplier", "straight_through", "balance_coefficient", "z_coefficient", "activation"],
+            Parameters =
+            [
+                "k", "capacity_factor", "capacity", "min_capacity", "threshold", "noise_multiplier", "straight_through", "balance_coefficient",
+                "z_coefficient", "activation",
+            ],
             Noise = LogitNoise.Gumbel,
             NoisePhase = Phase.Always,
             Taken = Taken.Removed,

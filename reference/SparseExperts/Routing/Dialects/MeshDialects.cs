@@ -4,7 +4,8 @@ namespace SparseExperts.Routing;
 static class MeshDialects
 {
     static readonly string[] Settable = ["capacity_factor", "capacity", "min_capacity", "microbatches", "balance_coefficient", "z_coefficient", "activation"];
-    static readonly string[] Policies = [.. Settable, "router_policy", "jitter", "input_dropout", "temperature", "second_place_probability", "second_place_temperature"];
+    static readonly string[] Policies =
+        [.. Settable, "router_policy", "jitter", "input_dropout", "temperature", "second_place_probability", "second_place_temperature"];
     static readonly string[] Later = [.. Settable, "policy", "threshold"];
 
     static Dialect Switch => new()

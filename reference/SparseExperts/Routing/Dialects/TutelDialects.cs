@@ -9,7 +9,10 @@ static class TutelDialects
         Summary = "k choices, divided before dropping and never again; noise std/E",
         Source = "tutel fast_dispatch.py, extract_critical",
         Evidence = Evidence.Recorded,
-        Parameters = ["k", "capacity_factor", "capacity", "alignment", "normalize", "batch_prioritized", "noise_std", "loss", "balance_coefficient", "activation"],
+        Parameters =
+        [
+            "k", "capacity_factor", "capacity", "alignment", "normalize", "batch_prioritized", "noise_std", "loss", "balance_coefficient", "activation",
+        ],
         Noise = LogitNoise.NormalPerExperts,
         NoiseStd = 0,
         K = 2,

@@ -42,7 +42,8 @@ public static class BinaryCodeRouter
                 var factor = tape.Add(tape.GatherElements(steps, ones, tokens, call.Experts), tape.GatherElements(complement, zeros, tokens, call.Experts));
                 selector = selector is null ? factor : tape.Multiply(selector, factor);
             }
-            selector ??= tape.Shift(tape.Scale(tape.RepeatColumn(tape.GatherElements(mix, [.. Enumerable.Range(0, tokens).Select(t => t * k)], tokens, 1), call.Experts), 0), 1);
+            int[] firsts = [.. Enumerable.Range(0, tokens).Select(t => t * k)];
+            selector ??= tape.Shift(tape.Scale(tape.RepeatColumn(tape.GatherElements(mix, firsts, tokens, 1), call.Experts), 0), 1);
             var share = tape.GatherElements(mix, [.. Enumerable.Range(0, tokens).Select(t => t * k + i)], tokens, 1);
             var weighted = tape.ScaleRows(selector, share);
             gates = gates is null ? weighted : tape.Add(gates, weighted);

@@ -95,7 +95,8 @@ public static class Gates
             Gate.SigmoidOrSoftmax => tape.Softmax(logits),
             Gate.SigmoidMix => tape.Activate(Activation.Sigmoid, logits),
             Gate.BiasedScore when correctionBias.Length > 0 => tape.Add(scores, Rows(tape, call, correctionBias, 1)),
-            Gate.ScoreThroughBias when correctionBias.Length > 0 => tape.Add(tape.Add(scores, Rows(tape, call, correctionBias, 1)), Rows(tape, call, correctionBias, -1)),
+            Gate.ScoreThroughBias when correctionBias.Length > 0 =>
+                tape.Add(tape.Add(scores, Rows(tape, call, correctionBias, 1)), Rows(tape, call, correctionBias, -1)),
             Gate.Score or Gate.ScorePerExpertCount or Gate.BiasedScore or Gate.ScoreThroughBias => scores,
             var other => throw new RoutingException($"{call.Where}: unknown gate {other}"),
         };
@@ -138,7 +139,11 @@ public static class Gates
     internal static Tensor Gather(Tape tape, RouterCall call, Tensor from, int[] candidate, int k, Func<int, bool>? skips = null)
     {
         var ids = new int[candidate.Length];
-        for (var i = 0; i < ids.Length; i++) ids[i] = candidate[i] < 0 || skips?.Invoke(i) == true ? -1 : k == 1 ? candidate[i] : i / k * call.Experts + candidate[i];
+        for (var i = 0; i < ids.Length; i++)
+        {
+            var first = k == 1 ? 0 : i / k * call.Experts;
+            ids[i] = candidate[i] < 0 || skips?.Invoke(i) == true ? -1 : first + candidate[i];
+        }
         return k == 1 ? tape.GatherColumns(from, tape.UploadPlan(ids)) : tape.GatherElements(from, ids, call.Tokens, k);
     }
 
@@ -199,7 +204,8 @@ public static class Gates
     {
         var mask = new float[first.Value.Count];
         for (var i = 0; i < mask.Length; i++) mask[i] = i % k == 0 ? 1 : 0;
-        return tape.Add(tape.Multiply(first, tape.PlanConstant(first.Rows, k, mask)), tape.Multiply(rest, tape.PlanConstant(first.Rows, k, [.. mask.Select(m => 1 - m)])));
+        Tensor Mask(float[] numbers) => tape.PlanConstant(first.Rows, k, numbers);
+        return tape.Add(tape.Multiply(first, Mask(mask)), tape.Multiply(rest, Mask([.. mask.Select(m => 1 - m)])));
     }
 
     static float[] PerExpertCount(RoutingPlan plan)

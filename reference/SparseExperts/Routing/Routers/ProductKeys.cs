@@ -19,7 +19,8 @@ static class ProductKeys
         {
             KeySplit.Token => products,
             KeySplit.Pooled when tape.Shards is not null =>
-                throw new RoutingException($"{call.Where}: keys that are pooled over the whole batch cannot be made shard by shard; set key_split token, or train without shards"),
+                throw new RoutingException(
+                    $"{call.Where}: keys that are pooled over the whole batch cannot be made shard by shard; set key_split token, or train without shards"),
             KeySplit.Pooled => Quirks.PooledKeys.Read(tape, products),
             var other => throw new RoutingException($"{call.Where}: unknown split of keys {other}"),
         };
@@ -30,9 +31,12 @@ static class ProductKeys
     {
         int keys = Count(call), experts = call.Experts;
         if (halves.Columns != 2 * keys)
-            throw new RoutingException($"{call.Where}: router.keys.weight has {halves.Columns} rows, {2 * keys} are needed for {keys} keys a half; set product_keys or correct the weight");
+            throw new RoutingException(
+                $"{call.Where}: router.keys.weight has {halves.Columns} rows, {2 * keys} are needed for {keys} keys a half; "
+                + "set product_keys or correct the weight");
         if (keys * keys != experts)
-            throw new RoutingException($"{call.Where}: {keys} keys a half give {keys * keys} experts, not {experts}; set product_keys so that its square is the number of experts");
+            throw new RoutingException(
+                $"{call.Where}: {keys} keys a half give {keys * keys} experts, not {experts}; set product_keys so that its square is the number of experts");
         int[] first = new int[call.Tokens * experts], second = new int[first.Length];
         for (var i = 0; i < first.Length; i++)
         {

@@ -18,9 +18,14 @@ public static class RouterLogits
         var d = call.Dialect;
         x = InRouterFormat(tape, call, x);
         if (d.RouterNorm) x = Normed(tape, call, x, Needed(call, norm, "router.norm"));
-        if (call.Jitters) return tape.Round(tape.Multiply(x, tape.PlanConstant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count))), d.RouterDtype ?? call.Format);
+        if (call.Jitters)
+        {
+            var jitter = tape.PlanConstant(x.Rows, x.Columns, Drawn(call, call.Draws.Jitter, "jitter", x.Value.Count));
+            return tape.Round(tape.Multiply(x, jitter), d.RouterDtype ?? call.Format);
+        }
         if (d.RouterPolicy != RouterPolicy.InputDropout || !call.Is(d.RouterPolicyPhase) || d.JitterAlone) return x;
-        var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count).Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
+        var kept = Drawn(call, call.Draws.InputDropout, "input_dropout", x.Value.Count)
+            .Select(u => u < 1 - d.InputDropout ? (float)(1 / (1 - d.InputDropout)) : 0).ToArray();
         return tape.Multiply(x, tape.PlanConstant(x.Rows, x.Columns, kept));
     }
 
@@ -55,7 +60,9 @@ public static class RouterLogits
             RouterForm.ProductKeys => ProductKeys.Logits(tape, call, before!),
             RouterForm.Cosine => Cosine(tape, call, input, weights),
             RouterForm.LinearPerTask => PerTask(tape, call, input, weights),
-            RouterForm.LinearWithEmbedding => tape.Add(Linear(tape, call, input, weights), tape.LookUp(Needed(call, weights.Table, "router.table"), tape.UploadPlan(call.TokenIds), input.Sequence)),
+            RouterForm.LinearWithEmbedding => tape.Add(
+                Linear(tape, call, input, weights),
+                tape.LookUp(Needed(call, weights.Table, "router.table"), tape.UploadPlan(call.TokenIds), input.Sequence)),
             RouterForm.TaskEmbedding => tape.LookUp(Needed(call, weights.Table, "router.table"), tape.UploadPlan(Tasks(call)), input.Sequence),
             RouterForm.None => Zero(tape, call),
             var other => throw new RoutingException($"{call.Where}: a router of the form {other} has a layer of its own"),
@@ -107,7 +114,11 @@ public static class RouterLogits
         var all = tape.Linear(input, InRouterFormat(tape, call, Needed(call, weights.Weight, "router.weight")));
         var tasks = Tasks(call);
         var ids = new int[call.Tokens * call.Experts];
-        for (var i = 0; i < ids.Length; i++) ids[i] = i / call.Experts * all.Columns + tasks[i / call.Experts] % (all.Columns / call.Experts) * call.Experts + i % call.Experts;
+        for (var i = 0; i < ids.Length; i++)
+        {
+            int token = i / call.Experts, expert = i % call.Experts, routers = all.Columns / call.Experts;
+            ids[i] = token * all.Columns + tasks[token] % routers * call.Experts + expert;
+        }
         return tape.GatherElements(all, ids, call.Tokens, call.Experts);
     }
 

@@ -18,20 +18,24 @@ public static class RouterScores
         switch (d.Noise)
         {
             case LogitNoise.NormalPerExperts:
-                return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(n => n * (float)(d.NoiseStd / call.Experts))]);
+                return tape.Shift(logits, [.. Noise().Select(n => n * (float)(d.NoiseStd / call.Experts))]);
             case LogitNoise.NormalSoftplus:
                 deviation = Deviation(tape, call, input, RouterLogits.Needed(call, weights.NoiseWeight, "router.noise_weight"));
-                return tape.Add(logits, tape.Multiply(deviation, tape.PlanConstant(logits.Rows, logits.Columns, RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count))));
+                return tape.Add(logits, tape.Multiply(deviation, tape.PlanConstant(logits.Rows, logits.Columns, Noise())));
             case LogitNoise.UniformShift:
-                return tape.Shift(logits, [.. RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count).Select(u => u * 0.2f + 0.9f)]);
+                return tape.Shift(logits, [.. Noise().Select(u => u * 0.2f + 0.9f)]);
             case LogitNoise.Gumbel:
-                if (call.Draws.Gumbel is null && call.Draws.UniformGumbel is null) throw new RoutingException($"{call.Where}: {d.Name} needs draws.gumbel or draws.uniform_gumbel here; give them or set noise_multiplier to 0");
+                if (call.Draws.Gumbel is null && call.Draws.UniformGumbel is null)
+                    throw new RoutingException(
+                        $"{call.Where}: {d.Name} needs draws.gumbel or draws.uniform_gumbel here; give them or set noise_multiplier to 0");
                 var shift = new float[logits.Value.Count];
                 for (var i = 0; i < shift.Length; i++) shift[i] = (float)(d.NoiseMultiplier * call.Draws.GumbelOf(i));
                 var disturbed = tape.Shift(logits, shift);
                 return d.Temperature == 1 ? disturbed : tape.Scale(disturbed, 1 / d.Temperature);
             default: throw new RoutingException($"{call.Where}: unknown noise {d.Noise}");
         }
+
+        float[] Noise() => RouterLogits.Drawn(call, call.Draws.Noise, "noise", logits.Value.Count);
     }
 
     /// <summary>softplus(x·W_noise) + ε [T, E] (Shazeer et al. 2017, eq. 4).</summary>

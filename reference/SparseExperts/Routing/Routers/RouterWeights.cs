@@ -58,7 +58,9 @@ public sealed record RouterWeights
     /// <summary>Product keys [M, 2K].</summary>
     public Tensor? Keys { get; init; }
 
-    /// <summary>A router that is an MLP of width R: its first projection [M, R] and bias, the factor [1, R] of the state before, norm [1, R], hidden layers.</summary>
+    /// <summary>
+    /// A router that is an MLP of width R: its first projection [M, R] and bias, the factor [1, R] of the state before, norm [1, R], hidden layers.
+    /// </summary>
     public MlpRouterWeights? Mlp { get; init; }
 
     /// <summary>What the router of the layer before handed on [T, R], or null in the first.</summary>
