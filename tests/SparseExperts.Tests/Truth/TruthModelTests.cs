@@ -7,7 +7,7 @@ using Xunit;
 
 namespace SparseExperts.Tests.Truth;
 
-/// <summary>Recordings of whole decoder models by the libraries: block by block, gradients, steps of training, decoding.</summary>
+/// <summary>Recordings of whole models by the libraries: block by block, gradients, steps of training, decoding.</summary>
 public sealed class TruthModelTests
 {
     const string Part = "checkpoints";
@@ -21,13 +21,13 @@ public sealed class TruthModelTests
 
     /// <summary>Beside a checkpoint that this program reads.</summary>
     static TheoryData<string> Recordings(string pattern) =>
-        [.. TruthFolder.Files(Part, pattern).Where(file => IsDecoder(Path.GetDirectoryName(file)!)).Select(file => TruthFolder.Short(Part, file))];
+        [.. TruthFolder.Files(Part, pattern).Where(file => IsKnown(Path.GetDirectoryName(file)!)).Select(file => TruthFolder.Short(Part, file))];
 
-    static bool IsDecoder(string folder)
+    static bool IsKnown(string folder)
     {
         try
         {
-            return File.Exists(Path.Combine(folder, "config.json")) && HubConfig.Load(folder) is HubDecoder;
+            return File.Exists(Path.Combine(folder, "config.json")) && HubConfig.Load(folder) is HubDecoder or HubSwitch;
         }
         catch (InvalidFileException)
         {

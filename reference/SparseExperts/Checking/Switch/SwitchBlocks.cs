@@ -33,7 +33,7 @@ abstract class SwitchBlock(T5Model model, T5Stack stack) : CheckedBlock
     protected Tensor Stream(BlockRun run, TokenBatch batch, params IReadOnlyList<string> names) =>
         run.Input(Ids(batch).Length, Model.Config.Width, Length(batch), names);
 
-    /// <summary>Blocks of the stack, and what recordings call the stream before block <paramref name="index"/>.</summary>
+    /// <summary>Blocks of the stack, and what recordings call the stream before one of them.</summary>
     protected int BlockCount => IsDecoder ? Model.Config.DecoderLayers : Model.Config.EncoderLayers;
     protected string States(int index) => $"{Stack.Name}_hidden_states.{index}";
 

@@ -22,6 +22,7 @@ public sealed class SwitchModel : ICheckedModel
     internal T5Model Model { get; }
     public Tape Tape { get; }
     public HubTensors Tensors { get; }
+    public bool LeavesIdleExperts => true;
     public IReadOnlyList<CheckedBlock> Blocks { get; }
 
     /// <summary>

@@ -9,7 +9,7 @@ namespace SparseExperts.Checking.Switch;
 
 /// <summary>
 /// A Switch router against its recording: <c>.logits</c>, the largest <c>.probability</c>, and <c>.kept</c>, one-hot of the choice and all 0 where the token was
-/// dropped. What was recorded takes the place of what was computed.
+/// dropped. What was recorded takes the place of what was computed, which is handed on under the same names.
 /// </summary>
 sealed class SwitchRouter(BlockRun run, T5Sparse layer, int tokens, int rows) : Substitution
 {
@@ -34,6 +34,7 @@ sealed class SwitchRouter(BlockRun run, T5Sparse layer, int tokens, int rows) : 
     public override Tensor Logits(Func<Tensor> compute)
     {
         var logits = compute();
+        run.Outputs[$"{_name}.logits"] = new(run.Tape.Backend.ToDoubles(logits.Value));
         if (_recording.Find($"{_name}.logits") is not { } claim) return logits;
         run.Compare(claim, run.Read(logits));
         return run.Given(tokens, _experts, 0, _recording.Sized(claim, (long)tokens * _experts).Values, []);
@@ -71,6 +72,10 @@ sealed class SwitchRouter(BlockRun run, T5Sparse layer, int tokens, int rows) : 
     public override RoutingPlan Plan(Decisions decided, Func<RoutingPlan> assign)
     {
         var plan = assign();
+        double[] oneHot = new double[tokens * _experts];
+        for (var t = 0; t < tokens; t++)
+            if (plan.RowOf[t] >= 0) oneHot[t * _experts + plan.Expert[t]] = 1;
+        run.Outputs[$"{_name}.kept"] = new(oneHot);
         if (!_recording.Has($"{_name}.kept")) return plan;
         var kept = Kept(_recording, _name, tokens, _experts);
         int[] wrong = [.. Enumerable.Range(0, tokens).Where(t => plan.RowOf[t] < 0 != kept[t] < 0)];

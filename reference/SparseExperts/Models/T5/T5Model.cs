@@ -27,7 +27,7 @@ public sealed class T5Model : IModel
         Shared = weights.Matrix("shared", config.Vocabulary, config.Width, Starts.Normal(1));
         Encoder = new(_parts, weights.Sub("encoder"), isDecoder: false, first: 1);
         Decoder = new(_parts, weights.Sub("decoder"), isDecoder: true, first: 1 + config.EncoderLayers);
-        if (!config.TiedHead) HeadWeight = _parts.Projection(weights, "lmHeadWeight", config.Width, config.Vocabulary);
+        if (!config.TiedHead) HeadWeight = _parts.Projection(weights, "lm_head", config.Width, config.Vocabulary);
         State = weights.States;
     }
 
@@ -133,7 +133,7 @@ public sealed class T5Model : IModel
     /// <summary>Logits [B·S, V] of the decoder's output.</summary>
     internal Tensor Head(Tensor output)
     {
-        using var place = _tape.In("lmHeadWeight");
+        using var place = _tape.In("lm_head");
         if (HeadWeight is not null) return _parts.Rounded.Linear(output, HeadWeight);
         var scaled = _parts.Rounded.Scale(output, 1 / Math.Sqrt(Config.Width));
         return _parts.Rounded.Round(_tape.Linear(scaled, Shared, transpose: true));

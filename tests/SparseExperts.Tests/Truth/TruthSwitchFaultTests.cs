@@ -1,0 +1,74 @@
+using System.Text.Json;
+using SparseExperts.Checking;
+using SparseExperts.Hub;
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+using Xunit;
+
+namespace SparseExperts.Tests.Truth;
+
+/// <summary>A Switch Transformer that does one thing otherwise is found at its block, with the thing in words.</summary>
+public sealed class TruthSwitchFaultTests
+{
+    const string Part = "checkpoints", Checkpoint = "bf16/switch-tiny";
+
+    static readonly CheckBackends Backends = new(() => new ScalarBackend<Tracked>(), () => new ScalarBackend<Float64>(), () => new ScalarBackend<Disturbed>());
+
+    [Theory]
+    [InlineData("encoder.block.0.layer.0", "q and k exchanged in the self-attention of encoder.block.0")]
+    [InlineData("decoder.block.1.layer.1", "v transposed in the cross-attention of decoder.block.1")]
+    [InlineData("encoder.block.1.layer.0", "relative position bias missing")]
+    [InlineData("decoder.block.0.layer.1", "padding of the encoder ignored in cross-attention")]
+    [InlineData("encoder.block.0.layer.1", "norm epsilon 1e-3 in place of 1e-6")]
+    [InlineData("encoder.block.1.layer.1", "capacity 6 in place of 5")]
+    [InlineData("decoder.block.1.layer.2", "capacity 4 in place of 5")]
+    [InlineData("decoder.final_layer_norm", "final norm skipped")]
+    [InlineData("lm_head", "head scale M^-1/2 forgotten")]
+    public void A_planted_fault_is_named_at_its_block(string block, string sentence)
+    {
+        var path = Path.Combine(TruthFolder.Part(Part), Checkpoint);
+        using var folder = HubFolder.Load(path);
+        var right = Recording.Load(Path.Combine(path, "io.safetensors"));
+        var verdict = CheckedModels.Activations(folder, Planted(folder, right, block, sentence), Backends);
+        Assert.Equal(block, verdict.First?.Name);
+        Assert.Equal(sentence, verdict.Cause);
+    }
+
+    /// <summary>The recording with what the block computes with that fault.</summary>
+    static Recording Planted(HubFolder folder, Recording right, string name, string sentence)
+    {
+        // Without the router's records its own choices count.
+        var bare = Recording.Of(right.Path, right.Names.Where(n => !n.StartsWith("router.", StringComparison.Ordinal)).Select(right.Get));
+        var model = CheckedModels.Of(folder, bare, Backends.Exact);
+        model.Tape.Recording = false;
+        var run = new BlockRun(model.Tape, bare, new Dictionary<string, Numbers>());
+        model.Blocks.Single(b => b.Name == name).Faults(bare).First(f => f.Sentence == sentence).Run(run);
+        return right.With(run.Outputs.Where(o => right.Has(o.Key)).Select(o => right.Get(o.Key) with { Values = o.Value.Values }));
+    }
+
+    static IEnumerable<string> Recorded =>
+        TruthFolder.Files(Part, "expected.json").Where(f => f.Contains("faults", StringComparison.Ordinal)).SelectMany(Switches);
+
+    static IEnumerable<string> Switches(string file)
+    {
+        using var expected = JsonDocument.Parse(File.ReadAllText(file));
+        return [.. expected.RootElement.EnumerateObject().Select(e => e.Name).Where(n => n.StartsWith("switch", StringComparison.Ordinal))];
+    }
+
+    /// <summary>Faults that were planted in the library itself, where the folder of its recordings has some.</summary>
+    [Fact]
+    public void A_recorded_fault_is_named_at_its_block()
+    {
+        foreach (var name in Recorded)
+        {
+            var faults = Path.Combine(TruthFolder.Part(Part), "faults");
+            using var expected = JsonDocument.Parse(File.ReadAllText(Path.Combine(faults, "expected.json")));
+            var of = expected.RootElement.GetProperty(name);
+            using var folder = HubFolder.Load(Path.Combine(faults, of.GetProperty("checkpoint").GetString()!));
+            var verdict = CheckedModels.Activations(folder, Recording.Load(Path.Combine(faults, name, "io.safetensors")), Backends);
+            Assert.Equal(of.GetProperty("first").GetString(), verdict.First?.Name);
+            Assert.StartsWith(of.GetProperty("cause").GetString()![..15], verdict.Cause, StringComparison.Ordinal);
+        }
+    }
+}
