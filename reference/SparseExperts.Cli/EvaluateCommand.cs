@@ -65,5 +65,6 @@ static class EvaluateCommand
         $"{result.BitsPerByte:F4} bits/{unit} on {result.Bytes:N0} {unit}s{Tokens(result)} of {where} (step {step}, {100 * result.DropRate:F1} % dropped)");
 
     /// <summary>Said where a tokenizer makes them fewer than bytes.</summary>
-    static string Tokens(Evaluation result) => result.Labels == result.Bytes ? "" : string.Create(CultureInfo.InvariantCulture, $" in {result.Labels:N0} tokens");
+    static string Tokens(Evaluation result) =>
+        result.Labels == result.Bytes ? "" : string.Create(CultureInfo.InvariantCulture, $" in {result.Labels:N0} tokens");
 }

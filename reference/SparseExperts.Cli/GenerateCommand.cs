@@ -48,7 +48,8 @@ static class GenerateCommand
             var rule = new SamplingRule(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP));
             rule.Validate();
             foreach (var option in (Option<int?>[])[bytes, tokens])
-                if (parsed.GetValue(option) is < 1 or > 1_000_000) throw new ConfigurationException($"{option.Name} {parsed.GetValue(option)}: between 1 and 1000000");
+                if (parsed.GetValue(option) is < 1 or > 1_000_000)
+                    throw new ConfigurationException($"{option.Name} {parsed.GetValue(option)}: between 1 and 1000000");
             using var machine = BackendCatalog.Create(
                 parsed.GetValue(backend)!,
                 parsed.GetValue(threads),
@@ -67,7 +68,7 @@ static class GenerateCommand
             if (parsed.GetValue(beams) is not null) throw new ConfigurationException("--beams: for models with an encoder and decoder; leave it out");
             var (unit, other, usual) = opened.Data.Tokenizer is null ? (bytes, tokens, 400) : (tokens, bytes, 100);
             if (parsed.GetValue(other) is not null)
-                throw new ConfigurationException($"{other.Name}: the run {(opened.Data.Tokenizer is null ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
+                throw new ConfigurationException($"{other.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             using var output = Console.OpenStandardOutput();
             output.Write(start);

@@ -37,6 +37,17 @@ public sealed record TokenBatch(int[] Ids, int Sequences)
     /// <summary>Whether the ids have padding among them.</summary>
     internal bool HasPadding => Mask.Contains(0);
 
+    /// <summary>Batches of the same lengths as one.</summary>
+    public static TokenBatch Join(IReadOnlyList<TokenBatch> batches) =>
+        new([.. batches.SelectMany(b => b.Ids)], batches.Sum(b => b.Sequences))
+        {
+            Labels = [.. batches.SelectMany(b => b.Labels)],
+            DecoderIds = [.. batches.SelectMany(b => b.DecoderIds)],
+            Mask = [.. batches.SelectMany(b => b.Mask)],
+            Bytes = [.. batches.SelectMany(b => b.Bytes)],
+            Tasks = [.. batches.SelectMany(b => b.Tasks)],
+        };
+
     /// <summary>A run of its sequences.</summary>
     public TokenBatch Part(int first, int count)
     {

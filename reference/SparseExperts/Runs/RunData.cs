@@ -65,7 +65,7 @@ public abstract class RunData(ByteText text)
     private protected static void RequireIds(int ids, IModelConfig model)
     {
         if (model.Vocabulary < ids)
-            throw new ConfigurationException($"the text has ids up to {ids - 1} and the model {model.Vocabulary}; choose the model's own tokenizer", "tokenizer");
+            throw new ConfigurationException($"the text has ids up to {ids - 1} and the model {model.Vocabulary}; choose the model's tokenizer", "tokenizer");
     }
 
     /// <summary>The kind that a model learns from where nobody says.</summary>

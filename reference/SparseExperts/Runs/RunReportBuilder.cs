@@ -3,7 +3,6 @@ using System.Text;
 using SparseExperts.Analysis;
 using SparseExperts.Formats;
 using SparseExperts.Models;
-using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
 
