@@ -4,7 +4,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Checking;
-using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Models;
 using SparseExperts.Oracle;

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using SparseExperts.Data;
 using SparseExperts.Profiling;
 using SparseExperts.Runs;
 using SparseExperts.Text;
@@ -46,6 +45,8 @@ static class EvaluateCommand
         return command;
     }
 
+    static readonly JsonSerializerOptions Line = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+
     static string Json(Evaluation result, ExactMatch? exact, long step) => JsonSerializer.Serialize(new
     {
         step,
@@ -54,7 +55,7 @@ static class EvaluateCommand
         tokens = result.Labels,
         drop_rate = result.DropRate,
         exact_match = exact?.Share,
-    }, RunConfig.JsonLine);
+    }, Line);
 
     static string Say(ExactMatch? exact) => exact is null ? "" : string.Create(
         CultureInfo.InvariantCulture,

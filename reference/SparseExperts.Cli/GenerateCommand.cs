@@ -59,7 +59,7 @@ static class GenerateCommand
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             if (opened.Config.Model is T5Config)
             {
-                if (parsed.GetValue(stop) is { Length: > 0 }) throw new ConfigurationException("--stop: not for an encoder and decoder, which end by themselves");
+                if (parsed.GetValue(stop) is { Length: > 0 }) throw new ConfigurationException("--stop: not for an encoder and decoder; leave it out");
                 var search = parsed.GetValue(beams) is { } width ? new BeamRule(width, parsed.GetValue(penalty)) : null;
                 var most = parsed.GetValue(tokens) ?? parsed.GetValue(bytes);
                 Console.WriteLine(TextToTextPrompt.Write(opened, parsed.GetValue(prompt)!, most, rule, search, parsed.GetValue(seed)));

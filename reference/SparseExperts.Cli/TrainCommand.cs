@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using SparseExperts.Data;
 using SparseExperts.Models;
 using SparseExperts.Profiling;
 using SparseExperts.Routing;
@@ -72,8 +71,8 @@ static class TrainCommand
         var command = new Command("train", "Train a sparse language model on a text.")
         {
             TextOption, TokenizerOption, PresetOption, DataOption, FromOption, StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption,
-            RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption, RecomputeOption,
-            ProfileOption, DryRunOption, ForceOption, JsonOption,
+            RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
+            RecomputeOption, ProfileOption, DryRunOption, ForceOption, JsonOption,
         };
         foreach (var option in OfModel.All) command.Add(option);
         command.SetAction(Run);

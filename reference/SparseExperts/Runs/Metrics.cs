@@ -59,7 +59,8 @@ public static class MetricsFile
     /// <summary>A run of more than a million years (3·10¹³ s), numbers that are none and layers without experts are nobody's measurement.</summary>
     static bool CanBe(MetricsLine line)
     {
-        double?[] single = [line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.ExactMatch, line.TokensPerSecond, line.DropRate, line.LearningRate, line.GradientNorm];
+        double?[] bits = [line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.ExactMatch];
+        double?[] single = [.. bits, line.TokensPerSecond, line.DropRate, line.LearningRate, line.GradientNorm];
         double[]?[] several = [.. line.Load ?? [], line.LayerDropRate ?? [], line.RouterEntropy ?? []];
         return line.Step >= 0 && line.Seconds is >= 0 and <= 3e13 && line.Skipped is null or >= 0
             && single.All(n => n is not { } number || double.IsFinite(number))

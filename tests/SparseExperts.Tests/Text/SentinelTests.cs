@@ -32,6 +32,9 @@ public sealed class SentinelTests
         Assert.Contains("there are 100 sentinels", Assert.Throws<DataException>(() => Sentinels.Encode("<extra_id_100>", Ids, Bytes)).Message);
 
     [Fact]
-    public void Ids_that_are_no_text_have_names() =>
-        Assert.Equal(["<pad>", "</s>", "<extra_id_0>", "<extra_id_99>"], new[] { Ids.Padding, Ids.End, Sentinel(0), Sentinel(99) }.Select(id => Sentinels.Show(id, Ids)));
+    public void Ids_that_are_no_text_have_names()
+    {
+        int[] ids = [Ids.Padding, Ids.End, Sentinel(0), Sentinel(99)];
+        Assert.Equal(["<pad>", "</s>", "<extra_id_0>", "<extra_id_99>"], ids.Select(id => Sentinels.Show(id, Ids)));
+    }
 }

@@ -11,23 +11,23 @@ namespace SparseExperts.Tests.Truth;
 /// <summary>A Switch Transformer that does one thing otherwise is found at its block, with the thing in words.</summary>
 public sealed class TruthSwitchFaultTests
 {
-    const string Part = "checkpoints", Checkpoint = "bf16/switch-tiny";
+    const string Part = "checkpoints", Narrow = "bf16/switch-tiny", Gated = "switch-tiny-gated";
 
     static readonly CheckBackends Backends = new(() => new ScalarBackend<Tracked>(), () => new ScalarBackend<Float64>(), () => new ScalarBackend<Disturbed>());
 
     [Theory]
-    [InlineData("encoder.block.0.layer.0", "q and k exchanged in the self-attention of encoder.block.0")]
-    [InlineData("decoder.block.1.layer.1", "v transposed in the cross-attention of decoder.block.1")]
-    [InlineData("encoder.block.1.layer.0", "relative position bias missing")]
-    [InlineData("decoder.block.0.layer.1", "padding of the encoder ignored in cross-attention")]
-    [InlineData("encoder.block.0.layer.1", "norm epsilon 1e-3 in place of 1e-6")]
-    [InlineData("encoder.block.1.layer.1", "capacity 6 in place of 5")]
-    [InlineData("decoder.block.1.layer.2", "capacity 4 in place of 5")]
-    [InlineData("decoder.final_layer_norm", "final norm skipped")]
-    [InlineData("lm_head", "head scale M^-1/2 forgotten")]
-    public void A_planted_fault_is_named_at_its_block(string block, string sentence)
+    [InlineData(Narrow, "encoder.block.0.layer.0", "q and k exchanged in the self-attention of encoder.block.0")]
+    [InlineData(Narrow, "decoder.block.1.layer.1", "v transposed in the cross-attention of decoder.block.1")]
+    [InlineData(Narrow, "encoder.block.1.layer.0", "relative position bias missing")]
+    [InlineData(Narrow, "decoder.block.0.layer.1", "padding of the encoder ignored in cross-attention")]
+    [InlineData(Gated, "encoder.block.0.layer.1", "norm epsilon 1e-3 in place of 1e-6")]
+    [InlineData(Narrow, "encoder.block.1.layer.1", "capacity 6 in place of 5")]
+    [InlineData(Narrow, "decoder.block.1.layer.2", "capacity 4 in place of 5")]
+    [InlineData(Narrow, "decoder.final_layer_norm", "final norm skipped")]
+    [InlineData(Narrow, "lm_head", "head scale M^-1/2 forgotten")]
+    public void A_planted_fault_is_named_at_its_block(string checkpoint, string block, string sentence)
     {
-        var path = Path.Combine(TruthFolder.Part(Part), Checkpoint);
+        var path = Path.Combine(TruthFolder.Part(Part), checkpoint);
         using var folder = HubFolder.Load(path);
         var right = Recording.Load(Path.Combine(path, "io.safetensors"));
         var verdict = CheckedModels.Activations(folder, Planted(folder, right, block, sentence), Backends);

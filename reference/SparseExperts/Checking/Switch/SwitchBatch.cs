@@ -15,7 +15,8 @@ static class SwitchBatch
         var rows = (int)ids.Shape[0];
         int[] labels = recording.Integers("labels"), decoder = recording.Integers("decoder_input_ids");
         if (labels.Length % rows != 0 || decoder.Length % rows != 0 || labels.Length > 0 && decoder.Length > 0 && labels.Length != decoder.Length)
-            throw new InvalidFileException($"{recording.Path}: {labels.Length} labels and {decoder.Length} decoder ids for {rows} rows; record them of one batch");
+            throw new InvalidFileException(
+                $"{recording.Path}: {labels.Length} labels and {decoder.Length} decoder ids for {rows} rows; record them of one batch");
         return new(ids.Integers, rows)
         {
             Mask = recording.Find("attention_mask") is { } mask ? recording.Sized(mask, ids.Values.Length).Integers : [],

@@ -36,11 +36,12 @@ static class SwitchFaults
     static IEnumerable<SwitchFault> OfNorm(T5Layer layer)
     {
         var (tape, config) = (layer.Parts.Tape, layer.Parts.Config);
-        foreach (var epsilon in Epsilons)
-            if (epsilon != config.NormEpsilon)
-                yield return Fault(Epsilon(epsilon, config.NormEpsilon), layer with { Parts = layer.Parts with { Config = config with { NormEpsilon = epsilon } } });
+        foreach (var epsilon in Epsilons.Where(e => e != config.NormEpsilon))
+            yield return Fault(Epsilon(epsilon, config.NormEpsilon), layer with { Parts = With(layer, config with { NormEpsilon = epsilon }) });
         yield return Fault("weights of the norm ignored", layer with { Norm = tape.Constant(tape.Constants.Ones(config.Width).Reshape(1, config.Width)) });
     }
+
+    static T5Parts With(T5Layer layer, T5Config config) => layer.Parts with { Config = config };
 
     static IEnumerable<SwitchFault> OfAttention(T5Stack stack, T5Attention layer, bool isDecoder)
     {
@@ -87,7 +88,7 @@ static class SwitchFaults
     {
         var (tape, config) = (layer.Parts.Tape, layer.Parts.Config);
         foreach (var other in Activations.Where(a => a != config.Activation))
-            yield return Fault($"activation {other} in place of {config.Activation}", layer with { Parts = layer.Parts with { Config = config with { Activation = other } } });
+            yield return Fault($"activation {other} in place of {config.Activation}", layer with { Parts = With(layer, config with { Activation = other }) });
         if (layer.Wi is [{ Rows: var rows, Columns: var columns } wi] && rows == columns)
         {
             yield return Fault("wi transposed", layer with { Wi = [tape.Transpose(wi)] });
@@ -108,8 +109,9 @@ static class SwitchFaults
         yield return Rule("dropped tokens passed on times their gate in place of 0", d with { DroppedOutput = DroppedOutput.GateTimesInput });
         yield return Rule("gate not applied", d with { Gate = Gate.One });
         yield return Rule("gate applied to the experts' input", d with { ApplyGateTo = GatePlace.Input });
-        foreach (var other in Activations.Where(a => a != layer.Parts.Config.Activation))
-            yield return Fault($"activation {other} of the experts in place of {layer.Parts.Config.Activation}", layer with { Block = block.With(activation: other) });
+        var own = layer.Parts.Config.Activation;
+        foreach (var other in Activations.Where(a => a != own))
+            yield return Fault($"activation {other} of the experts in place of {own}", layer with { Block = block.With(activation: other) });
         if (block.Router.Weight is { } router && router.Rows == router.Columns)
             yield return Fault("router transposed", layer with { Block = block.With(router: block.Router with { Weight = tape.Transpose(router) }) });
         foreach (var (name, from) in Orders(layer.Parts.Config.Experts))

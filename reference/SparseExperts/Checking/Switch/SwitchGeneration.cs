@@ -21,8 +21,8 @@ static class SwitchGeneration
         var steps = Spread.Of(pair, model => [Logits((SwitchModel)model, recording, written)])[0];
         yield return new("generated", [Tokens(recording, written, steps)]);
         if (recording.Find("margin") is { } margin) yield return new("margin", [Margins(recording, margin, written, steps)]);
-        foreach (var name in recording.Names.Where(n => n.StartsWith("beam.", StringComparison.Ordinal) && n.EndsWith(Sequences, StringComparison.Ordinal)).Order())
-            yield return Beams(recording, name[..^Sequences.Length], pair);
+        var beams = recording.Names.Where(n => n.StartsWith("beam.", StringComparison.Ordinal) && n.EndsWith(Sequences, StringComparison.Ordinal));
+        foreach (var name in beams.Order(StringComparer.Ordinal)) yield return Beams(recording, name[..^Sequences.Length], pair);
     }
 
     /// <summary>What was written about every row, the start first.</summary>

@@ -2,7 +2,6 @@ using SparseExperts.Autograd;
 using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Ops;
-using SparseExperts.Routing;
 
 namespace SparseExperts.Checking.Switch;
 

@@ -1,6 +1,5 @@
 using SparseExperts.Autograd;
 using SparseExperts.Hub;
-using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Ops;
 

@@ -8,8 +8,8 @@ using SparseExperts.Routing;
 namespace SparseExperts.Checking.Switch;
 
 /// <summary>
-/// A Switch router against its recording: <c>.logits</c>, the largest <c>.probability</c>, and <c>.kept</c>, one-hot of the choice and all 0 where the token was
-/// dropped. What was recorded takes the place of what was computed, which is handed on under the same names.
+/// A Switch router against its recording: <c>.logits</c>, the largest <c>.probability</c>, and <c>.kept</c>, one-hot of the choice and all 0 where the token
+/// was dropped. What was recorded takes the place of what was computed, which is handed on under the same names.
 /// </summary>
 sealed class SwitchRouter(BlockRun run, T5Sparse layer, int tokens, int rows) : Substitution
 {
@@ -62,7 +62,15 @@ sealed class SwitchRouter(BlockRun run, T5Sparse layer, int tokens, int rows) : 
         if (!_recording.Has($"{_name}.kept")) return expected;
         var kept = Kept(_recording, _name, tokens, _experts);
         int[] held = [.. expected.Expert.Select((e, t) => kept[t] < 0 ? e : kept[t])];
-        var call = new RouterCall { Dialect = layer.Block.Dialect, Groups = rows, Size = tokens / rows, Experts = _experts, Training = false, Where = layer.Name };
+        var call = new RouterCall
+        {
+            Dialect = layer.Block.Dialect,
+            Groups = rows,
+            Size = tokens / rows,
+            Experts = _experts,
+            Training = false,
+            Where = layer.Name,
+        };
         var verdict = SelectionCheck.Experts(call, numbers, expected, held, 1);
         run.Decide(new($"{_name}.kept", verdict.Outcome == Outcome.Differs ? Outcome.Differs : Outcome.Agrees, verdict.First));
         return expected with { Expert = held, Candidate = held, Slot = [] };

@@ -3,7 +3,9 @@ using SparseExperts.Models;
 
 namespace SparseExperts.Checking.Switch;
 
-/// <summary><c>router losses</c>: z and balance losses of both stacks, from the recorded logits and kept choices; the balance loss by either rule of the library.</summary>
+/// <summary>
+/// <c>router losses</c>: z and balance losses of both stacks, from the recorded logits and kept choices; the balance loss by either rule of the library.
+/// </summary>
 sealed class SwitchRouterLosses(T5Model model) : CheckedBlock
 {
     public override string Name => "router losses";
