@@ -137,8 +137,9 @@ static class TrainCommand
             var parts = $"{training.Accumulate} micro-batches of {training.Batch / training.Accumulate}";
             Console.Error.WriteLine($"note: {parts} are not the batch of {training.Batch} in one: {difference}");
         }
-        var path = Path.GetFullPath(parsed.GetValue(TextOption) ?? from?.Text ?? DefaultText());
-        var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? from?.Data : null) ?? RunData.UsualKind(model, path);
+        var begun = from is { Text.Length: > 0 } ? from : null;
+        var path = Path.GetFullPath(parsed.GetValue(TextOption) ?? begun?.Text ?? DefaultText());
+        var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? begun?.Data : null) ?? RunData.UsualKind(model, path);
         var text = RunData.LoadText(data, path, model);
         if (from is null) model = RunData.Of(data, text, model, tokenizer).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);

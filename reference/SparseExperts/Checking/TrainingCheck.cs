@@ -35,7 +35,9 @@ public static class TrainingCheck
         ]);
 
         // What is not trained, as a correction bias, is as it was stored.
-        double[] Now(string name) => trained.TryGetValue(name, out var tensor) ? tensor.Values(model.Tape) : folder.Stored(name).File.ReadDoubles(name);
+        double[] Now(string name) => trained.TryGetValue(name, out var tensor)
+            ? tensor.Values(model.Tape)
+            : Array.ConvertAll(folder.Stored(name).ReadFloats(), x => (double)x);
 
         BlockVerdict Compared(string name, double[] own)
         {

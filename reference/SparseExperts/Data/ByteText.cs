@@ -17,6 +17,9 @@ public sealed class ByteText
         Hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
     }
 
+    /// <summary>No text.</summary>
+    public static ByteText None { get; } = new("", []);
+
     public string Path { get; }
     public int Length => _bytes.Length;
 

@@ -1,17 +1,10 @@
 using System.Buffers.Binary;
-using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 
 namespace SparseExperts.Formats;
 
 /// <summary>A file that is not what it should be; one line with the file, what is wrong, and the remedy.</summary>
 public sealed class InvalidFileException(string message) : Exception(message);
-
-/// <summary>A tensor of a file: its bytes are [Begin, End) of the data section.</summary>
-public sealed record TensorEntry(string Name, string DType, long[] Shape, long Begin, long End)
-{
-    public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
-}
 
 /// <summary>
 /// Reads the safetensors format: eight bytes of header length (little-endian), a JSON header {name: {dtype, shape, data_offsets}} with
@@ -32,14 +25,17 @@ public sealed class SafetensorsFile : IDisposable
     {
         // Taken once: the stream's getter seeks, so readers that ask for it side by side disturb each other.
         (_path, _stream, _handle, _dataStart) = (path, stream, stream.SafeFileHandle, 8 + header.Length);
-        (Metadata, Tensors) = Parse(header, stream.Length - _dataStart);
+        Header = SafetensorsHeader.Parse(path, header, stream.Length - _dataStart);
         foreach (var tensor in Tensors) _byName[tensor.Name] = tensor;
     }
 
-    public IReadOnlyDictionary<string, string> Metadata { get; }
+    /// <summary>What stands before the data.</summary>
+    public SafetensorsHeader Header { get; }
+
+    public IReadOnlyDictionary<string, string> Metadata => Header.Metadata;
 
     /// <summary>In the order of their data.</summary>
-    public IReadOnlyList<TensorEntry> Tensors { get; }
+    public IReadOnlyList<TensorEntry> Tensors => Header.Tensors;
 
     public bool Contains(string name) => _byName.ContainsKey(name);
 
@@ -57,7 +53,7 @@ public sealed class SafetensorsFile : IDisposable
         }
         try
         {
-            return new(path, stream, Header(path, stream));
+            return new(path, stream, HeaderBytes(path, stream));
         }
         catch
         {
@@ -66,7 +62,7 @@ public sealed class SafetensorsFile : IDisposable
         }
     }
 
-    static byte[] Header(string path, FileStream stream)
+    static byte[] HeaderBytes(string path, FileStream stream)
     {
         Span<byte> prefix = stackalloc byte[8];
         if (stream.Length < 8) throw Wrong(path, $"{stream.Length} bytes are too few for a header");
@@ -79,91 +75,11 @@ public sealed class SafetensorsFile : IDisposable
         return header;
     }
 
-    (Dictionary<string, string>, List<TensorEntry>) Parse(byte[] header, long dataLength)
-    {
-        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
-        var tensors = new List<TensorEntry>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        try
-        {
-            using var document = JsonDocument.Parse(header, new() { MaxDepth = 4 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw Wrong(_path, "its header is not a JSON object");
-            foreach (var property in document.RootElement.EnumerateObject())
-            {
-                if (!seen.Add(property.Name)) throw Wrong(_path, $"'{Show(property.Name)}' stands twice in its header");
-                if (property.Name != "__metadata__") tensors.Add(Entry(property, dataLength));
-                else
-                    foreach (var pair in property.Value.EnumerateObject())
-                    {
-                        if (pair.Value.ValueKind != JsonValueKind.String) throw Wrong(_path, $"metadata '{Show(pair.Name)}' is not a string");
-                        if (!metadata.TryAdd(pair.Name, pair.Value.GetString()!))
-                            throw Wrong(_path, $"metadata '{Show(pair.Name)}' stands twice in its header");
-                    }
-            }
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or System.Text.DecoderFallbackException)
-        {
-            throw Wrong(_path, "its header is not valid JSON of the expected form");
-        }
-        tensors.Sort((a, b) => a.Begin != b.Begin ? a.Begin.CompareTo(b.Begin) : a.End.CompareTo(b.End));
-        long end = 0;
-        foreach (var tensor in tensors)
-        {
-            if (tensor.Begin != end) throw Wrong(_path, $"tensor '{Show(tensor.Name)}' starts at {tensor.Begin}, the one before ends at {end}");
-            end = tensor.End;
-        }
-        if (end != dataLength) throw Wrong(_path, $"its tensors cover {end} bytes of {dataLength}");
-        return (metadata, tensors);
-    }
-
-    TensorEntry Entry(JsonProperty property, long dataLength)
-    {
-        var name = Show(property.Name);
-        string? dtype = null;
-        long[]? shape = null, offsets = null;
-        var fields = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var field in property.Value.EnumerateObject())
-        {
-            if (!fields.Add(field.Name)) throw Wrong(_path, $"tensor '{name}' has '{Show(field.Name)}' twice");
-            switch (field.Name)
-            {
-                case "dtype": dtype = field.Value.GetString(); break;
-                case "shape": shape = Numbers(field.Value); break;
-                case "data_offsets": offsets = Numbers(field.Value); break;
-                default: throw Wrong(_path, $"tensor '{name}' has an unknown field '{Show(field.Name)}'");
-            }
-        }
-        if (dtype is null || shape is null || offsets is not { Length: 2 }) throw Wrong(_path, $"tensor '{name}' lacks dtype, shape or two data_offsets");
-        var size = SizeOf(dtype) ?? throw Wrong(_path, $"tensor '{name}' has the unknown dtype '{Show(dtype)}'");
-        Int128 bytes = size;
-        foreach (var dimension in shape)
-            if ((bytes *= dimension) > long.MaxValue) throw Wrong(_path, $"tensor '{name}' claims more elements than can be");
-        if (offsets[0] > offsets[1] || offsets[1] > dataLength) throw Wrong(_path, $"tensor '{name}' claims bytes {offsets[0]}…{offsets[1]} of {dataLength}");
-        if (offsets[1] - offsets[0] != bytes) throw Wrong(_path, $"tensor '{name}' has {offsets[1] - offsets[0]} bytes, {dtype} [{string.Join(", ", shape)}] needs {bytes}");
-        return new(property.Name, dtype, shape, offsets[0], offsets[1]);
-
-        long[] Numbers(JsonElement array) =>
-            [.. array.EnumerateArray().Select(n => n.TryGetInt64(out var value) && value >= 0 ? value : throw Wrong(_path, $"tensor '{name}' has a number that is no size"))];
-    }
-
-    static int? SizeOf(string dtype) => dtype switch
-    {
-        "F64" or "I64" or "U64" => 8,
-        "F32" or "I32" or "U32" => 4,
-        "F16" or "BF16" or "I16" or "U16" => 2,
-        "I8" or "U8" or "BOOL" or "F8_E4M3" or "F8_E5M2" => 1,
-        _ => null,
-    };
-
-    /// <summary>Bytes of one number of a dtype.</summary>
-    /// <exception cref="ArgumentException">It is no dtype of the format.</exception>
-    public static int SizeOfNumber(string dtype) => SizeOf(dtype) ?? throw new ArgumentException($"'{dtype}' is no dtype; take one that a file has", nameof(dtype));
-
     /// <summary>The numbers of a tensor as they are stored, from number <paramref name="first"/> on, as many as fit in the span.</summary>
     public void ReadBytes(string name, long first, Span<byte> bytes)
     {
         var entry = Entry(name);
-        var size = SizeOf(entry.DType)!.Value;
+        var size = SafetensorsHeader.SizeOf(entry.DType);
         if (first < 0 || bytes.Length % size != 0 || first * size + bytes.Length > entry.End - entry.Begin)
             throw new ArgumentOutOfRangeException(nameof(first), first, $"{bytes.Length} bytes from number {first} of '{Show(name)}', which has {entry.Count}");
         ReadAt(_dataStart + entry.Begin + first * size, bytes);
@@ -174,7 +90,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         var entry = Entry(name);
         if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
-        int size = SizeOf(entry.DType)!.Value, piece = Piece / size;
+        int size = SafetensorsHeader.SizeOf(entry.DType), piece = Piece / size;
         var bytes = new byte[Math.Min(values.Length, piece) * size];
         for (var at = 0; at < values.Length; at += piece)
         {
@@ -204,7 +120,7 @@ public sealed class SafetensorsFile : IDisposable
         var entry = Entry(name);
         if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
         if (entry.Count > Array.MaxLength) throw Wrong(_path, $"tensor '{Show(name)}' has {entry.Count} numbers, more than fit in one array");
-        int size = SizeOf(entry.DType)!.Value, piece = Piece / size;
+        int size = SafetensorsHeader.SizeOf(entry.DType), piece = Piece / size;
         var values = new T[entry.Count];
         var bytes = new byte[Math.Min(values.Length, piece) * size];
         for (var at = 0; at < values.Length; at += piece)
@@ -276,10 +192,9 @@ public sealed class SafetensorsFile : IDisposable
     static long Signed(ulong value) => value <= long.MaxValue ? (long)value
         : throw new InvalidFileException($"a U64 holds {value}, more than a signed number of 64 bits; write smaller integers");
 
-    /// <summary>A name from a file, fit for one line of a message.</summary>
-    static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));
+    static string Show(string name) => SafetensorsHeader.Show(name);
 
-    static InvalidFileException Wrong(string path, string what) => new($"{path}: {what}; the file is damaged or not safetensors, take another copy");
+    static InvalidFileException Wrong(string path, string what) => SafetensorsHeader.Wrong(path, what);
 
     public void Dispose() => _stream.Dispose();
 }

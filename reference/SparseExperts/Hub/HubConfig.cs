@@ -55,10 +55,23 @@ public abstract record HubConfig
     /// <exception cref="InvalidFileException">It cannot be read, is of a model that is not known, or says what this program does not do.</exception>
     public static HubConfig Load(string path)
     {
+        var (text, file) = Read(path);
+        return Parse(text, file);
+    }
+
+    /// <summary>The same as JSON.</summary>
+    public static JsonObject ReadJson(string path)
+    {
+        var (text, file) = Read(path);
+        return Json(text, file);
+    }
+
+    static (string Text, string File) Read(string path)
+    {
         var file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
         try
         {
-            return Parse(RegularFiles.ReadAllText(file), file);
+            return (RegularFiles.ReadAllText(file), file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

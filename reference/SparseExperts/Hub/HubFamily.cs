@@ -25,6 +25,9 @@ abstract record HubFamily
     /// <summary>Beginnings of the names of tensors that the library's language model does not read, behind the prefix and before it.</summary>
     public IReadOnlyList<string> Unread { get; init; } = [];
 
+    /// <summary>Its checkpoints may have experts in MXFP4.</summary>
+    public bool ReadsMxfp4 { get; init; }
+
     const string NotQuantised = "this program reads weights in F32, BF16 and F16; take a checkpoint that is not quantised";
 
     /// <param name="whole">The file's text as JSON.</param>
@@ -35,7 +38,8 @@ abstract record HubFamily
         var routing = Routing(whole, where);
         keys.Known(routing.Type.Settings.Append(routing.Type.Experts).SelectMany(s => s.Keys));
         keys.Known(routing.Type.Fixed.Select(f => f.Key).Concat(routing.Type.Besides).Concat(NotRead));
-        foreach (var part in (HubKeys[])[keys, new(whole, [], where, "")]) part.Only("quantization_config", NotQuantised);
+        foreach (var part in (HubKeys[])[keys, new(whole, [], where, "")])
+            if (!(ReadsMxfp4 && part.Part("quantization_config")?.Text("quant_method") == "mxfp4")) part.Only("quantization_config", NotQuantised);
         var version = whole["transformers_version"]?.ToString().StartsWith('4') == true ? 4 : 5;
         var tied = inner is not null && whole["tie_word_embeddings"] is { } outer ? new HubKeys(whole, [], where, "").Flag("tie_word_embeddings")
             : keys.Flag("tie_word_embeddings");
@@ -48,14 +52,13 @@ abstract record HubFamily
     protected abstract HubConfig Read(HubKeys keys, HubReading reading);
 
     /// <summary>The dialect and its parameters; whatever of them is not understood is refused.</summary>
-    static ConfigAnswer Routing(JsonObject whole, string where)
+    ConfigAnswer Routing(JsonObject whole, string where)
     {
         try
         {
             var answer = ConfigFile.Parse(whole.ToJsonString(), where);
-            return answer.Ignored.Count == 0 ? answer
-                : throw new InvalidFileException($"{where}: {answer.Ignored[0].Key} is {answer.Ignored[0].Value}; {answer.Ignored[0].Why}; "
-                    + "take it out if it changes nothing");
+            return answer.Ignored.FirstOrDefault(i => !NotRead.Contains(i.Key[(i.Key.LastIndexOf('.') + 1)..])) is not { } ignored ? answer
+                : throw new InvalidFileException($"{where}: {ignored.Key} is {ignored.Value}; {ignored.Why}; take it out if it changes nothing");
         }
         catch (DialectException e)
         {

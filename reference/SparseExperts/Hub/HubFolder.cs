@@ -11,9 +11,9 @@ namespace SparseExperts.Hub;
 /// </summary>
 public sealed partial class HubFolder : IDisposable
 {
-    const string SingleFile = "model.safetensors", IndexFile = "model.safetensors.index.json";
+    internal const string SingleFile = "model.safetensors", IndexFile = "model.safetensors.index.json";
 
-    readonly Dictionary<string, (SafetensorsFile File, TensorEntry Entry, string FileName)> _stored = new(StringComparer.Ordinal);
+    readonly Dictionary<string, (HubStored Tensor, string FileName)> _stored = new(StringComparer.Ordinal);
     readonly List<(string Name, SafetensorsFile File)> _files = [];
 
     HubFolder(string path)
@@ -23,7 +23,8 @@ public sealed partial class HubFolder : IDisposable
         try
         {
             Open();
-            Tensors = HubTensors.Of(Config, _stored.ToDictionary(s => s.Key, s => s.Value.Entry.Shape));
+            JoinBlocks();
+            Tensors = HubTensors.Of(Config, _stored.ToDictionary(s => s.Key, s => s.Value.Tensor.Entry.Shape));
             Check();
         }
         catch
@@ -53,9 +54,9 @@ public sealed partial class HubFolder : IDisposable
         return new(path);
     }
 
-    /// <summary>A stored tensor: its file and entry.</summary>
-    public (SafetensorsFile File, TensorEntry Entry) Stored(string name) => _stored.TryGetValue(name, out var stored)
-        ? (stored.File, stored.Entry)
+    /// <summary>A stored tensor by its name.</summary>
+    public HubStored Stored(string name) => _stored.TryGetValue(name, out var stored)
+        ? stored.Tensor
         : throw new InvalidFileException($"{Path}: there is no tensor '{name}'; take another copy");
 
     void Open()
@@ -110,9 +111,31 @@ public sealed partial class HubFolder : IDisposable
         {
             if (!expected(entry.Name))
                 throw new InvalidFileException($"{In(name)}: tensor '{entry.Name}' is not in {IndexFile} as one of this file; take another copy");
-            _stored.Add(entry.Name, (file, entry, name));
+            _stored.Add(entry.Name, (new PlainStored(file, entry), name));
         }
     }
+
+    /// <summary>Blocks and scales are one matrix, under the name of the blocks.</summary>
+    void JoinBlocks()
+    {
+        const string blocks = "_blocks", scales = "_scales";
+        foreach (var (name, stored) in _stored.Where(s => s.Key.EndsWith(blocks, StringComparison.Ordinal)).ToArray())
+        {
+            var other = name[..^blocks.Length] + scales;
+            if (!_stored.TryGetValue(other, out var scale))
+                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{name}' without '{other}'; take another copy");
+            if (!Mxfp4Stored.Fits(stored.Tensor.Entry, scale.Tensor.Entry))
+                throw new InvalidFileException($"{In(stored.FileName)}: '{name}' and '{other}' are no matrix in MXFP4; take another copy");
+            SafetensorsFile FileOf(string fileName) => _files.First(f => f.Name == fileName).File;
+            var matrix = new Mxfp4Stored(FileOf(stored.FileName), stored.Tensor.Entry, FileOf(scale.FileName), scale.Tensor.Entry);
+            _stored[name] = (matrix, stored.FileName);
+            _stored.Remove(other);
+            IsQuantised = true;
+        }
+    }
+
+    /// <summary>Experts are stored in MXFP4.</summary>
+    public bool IsQuantised { get; private set; }
 
     string In(string file) => System.IO.Path.Combine(Path, file);
 
@@ -123,12 +146,13 @@ public sealed partial class HubFolder : IDisposable
         {
             if (!_stored.TryGetValue(tensor.Name, out var stored))
                 throw new InvalidFileException($"{Path}: no tensor '{tensor.Name}', which {Config.ModelType} has by its config.json; take another copy");
+            var (entry, where) = (stored.Tensor.Entry, $"{In(stored.FileName)}: tensor '{tensor.Name}'");
             string Shaped(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
-            if (!stored.Entry.Shape.SequenceEqual(tensor.Shape))
-                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{tensor.Name}' is {Shaped(stored.Entry.Shape)}, "
-                    + $"config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
-            if (stored.Entry.DType is not ("F32" or "BF16" or "F16"))
-                throw new InvalidFileException($"{In(stored.FileName)}: tensor '{tensor.Name}' is {stored.Entry.DType}; this program reads F32, BF16 and F16");
+            if (!entry.Shape.SequenceEqual(tensor.Shape))
+                throw new InvalidFileException(
+                    $"{where} is {Shaped(entry.Shape)}, config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
+            if (entry.DType is not ("F32" or "BF16" or "F16"))
+                throw new InvalidFileException($"{where} is {entry.DType}; this program reads F32, BF16 and F16");
         }
         Unread = [.. _stored.Keys.Where(name => Tensors.Find(name) is null).Order(StringComparer.Ordinal)];
         if (Unread.FirstOrDefault(name => !IsUnreadByTheLibrary(name)) is { } other)

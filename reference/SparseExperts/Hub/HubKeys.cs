@@ -14,11 +14,13 @@ sealed class HubKeys
     /// <summary>What says nothing of the numbers: where a file comes from, how it was started, what is printed or kept while decoding.</summary>
     static readonly HashSet<string> Harmless =
     [
-        "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "architectures", "auto_map", "chunk_size_feed_forward",
-        "cross_attention_hidden_size", "dtype", "ep_size", "experts_implementation", "finetuning_task", "id2label", "initializer_factor", "initializer_range",
-        "is_decoder", "label2id", "model_type", "output_attentions", "output_hidden_states", "output_past", "output_router_logits", "prefix",
-        "pretraining_tp", "problem_type", "return_dict", "task_specific_params", "tf_legacy_loss", "tokenizer_class", "torch_dtype", "torchscript",
-        "transformers_version", "use_bfloat16", "use_cache", "use_return_dict",
+        "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "architectures", "auto_map",
+        "cache_implementation",
+        "chunk_size_feed_forward", "cross_attention_hidden_size", "dtype", "ep_size", "experts_implementation", "finetuning_task",
+        "for_llm_compressor", "id2label", "initializer_factor", "initializer_range", "is_decoder", "label2id", "model_type", "output_attentions",
+        "output_hidden_states", "output_past", "output_router_logits", "prefix", "pretraining_tp", "problem_type", "return_dict",
+        "task_specific_params", "tf_legacy_loss", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version", "use_bfloat16",
+        "use_cache", "use_return_dict",
         // Of text generation, which transformers 4 wrote into every configuration.
         "bad_words_ids", "begin_suppress_tokens", "decoder_start_token_id", "diversity_penalty", "do_sample", "early_stopping",
         "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "forced_bos_token_id", "forced_eos_token_id", "length_penalty", "max_length",
@@ -49,11 +51,11 @@ sealed class HubKeys
         return _json.TryGetPropertyValue(key, out var value) ? value : _defaults[key];
     }
 
-    /// <summary>The first of several spellings that the file has, else the default of the first.</summary>
+    /// <summary>The first of several spellings that the file has, else the one that has a default.</summary>
     public string Spelling(params string[] spellings)
     {
         foreach (var spelling in spellings) _asked.Add(spelling);
-        return Array.Find(spellings, s => _json[s] is not null) ?? spellings[0];
+        return Array.Find(spellings, s => _json[s] is not null) ?? Array.Find(spellings, s => _defaults[s] is not null) ?? spellings[0];
     }
 
     public int Count(string key, int least = 1) => CountOrNull(key, least) ?? throw Refusal(key, null, $"give a whole number of at least {least}");

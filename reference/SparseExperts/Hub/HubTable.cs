@@ -115,6 +115,17 @@ static class HubRows
         new($"{L}{hub}.down_proj", "E F M", HubLayout.Plain, $"{Mlp}experts.wo") { Layers = Sparse },
     ];
 
+    /// <summary>The same in MXFP4, outputs before inputs; blocks and scales are one matrix.</summary>
+    public static HubRow[] Quantised(string hub) =>
+    [
+        new($"{L}{hub}.gate_up_proj_blocks", "E 2F M", HubLayout.Transposed, $"{Mlp}experts.wi_gate", $"{Mlp}experts.wi")
+        {
+            Layers = Sparse,
+            TakesTurns = true,
+        },
+        new($"{L}{hub}.down_proj_blocks", "E M F", HubLayout.Transposed, $"{Mlp}experts.wo") { Layers = Sparse },
+    ];
+
     /// <summary>Biases of packed experts, gate and up taking turns.</summary>
     public static HubRow[] PackedBiases(string hub) =>
     [

@@ -39,15 +39,11 @@ public sealed class HubWeights(HubFolder folder) : IWeightSource
     /// <summary>Matrix <paramref name="m"/> of a stack, row by row.</summary>
     float[] Read(HubMatrix matrix, int m)
     {
-        var (tensor, piece) = matrix.SourceOf(m);
-        var first = piece.Offset + (m - piece.First) * piece.MatrixStride;
-        var span = (matrix.Rows - 1) * piece.RowStride + (matrix.Columns - 1) * piece.ColumnStride + 1;
-        var stored = new float[span];
-        folder.Stored(tensor.Name).File.ReadFloats(tensor.Name, first, stored);
-        if (piece.ColumnStride == 1 && (piece.RowStride == matrix.Columns || matrix.Rows == 1)) return stored;
+        var (tensor, piece, first) = matrix.SourceOf(m);
+        var stored = new float[piece.Span(matrix.Rows, matrix.Columns)];
+        folder.Stored(tensor.Name).ReadFloats(first, stored);
         var values = new float[matrix.Rows * matrix.Columns];
-        for (var r = 0; r < matrix.Rows; r++)
-            for (var c = 0; c < matrix.Columns; c++) values[r * matrix.Columns + c] = stored[r * piece.RowStride + c * piece.ColumnStride];
+        piece.Gather<float>(stored, matrix.Rows, matrix.Columns, values);
         return values;
     }
 

@@ -8,7 +8,7 @@ namespace SparseExperts.Hub;
 /// </summary>
 sealed class RotaryReader
 {
-    static readonly string[] OldForm = ["rope_theta", "rope_scaling", "partial_rotary_factor", "rope_local_base_freq"];
+    static readonly string[] OldForm = ["rope_theta", "rope_scaling", "partial_rotary_factor", "rotary_dim", "rope_local_base_freq"];
 
     readonly HubKeys _keys;
     readonly int _positions;
@@ -34,17 +34,19 @@ sealed class RotaryReader
     }
 
     HubRotary New(HubKeys part, int head, bool interleaved) =>
-        Scaled(part, part.NumberOrNull("rope_theta") ?? _theta, part.NumberOrNull("partial_rotary_factor") ?? Partial, head, interleaved);
+        Scaled(part, part.NumberOrNull("rope_theta") ?? _theta, part.NumberOrNull("partial_rotary_factor") ?? Partial(head), head, interleaved);
 
     HubRotary Old(int head, bool interleaved)
     {
         if (_keys.Get("rope_local_base_freq") is { } local)
             throw _keys.Refusal("rope_local_base_freq", local, "write rope_parameters with a part a layer type");
         var theta = _keys.NumberOrNull("rope_theta") ?? _theta;
-        return Scaled(_keys.Part("rope_scaling") ?? new([], [], _keys.Where, _keys.At + "rope_scaling."), theta, Partial, head, interleaved);
+        return Scaled(_keys.Part("rope_scaling") ?? new([], [], _keys.Where, _keys.At + "rope_scaling."), theta, Partial(head), head, interleaved);
     }
 
-    double Partial => _keys.NumberOrNull("partial_rotary_factor") ?? _partial;
+    /// <summary>The rotated part of a head, or its width (MiniMax).</summary>
+    double Partial(int head) =>
+        _keys.NumberOrNull("partial_rotary_factor") ?? (_keys.CountOrNull("rotary_dim") is { } width ? (double)width / head : _partial);
 
     HubRotary Scaled(HubKeys part, double theta, double partial, int head, bool interleaved)
     {

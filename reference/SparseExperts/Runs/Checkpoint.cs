@@ -31,6 +31,33 @@ public static class Checkpoint
         return final;
     }
 
+    /// <summary>A checkpoint of step 0 that has a model alone, of tensors that come from elsewhere.</summary>
+    internal static void Save(string folder, IEnumerable<StoredTensor> model)
+    {
+        var path = Path.Combine(folder, $"{Prefix}{0:D8}");
+        Directory.CreateDirectory(path);
+        SafetensorsWriter.Write(Path.Combine(path, ModelFile), Metadata, [.. model]);
+        CheckpointState.Write(path, 0, 0, 0, ModelFile);
+    }
+
+    /// <summary>A checkpoint's model as it is stored.</summary>
+    /// <exception cref="RunException">It is not the file that was written.</exception>
+    internal static SafetensorsFile OpenModel(string path)
+    {
+        var state = CheckpointState.Read(path);
+        var file = SafetensorsFile.Open(Path.Combine(path, ModelFile));
+        try
+        {
+            state.Verify(path, ModelFile);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>
     /// Deletes what crashes left: unfinished checkpoints, and folders without a state, which an earlier program may have been stopped in deleting; then all
     /// but the newest <paramref name="keep"/> checkpoints.
@@ -178,9 +205,10 @@ public static class Checkpoint
     static void Write(IBackend backend, string path, IEnumerable<(string Name, Matrix Value)> tensors)
     {
         var host = new HostCopies(backend);
-        SafetensorsWriter.Write(path, new Dictionary<string, string> { ["format"] = $"sparse-experts/{CheckpointState.CurrentFormat}" },
-            tensors.Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
+        SafetensorsWriter.Write(path, Metadata, tensors.Select(t => (t.Name, new long[] { t.Value.Rows, t.Value.Columns }, host[t.Value])));
     }
+
+    static Dictionary<string, string> Metadata => new() { ["format"] = $"sparse-experts/{CheckpointState.CurrentFormat}" };
 
     static Dictionary<WeightPart, Matrix> Parts(Predictor predictor)
     {

@@ -36,7 +36,7 @@ public sealed record RunConfig
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TokenizerFile? Tokenizer { get; init; }
 
-    /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text.</summary>
+    /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text. Empty where the model was imported.</summary>
     public required string Text { get; init; }
     public required long TextBytes { get; init; }
     public required string TextHash { get; init; }

@@ -69,7 +69,7 @@ public abstract class RunData(ByteText text)
     }
 
     /// <summary>The kind that a model learns from where nobody says.</summary>
-    public static DataKind UsualKind(IModelConfig model, string path) => model is not T5Config ? DataKind.Bytes
+    public static DataKind UsualKind(IModelConfig model, string path = "") => model is not T5Config ? DataKind.Bytes
         : path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? DataKind.Tasks : DataKind.Spans;
 
     /// <summary>The text as a kind of data needs it: windows need some length, a file of tasks does not.</summary>

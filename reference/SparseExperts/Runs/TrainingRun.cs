@@ -83,6 +83,7 @@ public sealed class TrainingRun : IDisposable
             foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
             RunTokenizer.Delete(folder);
             data.Tokenizer?.Write(folder);
+            HubSource.Renew(config.From, folder);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, held, config, trainer, data, 0);
         });
@@ -179,6 +180,7 @@ public sealed class TrainingRun : IDisposable
     static (RunConfig, RunData) Read(string folder)
     {
         var config = ReadConfig(folder);
+        if (config.Text.Length == 0) return (config, new NoText(config.Model));
         var text = RunData.LoadText(config.Data, config.Text, config.Model);
         if (text.Hash != config.TextHash)
         {

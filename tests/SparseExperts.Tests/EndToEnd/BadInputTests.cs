@@ -62,6 +62,12 @@ public sealed class BadInputTests
         { "report short.txt", "short.txt: " },
         { "report nowhere.npz", "nowhere.npz: cannot be opened" },
         { "report occupied --mode train", "options are for case files" },
+        { "import nowhere", "--out" },
+        { "import nowhere --out new", "nowhere: no such folder" },
+        { "import occupied --out new", "cannot be read" },
+        { "import nowhere --out occupied", "occupied: exists and is not empty" },
+        { "export nowhere --out new", "nowhere: no such folder" },
+        { "export occupied --out new", "holds no run (no config.json)" },
         { "frobnicate", "frobnicate" },
     };
 
@@ -76,7 +82,7 @@ public sealed class BadInputTests
         File.WriteAllText(workspace.At("occupied/diary.txt"), "mine");
         var before = Files(workspace.Folder);
 
-        static bool IsPath(string word) => word is "nowhere" or "occupied" or "." || word.EndsWith(".txt", StringComparison.Ordinal);
+        static bool IsPath(string word) => word is "nowhere" or "occupied" or "new" or "." || word.EndsWith(".txt", StringComparison.Ordinal);
         var arguments = call.Split(' ').Select(word => IsPath(word) ? workspace.At(word) : word);
         var result = MoeCommand.Run([.. arguments]);
 

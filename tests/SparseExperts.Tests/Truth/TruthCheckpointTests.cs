@@ -45,8 +45,7 @@ public sealed class TruthCheckpointTests
         Assert.Equal(own.Values.Sum(v => (long)v.Length), checkpoint.Tensors.All.Sum(t => t.Count));
         foreach (var tensor in checkpoint.Tensors.All)
         {
-            var stored = checkpoint.Stored(tensor.Name).File.ReadFloats(tensor.Name);
-            Assert.Equal(stored, checkpoint.Tensors.ToStored(tensor, path => own[path]));
+            Assert.Equal(checkpoint.Stored(tensor.Name).ReadFloats(), checkpoint.Tensors.ToStored(tensor, path => own[path]));
         }
     }
 }

@@ -40,7 +40,7 @@ static class MixtralFamilies
                 """,
             Theta = 5e6,
             ExpertWidth = "intermediate_size",
-            NotRead = ["use_mtp", "num_mtp_modules", "mtp_transformer_layers", "rotary_dim"],
+            NotRead = ["use_mtp", "num_mtp_modules", "mtp_transformer_layers"],
             Unread = ["mtp."],
             Further = (keys, c) =>
             {

@@ -33,7 +33,9 @@ static class OtherFamilies
                 new("layers.{l}.mlp.router.bias", "E", HubLayout.Row, "layers.{l}.mlp.router_bias") { Layers = HubRows.Sparse },
                 .. HubRows.PackedBiases("mlp.experts"),
             ],
-            HubRows.PackedByInput("mlp.experts", takesTurns: true)),
+            HubRows.PackedByInput("mlp.experts", takesTurns: true),
+            HubRows.Quantised("mlp.experts")),
+        ReadsMxfp4 = true,
     };
 
     static HubFamily Llama4 => new DecoderFamily
@@ -104,7 +106,7 @@ static class OtherFamilies
             """,
         Theta = 500000,
         Interleaved = true,
-        NotRead = ["num_nextn_predict_layers"],
+        NotRead = ["num_nextn_predict_layers", "moe_capacity"],
         Unread = ["mtp_"],
         Sparse = (keys, layers) =>
         {

@@ -68,6 +68,7 @@ sealed record SwitchFamily : HubFamily
     protected override HubConfig Read(HubKeys keys, HubReading reading)
     {
         keys.Only("is_encoder_decoder", "this architecture has both", true);
+        keys.Only("is_gated_act", "its feed-forward layers have no gate", false);
         keys.Only("router_bias", "its routers have no biases here", false);
         keys.Known(["use_cache", "is_decoder"]);
         if (keys.Text("feed_forward_proj") is { } form && form != "relu" && form != keys.Text("dense_act_fn"))

@@ -1,0 +1,109 @@
+using System.Text.Json.Nodes;
+using SparseExperts.Formats;
+using SparseExperts.Hub;
+using SparseExperts.Models;
+using SparseExperts.Models.Hub;
+
+namespace SparseExperts.Runs;
+
+/// <summary>What an export wrote.</summary>
+/// <param name="Checkpoint">The run's checkpoint that it has.</param>
+/// <param name="Note">What was passed over to find it; null where nothing was.</param>
+public sealed record Exported(string Checkpoint, int Tensors, IReadOnlyList<string> Files, string? Note);
+
+/// <summary>
+/// From a run to a checkpoint of the hub. A run that was imported has the names, order, formats and files that it came from; numbers that were not trained
+/// have their bits. Another one is written as the library would, float32, in one file.
+/// </summary>
+public static class HubExport
+{
+    /// <exception cref="RunException">It is no run, its family has no form on the hub, or there is something at <paramref name="folder"/>.</exception>
+    public static Exported Run(string run, string folder)
+    {
+        TrainingRun.RefuseToClobber(folder, force: false);
+        var config = TrainingRun.ReadConfig(run);
+        SafetensorsFile? opened = null;
+        var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)
+            ?? throw new RunException($"{run}: has no checkpoint yet; go on training it", "resume");
+        using var own = opened!;
+        var written = !HubSource.Exists(run) ? Anew(HubJson(config.Model), folder, own, [])
+            : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, HubSource.SmallFiles(HubSource.FolderOf(run)))
+            : AsItCame(run, folder, own);
+        return written with { Checkpoint = taken, Note = note };
+    }
+
+    static Exported AsItCame(string run, string folder, SafetensorsFile own)
+    {
+        var headers = HubSource.Headers(run);
+        var entries = headers.SelectMany(h => h.Header.Tensors).ToArray();
+        var tensors = HubTensors.Of(HubConfig.Load(HubSource.FolderOf(run)), entries.ToDictionary(e => e.Name, e => e.Shape));
+        Check(tensors, own, run);
+        using var unread = HubSource.Unread(run);
+        StoredTensor Tensor(TensorEntry entry)
+        {
+            if (tensors.Find(entry.Name) is { } tensor) return HubRepack.ToHub(tensors, tensor, entry.DType, own);
+            return unread?.Tensors.FirstOrDefault(t => t.Name == entry.Name) is { } kept ? HubRepack.AsIs(unread, kept)
+                : throw new RunException($"{run}: has no tensor '{entry.Name}' of the checkpoint that it came from; import it again");
+        }
+        NewFolder.Write(folder, place =>
+        {
+            foreach (var file in HubSource.SmallFiles(HubSource.FolderOf(run))) HubSource.Copy(file, Path.Combine(place, Path.GetFileName(file)));
+            foreach (var (name, header) in headers)
+                SafetensorsWriter.Write(Path.Combine(place, name), header.Bytes, [.. header.Tensors.Select(Tensor)]);
+        });
+        return new("", entries.Length, [.. headers.Select(h => h.Name)], null);
+    }
+
+    /// <summary>The configuration that the library reads a model of this program with.</summary>
+    static JsonObject HubJson(IModelConfig model) => model switch
+    {
+        T5Config t5 => T5Hub.ToJson(t5),
+        HubModelConfig decoder => HubForms.Both(decoder.Config),
+        _ => throw new RunException($"a model of the family {model.Family} has no form on the hub; export one of the families t5 and hf"),
+    };
+
+    /// <summary>Experts that came in four bits are written in sixteen; the configuration says nothing of blocks then.</summary>
+    static JsonObject Unquantised(string run)
+    {
+        var json = HubConfig.ReadJson(HubSource.FolderOf(run));
+        json.Remove("quantization_config");
+        return json;
+    }
+
+    /// <summary>One file, the hub's names, the run's own formats.</summary>
+    /// <param name="beside">Files that are copied, but for the configuration.</param>
+    static Exported Anew(JsonObject json, string folder, SafetensorsFile own, IReadOnlyList<string> beside)
+    {
+        const string configFile = "config.json";
+        var tensors = HubTensors.Of(HubConfig.Parse(json.ToJsonString(), "the model's configuration"));
+        Check(tensors, own, "the run's checkpoint");
+        var formats = own.Tensors.ToDictionary(t => t.Name, t => t.DType);
+        var dtype = formats[tensors.All.First().Pieces[0].Own] switch
+        {
+            "BF16" => "bfloat16",
+            "F16" => "float16",
+            "F32" => "float32",
+            var other => throw new RunException($"the run's checkpoint is {other}; take its own checkpoint"),
+        };
+        (json["dtype"], json["torch_dtype"]) = (dtype, dtype);
+        NewFolder.Write(folder, place =>
+        {
+            foreach (var file in beside.Where(f => Path.GetFileName(f) is not (configFile or HubFolder.IndexFile)))
+                HubSource.Copy(file, Path.Combine(place, Path.GetFileName(file)));
+            AtomicFile.WriteText(Path.Combine(place, configFile), json.ToJsonString(RunConfig.Json) + "\n");
+            SafetensorsWriter.Write(Path.Combine(place, HubFolder.SingleFile), new Dictionary<string, string> { ["format"] = "pt" },
+                [.. tensors.All.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t => HubRepack.ToHub(tensors, t, formats[t.Pieces[0].Own], own))]);
+        });
+        return new("", tensors.All.Count, [HubFolder.SingleFile], null);
+    }
+
+    /// <summary>The run's checkpoint has all matrices of the table, and no other.</summary>
+    static void Check(HubTensors tensors, SafetensorsFile own, string where)
+    {
+        foreach (var matrix in tensors.Matrices.Values)
+            if (own.Tensors.FirstOrDefault(t => t.Name == matrix.Path)?.Shape.SequenceEqual(matrix.Shape) != true)
+                throw new RunException($"{where}: has no '{matrix.Path}' of [{string.Join(", ", matrix.Shape)}]; take the run's own checkpoint and source");
+        if (own.Tensors.FirstOrDefault(t => !tensors.Matrices.ContainsKey(t.Name)) is { } other)
+            throw new RunException($"{where}: '{other.Name}' has no tensor on the hub; the library's model has no such part");
+    }
+}

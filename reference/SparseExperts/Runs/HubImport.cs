@@ -1,0 +1,94 @@
+using SparseExperts.Data;
+using SparseExperts.Formats;
+using SparseExperts.Hub;
+using SparseExperts.Models;
+using SparseExperts.Models.Hub;
+using SparseExperts.Text;
+
+namespace SparseExperts.Runs;
+
+/// <summary>What an import read.</summary>
+/// <param name="Note">What of the folder cannot be used; null where all can.</param>
+public sealed record Imported(HubConfig Config, int Tensors, long Bytes, int Unread, string? Note);
+
+/// <summary>From a checkpoint of the hub to a run: matrix by matrix, in the formats that its numbers are stored in.</summary>
+public static class HubImport
+{
+    const int LongestContext = 512;
+
+    static readonly string[] TokenizerFiles = ["tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"];
+
+    /// <exception cref="InvalidFileException">The folder is no checkpoint that is read; nothing was written.</exception>
+    /// <exception cref="RunException">There is something at <paramref name="run"/>.</exception>
+    public static Imported Run(string folder, string run)
+    {
+        TrainingRun.RefuseToClobber(run, force: false);
+        using var checkpoint = HubFolder.Load(folder);
+        var note = CheckTokenizer(checkpoint);
+        var model = ModelOf(checkpoint);
+        model.Validate();
+        NewFolder.Write(run, place =>
+        {
+            HubSource.Save(checkpoint, place);
+            Checkpoint.Save(TrainingRun.CheckpointFolder(place), checkpoint.Tensors.Matrices.Values.Select(m => HubRepack.ToOwn(checkpoint, m)));
+            AtomicFile.WriteText(TrainingRun.ConfigPath(place), ConfigOf(folder, model).ToJson() + "\n");
+        });
+        var bytes = checkpoint.Files.Sum(f => f.File.Tensors.Sum(t => t.End - t.Begin));
+        return new(checkpoint.Config, checkpoint.Tensors.All.Count, bytes, checkpoint.Unread.Count, note);
+    }
+
+    static IModelConfig ModelOf(HubFolder checkpoint) => checkpoint.Config switch
+    {
+        HubSwitch t5 => T5Hub.Config(t5),
+        HubDecoder decoder => new HubModelConfig
+        {
+            Config = HubConfig.ReadJson(checkpoint.Path),
+            Context = Math.Max(2, Math.Min(decoder.Positions, LongestContext)),
+            Format = FormatOf(checkpoint),
+        },
+        var other => throw new InvalidFileException($"{checkpoint.Path}: {other.ModelType} is no model of this program"),
+    };
+
+    /// <summary>The library computes in the format that the weights are stored in; the first matrix is the embedding.</summary>
+    static NumberFormat FormatOf(HubFolder checkpoint) => checkpoint.Stored(checkpoint.Tensors.All.First().Name).Entry.DType switch
+    {
+        "BF16" => NumberFormat.BFloat16,
+        "F16" => NumberFormat.Float16,
+        "F32" => NumberFormat.Float32,
+        var other => throw new InvalidFileException($"{checkpoint.Path}: its embedding is {other}; this program reads F32, BF16 and F16"),
+    };
+
+    static RunConfig ConfigOf(string folder, IModelConfig model) => new()
+    {
+        Numerics = NumericsVersion.Current,
+        Preset = $"import of {Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)))}",
+        Family = model.Family,
+        Model = model,
+        Training = new() { Batch = 1, Steps = 1 },
+        Data = RunData.UsualKind(model),
+        Text = "",
+        TextBytes = 0,
+        TextHash = "",
+        Backend = "cpu",
+        Threads = 0,
+        CheckpointEvery = 500,
+    };
+
+    /// <summary>A tokenizer with more tokens than the embedding has rows is of another model; one that cannot be read is said and kept.</summary>
+    static string? CheckTokenizer(HubFolder checkpoint)
+    {
+        if (!TokenizerFiles.Any(name => File.Exists(Path.Combine(checkpoint.Path, name)))) return null;
+        ITokenizer tokenizer;
+        try
+        {
+            tokenizer = Tokenizers.Load(checkpoint.Path);
+        }
+        catch (DataException e)
+        {
+            return $"{e.Message}; the run has its weights alone";
+        }
+        return tokenizer.Vocabulary <= checkpoint.Config.Vocabulary ? null
+            : throw new InvalidFileException($"{checkpoint.Path}: its tokenizer has ids up to {tokenizer.Vocabulary - 1}, "
+                + $"the embedding has {checkpoint.Config.Vocabulary} rows; take the files of one checkpoint");
+    }
+}
