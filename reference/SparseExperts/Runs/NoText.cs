@@ -14,7 +14,8 @@ sealed class NoText(IModelConfig model) : RunData(ByteText.None)
     public override IBatches Batches(TrainingConfig training) => throw Missing();
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => throw Missing();
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) => (_of = RunData.Of(UsualKind(model, other.Path), other, model)).Of(other, sequences);
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
+        (_of = RunData.Of(UsualKind(model, other.Path), other, model)).Of(other, sequences);
 
     public override string Show(int id) => (_of ?? throw Missing()).Show(id);
 

@@ -69,6 +69,7 @@ public abstract class RunData(ByteText text)
     }
 
     /// <summary>The kind that a model learns from where nobody says.</summary>
+    /// <param name="path">Of the text; empty where there is none.</param>
     public static DataKind UsualKind(IModelConfig model, string path = "") => model is not T5Config ? DataKind.Bytes
         : path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? DataKind.Tasks : DataKind.Spans;
 

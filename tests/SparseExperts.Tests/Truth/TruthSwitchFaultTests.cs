@@ -1,7 +1,6 @@
 using System.Text.Json;
 using SparseExperts.Checking;
 using SparseExperts.Hub;
-using SparseExperts.Oracle;
 using SparseExperts.Routing;
 using SparseExperts.Scalar;
 using Xunit;
