@@ -41,7 +41,14 @@ public sealed class TruthSwitchFaultTests
         var bare = Recording.Of(right.Path, right.Names.Where(n => !n.StartsWith("router.", StringComparison.Ordinal)).Select(right.Get));
         var model = CheckedModels.Of(folder, bare, Backends.Exact);
         model.Tape.Recording = false;
-        var run = new BlockRun(model.Tape, bare, new Dictionary<string, Numbers>());
+        var computed = new Dictionary<string, Numbers>();
+        foreach (var before in model.Blocks.TakeWhile(b => b.Name != name))
+        {
+            var its = new BlockRun(model.Tape, bare, computed);
+            before.Run(its);
+            foreach (var (output, numbers) in its.Outputs) computed[output] = numbers;
+        }
+        var run = new BlockRun(model.Tape, bare, computed);
         model.Blocks.Single(b => b.Name == name).Faults(bare).First(f => f.Sentence == sentence).Run(run);
         return right.With(run.Outputs.Where(o => right.Has(o.Key)).Select(o => right.Get(o.Key) with { Values = o.Value.Values }));
     }
