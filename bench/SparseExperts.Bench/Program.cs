@@ -73,6 +73,33 @@ step.SetAction(parsed => StepAgainst.Run(
     parsed.GetValue(stepSteps),
     parsed.GetValue(stepThreads)));
 
+var stabilityPreset = One("--preset", "switch-tiny", "Preset with encoder and decoder.");
+var stabilitySteps = One("--steps", 2000L, "Steps of every training.");
+var stabilityRate = One("--rate", 0.0, "Peak learning rate; 0 is the preset's.");
+var formats = new Command("formats", "An encoder and decoder in float32, in bfloat16, and in bfloat16 with routers in float32.")
+{
+    stabilityPreset, stabilitySteps, seeds, stabilityRate, threads,
+};
+formats.SetAction(parsed => Stability.Formats(
+    parsed.GetValue(stabilityPreset)!,
+    parsed.GetValue(stabilitySteps),
+    parsed.GetValue(seeds),
+    parsed.GetValue(stabilityRate),
+    parsed.GetValue(threads)));
+
+var coefficients = Some<double>("--coefficients", [0, 1e-3, 1e-2], "Coefficients of the z-loss.");
+var zLoss = new Command("z-loss", "What the router z-loss does for the stability of training over seeds.")
+{
+    stabilityPreset, coefficients, stabilitySteps, seeds, stabilityRate, threads,
+};
+zLoss.SetAction(parsed => Stability.ZLoss(
+    parsed.GetValue(stabilityPreset)!,
+    parsed.GetValue(coefficients)!,
+    parsed.GetValue(stabilitySteps),
+    parsed.GetValue(seeds),
+    parsed.GetValue(stabilityRate),
+    parsed.GetValue(threads)));
+
 var dialects = Some<string>("--dialects", [], "Dialects; all where none is named.");
 var probes = Some<string>("--probes", [], "Probes, as plain-train; all where none is named.");
 var passed = new Option<string?>("--passed") { Description = "File for the calls that do not differ." };
@@ -116,6 +143,6 @@ micro.SetAction(parsed =>
 
 var root = new RootCommand("Benchmarks of SparseExperts.")
 {
-    headline, peer, search, families, check, planted, step, generate, mutants, micro,
+    headline, peer, search, families, check, planted, step, generate, formats, zLoss, mutants, micro,
 };
 return root.Parse(args).Invoke();

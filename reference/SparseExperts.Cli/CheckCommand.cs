@@ -99,10 +99,12 @@ static class CheckCommand
         if (verdict.Outcome == Outcome.Agrees)
         {
             foreach (var stage in verdict.Precision) Console.WriteLine($"  {stage}");
+            foreach (var note in verdict.Notes) Console.WriteLine($"  note: {note}");
             return;
         }
         foreach (var stage in verdict.Stages) Console.WriteLine($"  {stage.Outcome.Word(),-9} {stage.Stage}{Describe(stage)}");
         Console.WriteLine($"  {verdict.Say}");
+        foreach (var note in verdict.Notes) Console.WriteLine($"  note: {note}");
     }
 
     /// <summary>Where a stage departs first and by how much; nothing for one that agrees.</summary>
@@ -153,6 +155,7 @@ static class CheckCommand
             ["precision"] = verdict.Precision.Count == 0 ? null : PrecisionTable.Json(verdict.Precision),
             ["cause"] = verdict.Causes.Count == 0 ? null : CauseOf(verdict.Causes[0], verdict.IsCertain),
             ["alternatives"] = new JsonArray([.. verdict.Causes.Skip(1).Select(c => (JsonNode)CauseOf(c, null))]),
+            ["notes"] = new JsonArray([.. verdict.Notes.Select(n => (JsonNode)JsonValue.Create(n)!)]),
             ["say"] = verdict.Say,
         };
     }

@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Checking;
+using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Models;
 using SparseExperts.Oracle;
@@ -41,6 +42,8 @@ static class CheckModelCommand
             throw new ConfigurationException($"{folder}: nothing to check; {Recordings(folder)}");
         using var hub = HubFolder.Load(folder);
         var verdict = ModelVerdict.Join(Parts());
+        if (verdict.Blocks.All(b => b.Outcome == Outcome.NotClaimed))
+            throw new InvalidFileException($"{folder}: the recording holds nothing that this model computes; record it with python/moe_record_model.py");
         if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(folder, verdict).ToJsonString(Line));
         else Print(folder, verdict);
         return verdict.Outcome == Outcome.Differs ? ExitCode.Differs : ExitCode.Ok;

@@ -20,7 +20,12 @@ sealed class ModelOptions
     readonly Option<double?> _dropout = new("--dropout") { Description = "Dropout outside of the experts, while training." };
     readonly Option<double?> _expertDropout = new("--expert-dropout") { Description = "Dropout of the experts' hidden layer, while training." };
 
-    public IEnumerable<Option> All => [_dialect, _experts, _capacity, _dense, _context, _width, _layers, _dropout, _expertDropout];
+    readonly Option<ModelFormat?> _format = new("--format")
+    {
+        Description = "What an encoder and decoder compute in: float32, bfloat16, or selective: bfloat16 with routers in float32.",
+    };
+
+    public IEnumerable<Option> All => [_dialect, _experts, _capacity, _dense, _context, _width, _layers, _dropout, _expertDropout, _format];
 
     /// <summary>The configuration with what was asked for.</summary>
     public IModelConfig Apply(ParseResult parsed, IModelConfig model) => model.With(new()
@@ -32,6 +37,7 @@ sealed class ModelOptions
         Layers = parsed.GetValue(_layers),
         Dropout = parsed.GetValue(_dropout),
         ExpertDropout = parsed.GetValue(_expertDropout),
+        Format = parsed.GetValue(_format),
     });
 
     int? Experts(ParseResult parsed)

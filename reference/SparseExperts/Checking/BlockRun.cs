@@ -14,7 +14,7 @@ namespace SparseExperts.Checking;
 public sealed class BlockRun(Tape tape, Recording recording, IReadOnlyDictionary<string, Numbers> computed, IReadOnlyList<BlockRun>? draws = null)
 {
     readonly List<ClaimVerdict> _claims = [];
-    readonly List<double[]> _read = [];
+    readonly List<Numbers> _read = [];
 
     public Tape Tape { get; } = tape;
     public Recording Recording { get; } = recording;
@@ -81,10 +81,15 @@ public sealed class BlockRun(Tape tape, Recording recording, IReadOnlyDictionary
     /// <summary>The same of numbers that were read already; disturbed runs read in the same order.</summary>
     internal Numbers Known(Numbers numbers)
     {
-        var n = _read.Count;
-        _read.Add(numbers.Values);
-        if (draws is not { Count: > 0 } || draws.Any(d => d._read.Count <= n || d._read[n].Length != numbers.Values.Length)) return numbers;
-        var spread = Spread.Around(numbers.Values, [.. draws.Select(d => d._read[n])]);
-        return new(numbers.Values, [.. numbers.Errors.Zip(spread, Math.Min)]);
+        var known = new Numbers(numbers.Values, Smaller(numbers));
+        _read.Add(known);
+        return known;
+    }
+
+    double[] Smaller(Numbers numbers)
+    {
+        bool IsAlike(BlockRun other) => other._read.Count > _read.Count && other._read[_read.Count].Values.Length == numbers.Values.Length;
+        if (draws is not { Count: > 0 } || !draws.All(IsAlike)) return numbers.Errors;
+        return [.. numbers.Errors.Zip(Spread.Around(numbers.Values, [.. draws.Select(d => d._read[_read.Count].Values)]), Math.Min)];
     }
 }

@@ -25,11 +25,19 @@ public static class ModelCheck
             if (run.Outcome == Outcome.Differs && !departs)
             {
                 departs = true;
-                cause = chain.Cause(model.Blocks[i]);
+                cause = chain.Cause(i);
             }
             chain.HandOn();
         }
         return new(verdicts, cause);
+    }
+
+    /// <summary>One block alone, whose inputs are recorded.</summary>
+    public static ModelVerdict Block(ICheckedModel model, ICheckedModel disturbed, Recording recording, int index)
+    {
+        var chain = new Chain(model, disturbed, recording);
+        var run = chain.Run(m => m.Blocks[index].Run);
+        return new([new(model.Blocks[index].Name, run.Claims)], run.Outcome == Outcome.Differs ? chain.Cause(index) : null);
     }
 
     /// <summary>The blocks so far: what they handed on, in bounds and in every draw.</summary>
@@ -76,25 +84,44 @@ public static class ModelCheck
             return run;
         }
 
-        /// <summary>The first usual fault that computes everything that was recorded of a block which the right computation does not.</summary>
-        public string? Cause(CheckedBlock block)
+        /// <summary>
+        /// The fault that computes everything that was recorded of a block which the right computation does not: the first, unless another fits twice as well.
+        /// </summary>
+        public string? Cause(int block)
         {
-            foreach (var fault in block.Faults(recording))
-                if (Reproduces(fault)) return fault.Sentence;
-            return null;
+            (string? Sentence, double Ratio) best = (null, double.PositiveInfinity);
+            foreach (var (n, fault) in model.Blocks[block].Faults(recording).Index())
+            {
+                if (best.Sentence is not null && !fault.IsUsual) break;
+                if (Fits(block, n, fault) is { } ratio && (best.Sentence is null || ratio < best.Ratio / 2)) best = (fault.Sentence, ratio);
+            }
+            return best.Sentence;
         }
 
-        bool Reproduces(BlockFault fault)
+        /// <summary>How far out the worst number lies, in bounds; null where the fault does not reproduce the recording.</summary>
+        double? Fits(int block, int n, BlockFault fault)
         {
             try
             {
-                var run = One(model, new(model.Tape, recording, _computed), fault.Run);
-                return run.Claims.All(c => c.Outcome == Outcome.Agrees || c is { Outcome: Outcome.Undecided, Worst: null });
+                // By the bounds of every step first, which cost nothing more; what they let pass has to lie within the spread of its own draws.
+                if (!Agrees(One(model, new(model.Tape, recording, _computed), fault.Run))) return null;
+                BlockRun[] draws = [.. _ofDraws.Select((known, draw) =>
+                {
+                    ((IDisturbs)disturbed.Tape.Backend).Begin(draw);
+                    return One(disturbed, new(disturbed.Tape, recording, known), Again(disturbed, block, n).Run);
+                })];
+                var run = One(model, new(model.Tape, recording, _computed, draws), Again(model, block, n).Run);
+                return Agrees(run) ? run.Claims.Max(c => c.Ratio) : null;
             }
             catch (Exception e) when (e is RoutingException or DialectException or ShapeException)
             {
-                return false;       // such a rule cannot run here, so nobody ran it
+                return null;        // such a rule cannot run here, so nobody ran it
             }
         }
+
+        static bool Agrees(BlockRun run) => run.Claims.All(c => c.Outcome != Outcome.Differs);
+
+        /// <summary>The same fault, made anew: its matrices do not outlive a run.</summary>
+        BlockFault Again(ICheckedModel of, int block, int n) => of.Blocks[block].Faults(recording).ElementAt(n);
     }
 }

@@ -32,6 +32,14 @@ sealed class RecordedRouter(BlockRun run, RouterCall call, string name, RouterRe
     readonly Recording _recording = run.Recording;
     int[] _chosen = [];
 
+    readonly HashSet<int> _open = [];
+
+    /// <summary>Whether a token's choice was not recorded and could have been another as well: what its experts make says nothing then.</summary>
+    public bool IsOpen(int token) => _open.Contains(token);
+
+    /// <summary>Tokens have more or fewer experts in the recording, whose gates are of no use then.</summary>
+    bool _isOfOtherSize;
+
     Tensor Exact(CaseTensor claim, int columns) => run.Given(call.Tokens, columns, 0, _recording.Sized(claim, (long)call.Tokens * columns).Values, []);
 
     CaseTensor? Of(RouterRecord kind) => own == kind ? _recording.Find(name) : null;
@@ -64,7 +72,18 @@ sealed class RecordedRouter(BlockRun run, RouterCall call, string name, RouterRe
     {
         var expected = select();
         if (call.K > call.Experts) throw new RoutingException($"{call.Where}: {call.K} choices of {call.Experts} experts; choose fewer");
-        if (Recorded() is not { } recorded) return expected;
+        if (Recorded() is not { } recorded)
+        {
+            _open.UnionWith(Enumerable.Range(0, call.Tokens).Where(t => SelectionCheck.Alternatives(call, numbers, expected, t).Any()));
+            return expected;
+        }
+        if (recorded.Experts.Length != expected.Expert.Length)
+        {
+            var (own, its) = (expected.K, recorded.Experts.Length / call.Tokens);
+            run.Decide(new(recorded.Name, Outcome.Differs, new(0, its, own, double.NaN, double.NaN, 1, 1)));
+            _isOfOtherSize = true;
+            return expected;
+        }
         // What is not compared is as it was recorded all the same: others may have computed padding otherwise.
         int[] held = [.. recorded.Experts.Select((e, i) => counts(i / call.K) ? e : expected.Expert[i])];
         // In what order a token's experts stand says nothing, and who wins a tie, or a margin below rounding, is the library's to decide.
@@ -83,7 +102,7 @@ sealed class RecordedRouter(BlockRun run, RouterCall call, string name, RouterRe
 
     int[] Checked(CaseTensor choice)
     {
-        var experts = _chosen = _recording.Sized(choice, (long)call.Tokens * call.K).Integers;
+        var experts = _chosen = (choice.Values.Length % call.Tokens == 0 ? choice : _recording.Sized(choice, (long)call.Tokens * call.K)).Integers;
         if (experts.FirstOrDefault(e => e < 0 || e >= call.Experts, -1) is not -1 and var bad)
             throw new Formats.InvalidFileException(
                 $"{_recording.Path}: {choice.Name} holds {bad}, there are experts 0 … {call.Experts - 1}; record it of this model");
@@ -98,7 +117,7 @@ sealed class RecordedRouter(BlockRun run, RouterCall call, string name, RouterRe
 
     public override Tensor Gates(Tensor computed)
     {
-        if ((_recording.Find($"{name}.gates") ?? Of(RouterRecord.DenseGates)) is not { } claim) return computed;
+        if (_isOfOtherSize || (_recording.Find($"{name}.gates") ?? Of(RouterRecord.DenseGates)) is not { } claim) return computed;
         var numbers = run.Read(computed);
         if (!IsDense(claim))
         {

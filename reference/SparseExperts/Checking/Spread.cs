@@ -5,7 +5,7 @@ namespace SparseExperts.Checking;
 /// <summary>
 /// How far float32's rounding spreads through a long computation: the same computation several times, each operation disturbed by up to a unit at random
 /// (<see cref="IDisturbs"/>). A library's run is one draw more. A number may lie off by <see cref="Width"/> times the farthest of its own draws, or the root
-/// mean square of all draws of its tensor where that is more: less than one right number in ten million lies beyond.
+/// mean square of all draws of its tensor where that is more: of right numbers less than one in a million lies beyond, of most tensors far fewer.
 /// </summary>
 public static class Spread
 {

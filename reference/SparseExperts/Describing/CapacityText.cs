@@ -15,8 +15,8 @@ public static class CapacityText
         if (d.CapacityFormula is CapacityFormula.None or CapacityFormula.UnlessZero) return $"{Meaning("capacity_formula", d)}.";
         List<string> parts = [$"C = {Meaning("capacity_formula", d)}, rounded {Rounding(d)}"];
         if (d.Capacity is { } given) parts.Add($"by default {given.ToString(CultureInfo.InvariantCulture)} slots, whatever the formula says");
-        if (d.Parameters.Contains("capacity_factor"))
-            parts.Add($"cf = {Number(d.CapacityFactor)}{(d.EvalCapacityFactor is { } eval && eval != d.CapacityFactor ? $" in training and {Number(eval)} in evaluation" : "")}");
+        var twin = d.EvalCapacityFactor is { } eval && eval != d.CapacityFactor ? $" in training and {Number(eval)} in evaluation" : "";
+        if (d.Parameters.Contains("capacity_factor")) parts.Add($"cf = {Number(d.CapacityFactor)}{twin}");
         if (d.CapacityFraction is { } share and > 0) parts.Add($"in evaluation ⌈{Number(share)}·S⌉ instead");
         if (d.CapacityLimit != CapacityLimit.None) parts.Add($"limit: {Meaning("capacity_limit", d)}");
         if (d.MinCapacity > 0) parts.Add($"at least {d.MinCapacity.ToString(CultureInfo.InvariantCulture)}");

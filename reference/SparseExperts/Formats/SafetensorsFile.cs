@@ -89,7 +89,7 @@ public sealed class SafetensorsFile : IDisposable
     public void ReadFloats(string name, long first, Span<float> values)
     {
         var entry = Entry(name);
-        if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
+        RequireDecodable(entry);
         int size = SafetensorsHeader.SizeOf(entry.DType), piece = Piece / size;
         var bytes = new byte[Math.Min(values.Length, piece) * size];
         for (var at = 0; at < values.Length; at += piece)
@@ -107,8 +107,17 @@ public sealed class SafetensorsFile : IDisposable
     public double[] ReadDoubles(string name) => Read<double>(name, Doubles);
 
     /// <summary>All values of an integer or boolean tensor.</summary>
-    public long[] ReadIntegers(string name) =>
-        Entry(name).DType is ['F', ..] or "BF16" ? throw Wrong(_path, $"tensor '{Show(name)}' is {Entry(name).DType}, integers were asked for") : Read<long>(name, Integers);
+    public long[] ReadIntegers(string name)
+    {
+        if (Entry(name).DType is ['F', ..] or "BF16") throw Wrong(_path, $"tensor '{Show(name)}' is {Entry(name).DType}, integers were asked for");
+        return Read<long>(name, Integers);
+    }
+
+    void RequireDecodable(TensorEntry entry)
+    {
+        if (entry.DType.StartsWith("F8", StringComparison.Ordinal))
+            throw Wrong(_path, $"tensor '{Show(entry.Name)}' is {entry.DType}, which this program does not decode");
+    }
 
     TensorEntry Entry(string name) => _byName.TryGetValue(name, out var entry) ? entry : throw Wrong(_path, $"there is no tensor '{Show(name)}'");
 
@@ -118,7 +127,7 @@ public sealed class SafetensorsFile : IDisposable
     T[] Read<T>(string name, Decoder<T> decode)
     {
         var entry = Entry(name);
-        if (entry.DType.StartsWith("F8", StringComparison.Ordinal)) throw Wrong(_path, $"tensor '{Show(name)}' is {entry.DType}, which this program does not decode");
+        RequireDecodable(entry);
         if (entry.Count > Array.MaxLength) throw Wrong(_path, $"tensor '{Show(name)}' has {entry.Count} numbers, more than fit in one array");
         int size = SafetensorsHeader.SizeOf(entry.DType), piece = Piece / size;
         var values = new T[entry.Count];
@@ -158,6 +167,8 @@ public sealed class SafetensorsFile : IDisposable
         for (var i = 0; i < values.Length; i++) values[i] = (float)doubles[i];
     }
 
+    static float BFloat16(ReadOnlySpan<byte> bytes) => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes) << 16);
+
     static void Doubles(string dtype, ReadOnlySpan<byte> bytes, Span<double> values)
     {
         switch (dtype)
@@ -165,7 +176,7 @@ public sealed class SafetensorsFile : IDisposable
             case "F64": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadDoubleLittleEndian(bytes[(i * 8)..]); break;
             case "F32": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(bytes[(i * 4)..]); break;
             case "F16": for (var i = 0; i < values.Length; i++) values[i] = (double)BinaryPrimitives.ReadHalfLittleEndian(bytes[(i * 2)..]); break;
-            case "BF16": for (var i = 0; i < values.Length; i++) values[i] = BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..]) << 16); break;
+            case "BF16": for (var i = 0; i < values.Length; i++) values[i] = BFloat16(bytes[(i * 2)..]); break;
             case "U64": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * 8)..]); break;
             default: for (var i = 0; i < values.Length; i++) values[i] = Integer(dtype, bytes, i); break;
         }

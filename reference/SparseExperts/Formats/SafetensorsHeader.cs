@@ -76,11 +76,14 @@ public sealed record SafetensorsHeader(byte[] Bytes, IReadOnlyDictionary<string,
         foreach (var dimension in shape)
             if ((bytes *= dimension) > long.MaxValue) throw Wrong(path, $"tensor '{name}' claims more elements than can be");
         if (offsets[0] > offsets[1] || offsets[1] > dataLength) throw Wrong(path, $"tensor '{name}' claims bytes {offsets[0]}…{offsets[1]} of {dataLength}");
-        if (offsets[1] - offsets[0] != bytes) throw Wrong(path, $"tensor '{name}' has {offsets[1] - offsets[0]} bytes, {dtype} [{string.Join(", ", shape)}] needs {bytes}");
+        if (offsets[1] - offsets[0] != bytes)
+            throw Wrong(path, $"tensor '{name}' has {offsets[1] - offsets[0]} bytes, {dtype} [{string.Join(", ", shape)}] needs {bytes}");
         return new(property.Name, dtype, shape, offsets[0], offsets[1]);
 
-        long[] Numbers(JsonElement array) =>
-            [.. array.EnumerateArray().Select(n => n.TryGetInt64(out var value) && value >= 0 ? value : throw Wrong(path, $"tensor '{name}' has a number that is no size"))];
+        long[] Numbers(JsonElement array) => [.. array.EnumerateArray().Select(Size)];
+
+        long Size(JsonElement number) =>
+            number.TryGetInt64(out var value) && value >= 0 ? value : throw Wrong(path, $"tensor '{name}' has a number that is no size");
     }
 
     static int? SizeOrNull(string dtype) => dtype switch
@@ -93,7 +96,8 @@ public sealed record SafetensorsHeader(byte[] Bytes, IReadOnlyDictionary<string,
     };
 
     /// <summary>Bytes of one number of a dtype of the format.</summary>
-    public static int SizeOf(string dtype) => SizeOrNull(dtype) ?? throw new ArgumentException($"'{dtype}' is no dtype; take one that a file has", nameof(dtype));
+    public static int SizeOf(string dtype) =>
+        SizeOrNull(dtype) ?? throw new ArgumentException($"'{dtype}' is no dtype; take one that a file has", nameof(dtype));
 
     /// <summary>A name from a file, fit for one line of a message.</summary>
     internal static string Show(string name) => string.Concat(name.Take(80).Select(c => char.IsControl(c) ? '?' : c));

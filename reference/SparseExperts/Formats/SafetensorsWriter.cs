@@ -11,12 +11,22 @@ public sealed record StoredTensor(string Name, string DType, long[] Shape, Actio
 public static class SafetensorsWriter
 {
     /// <summary>Writes float32 tensors, or leaves an earlier file as it was.</summary>
-    public static void Write(string path, IReadOnlyDictionary<string, string> metadata, IEnumerable<(string Name, long[] Shape, ReadOnlyMemory<float> Data)> tensors) =>
-        Write(path, metadata, [.. tensors.Select(t => new Part(t.Name, "F32", t.Shape, t.Data.Length, 4, (i, bytes) => BinaryPrimitives.WriteSingleLittleEndian(bytes, t.Data.Span[i])))]);
+    public static void Write(string path, IReadOnlyDictionary<string, string> metadata,
+        IEnumerable<(string Name, long[] Shape, ReadOnlyMemory<float> Data)> tensors)
+    {
+        Part Of((string Name, long[] Shape, ReadOnlyMemory<float> Data) t) =>
+            new(t.Name, "F32", t.Shape, t.Data.Length, 4, (i, bytes) => BinaryPrimitives.WriteSingleLittleEndian(bytes, t.Data.Span[i]));
+        Write(path, metadata, [.. tensors.Select(Of)]);
+    }
 
     /// <summary>Writes tensors of any format that <see cref="NumberBytes"/> knows, or leaves an earlier file as it was. Numbers are rounded once.</summary>
-    public static void Write(string path, IReadOnlyDictionary<string, string> metadata, IEnumerable<(string Name, string DType, long[] Shape, double[] Values)> tensors) =>
-        Write(path, metadata, [.. tensors.Select(t => new Part(t.Name, t.DType, t.Shape, t.Values.Length, NumberBytes.Size(t.DType), (i, bytes) => NumberBytes.Write(t.DType, t.Values[i], bytes)))]);
+    public static void Write(string path, IReadOnlyDictionary<string, string> metadata,
+        IEnumerable<(string Name, string DType, long[] Shape, double[] Values)> tensors)
+    {
+        Part Of((string Name, string DType, long[] Shape, double[] Values) t) =>
+            new(t.Name, t.DType, t.Shape, t.Values.Length, NumberBytes.Size(t.DType), (i, bytes) => NumberBytes.Write(t.DType, t.Values[i], bytes));
+        Write(path, metadata, [.. tensors.Select(Of)]);
+    }
 
     /// <summary>Writes tensors whose bytes come one after the other from elsewhere, or leaves an earlier file as it was.</summary>
     public static void Write(string path, IReadOnlyDictionary<string, string> metadata, IReadOnlyList<StoredTensor> tensors) =>
@@ -30,7 +40,8 @@ public static class SafetensorsWriter
         {
             var end = stream.Position + tensor.Shape.Aggregate((long)SafetensorsHeader.SizeOf(tensor.DType), (a, b) => a * b);
             tensor.Write(stream);
-            if (stream.Position != end) throw new InvalidOperationException($"tensor '{tensor.Name}': {stream.Position - end} bytes more than its shape has were written");
+            if (stream.Position != end)
+                throw new InvalidOperationException($"tensor '{tensor.Name}': {stream.Position - end} bytes more than its shape has were written");
         }
     });
 

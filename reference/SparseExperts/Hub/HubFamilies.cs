@@ -52,8 +52,6 @@ static partial class HubFamilies
     /// <summary>Whether a tensor that is in no line of the table is one that the library's model passes over as well.</summary>
     public static bool IsUnread(HubConfig config, string prefix, string name)
     {
-        if (config.Tied && name.EndsWith("lm_head.weight", StringComparison.Ordinal)) return true;
-        if (config is HubSwitch && name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight") return true;
         if (name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)) return true;
         var family = ByName[config.ModelType];
         if (prefix.Length > 0 && name.StartsWith(prefix, StringComparison.Ordinal))

@@ -41,7 +41,7 @@ public sealed partial class HubFolder : IDisposable
     /// <summary>Files of weights, by name and in order.</summary>
     public IReadOnlyList<(string Name, SafetensorsFile File)> Files => _files;
 
-    /// <summary>Stored tensors that the library does not read either: of parts for other inputs, of next-token prediction, copies of tied matrices.</summary>
+    /// <summary>Stored tensors that the library does not read either: of parts for other inputs, of the prediction of further tokens.</summary>
     public IReadOnlyList<string> Unread { get; private set; } = [];
 
     /// <summary>The index file's name where there are shards; else null.</summary>
@@ -154,10 +154,29 @@ public sealed partial class HubFolder : IDisposable
             if (entry.DType is not ("F32" or "BF16" or "F16"))
                 throw new InvalidFileException($"{where} is {entry.DType}; this program reads F32, BF16 and F16");
         }
-        Unread = [.. _stored.Keys.Where(name => Tensors.Find(name) is null).Order(StringComparer.Ordinal)];
+        foreach (var (name, (copy, fileName)) in _stored)
+            if (Tensors.CopiedBy(name) is { } original && !SameBytes(copy, Stored(original.Name)))
+                throw new InvalidFileException($"{In(fileName)}: tensor '{name}' is not '{original.Name}', which it repeats by config.json; "
+                    + "take the files of one checkpoint");
+        Unread = [.. _stored.Keys.Where(name => Tensors.Find(name) is null && Tensors.CopiedBy(name) is null).Order(StringComparer.Ordinal)];
         if (Unread.FirstOrDefault(name => !IsUnreadByTheLibrary(name)) is { } other)
             throw new InvalidFileException($"{In(_stored[other].FileName)}: tensor '{other}' is none of {Config.ModelType} by its config.json; "
                 + "take the files of one checkpoint");
+    }
+
+    static bool SameBytes(HubStored a, HubStored b)
+    {
+        if (a.Entry.DType != b.Entry.DType || !a.Entry.Shape.SequenceEqual(b.Entry.Shape)) return false;
+        int size = SafetensorsHeader.SizeOf(a.Entry.DType), piece = (1 << 16) / size;
+        byte[] left = new byte[piece * size], right = new byte[piece * size];
+        for (long at = 0; at < a.Entry.Count; at += piece)
+        {
+            var bytes = (int)Math.Min(piece, a.Entry.Count - at) * size;
+            a.ReadBytes(at, left.AsSpan(0, bytes));
+            b.ReadBytes(at, right.AsSpan(0, bytes));
+            if (!left.AsSpan(0, bytes).SequenceEqual(right.AsSpan(0, bytes))) return false;
+        }
+        return true;
     }
 
     bool IsUnreadByTheLibrary(string name) => HubFamilies.IsUnread(Config, Tensors.Prefix, name);

@@ -36,6 +36,15 @@ public sealed class HubTensors
 
     public HubTensor? Find(string name) => _byName.GetValueOrDefault(name);
 
+    /// <summary>The tensor that another one repeats, if it is stored at all: the head of a tied model, the embeddings of both stacks of T5's kind.</summary>
+    public HubTensor? CopiedBy(string name)
+    {
+        var embedding = _byName.Values.First();
+        var isCopy = (Config.Tied && name == HeadPrefix + "lm_head.weight")
+            || (Config is HubSwitch && name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight");
+        return isCopy ? embedding : null;
+    }
+
     /// <summary>As the hub names them.</summary>
     public static HubTensors Of(HubConfig config)
     {

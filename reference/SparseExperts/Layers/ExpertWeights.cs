@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Ops;
 
 namespace SparseExperts.Layers;
 
@@ -36,4 +37,30 @@ public sealed record ExpertWeights
     /// <summary>Learned pair that mixes routed and dense output: [M, 2] and [1, 2].</summary>
     public Tensor? PairWeight { get; init; }
     public Tensor? PairBias { get; init; }
+
+    /// <summary>As they are used in a number format: rounded, where the optimizer keeps them wider.</summary>
+    internal ExpertWeights ReadIn(InFormat rounded)
+    {
+        Tensor? Read(Tensor? weight) => weight is null ? null : rounded.Read(weight);
+        return rounded.Format == NumberFormat.Float32 ? this : this with
+        {
+            Wi = rounded.Read(Wi),
+            WiGate = Read(WiGate),
+            Wo = rounded.Read(Wo),
+            Bi = Read(Bi),
+            BiGate = Read(BiGate),
+            Bo = Read(Bo),
+            SharedWi = Read(SharedWi),
+            SharedWiGate = Read(SharedWiGate),
+            SharedWo = Read(SharedWo),
+            SharedGate = Read(SharedGate),
+            In = Read(In),
+            Out = Read(Out),
+            InNorm = Read(InNorm),
+            PostNorm = Read(PostNorm),
+            OutputBias = Read(OutputBias),
+            PairWeight = Read(PairWeight),
+            PairBias = Read(PairBias),
+        };
+    }
 }

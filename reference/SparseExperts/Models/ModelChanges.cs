@@ -20,6 +20,7 @@ public sealed record ModelChanges
     public int? Layers { get; init; }
     public double? Dropout { get; init; }
     public double? ExpertDropout { get; init; }
+    public ModelFormat? Format { get; init; }
 
     /// <summary>Experts as they are asked for, else as many as are there and the dialect can have.</summary>
     internal int ExpertsFor(Dialect dialect, int now) => Experts ?? DialectRules.Fitting(dialect, now);

@@ -10,7 +10,7 @@ namespace SparseExperts.Models;
 /// <param name="ExpertDropout">Dropout of the experts' hidden layer while training.</param>
 public readonly record struct SparseOptions(Activation Activation, double ExpertDropout)
 {
-    /// <summary>Number format of tokens, scores and experts: float32 in training, a model's own where it is checked.</summary>
+    /// <summary>Number format of tokens, scores and experts, where their dialect says nothing else.</summary>
     public NumberFormat Format { get; init; } = NumberFormat.Float32;
 }
 
@@ -105,7 +105,9 @@ sealed class SparseBlock
         call = Fitting(call);
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
         var router = _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) };
-        var result = SparseLayer.Forward(_tape, call, x, router, _experts, _options.ExpertDropout, inputs.Streams, inputs.Instead ?? inputs.Before);
+        var experts = _experts.ReadIn(new(_tape, _options.Format));
+        var instead = inputs.Instead ?? inputs.Before;
+        var result = SparseLayer.Forward(_tape, call, x, router, experts, _options.ExpertDropout, inputs.Streams, instead);
         return batch.Cut(_tape, result) with { Ids = inputs.Ids };
     }
 

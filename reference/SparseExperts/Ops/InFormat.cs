@@ -9,7 +9,10 @@ public readonly record struct InFormat(Tape Tape, NumberFormat Format)
 {
     public Tensor Round(Tensor x) => Tape.Round(x, Format);
 
-    public Tensor Linear(Tensor x, Tensor weight) => Round(Tape.Linear(x, weight));
+    /// <summary>A weight as it is used: rounded, where the optimizer keeps it wider.</summary>
+    public Tensor Read(Tensor weight) => weight is Parameter ? Round(weight) : weight;
+
+    public Tensor Linear(Tensor x, Tensor weight, bool transpose = false) => Round(Tape.Linear(x, Read(weight), transpose));
 
     public Tensor Add(Tensor a, Tensor b) => Round(Tape.Add(a, b));
 
@@ -27,7 +30,7 @@ public readonly record struct InFormat(Tape Tape, NumberFormat Format)
     public Tensor Norm(Tensor x, Tensor weight, double epsilon)
     {
         if (Format == NumberFormat.Float32) return Tape.RmsNorm(x, weight, epsilon);
-        return Multiply(Normed(x, epsilon), Tape.RepeatRow(weight, x));
+        return Multiply(Normed(x, epsilon), Tape.RepeatRow(Read(weight), x));
     }
 
     /// <summary>x/√(mean x² + ε), per row.</summary>

@@ -14,7 +14,8 @@ public static class CaseCall
             throw new CaseException($"{c.Path}: {groups} groups of {size} tokens are more than {int.MaxValue} tokens; split the call");
         var d = c.Dialect.For(c.Training);
         // Gates that are kept in a narrow format are handed to the experts in it, in the gradients' pass too.
-        if (d.GateDtype is null && c.Find("claim.gate")?.Format is NumberFormat.BFloat16 or NumberFormat.Float16) d = d with { GateDtype = c.Get("claim.gate").Format };
+        if (d.GateDtype is null && c.Find("claim.gate") is { Format: NumberFormat.BFloat16 or NumberFormat.Float16 } kept)
+            d = d with { GateDtype = kept.Format };
         var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
             ?? (c.Find("experts.wi") is { } wi
                 ? wi.Size(0) + d.IdentityExperts + d.NullExperts

@@ -7,6 +7,19 @@ namespace SparseExperts.Oracle;
 
 public sealed partial class CaseCheck
 {
+    /// <summary>A routed call with its claims in the place of what was computed, for whoever computes on from there.</summary>
+    /// <param name="backend">A backend whose numbers carry error bounds; what is returned lives as long.</param>
+    /// <exception cref="CaseException">As <see cref="Run(Case, IBackend, Effort?)"/>.</exception>
+    internal static ClaimedCall Claimed(Case @case, IBackend backend)
+    {
+        var check = new CaseCheck(@case, backend, null);
+        var tape = new Tape(backend);
+        var tensors = new CaseTensors(@case, tape, check._call);
+        var claims = new Claims(check, tape, tensors);
+        var routed = RoutedLayer.Route(tape, check._call, tensors.X, tensors.Router, claims);
+        return new(@case, tape, check._call, routed, claims.Expected, claims.Decided, check._claimed);
+    }
+
     void RoutedStages(Tape tape, CaseTensors tensors)
     {
         var claims = new Claims(this, tape, tensors);
@@ -48,8 +61,8 @@ public sealed partial class CaseCheck
         Choices? _expected;
         Decisions? _decided;
 
-        Choices Expected => _expected ?? throw new InvalidOperationException("experts have not been chosen yet");
-        Decisions Decided => _decided ?? throw new InvalidOperationException("slots have not been assigned yet");
+        public Choices Expected => _expected ?? throw new InvalidOperationException("experts have not been chosen yet");
+        public Decisions Decided => _decided ?? throw new InvalidOperationException("slots have not been assigned yet");
 
         public override Tensor? BeforeLogits(Func<Tensor?> compute) => _call.Dialect.Router switch
         {
@@ -136,7 +149,8 @@ public sealed partial class CaseCheck
             if (_case.Find("claim.expert") is { } experts)
             {
                 if (Expected.ByExperts) throw ExpertsChoose();
-                check._stages.Add(SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1)));
+                var verdict = SelectionCheck.Experts(_call, numbers, Expected, experts.Integers, experts.Size(-1));
+                check.Add(verdict, experts.Integers, Expected.Expert, _call.Dialect.OpenOrder ? Math.Max(1, Expected.K) : 1);
             }
             return _claimed.Capacity() ?? compute();
         }
@@ -151,14 +165,19 @@ public sealed partial class CaseCheck
             var plan = assign();
             if (_case.Find("claim.token") is { } tokens && !Expected.ByExperts)
             {
-                if (_claimed.SharesSlots) check.Whole("token", tokens.Integers, _claimed.TokensInSlots(plan, tokens.Size(-1)));
-                else check._stages.Add(TokenCheck.Run(_call, numbers, Expected, choices, _case.Has("claim.expert"), priority, plan, _claimed, tokens));
+                var seated = _claimed.TokensInSlots(plan, tokens.Size(-1));
+                if (_claimed.SharesSlots) check.Whole("token", tokens.Integers, seated);
+                else
+                {
+                    var verdict = TokenCheck.Run(_call, numbers, Expected, choices, _case.Has("claim.expert"), priority, plan, _claimed, tokens);
+                    check.Add(verdict, tokens.Integers, seated);
+                }
                 plan = _claimed.PlanOf(choices, _claimed.SlotsOfTokens(choices, tokens), capacity);
             }
             if (_case.Find("claim.slot") is { } slots)
             {
                 var claimed = _claimed.PlanOf(choices, slots.Integers, capacity);
-                check._stages.Add(SlotCheck.Run(_call, choices, numbers, priority, plan, slots.Integers, capacity));
+                check.Add(SlotCheck.Run(_call, choices, numbers, priority, plan, slots.Integers, capacity), slots.Integers, plan.Slot);
                 plan = claimed;
             }
             return DropsAreOpen && _case.Find("claim.combine") is { } kept ? _claimed.PlanOfKept(choices, plan, kept.Values, priority, capacity) : plan;
@@ -168,7 +187,7 @@ public sealed partial class CaseCheck
         {
             check.Compare("gate", tape, computed, used: i => Decided.Choices.Expert[i] >= 0);
             if (_case.Find("claim.token") is { } tokens && Expected.ByExperts)
-                check._stages.Add(SelectionCheck.Tokens(_call, Decided.Numbers, Expected, tokens.Integers));
+                check.Add(SelectionCheck.Tokens(_call, Decided.Numbers, Expected, tokens.Integers), tokens.Integers, Expected.Token);
             return computed;
         }
 

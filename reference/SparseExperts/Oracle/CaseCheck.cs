@@ -246,10 +246,15 @@ public sealed partial class CaseCheck
     {
         var wrong = Enumerable.Range(0, expected.Length).Where(i => i >= claimed.Length || claimed[i] != expected[i]).ToArray();
         int at = wrong.FirstOrDefault(), own = claimed.ElementAtOrDefault(at), wanted = expected.ElementAtOrDefault(at);
-        _stages.Add(wrong.Length == 0 && claimed.Length == expected.Length
+        Add(wrong.Length == 0 && claimed.Length == expected.Length
             ? new(stage, Outcome.Agrees)
-            : new(stage, Outcome.Differs, new(at, own, wanted, double.NaN, double.NaN, wrong.Length, expected.Length)));
+            : new(stage, Outcome.Differs, new(at, own, wanted, double.NaN, double.NaN, wrong.Length, expected.Length)), claimed, expected);
     }
+
+    /// <summary>A verdict on whole numbers.</summary>
+    /// <param name="unordered">Numbers side by side that may stand in any order.</param>
+    void Add(StageVerdict verdict, int[] claimed, int[] expected, int unordered = 1) =>
+        _stages.Add(verdict with { Reading = () => Departure.Whole(claimed, expected, unordered) });
 
     void Floats(string stage, CaseTensor claim, double[] expected, double[] errors, bool open = false, Func<int, bool>? used = null)
     {
@@ -281,13 +286,12 @@ public sealed partial class CaseCheck
         }
         Departure Numbers()
         {
-            int[] counted = [.. Enumerable.Range(0, expected.Length).Where(i => used?.Invoke(i) != false || claim.Values[i] != 0)];
-            double[] Of(Func<int, double> number) => [.. counted.Select(number)];
-            return new(Of(i => claim.Values[i]), Of(i => expected[i]), Of(i => Bound(claim, expected[i], errors[i]) + claim.HalfDigit(i)), claim.Format);
+            double[] bounds = [.. expected.Select((value, i) => Bound(claim, value, errors[i]) + claim.HalfDigit(i))];
+            return new(claim.Values, expected, bounds, claim.Format) { Counts = i => used?.Invoke(i) != false || claim.Values[i] != 0 };
         }
         StageVerdict verdict = first is not null ? new(stage, open ? Outcome.Undecided : Outcome.Differs, first with { Count = count })
             : unknown is not null ? new(stage, Outcome.Undecided, unknown with { Count = unknowns })
             : new(stage, Outcome.Agrees);
-        _stages.Add(verdict with { Numbers = first is not null || stage == "y" ? Numbers() : null });
+        _stages.Add(verdict with { Reading = Numbers });
     }
 }

@@ -22,33 +22,48 @@ public sealed record Explanation(IReadOnlyList<AxisChange> Changes, int Tried, i
 public static class Diagnosis
 {
     /// <summary>
-    /// Changes that make the culprit's stage agree and no stage before it differ: those that make everything agree first, then by
-    /// <see cref="Neighbours.Plausibility"/>. The plausible ones are tried first, as many as the file's effort allows.
+    /// Changes that make the culprit's stage agree and no stage before it differ, because other numbers come of them: those that make everything agree first,
+    /// then by <see cref="Neighbours.Plausibility"/>. The plausible ones are tried first, as many as the file's effort allows.
     /// </summary>
     public static Explanation Explain(Case @case, Verdict verdict, Func<IBackend> backend)
     {
         if (verdict.Culprit is not { } culprit) return Explanation.None;
-        var all = Neighbours.Of(@case, backend)
+        var bare = Stage.Until(@case, verdict);
+        var all = Neighbours.Of(@case, backend).Where(n => Neighbours.CanReach(n.Change.Axis, culprit.Stage, bare))
             .Select((n, i) => (n.Change, n.Dialect, Place: i, Plausibility: Neighbours.Plausibility(@case.Dialect, n.Change)))
             .OrderByDescending(n => n.Plausibility).ToArray();
         List<(AxisChange Change, int Place, int Plausibility, int Left)> found = [];
-        var (effort, one, count) = (new Effort(CheckEffort.Diagnosis(@case)), CheckEffort.Of(@case), 0);
+        var (effort, one, count) = (new Effort(CheckEffort.Diagnosis(@case)), CheckEffort.Of(bare), 0);
+        Verdict? Try(Case of, Dialect dialect)
+        {
+            // A solver that does not end costs a part of the whole, not all of it.
+            var own = new Effort(Math.Min(effort.Left, effort.Limit / 16));
+            var tried = TryCheck(of.Under(dialect), backend, own);
+            effort.TrySpend(own.Spent);
+            return tried;
+        }
         foreach (var (change, dialect, place, plausibility) in all)
         {
             if (!effort.TrySpend(one)) break;
             count++;
-            // A solver that does not end costs a part of the whole, not all of it.
-            var own = new Effort(Math.Min(effort.Left, effort.Limit / 16));
-            var its = TryCheck(@case.Under(dialect), backend, own);
-            effort.TrySpend(own.Spent);
-            if (its is not { } tried) continue;
-            var left = tried.Stages.Count(s => s.Outcome == Outcome.Differs);
-            // The stage must be cured, not merely vanish, and nothing before it may break.
-            var reached = tried.Culprit is null || Index(tried, tried.Culprit.Stage) > Index(tried, culprit.Stage);
-            if (reached && tried.Stages.Any(s => s.Stage == culprit.Stage)) found.Add((change, place, plausibility, left));
+            if (Try(bare, dialect) is not { } tried || !IsCured(culprit, tried, change)) continue;
+            if (Try(@case, dialect) is { } whole) found.Add((change, place, plausibility, whole.Stages.Count(s => s.Outcome == Outcome.Differs)));
         }
         var ordered = found.OrderBy(f => f.Left).ThenByDescending(f => f.Plausibility).ThenBy(f => f.Place).ToArray();
         return new([.. ordered.Select(f => f.Change)], count, all.Length) { CuresAll = ordered.FirstOrDefault() is { Change: not null, Left: 0 } };
+    }
+
+    /// <summary>
+    /// Whether the stage is cured and does not merely vanish, nothing before it breaks, and the change makes other numbers: a wider bound or a row that is left
+    /// out explains nothing. The numbers speak for a format by themselves.
+    /// </summary>
+    static bool IsCured(StageVerdict culprit, Verdict tried, AxisChange change)
+    {
+        if (tried.Culprit is { } next && Index(tried, next.Stage) <= Index(tried, culprit.Stage)) return false;
+        if (tried.Stages.FirstOrDefault(s => s.Stage == culprit.Stage) is not { } cured) return false;
+        // Ties settle experts token by token; an order that is open as a whole would let anything pass.
+        var isOpen = cured.Outcome == Outcome.Undecided && culprit.Stage != "expert";
+        return StageFormats.Axes.Contains(change.Axis) || culprit.Numbers is not { } numbers || numbers.IsExplainedBy(cured.Numbers, isOpen);
     }
 
     /// <summary>The verdict of a check, or null where the dialect cannot run on the file, or does not end within the effort.</summary>
@@ -94,7 +109,8 @@ public static class Diagnosis
         };
         var where = first.Of == 1 ? "" : $" at {first.Place}";
         var many = first.Of == 1 ? "" : $" ({first.Count} of {first.Of} differ)";
-        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {Number(first.Claimed)} where {Number(first.Expected)} is expected{many}";
+        var numbers = $"{Number(first.Claimed)} where {Number(first.Expected)} is expected";
+        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {numbers}{many}";
         if (explanation.Changes.Count > 0) sentence = $"{sentence}; as if {string.Join(", or ", explanation.Changes.Take(3))}";
         sentence += Formats(verdict, explanation.Changes);
         return explanation.Tried == explanation.Of

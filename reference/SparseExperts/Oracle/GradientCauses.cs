@@ -1,36 +1,166 @@
+using SparseExperts.Routing;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>
-/// From gradients that depart to the part of the backward pass that is wrong: gradients are a part through y and a part through the losses, so that each
-/// can be left out or counted otherwise.
+/// From gradients that depart to the part of the backward pass that is wrong. A gradient is a sum of parts: through the routed experts, through the shared one,
+/// through the gates, and through each auxiliary loss; one of them may be missing, or count otherwise.
 /// </summary>
 static class GradientCauses
 {
-    /// <summary>Causes under which every claimed gradient agrees, within the file's effort.</summary>
-    public static FoundCauses Find(Case held, Func<IBackend> backend)
+    /// <summary>One part of every gradient.</summary>
+    /// <param name="Numbers">By stage, its numbers and their bounds.</param>
+    sealed record Part(string Name, string Words, IReadOnlyDictionary<string, Departure> Numbers)
     {
-        if (held.Find("cotangent.y") is not { } y) return FoundCauses.None;
-        var bare = held.Without(held.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.loss.", StringComparison.Ordinal) || n == "claim.y"));
-        return FoundCauses.Among(bare, [.. Faults(bare, y)], fault => Agree(Diagnosis.TryCheck(fault, backend)));
+        public bool Is(string stage) => Numbers.TryGetValue(stage, out var own) && own.Expected.Any(v => v != 0);
     }
 
-    static bool Agree(Verdict? verdict)
+    public static FoundCauses Find(Case held, Verdict verdict, Func<IBackend> backend)
     {
-        StageVerdict[] gradients = [.. verdict?.Stages.Where(s => s.Stage.StartsWith("grad.", StringComparison.Ordinal)) ?? []];
-        return gradients.Length > 0 && gradients.All(s => s.Outcome == Outcome.Agrees);
+        var bare = held.Without(held.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.loss.", StringComparison.Ordinal)
+            || n is "claim.y" or "claim.count"));
+        StageVerdict[] gradients = [.. verdict.Stages.Where(s => s.Stage.StartsWith("grad.", StringComparison.Ordinal))];
+        Part[] parts = [.. Parts(bare, backend)];
+        List<Cause> found = [];
+        foreach (var (which, factor) in Faults(bare.Dialect, parts))
+        {
+            bool Fits(StageVerdict stage) => stage.Numbers is { } of && Explains(of, stage.Stage, which, factor);
+            bool IsTouched(StageVerdict stage) => which.Any(p => p.Is(stage.Stage));
+            StageVerdict[] touched = [.. gradients.Where(IsTouched)], wrong = [.. gradients.Where(s => s.Outcome == Outcome.Differs)];
+            // The same fault in every gradient that has the part; or, of a part that several have, in one of them alone.
+            var isWhole = wrong.All(s => IsTouched(s) && Fits(s)) && touched.All(Fits);
+            var isOne = !isWhole && wrong.Length == 1 && IsTouched(wrong[0]) && Fits(wrong[0]);
+            if (isWhole || isOne) found.Add(Named(which, factor, parts, isOne ? wrong[0].Stage : null));
+            if (isWhole) break;
+        }
+        return new(found);
     }
 
-    static IEnumerable<OutputVariant> Faults(Case c, CaseTensor y)
+    /// <summary>Whether claims are what is expected with some parts times a factor.</summary>
+    static bool Explains(Departure of, string stage, Part[] which, double factor)
     {
-        var weight = c.Find("cotangent.losses")?.Values[0] ?? 1;
-        OutputVariant Losses(double factor, string value, string sentence) =>
-            new(new("losses", value, sentence), c.With(new CaseTensor("cotangent.losses", "F32", [1], [factor * weight])));
-        yield return Losses(0, "not attached", "the auxiliary loss is not in the gradient");
-        foreach (var factor in new double[] { 2, 4, 8, 16, 3, c.Dialect.K, 1.0 / c.Dialect.K, 0.5, 0.25, -1 }.Where(f => f != 1).Distinct())
-            yield return Losses(factor, $"times {Multiples.Text(factor)}", $"the auxiliary loss counts {Multiples.Text(factor)} times in the gradient");
-        yield return new(new("y", "not in the gradient", "the gradient has the auxiliary losses alone: the part through y is missing"),
-            c.With(y with { Values = new double[y.Values.Length] }));
-        yield return new(new("gates", "detached", "the gradient through the gates is missing: they were detached, so that the router learns nothing from the task"),
-            c.WithConstantGates);
+        Departure[] own = [.. which.Select(p => p.Numbers.GetValueOrDefault(stage)).OfType<Departure>()];
+        if (own.Length == 0 || own.Any(p => p.Expected.Length != of.Expected.Length)) return false;
+        double[] values = [.. of.Expected.Select((v, i) => v + (factor - 1) * own.Sum(p => p.Expected[i]))];
+        double[] bounds = [.. of.Bounds.Select((b, i) => b + Math.Abs(factor - 1) * own.Sum(p => p.Bounds[i]))];
+        return of.AreOthers(values, bounds);
+    }
+
+    /// <summary>Parts and factors that are tried: one part, then the two that the router learns from, then all that goes through y.</summary>
+    static IEnumerable<(Part[] Which, double Factor)> Faults(Dialect d, Part[] parts)
+    {
+        double[] factors = [.. new[] { 0, 2, 4, 8, 16, 3, d.K, 1.0 / d.K, 0.5, 0.25, -1 }.Where(f => f != 1).Distinct()];
+        foreach (var part in parts)
+            foreach (var factor in factors) yield return ([part], factor);
+        Part[] losses = [.. parts.Where(p => p.Name.StartsWith("loss", StringComparison.Ordinal))], others = [.. parts.Except(losses)];
+        if (losses.Length > 1)
+            foreach (var factor in factors) yield return (losses, factor);
+        if (others.Length > 1)
+            foreach (var factor in factors) yield return (others, factor);
+        var gates = parts.FirstOrDefault(p => p.Name == "gates");
+        if (gates is not null && losses.Length > 0) yield return ([gates, .. losses], 0);
+    }
+
+    static Cause Named(Part[] which, double factor, Part[] all, string? alone)
+    {
+        var isLoss = which.All(p => p.Name.StartsWith("loss", StringComparison.Ordinal));
+        var times = Multiples.Text(factor);
+        var losses = all.Count(p => p.Name.StartsWith("loss", StringComparison.Ordinal));
+        var loss = isLoss && which.Length == 1 && losses > 1 ? $"the loss {which[0].Name["loss.".Length..]}" : "the auxiliary loss";
+        var where = alone is null ? "" : $" of {alone["grad.".Length..]}";
+        var value = factor == 0 ? "missing" : $"times {times}";
+        if (isLoss) return new("losses", factor == 0 ? "not attached" : value,
+            factor == 0 ? $"{loss} is not in the gradient{where}" : $"{loss} counts {times} times in the gradient{where}");
+        if (which is [{ Name: "gates" }])
+            return factor == 0
+                ? new("gates", "detached", alone is null
+                    ? "the gradient through the gates is missing: they were detached, so that the router learns nothing from the task"
+                    : $"the gradient{where} has no part through the gates")
+                : new("gates", value, $"the gradient{where} through the gates counts {times} times");
+        if (which.Length > 1 && which.Any(p => p.Name.StartsWith("loss", StringComparison.Ordinal)))
+            return new("router", "detached", "the router gets no gradient at all: neither through the gates nor through the losses");
+        if (which.Length > 1)
+            return factor == 0
+                ? new("y", "not in the gradient", $"the gradient{where} has the auxiliary losses alone: the part through y is missing")
+                : new("y", value, $"the part through y counts {times} times in the gradient{where}");
+        var hasGates = all.Any(p => p.Name == "gates" && (alone is null || p.Is(alone)));
+        if (factor == 0 && which[0].Name == "routed experts" && alone == "grad.x" && hasGates)
+            return new("routed experts", "missing",
+                "x's gradient has the part through the gates only; the experts' part is missing: the backward pass did not bring it back");
+        return new(which[0].Name, value, factor == 0 ? $"the gradient{where} has no part through {which[0].Words}"
+            : $"the part through {which[0].Words} counts {times} times in the gradient{where}");
+    }
+
+    /// <summary>The parts of the gradients of a call; one backward pass each.</summary>
+    static IEnumerable<Part> Parts(Case c, Func<IBackend> backend)
+    {
+        Dictionary<string, Departure> Of(Case of) => Diagnosis.TryCheck(of, backend)?.Stages
+            .Where(s => s.Stage.StartsWith("grad.", StringComparison.Ordinal) && s.Numbers is not null).ToDictionary(s => s.Stage, s => s.Numbers!) ?? [];
+        CaseTensor Zero(CaseTensor t) => t with { Values = new double[t.Values.Length] };
+        var quiet = c.With(new CaseTensor("cotangent.losses", "F32", [1], [0]));
+        if (c.Find("cotangent.y") is { } cotangent)
+        {
+            var whole = Of(quiet);
+            var direct = Of(quiet.WithConstantGates);
+            bool IsShared(string stage) => stage.StartsWith("grad.shared.", StringComparison.Ordinal);
+            bool IsRouter(string stage) => stage.StartsWith("grad.router.", StringComparison.Ordinal);
+            bool IsExperts(string stage) => stage.StartsWith("grad.experts.", StringComparison.Ordinal) && stage != "grad.experts.x";
+            Dictionary<string, Departure> Those(Dictionary<string, Departure> all, Func<string, bool> which) => all.Where(p => which(p.Key)).ToDictionary();
+            var isFed = c.Has("experts.x");
+            var shared = new Dictionary<string, Departure>();
+            if (c.Has("shared.wo"))
+            {
+                CaseTensor[] nothing = [.. new[] { "experts.wo", "experts.bo", "experts.output_bias" }.Select(c.Find).OfType<CaseTensor>().Select(Zero)];
+                shared = Those(Of(quiet.With(nothing).WithConstantGates), stage => !IsExperts(stage) && !IsRouter(stage));
+            }
+            var routed = Those(Minus(direct, shared), stage => !IsShared(stage) && !IsRouter(stage) && (!isFed || stage != "grad.x"));
+            yield return new("routed experts", "the routed experts", routed);
+            if (shared.Count > 0) yield return new("shared expert", "the shared expert", shared);
+            var gates = Those(Minus(whole, direct), stage => !IsExperts(stage) && !IsShared(stage));
+            if (gates.Values.Any(g => g.Expected.Any(v => v != 0))) yield return new("gates", "the gates", gates);
+            c = c.With(Zero(cotangent));
+        }
+        foreach (var (name, alone) in Losses(c.Dialect))
+            if (Of(c.Under(alone)) is { } own && own.Values.Any(g => g.Expected.Any(v => v != 0))) yield return new($"loss.{name}", $"the loss {name}", own);
+    }
+
+    /// <summary>Differences, stage by stage.</summary>
+    static Dictionary<string, Departure> Minus(Dictionary<string, Departure> a, Dictionary<string, Departure> b) => a.ToDictionary(p => p.Key, p =>
+        b.TryGetValue(p.Key, out var less)
+            ? p.Value with
+            {
+                Expected = [.. p.Value.Expected.Zip(less.Expected, (x, y) => x - y)],
+                Bounds = [.. p.Value.Bounds.Zip(less.Bounds, (x, y) => x + y)],
+            }
+            : p.Value);
+
+    /// <summary>The dialect with one loss alone, for each that it has.</summary>
+    static IEnumerable<(string Name, Dialect Alone)> Losses(Dialect d)
+    {
+        var none = d with
+        {
+            BalanceCoefficient = 0,
+            EvalBalanceCoefficient = d.EvalBalanceCoefficient is null ? null : 0,
+            SequenceBalanceCoefficient = 0,
+            GlobalBalanceCoefficient = 0,
+            ZCoefficient = 0,
+            ImportanceCoefficient = 0,
+            LoadCoefficient = 0,
+            GshardCoefficient = 0,
+            EntropyCoefficient = 0,
+            SparsityCoefficient = 0,
+            AlignmentCoefficient = 0,
+        };
+        if (d.BalanceCoefficient != 0 || d.EvalBalanceCoefficient is not (null or 0))
+            yield return ("balance", none with { BalanceCoefficient = d.BalanceCoefficient, EvalBalanceCoefficient = d.EvalBalanceCoefficient });
+        if (d.SequenceBalanceCoefficient != 0) yield return ("sequence_balance", none with { SequenceBalanceCoefficient = d.SequenceBalanceCoefficient });
+        if (d.GlobalBalanceCoefficient != 0) yield return ("global_balance", none with { GlobalBalanceCoefficient = d.GlobalBalanceCoefficient });
+        if (d.ZCoefficient != 0) yield return ("z", none with { ZCoefficient = d.ZCoefficient });
+        if (d.ImportanceCoefficient != 0) yield return ("importance", none with { ImportanceCoefficient = d.ImportanceCoefficient });
+        if (d.LoadCoefficient != 0) yield return ("load", none with { LoadCoefficient = d.LoadCoefficient });
+        if (d.GshardCoefficient != 0) yield return ("gshard", none with { GshardCoefficient = d.GshardCoefficient });
+        if (d.EntropyCoefficient != 0) yield return ("entropy", none with { EntropyCoefficient = d.EntropyCoefficient });
+        if (d.SparsityCoefficient != 0) yield return ("sparsity", none with { SparsityCoefficient = d.SparsityCoefficient });
+        if (d.AlignmentCoefficient != 0) yield return ("alignment", none with { AlignmentCoefficient = d.AlignmentCoefficient });
     }
 }

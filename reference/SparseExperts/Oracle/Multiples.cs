@@ -23,13 +23,22 @@ public static class Multiples
         var isScaled = stage is not ("logits" or "scores");
         foreach (var (factor, why) in Named(d, experts))
             if (factor != 1 && of.AreTimes(factor))
-                return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{(isScaled ? why : "")}");
+                return new(stage, $"times {Text(factor)}", $"{words} {Text(factor)} times what {Should(stage)}{(isScaled ? why : "")}") { Axis = Axis(stage) };
         // Any two numbers have a ratio: many must have the same.
         var ratio = product / square;
         var telling = of.Expected.Where((e, i) => Math.Abs(e) > 8 * of.Bounds[i]).Take(4).Count() == 4;
         if (!telling || Math.Abs(ratio - 1) < 1e-6 || !of.AreTimes(ratio)) return null;
-        return new(stage, $"times {Text(ratio)}", $"{words} {Text(ratio)} times what {Should(stage)} everywhere");
+        return new(stage, $"times {Text(ratio)}", $"{words} {Text(ratio)} times what {Should(stage)} everywhere") { Axis = Axis(stage) };
     }
+
+    /// <summary>The axis that is a factor of the stage.</summary>
+    static string? Axis(string stage) => stage switch
+    {
+        "gate" or "combine" => "scaling_factor",
+        "y" => "output_scaling_factor",
+        "logits" => "logits_scale",
+        _ => null,
+    };
 
     static IEnumerable<(double Factor, string Why)> Named(Dialect d, int experts)
     {

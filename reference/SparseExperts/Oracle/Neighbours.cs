@@ -40,6 +40,8 @@ public static class Neighbours
         "adaptive_sparsity", "entropy_losses", "router", .. StageFormats.Axes,
     ];
 
+    static readonly double[] Coefficients = [0, 0.001, 0.01, 0.1, 1];
+
     /// <summary>Values that numeric axes are tried at, besides the dialect's own.</summary>
     static readonly Dictionary<string, double[]> Numbers = new()
     {
@@ -48,15 +50,100 @@ public static class Neighbours
         ["min_capacity"] = [0, 1, 2, 4, 8],
         ["capacity_multiple"] = [0, 2, 4, 8],
         ["scaling_factor"] = [1, 1.5, 2, 2.5, 6, 16],
-        ["groups_kept"] = [1, 2, 4],
         ["threshold"] = [0.01, 0.2, 0.25, 0.3, 0.5],
         ["normalize_epsilon"] = [0, 1e-20, 1e-12, 1e-9, 1e-6],
         ["activation_limit"] = [7, 10],
         ["balance_coefficient"] = [0, 0.001, 0.01, 0.1, 1],
         ["z_coefficient"] = [0, 1e-4, 1e-3, 1e-2],
+        ["importance_coefficient"] = Coefficients,
+        ["load_coefficient"] = Coefficients,
+        ["gshard_coefficient"] = Coefficients,
+        ["entropy_coefficient"] = Coefficients,
+        ["sparsity_coefficient"] = Coefficients,
+        ["alignment_coefficient"] = Coefficients,
+        ["sequence_balance_coefficient"] = [0],
+        ["global_balance_coefficient"] = [0],
+        ["bias_rate"] = [0, 1e-4, 1e-3, 1e-2],
         ["variance_epsilon"] = [0, 1e-10],
         ["microbatches"] = [1],
+        ["logits_scale"] = [1],
+        ["logits_softcap"] = [0, 10, 15, 20, 30, 50],
+        ["router_norm_epsilon"] = [0, 1e-12, 1e-8, 1e-6, 1e-5],
+        ["router_input_scale"] = [1],
+        ["output_scaling_factor"] = [1, 1.5, 2, 2.5],
+        ["groups"] = [1, 2, 4, 8],
+        ["identity_experts"] = [0],
+        ["null_experts"] = [0, 1],
+        ["activation_alpha"] = [1, 1.702],
+        ["shared_activation_limit"] = [0, 7, 10],
+        ["activation_gate_softcap"] = [0, 4],
+        ["activation_up_softcap"] = [0, 25],
+        ["experts_in_norm_epsilon"] = [0, 1e-8, 1e-6, 1e-5],
+        ["experts_post_norm_epsilon"] = [0, 1e-8, 1e-6, 1e-5],
+        ["noise_std"] = [0, 1],
+        ["noise_epsilon"] = [0, 1e-2],
+        ["noise_multiplier"] = [0, 1],
+        ["temperature"] = [1],
+        ["token_dropout"] = [0],
     };
+
+    /// <summary>Axes that say nothing of a dialect without the part that they belong to.</summary>
+    static readonly Dictionary<string, Func<Dialect, bool>> Belongs = new()
+    {
+        ["balance_coefficient"] = d => d.Balance != BalanceLoss.None,
+        ["z_coefficient"] = d => d.ZLoss != ZLoss.None,
+        ["importance_coefficient"] = d => d.Importance != ImportanceLoss.None,
+        ["load_coefficient"] = d => d.Load != LoadLoss.None,
+        ["gshard_coefficient"] = d => d.GshardLoss,
+        ["entropy_coefficient"] = d => d.EntropyLosses,
+        ["sparsity_coefficient"] = d => d.SparsityCoefficient != 0,
+        ["alignment_coefficient"] = d => d.AlignmentCoefficient != 0,
+        ["bias_rate"] = d => d.CorrectionBias,
+        ["router_norm_epsilon"] = d => d.RouterNorm,
+        ["router_input_scale"] = d => d.RouterNorm,
+        ["activation_alpha"] = d => d.Activation.IsLimited(),
+        ["activation_limit"] = d => d.Activation.IsLimited(),
+        ["shared_activation_limit"] = d => d.Activation.IsLimited(),
+        ["activation_gate_softcap"] = d => d.Activation == ExpertActivation.SwigluSoftcapped,
+        ["activation_up_softcap"] = d => d.Activation == ExpertActivation.SwigluSoftcapped,
+        ["experts_in_norm_epsilon"] = d => d.ExpertsInNorm,
+        ["experts_post_norm_epsilon"] = d => d.ExpertsPostNorm,
+        ["noise_std"] = d => d.Noise != LogitNoise.None,
+        ["noise_epsilon"] = d => d.Noise != LogitNoise.None,
+        ["noise_multiplier"] = d => d.Noise != LogitNoise.None,
+        ["variance"] = d => d.Importance != ImportanceLoss.None || d.Load != LoadLoss.None,
+        ["variance_epsilon"] = d => d.Importance != ImportanceLoss.None || d.Load != LoadLoss.None,
+    };
+
+    static readonly HashSet<string> BeforeScores = [.. Section("router", "score"), "padding_logits"];
+    static readonly HashSet<string> OfLogits = [.. Section("router", "router_policy").Except(["router_input_scale"])];
+
+    /// <summary>What is decided before the gates of claimed choices are there, but for who disturbs the experts' input too.</summary>
+    static readonly HashSet<string> OfGates =
+    [
+        .. Section("noise", "capacity_formula").Except(["padding", "ignore_padding", "force_balance"]),
+        .. Section("normalize", "shared_in_gates"),
+    ];
+    static readonly HashSet<string> OfExperts = [.. Section("activation", "balance").Except(["identity_experts", "null_experts", "combination"])];
+    static readonly HashSet<string> OfLosses = [.. Section("balance", "group_size")];
+
+    /// <summary>Axes from one to the one before another, in the order of the pipeline.</summary>
+    static IEnumerable<string> Section(string first, string end) =>
+        DialectAxis.All.Select(a => a.Name).SkipWhile(n => n != first).TakeWhile(n => n != end);
+
+    /// <summary>Whether a change of an axis can reach a stage at all: what comes after it in the pipeline cannot.</summary>
+    /// <param name="held">Whose claims take the place of what was computed, so that an axis before them cannot reach past them.</param>
+    internal static bool CanReach(string axis, string stage, Case held)
+    {
+        if (stage.StartsWith("grad.", StringComparison.Ordinal)) return true;
+        if (stage.StartsWith("loss.", StringComparison.Ordinal) || stage == "correction_bias") return !OfExperts.Contains(axis);
+        if (OfLosses.Contains(axis)) return false;
+        var isGiven = held.Has("claim.logits") && stage is not ("logits" or "shared_logits" or "router_state" or "key_logits");
+        if (isGiven && OfLogits.Contains(axis)) return false;
+        if (stage == "y" && held.Has("claim.expert") && (held.Has("claim.gate") || held.Has("claim.combine")) && OfGates.Contains(axis)) return false;
+        if (stage is "logits" or "shared_logits" or "router_state" or "key_logits") return BeforeScores.Contains(axis);
+        return stage is "y" or "slot_dispatch" or "slot_combine" || !OfExperts.Contains(axis);
+    }
 
     /// <summary>Every dialect with one axis changed, formats of stages that the case's numbers show first, then in the order of the pipeline.</summary>
     public static IEnumerable<(AxisChange Change, Dialect Dialect)> Of(Case @case, Func<IBackend> backend) =>
@@ -70,7 +157,7 @@ public static class Neighbours
     {
         foreach (var axis in DialectAxis.All)
         {
-            if (Silent.Contains(axis.Name)) continue;
+            if (Silent.Contains(axis.Name) || Belongs.TryGetValue(axis.Name, out var belongs) && !belongs(dialect)) continue;
             var own = axis.Format(dialect) ?? "none";
             foreach (var value in Candidates(axis, dialect))
             {
@@ -79,6 +166,15 @@ public static class Neighbours
                 yield return (new(axis.Name, text, own), changed);
             }
         }
+    }
+
+    /// <summary>Whether the dialect's own library lets its users make a change, or another dialect of its family has it.</summary>
+    internal static bool IsOfFamily(Dialect dialect, AxisChange change)
+    {
+        if (dialect.Parameters.Contains(change.Axis)) return true;
+        var axis = DialectAxis.Find(change.Axis)!;
+        var family = dialect.Name.Split('.')[0];
+        return BuiltIn.All.Any(d => d.Name.Split('.')[0] == family && axis.Format(d) == change.Is);
     }
 
     /// <summary>
@@ -98,6 +194,7 @@ public static class Neighbours
         if (axis.Name == "scaling_factor")
             return Numbers[axis.Name].Append(dialect.ScalingFactor * dialect.ScalingFactor).Distinct().Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Values.Count > 0) return axis.Values.Select(v => (JsonNode)JsonValue.Create(v.Name)!);
+        if (axis.Name == "groups_kept") return Enumerable.Range(1, Math.Clamp(dialect.Groups, 1, 8)).Select(n => (JsonNode)JsonValue.Create((double)n));
         if (Numbers.TryGetValue(axis.Name, out var numbers)) return numbers.Select(n => (JsonNode)JsonValue.Create(n));
         if (axis.Name == "group_score") return ((string[])["max", "top1_sum", "top2_sum", "top3_sum", "top4_sum"]).Select(n => (JsonNode)JsonValue.Create(n)!);
         return axis.IsFlag ? [JsonValue.Create(true), JsonValue.Create(false)] : [];

@@ -1,19 +1,33 @@
 namespace SparseExperts.Oracle;
 
-/// <summary>Faults whose y is that of the right layer plus something: the bias without its gate, the shared expert of the routed sum, experts of other ids.</summary>
+/// <summary>
+/// Faults whose y is that of the right layer plus something, or a sum of the parts that it has: the bias without its gate, the shared expert of the routed sum,
+/// identity experts, outputs that went to other choices.
+/// </summary>
 static class OutputSums
 {
     public static Cause? Find(Case c, Departure of, Func<IBackend> backend) =>
-        BiasWithoutGate(c, of) ?? SharedReadsRouted(c, of, backend) ?? IdentityExperts(c, of, backend);
+        BiasWithoutGate(c, of) ?? Residual(c, of) ?? SharedReadsRouted(c, of, backend) ?? IdentityExperts(c, of, backend) ?? OfOtherChoices(c, of, backend);
+
+    /// <summary>y + x, as where the residual is in the layer's output.</summary>
+    static Cause? Residual(Case c, Departure of)
+    {
+        var x = c.Get("x").Values;
+        if (x.Length != of.Claimed.Length) return null;
+        if (of.ArePlus(i => (x[i], Math.Abs(x[i])), 1)) return new("residual", "added", "the layer's input is in y: the residual was added already");
+        return of.ArePlus(i => (-x[i], Math.Abs(x[i])), 1) ? new("residual", "taken off", "the layer's input is taken off y") : null;
+    }
 
     /// <summary>y + Σ_j (1 − g_j)·bo: the bias is added once a choice, whatever its gate.</summary>
     static Cause? BiasWithoutGate(Case c, Departure of)
     {
         if (c.Find("experts.bo") is not { } bias || c.Find("claim.expert") is not { } expert || c.Find("claim.gate") is not { } gate) return null;
         var (k, width, held) = (expert.Size(-1), bias.Size(-1), bias.Size(0));
-        (double, double) Added(int i) => Sum(Enumerable.Range(i / width * k, k).Where(j => gate.Values[j] != 0 && expert.Values[j] >= 0 && expert.Values[j] < held)
+        bool IsUsed(int j) => gate.Values[j] != 0 && expert.Values[j] >= 0 && expert.Values[j] < held;
+        (double, double) Added(int i) => Sum(Enumerable.Range(i / width * k, k).Where(IsUsed)
             .Select(j => (1 - gate.Values[j]) * bias.Values[(int)expert.Values[j] * width + i % width]));
-        return of.ArePlus(Added, 2 * k) ? new("experts.bo", "without its gate", "the bias of the second matrix (bo) was added once a choice without its gate") : null;
+        const string words = "the bias of the second matrix (bo) was added once a choice without its gate";
+        return of.ArePlus(Added, 2 * k) ? new("experts.bo", "without its gate", words) : null;
     }
 
     /// <summary>routed + shared(routed).</summary>
@@ -26,16 +40,19 @@ static class OutputSums
         if (Output(c.With(Without(shared)), backend) is not { } sum || Shared(sum.Expected) is not { } dense) return null;
         double[] values = [.. sum.Expected.Zip(dense.Expected, (s, d) => s + d)];
         // What the shared expert makes of the routed sum's own rounding, to first order: its change where every number is off by its bound.
-        if (Shared([.. sum.Expected.Zip(sum.Bounds, (s, b) => s + b)]) is not { } above || Shared([.. sum.Expected.Zip(sum.Bounds, (s, b) => s - b)]) is not { } below) return null;
+        if (Shared([.. sum.Expected.Zip(sum.Bounds, (s, b) => s + b)]) is not { } above) return null;
+        if (Shared([.. sum.Expected.Zip(sum.Bounds, (s, b) => s - b)]) is not { } below) return null;
         double Carried(int i) => Math.Abs(above.Expected[i] - dense.Expected[i]) + Math.Abs(below.Expected[i] - dense.Expected[i]);
         double[] bounds = [.. values.Select((_, i) => sum.Bounds[i] + dense.Bounds[i] + Carried(i))];
-        return of.AreOthers(values, bounds) ? new("shared expert", "reads the routed sum", "y is routed + shared(routed): the shared expert read the routed output") : null;
+        const string words = "y is routed + shared(routed): the shared expert read the routed output";
+        return of.AreOthers(values, bounds) ? new("shared expert", "reads the routed sum", words) : null;
     }
 
     /// <summary>Tokens of experts that return their input: it is lost, or another expert is there too.</summary>
     static Cause? IdentityExperts(Case c, Departure of, Func<IBackend> backend)
     {
-        if (c.Dialect.IdentityExperts == 0 || c.Find("claim.expert") is not { } expert || c.Find("claim.gate") is not { } gate || c.Find("experts.wi") is not { } wi) return null;
+        if (c.Dialect.IdentityExperts == 0 || c.Find("claim.expert") is not { } expert) return null;
+        if (c.Find("claim.gate") is not { } gate || c.Find("experts.wi") is not { } wi) return null;
         var (k, x, first) = (expert.Size(-1), c.Find("experts.x") ?? c.Get("x"), wi.Size(0));
         var width = x.Size(-1);
         (double Sum, double Sizes) Passed(int i) =>
@@ -44,10 +61,53 @@ static class OutputSums
             return new("identity experts", "lost", "the part of the identity experts is missing: their tokens' input was not added");
         if (Output(c.With(expert with { Values = [.. expert.Values.Select(e => e >= first ? 0 : e)] }), backend) is not { } clamped) return null;
         if ((of with { Expected = clamped.Expected, Bounds = clamped.Bounds }).ArePlus(Passed, 2 * k))
-            return new("identity experts", "with expert 0", "every departing token chose an identity expert: expert 0 was added with that gate, its id clamped into the range");
+        {
+            const string words = "every departing token chose an identity expert: expert 0 was added with that gate, its id clamped into the range";
+            return new("identity experts", "with expert 0", words);
+        }
         return of.AreOthers(clamped.Expected, clamped.Bounds)
             ? new("identity experts", "read as expert 0", "identity experts were read as expert 0, their id clamped into the range")
             : null;
+    }
+
+    /// <summary>
+    /// Σ_j g_tj·o of other places: outputs that stand choice by choice were read token by token, or the other way round, or gates and outputs are in unlike
+    /// order.
+    /// </summary>
+    static Cause? OfOtherChoices(Case c, Departure of, Func<IBackend> backend)
+    {
+        if (c.Find("claim.gate") is not { } gate || c.Dialect.ApplyGateTo != Routing.GatePlace.Output
+            || gate.Size(-1) is not (> 1 and <= 16 and var k)) return null;
+        var (count, width) = (gate.Values.Length, c.Get("x").Size(-1));
+        var tokens = count / k;
+        Departure? With(Func<int, double> value) => Output(c.With(gate with { Values = [.. Enumerable.Range(0, count).Select(value)] }), backend);
+        if (With(_ => 0) is not { } rest) return null;
+        Departure?[] outputs = [.. Enumerable.Range(0, k).Select(j => With(i => i % k == j && gate.Values[i] != 0 ? 1 : 0))];
+        if (outputs.Any(o => o is null)) return null;
+        // Place of choice j of token t among all outputs → (token, choice) whose output it has.
+        (string Words, bool GatesMove, Func<int, int> From)[] orders =
+        [
+            ("the experts' outputs stand choice by choice and were read token by token: rows were cut into pieces of k", false,
+                i => i % tokens * k + i / tokens),
+            ("the experts' outputs stand token by token and were read choice by choice", false, i => i % k * tokens + i / k),
+            ("outputs and gates stand choice by choice and were added up token by token", true, i => i % tokens * k + i / tokens),
+            ("outputs and gates stand token by token and were added up choice by choice", true, i => i % k * tokens + i / k),
+        ];
+        foreach (var (words, moves, from) in orders)
+        {
+            double[] values = [.. rest.Expected], bounds = [.. rest.Bounds];
+            for (var i = 0; i < count; i++)
+                for (var m = 0; m < width; m++)
+                {
+                    var (source, to) = (from(i), i / k * width + m);
+                    var (its, at, g) = (outputs[source % k]!, source / k * width + m, gate.Values[moves ? source : i]);
+                    var output = its.Expected[at] - rest.Expected[at];
+                    values[to] += g * output;
+                    bounds[to] += Math.Abs(g) * (its.Bounds[at] + rest.Bounds[at]) + of.HalfUnit(g * output) + of.HalfUnit(values[to]);
+                }
+            if (of.AreOthers(values, bounds)) return new("choices", moves ? "regrouped" : "outputs regrouped", words);
+        }
+        return null;
     }
 
     static (double Sum, double Sizes) Sum(IEnumerable<double> terms)

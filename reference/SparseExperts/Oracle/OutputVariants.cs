@@ -2,10 +2,6 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
-/// <summary>A layer with one fault of those that implementations have in their experts: the call as it would have to be for the claimed y to be right.</summary>
-/// <param name="Case">The call with the fault in its tensors.</param>
-public sealed record OutputVariant(Cause Cause, Case Case);
-
 /// <summary>
 /// The faults of a layer's output that can be made by changing its tensors: exchanged and transposed matrices, gates left out or applied otherwise, experts
 /// that are missing, doubled or in another's place, the shared expert alone, twice, or scaled.
@@ -15,32 +11,46 @@ public static class OutputVariants
     static readonly string[] Stacks = ["experts.wi", "experts.wi_gate", "experts.wo", "experts.bi", "experts.bi_gate", "experts.bo"];
 
     /// <summary>All faults that the call has tensors for.</summary>
-    public static IEnumerable<OutputVariant> Of(Case c) => [.. Matrices(c), .. OfGates(c), .. Shared(c), .. Limits(c), .. Biases(c), .. Experts(c)];
+    public static IEnumerable<FaultyCall> Of(Case c) => [.. Matrices(c), .. OfGates(c), .. Shared(c), .. Limits(c), .. Biases(c), .. Experts(c)];
 
-    static OutputVariant New(Case c, string what, string value, string sentence, params IEnumerable<CaseTensor> tensors) =>
+    static FaultyCall New(Case c, string what, string value, string sentence, params IEnumerable<CaseTensor> tensors) =>
         new(new(what, value, sentence), c.With(tensors));
 
-    static IEnumerable<OutputVariant> Matrices(Case c)
+    static IEnumerable<FaultyCall> Matrices(Case c)
     {
         if (c.Find("experts.wi") is not { } wi || c.Find("experts.wo") is not { } wo) yield break;
-        if (wo.Size(1) == wo.Size(2)) yield return New(c, "experts.wo", "transposed", "the second matrix of the experts (wo, down_proj) was read transposed", Transposed(wo));
+        if (wo.Size(1) == wo.Size(2))
+            yield return New(c, "experts.wo", "transposed", "the second matrix of the experts (wo, down_proj) was read transposed", Transposed(wo));
         if (wi.Size(1) == wi.Size(2))
         {
             yield return New(c, "experts.wi", "transposed", "the first matrix of the experts (wi, up_proj) was read transposed", Transposed(wi));
             if (c.Find("experts.wi_gate") is { } square)
-                yield return New(c, "experts.wi_gate", "transposed", "the first matrices of the experts (gate_proj, up_proj) were read transposed", Transposed(wi), Transposed(square));
-        }
-        if (!c.Has("experts.wi_gate")) yield break;
-        yield return New(c, "gate_up", "exchanged", "gate and up projection are exchanged: the non-linearity was applied to up", Exchanged(c, "experts.wi_gate", "experts.wi"));
-        if (wi.Size(1) % 2 == 0)
-        {
-            foreach (var withBias in c.Has("experts.bi") && c.Has("experts.bi_gate") ? [true, false] : (bool[])[false])
             {
-                yield return New(c, "gate_up_layout", "halves", "the fused gate_up was cut in halves where its columns alternate", Recut(c, false, withBias));
-                yield return New(c, "gate_up_layout", "alternate", "the fused gate_up was read in alternate columns where it has two halves", Recut(c, true, withBias));
+                const string both = "the first matrices of the experts (gate_proj, up_proj) were read transposed";
+                yield return New(c, "experts.wi_gate", "transposed", both, Transposed(wi), Transposed(square));
             }
         }
+        if (!c.Has("experts.wi_gate")) yield break;
+        const string exchanged = "gate and up projection are exchanged: the non-linearity was applied to up";
+        yield return New(c, "gate_up", "exchanged", exchanged, Exchanged(c, "experts.wi_gate", "experts.wi"));
+        foreach (var withBias in c.Has("experts.bi") && c.Has("experts.bi_gate") ? [true, false] : (bool[])[false])
+        {
+            if (wi.Size(1) % 2 == 0)
+            {
+                const string halves = "the fused gate_up was cut in halves where its columns alternate";
+                const string alternate = "the fused gate_up was read in alternate columns where it has two halves";
+                yield return New(c, "gate_up_layout", "halves", halves, Recut(c, Halved, withBias));
+                yield return New(c, "gate_up_layout", "alternate", alternate, Recut(c, Alternating, withBias));
+            }
+            foreach (var ranks in (int[])[2, 4, 8])
+                if (wi.Size(1) % ranks == 0)
+                    yield return New(c, "gate_up_layout", $"cut over {ranks} ranks as a whole", CutOverRanks(ranks), Recut(c, OfRanks(ranks), withBias));
+        }
     }
+
+    static string CutOverRanks(int ranks) => ranks == 2
+        ? "halves of the fused projection (gate_up) went to different ranks: one has only gate, the other only up columns"
+        : $"the fused projection (gate_up) was cut over {ranks} ranks as a whole: each projection has to be cut by itself";
 
     static CaseTensor[] Exchanged(Case c, string a, string b)
     {
@@ -56,29 +66,37 @@ public static class OutputVariants
     }
 
     /// <summary>Both first projections joined in one layout and cut in the other.</summary>
-    static CaseTensor[] Recut(Case c, bool alternate, bool withBias)
+    /// <param name="taken">Of F rows, the row of [gate; up] that a reader takes for row r of one of them.</param>
+    static CaseTensor[] Recut(Case c, Func<int, int, bool, int> taken, bool withBias)
     {
-        CaseTensor[] matrices = Recut(c.Get("experts.wi_gate"), c.Get("experts.wi"), alternate);
-        return withBias ? [.. matrices, .. Recut(c.Get("experts.bi_gate"), c.Get("experts.bi"), alternate)] : matrices;
+        CaseTensor[] matrices = Recut(c.Get("experts.wi_gate"), c.Get("experts.wi"), taken);
+        return withBias ? [.. matrices, .. Recut(c.Get("experts.bi_gate"), c.Get("experts.bi"), taken)] : matrices;
     }
 
-    static CaseTensor[] Recut(CaseTensor gate, CaseTensor up, bool alternate)
+    /// <summary>Columns that alternate, cut in halves.</summary>
+    static int Halved(int f, int r, bool isUp) => (isUp ? r + f : r) is var at && at % 2 == 0 ? at / 2 : f + at / 2;
+
+    /// <summary>Halves, read in alternate columns.</summary>
+    static int Alternating(int f, int r, bool isUp) => 2 * r + (isUp ? 1 : 0);
+
+    /// <summary>[gate; up] cut into as many pieces as there are ranks, each of which takes the first half of its piece for gate.</summary>
+    static Func<int, int, bool, int> OfRanks(int ranks) => (f, r, isUp) => f / ranks is var each ? r / each * 2 * each + (isUp ? each : 0) + r % each : r;
+
+    static CaseTensor[] Recut(CaseTensor gate, CaseTensor up, Func<int, int, bool, int> taken)
     {
         int f = gate.Size(1), m = gate.Shape.Length > 2 ? gate.Size(2) : 1;
         var (g, u) = ((double[])gate.Values.Clone(), (double[])up.Values.Clone());
         for (var e = 0; e < gate.Size(0); e++)
             for (var r = 0; r < f; r++)
-                for (var isUp = 0; isUp < 2; isUp++)
+                foreach (var isUp in (bool[])[false, true])
                 {
-                    // Row r of this half as the reader takes it, and where it truly comes from.
-                    var taken = alternate ? 2 * r + isUp : r + isUp * f;
-                    var (half, row) = alternate ? (taken / f, taken % f) : (taken % 2, taken / 2);
-                    Array.Copy(half == 0 ? gate.Values : up.Values, (e * f + row) * m, isUp == 0 ? g : u, (e * f + r) * m, m);
+                    var from = taken(f, r, isUp);
+                    Array.Copy(from < f ? gate.Values : up.Values, (e * f + from % f) * m, isUp ? u : g, (e * f + r) * m, m);
                 }
         return [gate with { Values = g }, up with { Values = u }];
     }
 
-    static IEnumerable<OutputVariant> OfGates(Case c)
+    static IEnumerable<FaultyCall> OfGates(Case c)
     {
         if (c.Find("claim.gate") is not { } gate) yield break;
         var k = gate.Size(-1);
@@ -93,7 +111,7 @@ public static class OutputVariants
         yield return New(c, "gates", "last choice lost", "the last choice of each token is not in y", With(i => i % k == k - 1 ? 0 : gate.Values[i]));
     }
 
-    static IEnumerable<OutputVariant> Shared(Case c)
+    static IEnumerable<FaultyCall> Shared(Case c)
     {
         if (c.Find("shared.wo") is not { } shared || c.Find("experts.wo") is not { } routed) yield break;
         var (scale, output) = (c.Dialect.ScalingFactor, c.Dialect.OutputScalingFactor);
@@ -104,53 +122,71 @@ public static class OutputVariants
         yield return New(c, "shared expert", "twice", "the shared expert was added twice", Times(shared, 2));
         foreach (var factor in new[] { scale, output }.Where(f => f != 1).Distinct())
         {
-            yield return New(c, "shared expert", "scaled", $"the shared expert was multiplied by the scaling factor {Multiples.Text(factor)}, which is for routed experts alone", Times(shared, factor));
-            yield return New(c, "shared expert", $"times {Multiples.Text(1 / factor)}", $"the shared expert counts {Multiples.Text(1 / factor)} times (1 / scaling_factor)", Times(shared, 1 / factor));
-            yield return New(c, "routed experts", $"times {Multiples.Text(1 / factor)}", $"the routed experts count {Multiples.Text(1 / factor)} times: their scaling factor is not applied", Times(routed, 1 / factor));
-            yield return New(c, "routed experts", $"times {Multiples.Text(factor)}", $"the routed experts were multiplied by the scaling factor {Multiples.Text(factor)} twice", Times(routed, factor));
+            string own = Multiples.Text(factor), inverse = Multiples.Text(1 / factor);
+            var scaled = $"the shared expert was multiplied by the scaling factor {own}, which is for routed experts alone";
+            var unscaled = $"the routed experts count {inverse} times: their scaling factor is not applied";
+            var twice = $"the routed experts were multiplied by the scaling factor {own} twice";
+            yield return New(c, "shared expert", "scaled", scaled, Times(shared, factor));
+            yield return New(c, "shared expert", $"times {inverse}", $"the shared expert counts {inverse} times (1 / scaling_factor)",
+                Times(shared, 1 / factor));
+            yield return New(c, "routed experts", $"times {inverse}", unscaled, Times(routed, 1 / factor));
+            yield return New(c, "routed experts", $"times {own}", twice, Times(routed, factor));
         }
         yield return New(c, "shared expert", "halved", "the shared expert counts half", Times(shared, 0.5));
         if (c.Has("shared.gate"))
             yield return new(new("shared expert's gate", "ignored", "the gate of the shared expert was left out"), c.Without("shared.gate"));
+        if (c.Find("claim.shared_gate") is { } gate)
+        {
+            CaseTensor ones = gate with { Values = [.. gate.Values.Select(_ => 1.0)] }, squares = gate with { Values = [.. gate.Values.Select(v => v * v)] };
+            yield return New(c, "shared experts' gates", "ignored", "the gates of the shared experts were left out", ones);
+            yield return New(c, "shared experts' gates", "applied twice", "the gates of the shared experts were applied twice", squares);
+        }
         if (c.Find("shared.wi_gate") is not null)
-            yield return New(c, "shared expert", "gate and up exchanged", "gate and up projection of the shared expert are exchanged", Exchanged(c, "shared.wi_gate", "shared.wi"));
+        {
+            const string exchanged = "gate and up projection of the shared expert are exchanged";
+            yield return New(c, "shared expert", "gate and up exchanged", exchanged, Exchanged(c, "shared.wi_gate", "shared.wi"));
+        }
     }
 
     /// <summary>The limit of the activations kept in one kind of expert and not in the other.</summary>
-    static IEnumerable<OutputVariant> Limits(Case c)
+    static IEnumerable<FaultyCall> Limits(Case c)
     {
         var d = c.Dialect;
         if (!d.Activation.IsLimited() || d.ActivationLimit == 0) yield break;
-        OutputVariant Under(Dialect other, string value, string sentence) => new(new("activation_limit", value, sentence), c.Under(other));
+        FaultyCall Under(Dialect other, string value, string sentence) => new(new("activation_limit", value, sentence), c.Under(other));
         if (c.Has("shared.wi"))
         {
             var shared = d.SharedActivationLimit ?? d.ActivationLimit;
-            yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = shared }, "not in the routed experts", "the limit of the activations is missing in the routed experts");
-            yield return Under(d with { SharedActivationLimit = shared == 0 ? d.ActivationLimit : 0 }, shared == 0 ? "in the shared expert" : "not in the shared expert",
+            const string routed = "the limit of the activations is missing in the routed experts";
+            yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = shared }, "not in the routed experts", routed);
+            yield return Under(d with { SharedActivationLimit = shared == 0 ? d.ActivationLimit : 0 },
+                shared == 0 ? "in the shared expert" : "not in the shared expert",
                 shared == 0 ? "the shared expert was limited too" : "the limit of the activations is missing in the shared expert");
         }
         yield return Under(d with { ActivationLimit = 0, SharedActivationLimit = 0 }, "nowhere", "the limit of the activations is missing");
     }
 
     /// <summary>Biases of a second matrix that are added once a rank.</summary>
-    static IEnumerable<OutputVariant> Biases(Case c)
+    static IEnumerable<FaultyCall> Biases(Case c)
     {
         foreach (var name in (string[])["experts.bo", "experts.output_bias"])
         {
             if (c.Find(name) is not { } bias) continue;
             foreach (var factor in (double[])[0, 2, 4, 8, c.Dialect.K])
             {
-                var words = factor == 0 ? $"{name} was not added" : $"{name} was added {Multiples.Text(factor)} times, as by {Multiples.Text(factor)} ranks each";
-                yield return New(c, name, $"times {Multiples.Text(factor)}", words, bias with { Values = Array.ConvertAll(bias.Values, v => factor * v) });
+                var times = Multiples.Text(factor);
+                var words = factor == 0 ? $"{name} was not added" : $"{name} was added {times} times, as by {times} ranks each";
+                yield return New(c, name, $"times {times}", words, bias with { Values = Array.ConvertAll(bias.Values, v => factor * v) });
             }
         }
     }
 
-    static IEnumerable<OutputVariant> Experts(Case c)
+    static IEnumerable<FaultyCall> Experts(Case c)
     {
         if (c.Find("experts.wo") is not { } wo) yield break;
         var experts = wo.Size(0);
-        if (c.Has("experts.x")) yield return new(new("experts.x", "not read", "the experts read x where they should read experts.x"), c.Without("experts.x"));
+        if (c.Has("experts.x"))
+            yield return new(new("experts.x", "not read", "the experts read x where they should read experts.x"), c.Without("experts.x"));
         foreach (var ranks in (int[])[2, 4, 8])
         {
             if (experts % ranks != 0 || experts == ranks) continue;
@@ -158,10 +194,13 @@ public static class OutputVariants
             for (var rank = 0; rank < ranks; rank++)
             {
                 var own = rank;
-                yield return New(c, "experts", $"rank {rank} of {ranks} alone", $"only experts {rank * each} to {rank * each + each - 1} add anything: those of rank {rank} of {ranks}", Weighted(c, e => e / each == own ? 1 : 0));
+                var words = $"only experts {rank * each} to {rank * each + each - 1} add anything: those of rank {rank} of {ranks}";
+                yield return New(c, "experts", $"rank {rank} of {ranks} alone", words, Weighted(c, e => e / each == own ? 1 : 0));
             }
-            yield return Placed(c, e => e % ranks * each + e / ranks, $"interleaved over {ranks} ranks", $"each token is sent to another expert: expert ids are interleaved over {ranks} ranks");
-            yield return Placed(c, e => e % each * ranks + e / each, $"dealt out to {ranks} ranks", $"each token is sent to another expert: experts were dealt out to {ranks} ranks in turn");
+            var interleaved = $"each token is sent to another expert: expert ids are interleaved over {ranks} ranks";
+            var dealt = $"each token is sent to another expert: experts were dealt out to {ranks} ranks in turn";
+            yield return Placed(c, e => e % ranks * each + e / ranks, $"interleaved over {ranks} ranks", interleaved);
+            yield return Placed(c, e => e % each * ranks + e / each, $"dealt out to {ranks} ranks", dealt);
             for (var from = 0; from < ranks; from++)
                 for (var to = 0; to < ranks; to++)
                 {
@@ -171,8 +210,10 @@ public static class OutputVariants
                         $"experts {target} to {target + each - 1} are copies of {source} to {source + each - 1}");
                 }
         }
-        yield return Placed(c, e => (e + 1) % experts, "shifted by one", "expert ids are shifted by one: each token meets the expert after its own");
-        yield return Placed(c, e => (e + experts - 1) % experts, "shifted by minus one", "expert ids are shifted by one: each token meets the expert before its own");
+        const string after = "expert ids are shifted by one: each token meets the expert after its own";
+        yield return Placed(c, e => (e + 1) % experts, "shifted by one", after);
+        const string before = "expert ids are shifted by one: each token meets the expert before its own";
+        yield return Placed(c, e => (e + experts - 1) % experts, "shifted by minus one", before);
         if (experts % 2 == 0) yield return Placed(c, e => e ^ 1, "neighbours exchanged", "neighbouring experts are exchanged: 0 with 1, 2 with 3");
         yield return Placed(c, e => experts - 1 - e, "reversed", "experts stand in reverse order");
         for (var e = 0; e < experts; e++)
@@ -183,7 +224,7 @@ public static class OutputVariants
         }
     }
 
-    internal static OutputVariant Placed(Case c, Func<int, int> from, string value, string sentence) =>
+    internal static FaultyCall Placed(Case c, Func<int, int> from, string value, string sentence) =>
         New(c, "experts", value, sentence, Stacks.Select(c.Find).OfType<CaseTensor>().Select(t => OfExperts(t, from)));
 
     /// <summary>What experts add, each with a factor.</summary>

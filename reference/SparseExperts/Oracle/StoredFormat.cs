@@ -28,6 +28,9 @@ static class StoredFormat
     /// <summary>Name of a format in dialects and parameters.</summary>
     public static string Name(NumberFormat format) => DType(format).ToLowerInvariant();
 
+    /// <summary>Name of a format in sentences.</summary>
+    public static string Word(NumberFormat format) => format == NumberFormat.Float16 ? "float16" : "bfloat16";
+
     /// <summary>Whether every number is one of the format.</summary>
     public static bool Holds(NumberFormat format, CaseTensor tensor) => FirstOutside(format, tensor) is null;
 

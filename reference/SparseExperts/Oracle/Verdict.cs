@@ -61,8 +61,11 @@ public sealed record Difference(int Index, double Claimed, double Expected, doub
 /// <summary>The result for one stage.</summary>
 public sealed record StageVerdict(string Stage, Outcome Outcome, Difference? First = null)
 {
-    /// <summary>The numbers themselves, where they differ or are the layer's output.</summary>
-    public Departure? Numbers { get; init; }
+    /// <summary>Reads the numbers.</summary>
+    internal Func<Departure?>? Reading { get; init; }
+
+    /// <summary>The numbers themselves; null where there are more or fewer than expected.</summary>
+    public Departure? Numbers => Reading?.Invoke();
 }
 
 /// <summary>All stages of a case, in the order in which they are checked; the first that differs is the culprit.</summary>
@@ -83,6 +86,9 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
 
     /// <summary>Whether the one cause is the only one that was found, and nothing differs with it any more.</summary>
     public bool IsCertain { get; init; }
+
+    /// <summary>What the verdict does not say and a reader should know.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     public StageVerdict? Culprit => Stages.FirstOrDefault(s => s.Outcome == Outcome.Differs);
     public Outcome Outcome => Culprit is not null ? Outcome.Differs : Stages.Any(s => s.Outcome == Outcome.Undecided) ? Outcome.Undecided : Outcome.Agrees;

@@ -41,7 +41,8 @@ public static class HubExport
         using var unread = HubSource.Unread(run);
         StoredTensor Tensor(TensorEntry entry)
         {
-            if (tensors.Find(entry.Name) is { } tensor) return HubRepack.ToHub(tensors, tensor, entry.DType, own);
+            if ((tensors.Find(entry.Name) ?? tensors.CopiedBy(entry.Name)) is { } tensor)
+                return HubRepack.ToHub(tensors, tensor, entry.DType, own) with { Name = entry.Name };
             return unread?.Tensors.FirstOrDefault(t => t.Name == entry.Name) is { } kept ? HubRepack.AsIs(unread, kept)
                 : throw new RunException($"{run}: has no tensor '{entry.Name}' of the checkpoint that it came from; import it again");
         }
@@ -86,15 +87,22 @@ public static class HubExport
             var other => throw new RunException($"the run's checkpoint is {other}; take its own checkpoint"),
         };
         (json["dtype"], json["torch_dtype"]) = (dtype, dtype);
+        var stored = tensors.All.Select(t => (t.Name, Tensor: t));
+        // The library forgets that both stacks of an untied Switch embed with one matrix, unless the file has it under all names.
+        if (tensors.Config is HubSwitch { Tied: false })
+            stored = stored.Concat(((string[])["encoder", "decoder"]).Select(s => $"{s}.embed_tokens.weight").Select(n => (n, tensors.CopiedBy(n)!)));
         NewFolder.Write(folder, place =>
         {
             foreach (var file in beside.Where(f => Path.GetFileName(f) is not (configFile or HubFolder.IndexFile)))
                 HubSource.Copy(file, Path.Combine(place, Path.GetFileName(file)));
             AtomicFile.WriteText(Path.Combine(place, configFile), json.ToJsonString(RunConfig.Json) + "\n");
             SafetensorsWriter.Write(Path.Combine(place, HubFolder.SingleFile), new Dictionary<string, string> { ["format"] = "pt" },
-                [.. tensors.All.OrderBy(t => t.Name, StringComparer.Ordinal).Select(t => HubRepack.ToHub(tensors, t, formats[t.Pieces[0].Own], own))]);
+            [
+                .. stored.OrderBy(t => t.Name, StringComparer.Ordinal)
+                    .Select(t => HubRepack.ToHub(tensors, t.Tensor, formats[t.Tensor.Pieces[0].Own], own) with { Name = t.Name }),
+            ]);
         });
-        return new("", tensors.All.Count, [HubFolder.SingleFile], null);
+        return new("", stored.Count(), [HubFolder.SingleFile], null);
     }
 
     /// <summary>The run's checkpoint has all matrices of the table, and no other.</summary>

@@ -66,21 +66,79 @@ public sealed class HubImportTests : IDisposable
         Refused($"'{Gate}' is I32; this program reads F32, BF16 and F16");
     }
 
+    void Say(string key, JsonNode value)
+    {
+        var json = JsonNode.Parse(File.ReadAllText(In("config.json")))!.AsObject();
+        json[key] = value;
+        File.WriteAllText(In("config.json"), json.ToJsonString());
+    }
+
+    void ComesBack()
+    {
+        HubExport.Run(Run, Path.Combine(_folder, "out"));
+        Assert.Equal(File.ReadAllBytes(In("model.safetensors")), File.ReadAllBytes(Path.Combine(_folder, "out", "model.safetensors")));
+        Directory.Delete(Path.Combine(_folder, "out"), true);
+        Directory.Delete(Run, true);
+    }
+
     [Fact]
     public void A_tensor_that_no_line_of_the_table_knows_is_refused()
     {
         Copy("language-models/mixtral-tiny");
-        var json = JsonNode.Parse(File.ReadAllText(In("config.json")))!.AsObject();
-        json["tie_word_embeddings"] = true;
-        File.WriteAllText(In("config.json"), json.ToJsonString());
-        // The head of a model that is tied to its embedding is read by nobody.
-        Assert.Equal(1, HubImport.Run(From, Run).Unread);
-        HubExport.Run(Run, Path.Combine(_folder, "out"));
-        Assert.Equal(File.ReadAllBytes(In("model.safetensors")), File.ReadAllBytes(Path.Combine(_folder, "out", "model.safetensors")));
-        Directory.Delete(Run, true);
-
         Rewrite("model.safetensors", (file, t) => HubRepack.AsIs(file, t) with { Name = t.Name.Replace("lm_head", "classifier") });
+        Say("tie_word_embeddings", true);
         Refused("tensor 'classifier.weight' is none of mixtral by its config.json");
+    }
+
+    [Fact]
+    public void The_head_of_a_tied_model_may_repeat_its_embedding_and_nothing_else()
+    {
+        Copy("language-models/mixtral-tiny");
+        Say("tie_word_embeddings", true);
+        Refused("tensor 'lm_head.weight' is not 'model.embed_tokens.weight', which it repeats");
+        Rewrite("model.safetensors", (file, t) => t.Name == "lm_head.weight"
+            ? HubRepack.AsIs(file, file.Tensors.First(e => e.Name == "model.embed_tokens.weight")) with { Name = t.Name }
+            : HubRepack.AsIs(file, t));
+        Assert.Equal(0, HubImport.Run(From, Run).Unread);
+        ComesBack();
+    }
+
+    [Fact]
+    public void A_layer_that_predicts_further_tokens_is_kept_and_not_read()
+    {
+        Copy("language-models/deepseek_v3-tiny");
+        Rewrite("model.safetensors", (file, t) => HubRepack.AsIs(file, t) with { Name = t.Name.Replace("model.norm", "model.layers.2.eh_norm") });
+        Refused("no tensor 'model.norm.weight'");
+        Copy("language-models/deepseek_v3-tiny");
+        using (var file = SafetensorsFile.Open(In("model.safetensors")))
+            SafetensorsWriter.Write(In("more"), file.Metadata,
+                [.. file.Tensors.Select(t => HubRepack.AsIs(file, t)), HubRepack.AsIs(file, file.Tensors[0]) with { Name = "model.layers.2.eh_proj.weight" }]);
+        File.Move(In("more"), In("model.safetensors"), overwrite: true);
+        Assert.Equal(1, HubImport.Run(From, Run).Unread);
+        ComesBack();
+    }
+
+    [Fact]
+    public void The_text_part_of_a_composite_model_is_read_and_the_rest_kept()
+    {
+        const string text = """
+            { "model_type": "qwen3_vl_moe_text", "hidden_size": 16, "intermediate_size": 20, "moe_intermediate_size": 12, "num_hidden_layers": 2,
+              "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 30, "num_experts": 3, "num_experts_per_tok": 2 }
+            """;
+        Directory.CreateDirectory(From);
+        File.WriteAllText(In("config.json"), $$"""{ "model_type": "qwen3_vl_moe", "tie_word_embeddings": false, "text_config": {{text}} }""");
+        var random = new Random(4);
+        StoredTensor Drawn(string name, IReadOnlyList<long> shape) => new(name, "BF16", [.. shape], stream =>
+        {
+            var bytes = new byte[2 * shape.Aggregate(1L, (a, b) => a * b)];
+            random.NextBytes(bytes);
+            stream.Write(bytes);
+        });
+        var tensors = HubTensors.Of(HubConfig.Load(From)).All
+            .Select(t => Drawn(t.Name.Replace("model.", "model.language_model.", StringComparison.Ordinal), t.Shape));
+        SafetensorsWriter.Write(In("model.safetensors"), new Dictionary<string, string>(), [.. tensors, Drawn("model.visual.blocks.0.norm1.weight", [7])]);
+        Assert.Equal(1, HubImport.Run(From, Run).Unread);
+        ComesBack();
     }
 
     [Fact]
@@ -119,17 +177,25 @@ public sealed class HubImportTests : IDisposable
     public void An_untied_Switch_embeds_both_stacks_with_one_matrix()
     {
         Copy("switch-tiny-gated");
-        var bytes = File.ReadAllBytes(In("model.safetensors"));
-        // What the library writes in earlier versions: the same matrix under three names.
-        var file = SafetensorsFile.Open(In("model.safetensors"));
-        var shared = file.Tensors.First(t => t.Name == "shared.weight");
-        SafetensorsWriter.Write(In("more"), file.Metadata,
-            [.. file.Tensors.Select(t => HubRepack.AsIs(file, t)), HubRepack.AsIs(file, shared) with { Name = "encoder.embed_tokens.weight" }]);
-        file.Dispose();
-        using (var checkpoint = HubFolder.Load(From)) Assert.Empty(checkpoint.Unread);
+        // What the library reads right: the same matrix under three names.
+        using (var file = SafetensorsFile.Open(In("model.safetensors")))
+        {
+            var shared = HubRepack.AsIs(file, file.Tensors.First(t => t.Name == "shared.weight"));
+            SafetensorsWriter.Write(In("more"), file.Metadata,
+            [
+                .. file.Tensors.Select(t => HubRepack.AsIs(file, t)), shared with { Name = "encoder.embed_tokens.weight" },
+                shared with { Name = "decoder.embed_tokens.weight" },
+            ]);
+        }
+        HubImport.Run(From, Run);
+        ComesBack();
         File.Move(In("more"), In("model.safetensors"), overwrite: true);
-        using (var checkpoint = HubFolder.Load(From)) Assert.Equal(["encoder.embed_tokens.weight"], checkpoint.Unread);
-        Assert.NotEqual(bytes, File.ReadAllBytes(In("model.safetensors")));
+        Assert.Equal(0, HubImport.Run(From, Run).Unread);
+        ComesBack();
+        Rewrite("model.safetensors", (file, t) => t.Name.StartsWith("decoder.embed", StringComparison.Ordinal)
+            ? HubRepack.AsIs(file, file.Tensors.First(e => e.Name == "lm_head.weight")) with { Name = t.Name }
+            : HubRepack.AsIs(file, t));
+        Refused("'decoder.embed_tokens.weight' is not 'shared.weight'");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using SparseExperts.Checking;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
@@ -48,6 +49,33 @@ public sealed class TruthModelTests
     [Theory, MemberData(nameof(Activations))]
     public void Every_block_computes_what_was_recorded(string recording) =>
         Agrees(recording, folder => CheckedModels.Activations(folder, Recording.Load(At(recording)), Backends));
+
+    /// <summary>Faults that somebody planted in a model before it was recorded; expected.json names the checkpoint, the block and the cause.</summary>
+    public static TheoryData<string> Faults =>
+        [.. TruthFolder.Files(Part, "expected.json").SelectMany(Planted).Where(f => f.IsThere && IsDecoder(f.Checkpoint)).Select(f => f.Name)];
+
+    [Theory, MemberData(nameof(Faults))]
+    public void A_planted_fault_is_found_and_named(string name)
+    {
+        var fault = TruthFolder.Files(Part, "expected.json").SelectMany(Planted).First(f => f.Name == name);
+        using var folder = HubFolder.Load(fault.Checkpoint);
+        var verdict = CheckedModels.Activations(folder, Recording.Load(fault.Recording), Backends);
+        Assert.Equal(fault.First, verdict.First?.Name);
+        Assert.Equal(fault.First is null ? null : fault.Cause, verdict.Cause);
+    }
+
+    sealed record PlantedFault(string Name, string Recording, string Checkpoint, string? First, string Cause)
+    {
+        public bool IsThere => File.Exists(Recording);
+    }
+
+    static IEnumerable<PlantedFault> Planted(string expected)
+    {
+        var folder = Path.GetDirectoryName(expected)!;
+        foreach (var (name, value) in JsonNode.Parse(File.ReadAllText(expected))!.AsObject())
+            yield return new(name, Path.Combine(folder, name, "io.safetensors"), Path.Combine(folder, (string)value!["checkpoint"]!), (string?)value["first"],
+                (string)value["cause"]!);
+    }
 
     [Theory, MemberData(nameof(Gradients))]
     public void Every_gradient_is_the_recorded_one(string recording) => Agrees(recording, folder => GradientCheck.Run(folder, At(recording), null, Backends));

@@ -117,7 +117,7 @@ static class AttentionFaults
             ("of the part without positions", 1 / Math.Sqrt(Math.Max(1, form.RotaryFirst))),
             ("of the rotated part", 1 / Math.Sqrt(form.Rotary?.Width ?? form.HeadWidth)),
         ];
-        foreach (var (word, other) in scales)
+        foreach (var (word, other) in scales.DistinctBy(s => s.Item2))
             if (Math.Abs(other - scale) > 1e-9)
                 yield return Fault($"attention scale {word}: {Number(other)} in place of {Number(scale)}", layer, form with { Scale = other });
         if (form.KeyHeads < form.Heads)

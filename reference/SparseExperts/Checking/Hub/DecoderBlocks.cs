@@ -72,11 +72,15 @@ sealed class FeedForwardBlock(HubModel model, int layer) : DecoderBlock(model)
         var call = with.Weights.Experts?.Call(x.Rows, inputs, with.Format, false);
         var instead = call is null ? null : new RecordedRouter(run, call, name, kind, real);
         var next = layer + 1 < LayerCount ? [$"block.layers.{layer + 1}.self_attn.in", $"hidden_states.{layer + 1}"] : Array.Empty<string>();
-        run.Output(with.Feed(x, inputs, instead: instead).Output, real, [$"block.{Name}.out", .. next]);
+        run.Output(with.Feed(x, inputs, instead: instead).Output, row => real(row) && instead?.IsOpen(row) != true, [$"block.{Name}.out", .. next]);
     }
 
-    public override IEnumerable<BlockFault> Faults(Recording recording) =>
-        FeedForwardFaults.Of(Model.Layers[layer], layer).Select(f => new BlockFault(f.Sentence, run => Run(run, f.With)));
+    public override IEnumerable<BlockFault> Faults(Recording recording)
+    {
+        BlockFault Own(LayerFault fault, bool isUsual) => new(fault.Sentence, run => Run(run, fault.With)) { IsUsual = isUsual };
+        var own = Model.Layers[layer];
+        return FeedForwardFaults.Usual(own, layer).Select(f => Own(f, true)).Concat(FeedForwardFaults.Rules(own, layer).Select(f => Own(f, false)));
+    }
 }
 
 /// <summary><c>norm</c>: the last layer's output → the last <c>hidden_states</c>.</summary>

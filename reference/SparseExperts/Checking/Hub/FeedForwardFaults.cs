@@ -8,12 +8,14 @@ namespace SparseExperts.Checking.Hub;
 /// <summary>What the second half of a layer may do instead.</summary>
 static class FeedForwardFaults
 {
-    /// <summary>In the order in which they are looked for: what models do wrong, then every rule of the routed part that lies one axis away.</summary>
-    public static IEnumerable<LayerFault> Of(DecoderLayer layer, int index)
-    {
-        var routed = layer.Weights.Experts is { } experts ? new RoutedFaults(layer, experts, index) : null;
-        return (routed?.Usual() ?? []).Concat(OfDense(layer, index)).Concat(OfNorms(layer, index)).Concat(OfSums(layer, index)).Concat(routed?.Rules() ?? []);
-    }
+    /// <summary>What models do wrong, in the order in which it is looked for.</summary>
+    public static IEnumerable<LayerFault> Usual(DecoderLayer layer, int index) =>
+        (Routed(layer, index)?.Usual() ?? []).Concat(OfDense(layer, index)).Concat(OfNorms(layer, index)).Concat(OfSums(layer, index));
+
+    /// <summary>Every rule of the routed part that lies one axis away.</summary>
+    public static IEnumerable<LayerFault> Rules(DecoderLayer layer, int index) => Routed(layer, index)?.Rules() ?? [];
+
+    static RoutedFaults? Routed(DecoderLayer layer, int index) => layer.Weights.Experts is { } experts ? new(layer, experts, index) : null;
 
     static IEnumerable<LayerFault> OfDense(DecoderLayer layer, int index)
     {

@@ -27,7 +27,7 @@ sealed class RoutedFaults(DecoderLayer layer, HubExperts experts, int index)
     public IEnumerable<LayerFault> Rules() =>
         from neighbour in Neighbours.Of(_rule).OrderByDescending(n => Neighbours.Plausibility(_rule, n.Change))
         let d = neighbour.Dialect
-        where d.LayerKind() == LayerKind.Routed && d.Router == _rule.Router && d.K <= _count
+        where d.LayerKind() == LayerKind.Routed && d.Router == _rule.Router && d.Selection == _rule.Selection && d.K <= _count
         select Ruled($"as if {neighbour.Change}", d);
 
     LayerFault With(string sentence, HubExperts with) => new(sentence, layer with { Weights = layer.Weights with { Experts = with } });

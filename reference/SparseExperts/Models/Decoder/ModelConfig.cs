@@ -108,6 +108,9 @@ public sealed record ModelConfig : IModelConfig
 
     public IModelConfig With(ModelChanges changes)
     {
+        if (changes.Format is { } format and not ModelFormat.Float32)
+            throw new ConfigurationException(
+                $"format {format.ToString().ToLowerInvariant()}: family {FamilyName} computes in float32; choose a preset of family {T5Config.FamilyName}");
         var dialect = changes.Dialect ?? Dialect;
         return this with
         {

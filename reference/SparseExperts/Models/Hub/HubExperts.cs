@@ -43,7 +43,7 @@ public sealed class HubExperts
     public SparseResult Forward(Tensor x, Tensor? own, HubInputs inputs, NumberFormat format, bool training, Substitution? instead)
     {
         var call = Call(x.Rows, inputs, format, training);
-        return SparseLayer.Forward(_tape, call, new LayerInputs(x, own), Router, Experts, instead: instead);
+        return SparseLayer.Forward(_tape, call, new LayerInputs(x, own), Router, Experts, instead: instead) with { Ids = inputs.Ids };
     }
 
     /// <summary>The whole batch is one group; padding is routed as everything else.</summary>

@@ -45,7 +45,7 @@ sealed record T5Attention(T5Parts Parts, string Name, int Number, Tensor Norm, T
         var memory = SeesEncoder ? inputs.Memory! : null;
         var (q, (k, v)) = (Parts.Rounded.Linear(normed, Q), Project(memory?.Output ?? normed));
         var shape = Shape(inputs.Sequences, inputs.Length, memory?.Length ?? inputs.Length);
-        return Parts.Rounded.Attention(shape, q, k, v, memory is null ? inputs.Bias : null, memory is null ? inputs.Pad : memory.Pad);
+        return Parts.Attention(shape, q, k, v, memory is null ? inputs.Bias : null, memory is null ? inputs.Pad : memory.Pad);
     }
 
     /// <summary>One query a text, to what is kept of it; its own key and value are kept first.</summary>
@@ -58,7 +58,7 @@ sealed record T5Attention(T5Parts Parts, string Name, int Number, Tensor Norm, T
         {
             var (k, v, pad) = SeesEncoder ? cache.OfInput(Name, r) : cache.OfText(Name, r);
             var own = Parts.Tape.RowRange(q, r, 1);
-            rows[r] = Parts.Rounded.Attention(Shape(1, 1, k.Rows), own, k, v, SeesEncoder ? null : inputs.Bias, pad);
+            rows[r] = Parts.Attention(Shape(1, 1, k.Rows), own, k, v, SeesEncoder ? null : inputs.Bias, pad);
         }
         return rows.Length == 1 ? rows[0] : Parts.Tape.StackRows(rows);
     }

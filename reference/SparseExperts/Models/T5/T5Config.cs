@@ -56,6 +56,9 @@ public sealed record T5Config : IModelConfig
     /// <summary>ε of the norms: x/√(mean x² + ε).</summary>
     public double NormEpsilon { get; init; } = 1e-6;
 
+    /// <summary>What the model computes in; the weights that the optimizer keeps are float32 in any.</summary>
+    public ModelFormat Format { get; init; }
+
     /// <summary>What the decoder reads first, and where a label is ignored.</summary>
     public int StartId { get; init; } = 256;
     public int PaddingId { get; init; } = 256;
@@ -84,7 +87,7 @@ public sealed record T5Config : IModelConfig
         Enumerable.Range(0, EncoderLayers).Count(i => IsSparse(decoder: false, i)) + Enumerable.Range(0, DecoderLayers).Count(i => IsSparse(decoder: true, i));
 
     /// <summary>What the parameters of a sparse block depend on.</summary>
-    internal LayerShape LayerShape(bool decoder, int block) => new(Dialect, Width, Hidden, Experts)
+    internal LayerShape LayerShape(bool decoder, int block) => new(Format.Of(Dialect), Width, Hidden, Experts)
     {
         Vocabulary = Vocabulary,
         Tasks = Tasks,
@@ -145,6 +148,7 @@ public sealed record T5Config : IModelConfig
             DecoderLayers = changes.Layers ?? DecoderLayers,
             Dropout = changes.Dropout ?? Dropout,
             ExpertDropout = changes.ExpertDropout ?? ExpertDropout,
+            Format = changes.Format ?? Format,
         };
     }
 
@@ -152,6 +156,7 @@ public sealed record T5Config : IModelConfig
     [
         ("model", $"encoder and decoder of width {Width}, {EncoderLayers} + {DecoderLayers} layers, {Heads} heads of {HeadWidth}, hidden {Hidden}"
             + $"{(Gated ? ", gated" : "")}, {Activation}, {Context} tokens in, {TargetContext} out"),
+        .. Format == ModelFormat.Float32 ? [] : new[] { ("format", Format == ModelFormat.Selective ? "bfloat16, routers float32" : "bfloat16") },
         ("experts", Experts == 0 ? "none: the dense twin" : $"{Experts} in {SparseBlocks} of {EncoderLayers + DecoderLayers} blocks"),
         ("dialect", Experts == 0 ? "none" : $"{Dialect.Name}: {Dialect.Summary}"),
     ];

@@ -18,11 +18,11 @@ public sealed class T5Model : IModel
 
     /// <param name="source">Where its numbers come from.</param>
     /// <param name="shard">The part of every matrix that is held here; null for all of it.</param>
-    /// <param name="format">Number format of every result: float32 in training.</param>
-    public T5Model(Tape tape, T5Config config, IWeightSource source, Func<WeightPart, WeightPart>? shard = null, NumberFormat format = NumberFormat.Float32)
+    /// <param name="format">Number format of every step of eager code, where a recording of it is checked; null computes in the configuration's.</param>
+    public T5Model(Tape tape, T5Config config, IWeightSource source, Func<WeightPart, WeightPart>? shard = null, NumberFormat? format = null)
     {
         config.Validate();
-        (_tape, Config, _parts) = (tape, config, new(tape, config, format));
+        (_tape, Config, _parts) = (tape, config, new(tape, config, format ?? config.Format.Numbers(), IsEager: format is not null));
         var weights = new Weights(tape, source, (input, _) => Starts.TruncatedNormal(config.InitialScale, input), shard);
         Shared = weights.Matrix("shared", config.Vocabulary, config.Width, Starts.Normal(1));
         Encoder = new(_parts, weights.Sub("encoder"), isDecoder: false, first: 1);
@@ -127,7 +127,7 @@ public sealed class T5Model : IModel
     internal Tensor Embed(T5Stack stack, int[] ids, int length)
     {
         using var place = _tape.In($"{stack.Name}.embed_tokens");
-        return _tape.LookUp(Shared, _tape.Upload(ids), length);
+        return _parts.Rounded.Round(_tape.LookUp(Shared, _tape.Upload(ids), length));
     }
 
     /// <summary>Logits [B·S, V] of the decoder's output.</summary>
@@ -136,7 +136,7 @@ public sealed class T5Model : IModel
         using var place = _tape.In("lm_head");
         if (HeadWeight is not null) return _parts.Rounded.Linear(output, HeadWeight);
         var scaled = _parts.Rounded.Scale(output, 1 / Math.Sqrt(Config.Width));
-        return _parts.Rounded.Round(_tape.Linear(scaled, Shared, transpose: true));
+        return _parts.Rounded.Linear(scaled, Shared, transpose: true);
     }
 
     public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)

@@ -5,13 +5,17 @@ using SparseExperts.Ops;
 namespace SparseExperts.Models;
 
 /// <summary>What all layers of a model share.</summary>
-/// <param name="Format">Number format of every result: float32 in training, a checkpoint's own where it is checked.</param>
-sealed record T5Parts(Tape Tape, T5Config Config, NumberFormat Format)
+/// <param name="Format">Number format of every result: the configuration's in training, a checkpoint's own where it is checked.</param>
+/// <param name="IsEager">Whether attention is rounded step by step, as eager code does, or once.</param>
+sealed record T5Parts(Tape Tape, T5Config Config, NumberFormat Format, bool IsEager)
 {
     public InFormat Rounded => Tape.In(Format);
 
     /// <summary>RMS(x)∘w with weights of its own, without mean and bias.</summary>
     public Tensor Norm(Tensor x, Tensor weight) => Rounded.Norm(x, weight, Config.NormEpsilon);
+
+    public Tensor Attention(AttentionShape shape, Tensor q, Tensor k, Tensor v, Tensor? bias, Matrix? pad) =>
+        IsEager ? Rounded.Attention(shape, q, k, v, bias, pad) : Rounded.Round(Tape.Attention(shape, q, k, v, bias, pad));
 
     public Parameter NormWeight(Weights weights, string name) => weights.Matrix(name, 1, Config.Width, Starts.Ones);
 

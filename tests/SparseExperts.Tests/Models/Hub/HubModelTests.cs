@@ -1,0 +1,70 @@
+using SparseExperts.Autograd;
+using SparseExperts.Cpu;
+using SparseExperts.Hub;
+using SparseExperts.Models;
+using SparseExperts.Models.Hub;
+using SparseExperts.Scalar;
+using SparseExperts.Tests.Truth;
+using Xunit;
+
+namespace SparseExperts.Tests.Models.Hub;
+
+/// <summary>Decoders of the hub as models like all others: on any backend, trained, and blind for what follows.</summary>
+public sealed class HubModelTests
+{
+    static HubModel Load(Tape tape, string checkpoint)
+    {
+        using var folder = HubFolder.Load(Path.Combine(TruthFolder.Part("checkpoints"), checkpoint));
+        var source = new HubWeights(folder);
+        var model = new HubModel(tape, (HubDecoder)folder.Config, NumberFormat.Float32, source);
+        _ = tape.Parameters.Values;
+        Assert.Empty(source.Others);
+        return model;
+    }
+
+    static readonly int[] Ids = [.. Enumerable.Range(0, 2 * 11).Select(i => i * 7 % 59 + 1)];
+
+    [Theory]
+    [InlineData("language-models/mixtral-tiny")]
+    [InlineData("language-models/deepseek_v3-tiny")]
+    [InlineData("sharded/qwen2_moe-3-shards")]
+    public void The_processor_has_the_definitions_bits(string checkpoint)
+    {
+        using var cpu = new CpuBackend();
+        Tape fast = new(cpu), plain = new(new ScalarBackend<Float32>());
+        float[] Logits(Tape tape) => tape.Backend.ToArray(Load(tape, checkpoint).Forward(new TokenBatch(Ids, 2), default).Logits.Value);
+        Assert.Equal(Logits(plain), Logits(fast));
+    }
+
+    [Fact]
+    public void A_later_token_changes_no_earlier_logit()
+    {
+        using var cpu = new CpuBackend();
+        var tape = new Tape(cpu);
+        var model = Load(tape, "language-models/mixtral-tiny");
+        float[] First(int[] ids) => cpu.ToArray(model.Forward(new TokenBatch(ids, 1), default).Logits.Value)[..(5 * 60)];
+        Assert.Equal(First([1, 2, 3, 4, 5, 6]), First([1, 2, 3, 4, 5, 50]));
+    }
+
+    [Fact]
+    public void Padding_changes_no_logit_of_the_tokens_beside_it()
+    {
+        var tape = new Tape(new ScalarBackend<Float64>());
+        var model = Load(tape, "language-models/mixtral-tiny");
+        double[] Of(HubInputs inputs) => tape.Backend.ToDoubles(model.Forward(inputs, false).Logits.Value);
+        var alone = Of(new([7, 8, 9], 1) { Positions = [2, 3, 4] });
+        var padded = Of(new([0, 0, 7, 8, 9], 1) { Mask = [0, 0, 1, 1, 1] });
+        for (var i = 0; i < alone.Length; i++) Assert.Equal(alone[i], padded[2 * 60 + i], 1e-12);
+    }
+
+    [Fact]
+    public void Every_parameter_gets_a_gradient()
+    {
+        using var cpu = new CpuBackend();
+        var tape = new Tape(cpu);
+        var model = Load(tape, "language-models/deepseek_v3-tiny");
+        var result = model.Forward(new TokenBatch(Ids, 2), new() { Training = true });
+        tape.Backward((result.Logits, result.Logits.Value));
+        Assert.All(model.Parameters, p => Assert.True(p.HasGradient, p.Name));
+    }
+}

@@ -1,0 +1,84 @@
+using SparseExperts.Checking;
+using SparseExperts.Hub;
+using SparseExperts.Oracle;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+using SparseExperts.Tests.Truth;
+using Xunit;
+
+namespace SparseExperts.Tests.Models.Hub;
+
+/// <summary>
+/// Faults planted in one block of a model that is computed in float32: the check finds the block, and names the fault. What is recorded is the residual stream
+/// alone, so that not even gates give it away; small faults show that the bounds are not empty.
+/// </summary>
+public sealed class PlantedFaultTests
+{
+    [Theory]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "rotary base 10000 in place of 1e6")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "rotary positions in pairs in place of halves")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "norm epsilon 1e-6 in place of 1e-5")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "attention scale forgotten: 1 in place of 0.408248")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "k and v exchanged in the self-attention of layer 0")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "padding mask ignored")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gates of the chosen experts not divided by their sum")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "experts 1 and 3 exchanged in layer 0")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gate and up projections of the experts exchanged in layer 0")]
+    [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "norm epsilon 1e-6 in place of 1e-5")]
+    [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "residual skipped: the feed-forward's output alone goes on")]
+    [InlineData("language-models/mixtral-tiny", "lm_head", "head tied to the embedding, which it is not")]
+    [InlineData("language-models/deepseek_v3-tiny", "layers.0.self_attn", "rotary positions in halves in place of pairs")]
+    [InlineData("language-models/deepseek_v3-tiny", "layers.0.self_attn", "norm epsilon 1e-5 in place of 1e-6")]
+    [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "correction bias ignored")]
+    [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "group limit ignored")]
+    [InlineData("sharded/qwen2_moe-3-shards", "layers.0.mlp", "gate of the shared expert forgotten in layer 0")]
+    [InlineData("bf16/gpt_oss-tiny", "layers.0.self_attn", "sliding window ignored")]
+    [InlineData("bf16/gpt_oss-tiny", "layers.1.self_attn", "sinks of layer 1 ignored")]
+    [InlineData("bf16/gpt_oss-tiny", "layers.0.mlp", "biases of the experts of layer 0 forgotten")]
+    public void A_fault_is_found_at_its_block_and_named(string checkpoint, string block, string sentence)
+    {
+        var path = Path.Combine(TruthFolder.Part("checkpoints"), checkpoint);
+        using var folder = HubFolder.Load(path);
+        var given = Recording.Load(Path.Combine(path, "io.safetensors"));
+        var planted = Computed(CheckedModels.Of(folder, given, () => new ScalarBackend<Float32>()), given, block, sentence);
+        ICheckedModel right = CheckedModels.Of(folder, given, () => new ScalarBackend<Tracked>());
+        ICheckedModel disturbed = CheckedModels.Of(folder, given, () => new ScalarBackend<Disturbed>());
+
+        var verdict = ModelCheck.Activations(right, disturbed, planted);
+
+        Assert.Equal(block, verdict.First?.Name);
+        Assert.Equal(sentence, verdict.Cause);
+    }
+
+    [Theory]
+    [InlineData("language-models/mixtral-tiny")]
+    [InlineData("bf16/gpt_oss-tiny")]
+    public void A_model_without_a_fault_agrees(string checkpoint)
+    {
+        var path = Path.Combine(TruthFolder.Part("checkpoints"), checkpoint);
+        using var folder = HubFolder.Load(path);
+        var given = Recording.Load(Path.Combine(path, "io.safetensors"));
+        var planted = Computed(CheckedModels.Of(folder, given, () => new ScalarBackend<Float32>()), given, null, null);
+        var backends = new CheckBackends(() => new ScalarBackend<Tracked>(), () => new ScalarBackend<Float64>(), () => new ScalarBackend<Disturbed>());
+        Assert.Equal(Outcome.Agrees, CheckedModels.Activations(folder, planted, backends).Outcome);
+    }
+
+    /// <summary>The residual stream behind every block, one with a fault, in the format of the recording.</summary>
+    static Recording Computed(ICheckedModel model, Recording given, string? faulty, string? sentence)
+    {
+        string[] names = ["input_ids", "attention_mask"];
+        var recording = Recording.Of("planted", names.Select(given.Get));
+        var (shape, dtype) = (given.Get("input_ids").Shape, given.Get("logits").DType);
+        foreach (var block in model.Blocks)
+        {
+            var run = new BlockRun(model.Tape, recording, new Dictionary<string, Numbers>());
+            model.Tape.Recording = false;
+            (block.Name == faulty ? block.Faults(recording).First(f => f.Sentence == sentence).Run : block.Run)(run);
+            model.Tape.Reset();
+            recording = recording.With(run.Outputs.Select(o => Tensor(o.Key, o.Value.Values)));
+        }
+        return recording;
+
+        CaseTensor Tensor(string name, double[] values) => new(name, dtype, [.. shape, values.Length / (shape[0] * shape[1])], values);
+    }
+}
