@@ -3,6 +3,7 @@ using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Models;
 using SparseExperts.Models.Hub;
+using SparseExperts.Routing;
 using SparseExperts.Text;
 
 namespace SparseExperts.Runs;
@@ -39,7 +40,7 @@ public static class HubImport
 
     static IModelConfig ModelOf(HubFolder checkpoint) => checkpoint.Config switch
     {
-        HubSwitch t5 => T5Hub.Config(t5),
+        HubSwitch t5 => T5Hub.Config(t5) with { Format = FormatOf(checkpoint, t5.Dialect) },
         HubDecoder decoder => new HubModelConfig
         {
             Config = HubConfig.ReadJson(checkpoint.Path),
@@ -57,6 +58,11 @@ public static class HubImport
         "F32" => NumberFormat.Float32,
         var other => throw new InvalidFileException($"{checkpoint.Path}: its embedding is {other}; this program reads F32, BF16 and F16"),
     };
+
+    /// <summary>The same of an encoder and decoder, whose routers have a format of their own.</summary>
+    static ModelFormat FormatOf(HubFolder checkpoint, Dialect dialect) => FormatOf(checkpoint) != NumberFormat.BFloat16 ? ModelFormat.Float32
+        : dialect.RouterDtype == NumberFormat.BFloat16 ? ModelFormat.Bfloat16
+        : ModelFormat.Selective;
 
     static RunConfig ConfigOf(string folder, IModelConfig model) => new()
     {
