@@ -47,7 +47,8 @@ static class SwitchFaults
     {
         var (tape, config) = (layer.Parts.Tape, layer.Parts.Config);
         var kind = layer.SeesEncoder ? "cross-attention" : "self-attention";
-        var place = $"the {kind} of {layer.Name[..layer.Name.IndexOf(".layer.", StringComparison.Ordinal)]}";
+        var block = layer.Name[..layer.Name.IndexOf(".layer.", StringComparison.Ordinal)].Replace('.', ' ');
+        var place = $"the {kind} of {block}";
         yield return Fault($"q and k exchanged in {place}", layer with { Q = layer.K, K = layer.Q });
         yield return Fault($"k and v exchanged in {place}", layer with { K = layer.V, V = layer.K });
         yield return Fault($"q and v exchanged in {place}", layer with { Q = layer.V, V = layer.Q });
