@@ -21,8 +21,10 @@ static class BiasCauses
         var found = Stage.On(held, backend, call =>
             FoundCauses.Among(of, Of(held, call, before.Values)) is { Causes.Count: > 0 } one ? one
                 : FoundCauses.Among(of, InTwoPoints(held, call, before.Values)));
+        if (multiple is null) return found;
         // A step of nothing has many causes; that a factor says so is the least of them.
-        return multiple is null ? found : multiple.Value == "times 0" ? found.And(new([multiple])) : new FoundCauses([multiple]).And(found);
+        if (multiple.Value == "times 0") return found.And(new([multiple]));
+        return new FoundCauses([multiple]).And(found with { Causes = [.. found.Causes.Where(c => c.Value != "sign turned")] });
     }
 
     static IEnumerable<FaultyNumbers> Of(Case held, ClaimedCall c, double[] before)

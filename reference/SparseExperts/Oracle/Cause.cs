@@ -52,13 +52,22 @@ sealed record FoundCauses(IReadOnlyList<Cause> Causes, int Tried = 0, int Of = 0
         return new(found, tried, faults.Count);
     }
 
-    /// <summary>Those of the faults whose numbers are the claims.</summary>
+    /// <summary>Those of the faults whose numbers are the claims; of a large stage as many are tried as a few seconds allow.</summary>
     public static FoundCauses Among(Departure of, IEnumerable<FaultyNumbers> faults)
     {
         List<Cause> found = [];
-        foreach (var fault in faults)
+        FaultyNumbers[] all = [.. faults];
+        var (effort, tried) = (new Routing.Effort(Numbers), 0);
+        foreach (var fault in all)
+        {
+            if (!effort.TrySpend(of.Claimed.Length)) break;
+            tried++;
             if (found.All(f => f.Sentence != fault.Cause.Sentence) && fault.Compute() is { } made && of.AreOthers(made.Values, made.Errors))
                 found.Add(fault.Cause);
-        return new(found);
+        }
+        return new(found, tried, all.Length);
     }
+
+    /// <summary>Numbers that faults of one stage may make together.</summary>
+    const long Numbers = 1 << 25;
 }

@@ -29,7 +29,8 @@ public static class Causes
             .. explanation.Changes.Where(c => !IsOfFamily(c)).Select(Of),
         ];
         Cause[] stages = isOne ? [.. faults, .. factors] : [.. factors, .. faults];
-        var words = stages.Length > 0 ? $"; {string.Join(", or ", stages.Take(3).Select(c => c.Sentence))}" : "";
+        IEnumerable<string> sentences = [.. explanation.Changes.Select(Twin).OfType<Cause>().Concat(stages).Select(c => c.Sentence).Distinct()];
+        var words = sentences.Any() ? $"; {string.Join(", or ", sentences.Take(3))}" : "";
         var pattern = verdict.Culprit is { Numbers: { } numbers } culprit ? Patterns.Of(held, culprit.Stage, numbers) : null;
         var named = verdict with
         {
@@ -48,7 +49,9 @@ public static class Causes
         return verdict.Stages.Where(s => s.Outcome == Outcome.Differs).All(s => s.Stage == culprit || IsGradient(culprit) && IsGradient(s.Stage));
     }
 
-    /// <summary>A factor on everything, and other faults of the stage; those are not looked for where the factor is that of many numbers.</summary>
+    /// <summary>
+    /// A factor on everything, or one value everywhere, and other faults of the stage; those are not looked for where many numbers have the factor.
+    /// </summary>
     static (Cause? Factor, FoundCauses Others) Own(Case held, Verdict verdict, Func<IBackend> backend)
     {
         if (verdict.Culprit is not { Numbers: { } numbers } culprit) return (null, FoundCauses.None);
@@ -56,7 +59,9 @@ public static class Causes
         if (IsOfTokens(stage) && (held.Find("x") ?? held.Find("claim.logits")) is { } rows
             && OtherTokens.Find(stage, numbers, rows.Size(0), rows.Size(1)) is { } others) return (null, new([others]));
         var experts = held.Find("experts.wi")?.Size(0) ?? held.Find("claim.logits")?.Size(-1) ?? 1;
-        var factor = IsWhole(stage) || stage == "correction_bias" ? null : Multiples.Find(stage, numbers, held.Dialect, experts);
+        var factor = stage == "expert" ? ExpertCauses.Constant(numbers)
+            : IsWhole(stage) || stage == "correction_bias" ? null
+            : Multiples.Find(stage, numbers, held.Dialect, experts);
         if (factor is not null && factor.Value != "times 0" && !stage.StartsWith("loss.", StringComparison.Ordinal)) return (factor, FoundCauses.None);
         var found = OfStage(bare, verdict, stage, numbers, backend);
         if (found.Causes.Count == 0 && factor is null) found = found.And(Upstream(bare, stage, numbers, backend));
@@ -90,8 +95,9 @@ public static class Causes
         if (stage is "logits") return FoundCauses.None;
         var hasRouter = !bare.Has("claim.logits") && bare.Has("router.weight");
         FaultyCall[] ofRouter = hasRouter ? [.. OtherTokens.BeforeTheRouter(bare), .. LogitsCauses.Router(bare)] : [];
-        FaultyCall[] faults = [.. ofRouter, .. ScoreCauses.Before(bare, backend)];
-        var found = FoundCauses.Among(bare, faults, faulty => Stage.Cures(faulty, stage, numbers, backend));
+        var scores = ScoreCauses.Before(bare, backend);
+        var found = FoundCauses.Among(bare, ofRouter, faulty => Stage.Cures(faulty, stage, numbers, backend))
+            .And(FoundCauses.Among(bare, [.. scores], faulty => Stage.Cures(faulty, stage, numbers, backend, "scores")));
         // Gates and slots that are put there by a fault are none of the dialect's: the output alone is looked at.
         if (stage != "y") return found;
         return found.And(FoundCauses.Among(bare, [.. GateCauses.Before(bare, backend)], faulty => Stage.Agrees(faulty, stage, numbers, backend)));

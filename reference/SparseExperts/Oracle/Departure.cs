@@ -69,5 +69,5 @@ public sealed record Departure(double[] Claimed, double[] Expected, double[] Bou
         return isOpen ? equal == places.Length : 2 * equal > places.Length;
     }
 
-    internal double HalfUnit(double size) => Rounding.HalfUnit(Format == NumberFormat.Float64 ? NumberFormat.Float32 : Format, size);
+    internal double HalfUnit(double size) => Rounding.HalfUnit(Format == NumberFormat.Float64 ? NumberFormat.Float32 : Format, Math.Abs(size));
 }

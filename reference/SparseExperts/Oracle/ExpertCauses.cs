@@ -15,17 +15,16 @@ static class ExpertCauses
 
     static FoundCauses Direct(ClaimedCall c, Departure of)
     {
-        if (Constant(c, of) is { } constant) return new([constant]);
         var found = FoundCauses.Among(of, Of(c));
         if (found.Causes.Count == 0 && IndexInScore(c, of) is { } index) return new([index]);
         return found;
     }
 
     /// <summary>One expert everywhere: nobody wrote the buffer.</summary>
-    static Cause? Constant(ClaimedCall c, Departure of)
+    public static Cause? Constant(Departure of)
     {
         var only = of.Claimed[0];
-        if (of.Claimed.Length < 4 || of.Claimed.Any(e => e != only)) return null;
+        if (of.Claimed.Length < 4 || of.Claimed.Any(e => e != only) || of.Expected.Distinct().Count() < 2) return null;
         var expert = Multiples.Text(only);
         return only < 0
             ? new("experts", "none", "no token has an expert: the buffer was never written")

@@ -96,7 +96,7 @@ static class LogitsCauses
             while (last + 1 < tokens && Holds(format, last + 1)) last++;
             while (first > 0 && Holds(format, first - 1)) first--;
             if (first == 0 && last == tokens - 1 || !Enumerable.Range(first, last - first + 1).All(t => Holds(format, t))) continue;
-            if (!of.Places.All(i => Math.Abs(of.Claimed[i] - of.Expected[i]) <= of.Bounds[i] + Rounding.HalfUnit(format, of.Expected[i]))) continue;
+            if (!of.Places.All(i => Math.Abs(of.Claimed[i] - of.Expected[i]) <= of.Bounds[i] + Rounding.HalfUnit(format, Math.Abs(of.Expected[i])))) continue;
             var others = (first, last) switch
             {
                 (0, _) => $"tokens {last + 1} to {tokens - 1} were not",

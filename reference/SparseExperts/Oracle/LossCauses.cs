@@ -11,16 +11,16 @@ static class LossCauses
     public static FoundCauses Find(Case held, string stage, Departure of, Func<IBackend> backend)
     {
         var name = stage["loss.".Length..];
-        return Stage.On(held, backend, call =>
+        var functions = FoundCauses.Among(of, Functions(held, name, of));
+        return functions.And(Stage.On(held, backend, call =>
         {
             var inputs = call.Routed.Losses with { Gates = call.Routed.Effective.Gates };
             LossTerm[] terms = [.. AuxiliaryLosses.Compute(call.Tape, call.Call, inputs)];
             if (name == "total") return FoundCauses.Among(of, Totals(call, terms));
             if (terms.FirstOrDefault(t => t.Name == name) is not { } own) return FoundCauses.None;
-            IEnumerable<FaultyNumbers> faults = [.. Factors(call, own, of), .. Functions(call, own), .. name == "z" ? OfZ(call, areTwo: false) : []];
-            var found = FoundCauses.Among(of, faults);
+            var found = FoundCauses.Among(of, [.. Factors(call, own, of), .. name == "z" ? OfZ(call, areTwo: false) : []]);
             return found.Causes.Count > 0 || name != "z" ? found : FoundCauses.Among(of, OfZ(call, areTwo: true));
-        });
+        }));
     }
 
     static FaultyNumbers New(ClaimedCall c, string what, string value, string sentence, Func<Tensor> compute, string? axis = null) =>
@@ -56,25 +56,28 @@ static class LossCauses
                     () => ([factor * of.Expected[0]], [Math.Abs(factor) * of.Bounds[0]]));
     }
 
-    /// <summary>Functions of the right loss.</summary>
-    static IEnumerable<FaultyNumbers> Functions(ClaimedCall c, LossTerm own)
+    /// <summary>Functions of the right loss, which are monotone: what the loss may be off by is carried through them.</summary>
+    static IEnumerable<FaultyNumbers> Functions(Case c, string name, Departure right)
     {
-        var (tape, what, name) = (c.Tape, $"loss.{own.Name}", own.Name);
+        if (right.Expected.Length != 1 || name == "total") yield break;
+        var (value, bound) = (right.Expected[0], right.Bounds[0]);
+        FaultyNumbers Of(string fault, string sentence, Func<double, double> function, string? axis = null) =>
+            new(new($"loss.{name}", fault, sentence) { Axis = axis }, () =>
+            {
+                double at = function(value), apart = Math.Max(Math.Abs(function(value + bound) - at), Math.Abs(function(Math.Max(0, value - bound)) - at));
+                return ([at], [apart + 2 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(at))]);
+            });
         var isVariation = name is "importance" or "load" or "load_importance";
-        yield return New(c, what, "root",
-            isVariation ? $"the loss {name} is a deviation over the mean and not its square" : $"the loss {name} is the root of what it should be",
-            () => tape.Activate(Activation.Sqrt, own.Value));
-        if (isVariation)
-        {
-            double n = c.Call.Experts;
-            yield return New(c, what, "variance over n − 1", $"the loss {name} has the variance of a sample, over n − 1, where it is over n",
-                () => tape.Scale(own.Value, n / (n - 1)), "variance");
-            yield return New(c, what, "variance over n", $"the loss {name} has the variance of a population, over n, where it is over n − 1",
-                () => tape.Scale(own.Value, (n - 1) / n), "variance");
-        }
-        yield return New(c, what, "square", $"the loss {name} is the square of what it should be", () => tape.Multiply(own.Value, own.Value));
-        yield return New(c, what, "minus one", $"the loss {name} has 1 taken off", () => tape.Shift(own.Value, -1));
-        yield return New(c, what, "log", $"the loss {name} is the logarithm of what it should be", () => tape.Activate(Activation.Log, own.Value));
+        var root = isVariation ? $"the loss {name} is a deviation over the mean and not its square" : $"the loss {name} is the root of what it should be";
+        if (value >= 0) yield return Of("root", root, v => Math.Sqrt(Math.Max(0, v)));
+        yield return Of("square", $"the loss {name} is the square of what it should be", v => v * v);
+        yield return Of("minus one", $"the loss {name} has 1 taken off", v => v - 1);
+        double n = c.Find("claim.logits")?.Size(-1) ?? c.Find("router.weight")?.Size(0) ?? 0;
+        if (!isVariation || n < 2) yield break;
+        var sample = $"the loss {name} has the variance of a sample, over n − 1, where it is over n";
+        var population = $"the loss {name} has the variance of a population, over n, where it is over n − 1";
+        yield return Of("variance over n − 1", sample, v => v * n / (n - 1), "variance");
+        yield return Of("variance over n", population, v => v * (n - 1) / n, "variance");
     }
 
     /// <summary>The z-loss of other numbers, or over other tokens.</summary>

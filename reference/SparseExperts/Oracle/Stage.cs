@@ -35,8 +35,10 @@ static class Stage
         && of.IsExplainedBy(tried.Numbers);
 
     /// <summary>The same where nothing before the stage departs with the fault.</summary>
-    public static bool Cures(Case faulty, string stage, Departure of, Func<IBackend> backend) =>
-        Diagnosis.TryCheck(faulty, backend) is { Outcome: not Outcome.Differs } verdict
+    /// <param name="made">The stage whose claims are the fault's own.</param>
+    public static bool Cures(Case faulty, string stage, Departure of, Func<IBackend> backend, string? made = null) =>
+        Diagnosis.TryCheck(faulty, backend) is { } verdict
+        && verdict.Stages.All(s => s.Outcome != Outcome.Differs || s.Stage == made)
         && verdict.Stages.FirstOrDefault(s => s.Stage == stage) is { } tried && of.IsExplainedBy(tried.Numbers);
 
     /// <summary>What is found on a call as it is claimed; nothing where it cannot be computed.</summary>

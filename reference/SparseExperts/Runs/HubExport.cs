@@ -26,8 +26,8 @@ public static class HubExport
         var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)
             ?? throw new RunException($"{run}: has no checkpoint yet; go on training it", "resume");
         using var own = opened!;
-        var written = !HubSource.Exists(run) ? Anew(HubJson(config.Model), folder, own, [])
-            : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, HubSource.SmallFiles(HubSource.FolderOf(run)))
+        var written = !HubSource.Exists(run) ? Anew(HubJson(config.Model), folder, own, Tokenizer(run, config))
+            : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, SmallFiles(run))
             : AsItCame(run, folder, own);
         return written with { Checkpoint = taken, Note = note };
     }
@@ -55,6 +55,18 @@ public static class HubExport
         return new("", entries.Length, [.. headers.Select(h => h.Name)], null);
     }
 
+    /// <summary>What an imported run's checkpoint had beside its weights.</summary>
+    static IEnumerable<(string File, string Name)> SmallFiles(string run) =>
+        HubSource.SmallFiles(HubSource.FolderOf(run)).Select(file => (file, Path.GetFileName(file)));
+
+    /// <summary>The run's tokenizer under the name that the library looks for.</summary>
+    static IEnumerable<(string File, string Name)> Tokenizer(string run, RunConfig config)
+    {
+        if (config.Tokenizer is not { } kept) return [];
+        var name = Path.GetExtension(kept.File) == ".model" && config.Model is T5Config ? "spiece.model" : Path.GetFileName(kept.File);
+        return [(Path.Combine(run, kept.File), name)];
+    }
+
     /// <summary>The configuration that the library reads a model of this program with.</summary>
     static JsonObject HubJson(IModelConfig model) => model switch
     {
@@ -73,7 +85,7 @@ public static class HubExport
 
     /// <summary>One file, the hub's names, the run's own formats.</summary>
     /// <param name="beside">Files that are copied, but for the configuration.</param>
-    static Exported Anew(JsonObject json, string folder, SafetensorsFile own, IReadOnlyList<string> beside)
+    static Exported Anew(JsonObject json, string folder, SafetensorsFile own, IEnumerable<(string File, string Name)> beside)
     {
         const string configFile = "config.json";
         var tensors = HubTensors.Of(HubConfig.Parse(json.ToJsonString(), "the model's configuration"));
@@ -93,8 +105,7 @@ public static class HubExport
             stored = stored.Concat(((string[])["encoder", "decoder"]).Select(s => $"{s}.embed_tokens.weight").Select(n => (n, tensors.CopiedBy(n)!)));
         NewFolder.Write(folder, place =>
         {
-            foreach (var file in beside.Where(f => Path.GetFileName(f) is not (configFile or HubFolder.IndexFile)))
-                HubSource.Copy(file, Path.Combine(place, Path.GetFileName(file)));
+            foreach (var (file, name) in beside.Where(f => f.Name is not (configFile or HubFolder.IndexFile))) HubSource.Copy(file, Path.Combine(place, name));
             AtomicFile.WriteText(Path.Combine(place, configFile), json.ToJsonString(RunConfig.Json) + "\n");
             SafetensorsWriter.Write(Path.Combine(place, HubFolder.SingleFile), new Dictionary<string, string> { ["format"] = "pt" },
             [

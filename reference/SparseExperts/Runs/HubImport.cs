@@ -25,14 +25,15 @@ public static class HubImport
     {
         TrainingRun.RefuseToClobber(run, force: false);
         using var checkpoint = HubFolder.Load(folder);
-        var note = CheckTokenizer(checkpoint);
+        var tokenizer = TokenizerOf(checkpoint, out var note);
         var model = ModelOf(checkpoint);
         model.Validate();
         NewFolder.Write(run, place =>
         {
             HubSource.Save(checkpoint, place);
             Checkpoint.Save(TrainingRun.CheckpointFolder(place), checkpoint.Tensors.Matrices.Values.Select(m => HubRepack.ToOwn(checkpoint, m)));
-            AtomicFile.WriteText(TrainingRun.ConfigPath(place), ConfigOf(folder, model).ToJson() + "\n");
+            var kept = tokenizer is null ? null : RunTokenizer.In(place, Path.GetRelativePath(place, Path.Combine(HubSource.FolderOf(place), tokenizer))).Kept;
+            AtomicFile.WriteText(TrainingRun.ConfigPath(place), (ConfigOf(folder, model) with { Tokenizer = kept }).ToJson() + "\n");
         });
         var bytes = checkpoint.Files.Sum(f => f.File.Tensors.Sum(t => t.End - t.Begin));
         return new(checkpoint.Config, checkpoint.Tensors.All.Count, bytes, checkpoint.Unread.Count, note);
@@ -80,20 +81,25 @@ public static class HubImport
         CheckpointEvery = 500,
     };
 
-    /// <summary>A tokenizer with more tokens than the embedding has rows is of another model; one that cannot be read is said and kept.</summary>
-    static string? CheckTokenizer(HubFolder checkpoint)
+    /// <summary>
+    /// The name of the checkpoint's tokenizer; null where it has none that is read. One with more tokens than the embedding has rows is of another model; one
+    /// that cannot be read is said and kept.
+    /// </summary>
+    static string? TokenizerOf(HubFolder checkpoint, out string? note)
     {
-        if (!TokenizerFiles.Any(name => File.Exists(Path.Combine(checkpoint.Path, name)))) return null;
+        note = null;
+        if (TokenizerFiles.FirstOrDefault(name => File.Exists(Path.Combine(checkpoint.Path, name))) is not { } file) return null;
         ITokenizer tokenizer;
         try
         {
-            tokenizer = Tokenizers.Load(checkpoint.Path);
+            tokenizer = Tokenizers.Load(Path.Combine(checkpoint.Path, file));
         }
         catch (DataException e)
         {
-            return $"{e.Message}; the run has its weights alone";
+            note = $"{e.Message}; the run has its weights alone";
+            return null;
         }
-        return tokenizer.Vocabulary <= checkpoint.Config.Vocabulary ? null
+        return tokenizer.Vocabulary <= checkpoint.Config.Vocabulary ? file
             : throw new InvalidFileException($"{checkpoint.Path}: its tokenizer has ids up to {tokenizer.Vocabulary - 1}, "
                 + $"the embedding has {checkpoint.Config.Vocabulary} rows; take the files of one checkpoint");
     }

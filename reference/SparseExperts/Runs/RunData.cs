@@ -17,7 +17,7 @@ public abstract class RunData(ByteText text)
     public ByteText Text { get; } = text;
 
     /// <summary>What makes ids of the text; null for bytes as they are.</summary>
-    public RunTokenizer? Tokenizer { get; private init; }
+    public RunTokenizer? Tokenizer { get; internal init; }
 
     /// <summary>What a loss is counted by, for people.</summary>
     public abstract string Unit { get; }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using SparseExperts.Analysis;
 using SparseExperts.Formats;
+using SparseExperts.Layers;
 using SparseExperts.Models;
 
 namespace SparseExperts.Runs;
@@ -75,7 +76,8 @@ public static class RunReportBuilder
         var model = run.Config.Model;
         if (model.Experts == 0) return [];
         var batch = run.Data.HeldOut(Windows, Windows).First();
-        var layers = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => (s.Plan.Expert, s.Ids)).ToArray());
+        var layers = run.Predictor.Evaluate(batch, (result, _) => result.Sparse.Select(s => (s.Plan.Expert, Ids: IdsOf(s))).ToArray());
+        int[] IdsOf(SparseResult sparse) => sparse.Ids.Length > 0 ? sparse.Ids : batch.Ids;
         var summaries = new List<ExpertSummary>();
         for (var layer = 0; layer < layers.Length; layer++)
             for (var expert = 0; expert < model.Experts; expert++)

@@ -81,9 +81,9 @@ public sealed class TrainingRun : IDisposable
             File.Delete(ConfigPath(folder));
             if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
             foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
+            HubSource.Renew(config.From, folder);
             RunTokenizer.Delete(folder);
             data.Tokenizer?.Write(folder);
-            HubSource.Renew(config.From, folder);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, held, config, trainer, data, 0);
         });
@@ -180,14 +180,14 @@ public sealed class TrainingRun : IDisposable
     static (RunConfig, RunData) Read(string folder)
     {
         var config = ReadConfig(folder);
-        if (config.Text.Length == 0) return (config, new NoText(config.Model));
+        var tokenizer = config.Tokenizer is { } kept ? RunTokenizer.Open(folder, kept) : null;
+        if (config.Text.Length == 0) return (config, new NoText(config.Model) { Tokenizer = tokenizer });
         var text = RunData.LoadText(config.Data, config.Text, config.Model);
         if (text.Hash != config.TextHash)
         {
             var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
             throw new RunException($"{differs}; put the old text back or start a new run");
         }
-        var tokenizer = config.Tokenizer is { } kept ? RunTokenizer.Open(folder, kept) : null;
         return (config, RunData.Of(config.Data, text, config.Model, tokenizer));
     }
 

@@ -74,14 +74,17 @@ public class CausesTests
         Assert.Contains(says, Judge(WithY(right, y)).Causes[0].Sentence);
     }
 
-    /// <summary>wo₀·(silu(wi_gate₀·x)∘(wi₀·x)) + bo₀.</summary>
-    static double[] Expert0(Case c, int token)
+    static double[] Expert0(Case c, int token) => OfExpert(c, 0, token);
+
+    /// <summary>wo·(silu(wi_gate·x)∘(wi·x)) + bo, of one expert.</summary>
+    static double[] OfExpert(Case c, int expert, int token)
     {
-        double Dot(string name, int row) => Enumerable.Range(0, M).Sum(j => c.Get(name).Values[row * M + j] * c.Get("x").Values[token * M + j]);
+        double Dot(string name, int row) =>
+            Enumerable.Range(0, M).Sum(j => c.Get(name).Values[(expert * F + row) * M + j] * c.Get("x").Values[token * M + j]);
         double Silu(double v) => v / (1 + Math.Exp(-v));
         double[] hidden = [.. Enumerable.Range(0, F).Select(f => Silu(Dot("experts.wi_gate", f)) * Dot("experts.wi", f))];
         double[] wo = c.Get("experts.wo").Values, bo = c.Get("experts.bo").Values;
-        return [.. Enumerable.Range(0, M).Select(m => bo[m] + hidden.Select((h, f) => h * wo[m * F + f]).Sum())];
+        return [.. Enumerable.Range(0, M).Select(m => bo[expert * M + m] + hidden.Select((h, f) => h * wo[(expert * M + m) * F + f]).Sum())];
     }
 
     [Theory]
@@ -112,5 +115,90 @@ public class CausesTests
         Assert.Contains("not in the gradient", Judge(Gradients(unattached)).Causes[0].Sentence);
         var fourfold = CaseAnswers.Fill(right.With(new CaseTensor("cotangent.losses", "F32", [1], [4])), definition);
         Assert.Contains("counts 4 times", Judge(Gradients(fourfold)).Causes[0].Sentence);
+    }
+
+    /// <summary>A call without a shared expert and without losses.</summary>
+    static Case Plain(int k = 2)
+    {
+        var c = Answered("hf.qwen3_moe", new JsonObject { ["k"] = k, ["normalize"] = "sum", ["balance_coefficient"] = 0 }).Without("shared.wi",
+            "shared.wi_gate", "shared.wo");
+        using var definition = new ScalarBackend<Float64>();
+        return CaseAnswers.Fill(c, definition);
+    }
+
+    [Fact]
+    public void Outputs_that_stand_choice_by_choice_and_are_read_token_by_token_are_named()
+    {
+        var right = Plain();
+        CaseTensor expert = right.Get("claim.expert"), gate = right.Get("claim.gate");
+        var y = new double[Tokens * M];
+        for (var i = 0; i < 2 * Tokens; i++)
+        {
+            var source = i % Tokens * 2 + i / Tokens;       // choice i / T of token i mod T
+            var output = OfExpert(right, (int)expert.Values[source], source / 2);
+            for (var m = 0; m < M; m++) y[i / 2 * M + m] += gate.Values[i] * output[m];
+        }
+        var verdict = Judge(WithY(right, y));
+        Assert.Contains("choice by choice", verdict.Causes[0].Sentence);
+        Assert.True(verdict.IsCertain);
+    }
+
+    [Fact]
+    public void A_gradient_that_lacks_the_experts_part_is_named()
+    {
+        var right = Plain();
+        using var definition = new ScalarBackend<Float64>();
+        // Where logits are given nothing goes back through the router: that is the experts' part.
+        var direct = CaseAnswers.Fill(right.Without("router.weight"), definition).Get("claim.grad.x");
+        var whole = right.Get("claim.grad.x");
+        var verdict = Judge(right.With(whole with { Values = [.. whole.Values.Zip(direct.Values, (w, d) => (double)(float)(w - d))] }));
+        Assert.Equal("grad.x", verdict.Culprit?.Stage);
+        Assert.Contains("the experts' part is missing", verdict.Causes[0].Sentence);
+    }
+
+    [Fact]
+    public void Logits_that_are_rounded_from_a_token_on_are_named_by_these_tokens()
+    {
+        var right = Plain();
+        var weights = right.Get("router.weight");
+        // Numbers with more bits than bfloat16 has.
+        var fine = right.Without([.. right.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal))])
+            .With(weights with { Values = [.. weights.Values.Select((v, i) => (double)(float)(v * (1 + i / 997.0)))] });
+        using var definition = new ScalarBackend<Float64>();
+        var answered = CaseAnswers.Fill(fine, definition).Get("claim.logits");
+        var rounded = answered with { Values = [.. answered.Values.Select((v, i) => i / Experts < 9 ? v : Rounding.To(NumberFormat.BFloat16, v))] };
+        Assert.Contains("tokens 9 to 23 were rounded to bfloat16", Judge(fine.With(rounded)).Causes[0].Sentence);
+    }
+
+    [Fact]
+    public void A_tie_rule_that_was_put_into_the_score_is_named()
+    {
+        var right = Plain();
+        var scores = right.Get("claim.scores").Values;
+        IEnumerable<double> Best(int t) =>
+            Enumerable.Range(0, Experts).OrderByDescending(e => scores[t * Experts + e] - 0.01 * e).Take(2).Select(e => (double)e);
+        string[] kept = ["claim.logits", "claim.scores"];
+        var asked = right.Without([.. right.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && !kept.Contains(n))]);
+        var verdict = Judge(asked.With(right.Get("claim.expert") with { Values = [.. Enumerable.Range(0, Tokens).SelectMany(Best)] }));
+        Assert.Contains("a higher score lost to a lower one", verdict.Causes[0].Sentence);
+    }
+
+    [Fact]
+    public void A_wider_bound_explains_nothing()
+    {
+        var right = Plain();
+        var y = (double[])right.Get("claim.y").Values.Clone();
+        y[5] *= 1.0001;
+        var verdict = Judge(WithY(right, y));
+        Assert.Equal("y", verdict.Culprit?.Stage);
+        Assert.Empty(verdict.Causes);
+        Assert.Contains(verdict.Notes, n => n.Contains("float32 does not lose as much", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_router_that_a_single_divided_gate_teaches_nothing_gets_a_note()
+    {
+        Assert.Contains(Judge(Plain(k: 1)).Notes, n => n.Contains("the router gets its gradient from the losses alone", StringComparison.Ordinal));
+        Assert.Empty(Judge(Plain()).Notes);
     }
 }

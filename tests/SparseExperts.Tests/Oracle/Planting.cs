@@ -93,7 +93,7 @@ static class Planting
     static (int Groups, int Size, int Experts, int K) Sizes(Case c)
     {
         var shape = c.Get("x").Shape;
-        return ((int)shape[0], (int)shape[1], c.Get("claim.logits").Size(-1), c.Find("claim.expert")?.Size(-1) ?? 1);
+        return ((int)shape[0], (int)shape[1], (c.Find("claim.logits") ?? c.Get("claim.combine")).Size(-1), c.Find("claim.expert")?.Size(-1) ?? 1);
     }
 
     static bool IsReal(Case c, int token) => c.Find("padding") is not { } padding || padding.Values[token] == 1;
@@ -114,7 +114,7 @@ static class Planting
         new("smallest kept", "slot", ["smallest", "reversed"], SmallestKept),
         new("worst token first", "slot", ["smallest best score", "reversed"], WorstFirst),
         // Router and scores.
-        new("router fed with the token before", "logits", ["another token"], c => With(c, "claim.logits", v => Before(c, v))),
+        new("router fed with the token before", "logits", ["another token"], c => !c.Has("router.weight") ? null : With(c, "claim.logits", v => Before(c, v))),
         new("logits are probabilities", "logits", ["probabilities"],
             c => !c.Has("router.weight") ? null : With(c, "claim.logits", v => Rows(v, Sizes(c).Experts, Softmax))),
         new("logits doubled", "logits", ["2 times"], c => !c.Has("router.weight") ? null : With(c, "claim.logits", v => Each(v, x => 2 * x))),

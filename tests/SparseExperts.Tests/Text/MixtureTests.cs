@@ -45,8 +45,8 @@ public sealed class MixtureTests : IDisposable
         Write("cy", 'c', 1000);
         File.WriteAllText(Path.Combine(_folder, "beside.txt"), "x");
         Assert.Contains("beside.txt", Assert.Throws<DataException>(() => Languages.Load(_folder, 8)).Message, StringComparison.Ordinal);
-        var file = Path.Combine(_folder, "beside.txt");
-        Assert.Contains("needs a folder", Assert.Throws<DataException>(() => Languages.Load(file, 8)).Message, StringComparison.Ordinal);
+        var file = Assert.Throws<DataException>(() => Languages.Load(Path.Combine(_folder, "beside.txt"), 8));
+        Assert.Contains("needs a folder", file.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Sizes 16 to 1 at temperature 2 are shares 4 to 1: of 4,000 sequences within five standard deviations.</summary>
