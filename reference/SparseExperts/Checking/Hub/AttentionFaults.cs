@@ -129,7 +129,9 @@ static class AttentionFaults
     static IEnumerable<LayerFault> OfMask(DecoderLayer layer)
     {
         var form = layer.Form.Attention;
-        yield return Fault("causal mask ignored", layer, form with { Causal = false });
+        yield return Fault("causal mask ignored", layer, form with { Ahead = int.MaxValue });
+        yield return Fault("each query sees the next column too", layer, form with { Ahead = 1 });
+        yield return Fault("no query sees its own column", layer, form with { Ahead = -1 });
         var what = form.Reach == AttentionReach.Chunked ? "attention chunks" : "sliding window";
         if (form.Reach == AttentionReach.Full)
         {
@@ -163,6 +165,8 @@ static class AttentionFaults
         }
         if (attention.Norm != QueryKeyNorm.None)
             yield return Fault($"norms of queries and keys forgotten in layer {index}", layer, attention with { Norm = QueryKeyNorm.None });
+        if (attention.Norm == QueryKeyNorm.Head)
+            yield return Fault($"norms of queries and keys behind the rotation in layer {index}", layer, attention with { NormBehindRotary = true });
         if (attention.ValueNorm) yield return Fault($"norm of values forgotten in layer {index}", layer, attention with { ValueNorm = false });
         yield return new($"input_layernorm of layer {index} skipped", layer with { HasNorm = false });
         var norm = layer.Weights.AttentionNorm;

@@ -3,7 +3,6 @@ using SparseExperts.Hub;
 using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Models.Hub;
-using SparseExperts.Ops;
 
 namespace SparseExperts.Checking.Hub;
 
@@ -25,6 +24,7 @@ public sealed class DecoderModel : ICheckedModel
             .. Enumerable.Range(0, _model.Layers.Count).SelectMany(i => (CheckedBlock[])[new AttentionBlock(_model, i), new FeedForwardBlock(_model, i)]),
             new NormBlock(_model),
             new HeadBlock(_model),
+            new LossBlock(_model),
         ];
     }
 
@@ -34,24 +34,17 @@ public sealed class DecoderModel : ICheckedModel
 
     /// <summary>
     /// Mean cross-entropy of the next token where its label is none of −100, plus the coefficient times Mixtral's balance loss over all layers, where
-    /// there is one (transformers loss_utils.py, load_balancing_loss_func).
+    /// there is one (transformers loss_utils.py, load_balancing_loss_func). A recorded loss without one beside it has none: the library leaves it out unless
+    /// it is told to return router logits.
     /// </summary>
     public IReadOnlyList<(string Name, Tensor Value)> Losses(Recording inputs)
     {
         var batch = RecordedBatch.Of(inputs);
         var result = _model.Forward(batch, false, layer => RecordedChoices.Of(_model, inputs, layer));
-        var loss = NextToken(result.Logits, batch, inputs.Sized(inputs.Get("labels"), batch.Ids.Length).Integers);
-        if (Balance(result.Sparse, batch) is not { } balance) return [("loss", loss)];
-        var coefficient = inputs.Find("aux_coefficient")?.Values[0] ?? _model.Form.Dialect.BalanceCoefficient;
-        return [("aux_loss", balance), ("loss", Tape.Add(loss, Tape.Scale(balance, coefficient)))];
-    }
-
-    Tensor NextToken(Tensor logits, HubInputs batch, int[] labels)
-    {
-        var (length, shifted) = (batch.Length, new int[labels.Length]);
-        for (var i = 0; i < shifted.Length; i++) shifted[i] = i % length == length - 1 ? -100 : labels[i + 1];
-        var losses = Tape.CrossEntropy(logits, Tape.Upload(shifted));
-        return Tape.SumColumns(losses, 1.0 / Math.Max(1, shifted.Count(l => l != -100)));
+        var loss = LossBlock.NextToken(Tape, result.Logits, batch, inputs);
+        var hasNone = inputs.Has("loss") && !inputs.Has("aux_loss");
+        if (hasNone || Balance(result.Sparse, batch) is not { } balance) return [("loss", loss)];
+        return [("aux_loss", balance), ("loss", LossBlock.With(Tape, _model, inputs, loss, balance))];
     }
 
     Tensor? Balance(IReadOnlyList<SparseResult> sparse, HubInputs batch)

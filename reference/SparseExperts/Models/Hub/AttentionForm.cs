@@ -48,8 +48,9 @@ public sealed record AttentionForm
     /// <summary>Softmax in the model's format, the row's maximum subtracted first and rounded; else in float32.</summary>
     public bool SoftmaxInFormat { get; init; }
 
-    /// <summary>Queries see no later column: always, but where a checker looks whether somebody forgot it; so are the next two.</summary>
-    internal bool Causal { get; init; } = true;
+    /// <summary>Columns behind its own that a query sees: none, but where a checker looks for what somebody did instead; so are the next three.</summary>
+    internal int Ahead { get; init; }
+    internal bool NormBehindRotary { get; init; }
     internal bool KeysTakeTurns { get; init; }
     internal bool ChunksFromColumnZero { get; init; }
 

@@ -42,7 +42,7 @@ static class AttentionMask
             var first = form.Reach == AttentionReach.Chunked && !form.ChunksFromColumnZero ? inputs.FirstReal(row) : 0;
             var any = false;
             for (var key = 0; key < length; key++)
-                if ((key <= query || !form.Causal) && inputs.IsReal(row, key) && Reaches(form, query - first, key - first)) any = true;
+                if (key - query <= form.Ahead && inputs.IsReal(row, key) && Reaches(form, query - first, key - first)) any = true;
                 else values[r * columns + key] = float.NegativeInfinity;
             if (any || form.Sinks) continue;
             blind.Add(r);

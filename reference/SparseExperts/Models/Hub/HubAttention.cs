@@ -21,8 +21,9 @@ static class HubAttention
         var (q, k, v) = form.Latent is { } latent
             ? Latent(tape, form, latent, weights, x, queryHeads, format, norms)
             : Plain(tape, form, weights, x, queryHeads, keyHeads, rounded, epsilon, norms);
-        if (form.Norm == QueryKeyNorm.Head) (q, k) = (Normed(q, weights.QueryNorm), Normed(k, weights.KeyNorm));
+        if (form.Norm == QueryKeyNorm.Head && !form.NormBehindRotary) (q, k) = (Normed(q, weights.QueryNorm), Normed(k, weights.KeyNorm));
         (q, k) = (Turned(q, queryHeads), Turned(k, keyHeads));
+        if (form.Norm == QueryKeyNorm.Head && form.NormBehindRotary) (q, k) = (Normed(q, weights.QueryNorm), Normed(k, weights.KeyNorm));
         if (form.Norm == QueryKeyNorm.Unweighted) (q, k) = (rounded.Normed(q, epsilon), rounded.Normed(k, epsilon));
         if (form.Temperature is { } temperature) q = rounded.ScaleRows(q, Temperature(tape, temperature, queryHeads));
         if (form.ValueNorm) v = rounded.Normed(v, epsilon);

@@ -21,6 +21,7 @@ public sealed class PlantedFaultTests
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "attention scale forgotten: 1 in place of 0.408248")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "k and v exchanged in the self-attention of layer 0")]
     [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "padding mask ignored")]
+    [InlineData("language-models/mixtral-tiny", "layers.1.self_attn", "layer 0's matrices in layer 1")]
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gates of the chosen experts not divided by their sum")]
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "experts 1 and 3 exchanged in layer 0")]
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gate and up projections of the experts exchanged in layer 0")]
