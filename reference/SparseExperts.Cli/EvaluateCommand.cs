@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using SparseExperts.Data;
 using SparseExperts.Profiling;
 using SparseExperts.Runs;
+using SparseExperts.Text;
 using SparseExperts.Training;
 
 namespace SparseExperts.Cli;
@@ -29,12 +29,13 @@ static class EvaluateCommand
             using var machine = counter ?? plain;
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
-            var other = parsed.GetValue(text) is { } path ? ByteText.Load(path, opened.Config.Model.Context) : null;
+            var other = parsed.GetValue(text) is { } path ? RunData.LoadText(opened.Config.Data, path, opened.Config.Model) : null;
             var batches = other is null ? opened.Data.HeldOut(Evaluation.Batch, int.MaxValue) : opened.Data.Of(other, Evaluation.Batch);
             var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, batches), null) : EvaluationProfiler.Run(counter, opened, batches);
+            var exact = opened.Data.Exact(opened.Predictor, batches);
             var step = opened.Predictor.Step;
             var where = other is null ? "held-out text" : Path.GetFileName(other.Path);
-            Console.WriteLine(parsed.GetValue(json) ? Json(result, step) : Say(result, opened.Data.Unit, where, step));
+            Console.WriteLine(parsed.GetValue(json) ? Json(result, exact, step) : Say(result, opened.Data.Unit, where, step) + Say(exact));
             if (profiled is null) return ExitCode.Ok;
             // Standard output is one object with json: the tables go beside it.
             var tables = $"{Environment.NewLine}{ProfileTable.Of(profiled)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(opened.Folder)}";
@@ -44,14 +45,21 @@ static class EvaluateCommand
         return command;
     }
 
-    static string Json(Evaluation result, long step) => JsonSerializer.Serialize(new
+    static readonly JsonSerializerOptions Line = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+
+    static string Json(Evaluation result, ExactMatch? exact, long step) => JsonSerializer.Serialize(new
     {
         step,
         bits_per_byte = result.BitsPerByte,
         bytes = result.Bytes,
         tokens = result.Labels,
         drop_rate = result.DropRate,
-    });
+        exact_match = exact?.Share,
+    }, Line);
+
+    static string Say(ExactMatch? exact) => exact is null ? "" : string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Environment.NewLine}{exact.Right} of {exact.Total} targets written exactly ({100 * exact.Share:F1} %)");
 
     static string Say(Evaluation result, string unit, string where, long step) => string.Create(
         CultureInfo.InvariantCulture,

@@ -12,7 +12,11 @@ static class GenerateCommand
     public static Command Create()
     {
         var run = CommonOptions.Run();
-        var prompt = new Option<string>("--prompt") { Description = "Text to continue.", DefaultValueFactory = _ => "\n" };
+        var prompt = new Option<string>("--prompt")
+        {
+            Description = "Text to continue; of an encoder and decoder, to read: <extra_id_0> is filled.",
+            DefaultValueFactory = _ => "\n",
+        };
         var bytes = new Option<int?>("--bytes") { Description = "How much to write, of a model that reads bytes. Default: 400." };
         var tokens = new Option<int?>("--tokens") { Description = "How much to write, of a model with a tokenizer. Default: 100." };
         var temperature = new Option<double>("--temperature")
@@ -28,10 +32,16 @@ static class GenerateCommand
         };
         var stop = new Option<string[]>("--stop") { Description = "Stop where this text would be written; may be given several times." };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the sampling.", DefaultValueFactory = _ => 0 };
+        var beams = new Option<int?>("--beams") { Description = "Of an encoder and decoder: search with so many beams instead of drawing." };
+        var penalty = new Option<double>("--length-penalty")
+        {
+            Description = "Of a beam search: scores are divided by the length to this power.",
+            DefaultValueFactory = _ => 1,
+        };
         var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var command = new Command("generate", "Continue a text with a trained model.")
         {
-            run, prompt, bytes, tokens, temperature, topK, topP, stop, seed, threads, backend, precision, plugins,
+            run, prompt, bytes, tokens, temperature, topK, topP, stop, beams, penalty, seed, threads, backend, precision, plugins,
         };
         command.SetAction(parsed =>
         {
@@ -47,6 +57,15 @@ static class GenerateCommand
                 parsed.GetValue(precision));
             var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
+            if (opened.Config.Model is T5Config)
+            {
+                if (parsed.GetValue(stop) is { Length: > 0 }) throw new ConfigurationException("--stop: not for an encoder and decoder; leave it out");
+                var search = parsed.GetValue(beams) is { } width ? new BeamRule(width, parsed.GetValue(penalty)) : null;
+                var most = parsed.GetValue(tokens) ?? parsed.GetValue(bytes);
+                Console.WriteLine(TextToTextPrompt.Write(opened, parsed.GetValue(prompt)!, most, rule, search, parsed.GetValue(seed)));
+                return ExitCode.Ok;
+            }
+            if (parsed.GetValue(beams) is not null) throw new ConfigurationException("--beams: for models with an encoder and decoder; leave it out");
             var (unit, other, usual) = opened.Data.Tokenizer is null ? (bytes, tokens, 400) : (tokens, bytes, 100);
             if (parsed.GetValue(other) is not null)
                 throw new ConfigurationException($"{other.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using SparseExperts.Data;
 using SparseExperts.Models;
 using SparseExperts.Profiling;
 using SparseExperts.Routing;
@@ -14,7 +13,7 @@ static class TrainCommand
 {
     static readonly Option<string?> TextOption = new("--text")
     {
-        Description = "Text file, or folder of texts; any bytes will do. Default: the novels that come with the program.",
+        Description = "Text file, or folder of texts, or tasks (.jsonl); any bytes will do. Default: the novels that come with the program.",
     };
     static readonly Option<string> PresetOption = new("--preset")
     {
@@ -24,7 +23,8 @@ static class TrainCommand
     static readonly ModelOptions OfModel = new();
     static readonly Option<DataKind?> DataOption = new("--data")
     {
-        Description = "What is made of the text: bytes (the next one is predicted) or spans (T5's, for an encoder and decoder). Default: by the model.",
+        Description = "What is made of the text: bytes (the next one is predicted), spans (T5's, for an encoder and decoder) or tasks (a JSONL file "
+            + "with input and target a line, likewise). Default: by model and file.",
     };
     static readonly Option<string?> FromOption = new("--from")
     {
@@ -137,8 +137,10 @@ static class TrainCommand
             var parts = $"{training.Accumulate} micro-batches of {training.Batch / training.Accumulate}";
             Console.Error.WriteLine($"note: {parts} are not the batch of {training.Batch} in one: {difference}");
         }
-        var text = ByteText.Load(Path.GetFullPath(parsed.GetValue(TextOption) ?? (from is { Text.Length: > 0 } ? from.Text : DefaultText())), model.Context);
-        var data = parsed.GetValue(DataOption) ?? from?.Data ?? RunData.UsualKind(model);
+        var begun = from is { Text.Length: > 0 } ? from : null;
+        var path = Path.GetFullPath(parsed.GetValue(TextOption) ?? begun?.Text ?? DefaultText());
+        var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? begun?.Data : null) ?? RunData.UsualKind(model, path);
+        var text = RunData.LoadText(data, path, model);
         if (from is null) model = RunData.Of(data, text, model, tokenizer).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));

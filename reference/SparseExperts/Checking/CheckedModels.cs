@@ -1,4 +1,5 @@
 using SparseExperts.Checking.Hub;
+using SparseExperts.Checking.Switch;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 
@@ -12,6 +13,7 @@ public static class CheckedModels
     public static ICheckedModel Of(HubFolder folder, Recording recording, Func<IBackend> backend) => folder.Config switch
     {
         HubDecoder => new DecoderModel(backend(), folder, FormatOf(folder, recording)),
+        HubSwitch => new SwitchModel(backend(), folder, FormatOf(folder, recording)),
         var other => throw new InvalidFileException($"{folder.Path}: {other.ModelType} is not checked; name a checkpoint of another model"),
     };
 

@@ -13,6 +13,11 @@ public interface ICheckedModel
     /// <summary>The checkpoint's tensors, and which of the model's matrices they are.</summary>
     HubTensors Tensors { get; }
 
+    /// <summary>
+    /// Whether an optimizer leaves experts alone that had no token in a step: where each is a parameter of its own, which has no gradient then.
+    /// </summary>
+    bool LeavesIdleExperts => false;
+
     /// <summary>Blocks in forward order.</summary>
     IReadOnlyList<CheckedBlock> Blocks { get; }
 

@@ -51,24 +51,37 @@ public static class TrainingCheck
     {
         var (tape, count) = (model.Tape, (int)recording.Get("input_ids").Shape[0]);
         Storage first = tape.Parameters.Zeros(), second = tape.Parameters.Zeros();
+        var updates = new Dictionary<(string, int), int>();
         double[] losses = new double[count + 1], norms = new double[count];
         for (var step = 0; step < count; step++)
         {
             losses[step] = Loss(model, Batch(recording, step, count), backward: true);
             norms[step] = Math.Sqrt(tape.Parameters.Where(p => p.HasGradient).Sum(p => tape.Backend.ToDoubles(p.Gradient).Sum(g => g * g)));
             var factor = GradientNorm.Factor(norms[step], Clip);
-            double correction1 = 1 - ReproducibleMath.Pow(Beta1, step + 1), correction2 = 1 - ReproducibleMath.Pow(Beta2, step + 1);
             foreach (var parameter in tape.Parameters.Where(p => p.HasGradient))
-            {
-                var decay = Dimensions(model, parameter) >= 2 ? Decay : 0;
-                tape.Backend.AdamW(parameter.Value, parameter.Gradient, ParameterStore.View(parameter, first), ParameterStore.View(parameter, second),
-                    new(Rate, Beta1, Beta2, Epsilon, decay, correction1, correction2, factor));
-            }
+                foreach (var rows in Updated(model, parameter))
+                {
+                    var steps = updates[(parameter.Name, rows.First)] = updates.GetValueOrDefault((parameter.Name, rows.First)) + 1;
+                    Matrix Part(Matrix of) => of.RowRange(rows.First, rows.Count);
+                    double correction1 = 1 - ReproducibleMath.Pow(Beta1, steps), correction2 = 1 - ReproducibleMath.Pow(Beta2, steps);
+                    tape.Backend.AdamW(Part(parameter.Value), Part(parameter.Gradient), Part(ParameterStore.View(parameter, first)),
+                        Part(ParameterStore.View(parameter, second)),
+                        new(Rate, Beta1, Beta2, Epsilon, Dimensions(model, parameter) >= 2 ? Decay : 0, correction1, correction2, factor));
+                }
             tape.Reset();
         }
         losses[count] = Loss(model, Batch(recording, 0, count), backward: false);
         tape.Reset();
         return (losses, norms);
+    }
+
+    /// <summary>Rows that the step changes: all of a parameter, or those of each expert that had a token.</summary>
+    static IEnumerable<(int First, int Count)> Updated(ICheckedModel model, Parameter parameter)
+    {
+        if (parameter.Stack == 1 || !model.LeavesIdleExperts) return [(0, parameter.Rows)];
+        var (each, gradient) = (parameter.Rows / parameter.Stack, model.Tape.Backend.ToDoubles(parameter.Gradient));
+        return Enumerable.Range(0, parameter.Stack).Select(m => (First: m * each, Count: each))
+            .Where(r => gradient.AsSpan(r.First * parameter.Columns, r.Count * parameter.Columns).ContainsAnyExcept(0.0));
     }
 
     static double Loss(ICheckedModel model, Recording batch, bool backward)

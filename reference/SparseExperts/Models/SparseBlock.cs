@@ -27,6 +27,9 @@ public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences,
     /// <summary>1 for a token, 0 for padding [T]; null where all are tokens.</summary>
     internal float[]? Importance { get; init; }
 
+    /// <summary>What takes the place of the router's stages; null where nothing does.</summary>
+    internal Substitution? Instead { get; init; }
+
     /// <summary>The routes of the text that these tokens continue, or null where they stand alone.</summary>
     internal RoutesSoFar? Before { get; init; }
 }
@@ -58,6 +61,21 @@ sealed class SparseBlock
         _table = shape.Dialect.Selection == Selection.HashTable ? Table(shape.Vocabulary, shape.Dialect.K, shape.Experts) : [];
     }
 
+    SparseBlock(SparseBlock like, LayerShape shape, SparseOptions options, RouterWeights router, ExpertWeights experts)
+    {
+        (_tape, _name, _state, _table) = (like._tape, like._name, like._state, like._table);
+        (_shape, _options, _router, _experts) = (shape, options, router, experts);
+    }
+
+    public Dialect Dialect => _shape.Dialect;
+    public RouterWeights Router => _router;
+    public ExpertWeights Experts => _experts;
+
+    /// <summary>The same block with a rule or matrices that are not its own: what a checker tries.</summary>
+    internal SparseBlock With(Dialect? dialect = null, RouterWeights? router = null, ExpertWeights? experts = null, Activation? activation = null) =>
+        new(this, _shape with { Dialect = dialect ?? _shape.Dialect }, _options with { Activation = activation ?? _options.Activation },
+            router ?? _router, experts ?? _experts);
+
     public SparseResult Forward(Tensor x, BlockInputs inputs)
     {
         var d = _state.Settled(_shape.Dialect);
@@ -88,7 +106,8 @@ sealed class SparseBlock
         call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
         var router = _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) };
         var experts = _experts.ReadIn(new(_tape, _options.Format));
-        var result = SparseLayer.Forward(_tape, call, x, router, experts, _options.ExpertDropout, inputs.Streams, inputs.Before);
+        var instead = inputs.Instead ?? inputs.Before;
+        var result = SparseLayer.Forward(_tape, call, x, router, experts, _options.ExpertDropout, inputs.Streams, instead);
         return batch.Cut(_tape, result) with { Ids = inputs.Ids };
     }
 

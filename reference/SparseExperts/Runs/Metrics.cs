@@ -14,6 +14,9 @@ public sealed record MetricsLine
     /// <summary>Mean over the steps since the line before.</summary>
     public double? TrainBitsPerByte { get; init; }
     public double? HeldOutBitsPerByte { get; init; }
+
+    /// <summary>Share of held-out tasks whose targets were written exactly, where the data are tasks; measured at the end.</summary>
+    public double? ExactMatch { get; init; }
     public double? TokensPerSecond { get; init; }
     public double? DropRate { get; init; }
     public double? LearningRate { get; init; }
@@ -56,7 +59,8 @@ public static class MetricsFile
     /// <summary>A run of more than a million years (3·10¹³ s), numbers that are none and layers without experts are nobody's measurement.</summary>
     static bool CanBe(MetricsLine line)
     {
-        double?[] single = [line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.TokensPerSecond, line.DropRate, line.LearningRate, line.GradientNorm];
+        double?[] bits = [line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.ExactMatch];
+        double?[] single = [.. bits, line.TokensPerSecond, line.DropRate, line.LearningRate, line.GradientNorm];
         double[]?[] several = [.. line.Load ?? [], line.LayerDropRate ?? [], line.RouterEntropy ?? []];
         return line.Step >= 0 && line.Seconds is >= 0 and <= 3e13 && line.Skipped is null or >= 0
             && single.All(n => n is not { } number || double.IsFinite(number))

@@ -6,10 +6,10 @@ using SparseExperts.Training;
 namespace SparseExperts.Runs;
 
 /// <summary>
-/// What is made of a text: windows whose every next byte (token, where the run has a tokenizer) is predicted, or T5's pairs of a text with gaps and what was
-/// in them.
+/// What is made of a text: windows whose every next byte (token, where the run has a tokenizer) is predicted, T5's pairs of a text with gaps and what was
+/// in them, or tasks.
 /// </summary>
-public enum DataKind { Bytes, Spans }
+public enum DataKind { Bytes, Spans, Tasks }
 
 /// <summary>What a run learns from and is measured on: one text, of which the last 5 % are held out.</summary>
 public abstract class RunData(ByteText text)
@@ -33,6 +33,9 @@ public abstract class RunData(ByteText text)
     /// <summary>Another text, all of it held out.</summary>
     public abstract IEnumerable<TokenBatch> Of(ByteText other, int sequences);
 
+    /// <summary>How many targets a model writes exactly; null where the data are no tasks.</summary>
+    public virtual ExactMatch? Exact(Predictor predictor, IEnumerable<TokenBatch> batches) => null;
+
     /// <summary>A token as text, for reports.</summary>
     public abstract string Show(int id);
 
@@ -47,6 +50,8 @@ public abstract class RunData(ByteText text)
         (DataKind.Bytes, _) when tokenizer is null => new NextBytes(text, model),
         (DataKind.Bytes, _) => new NextTokens(text, model, tokenizer.Tokenizer) { Tokenizer = tokenizer },
         (DataKind.Spans, T5Config t5) => new Spans(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
+        (DataKind.Tasks, T5Config t5) => new TaskData(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
+        (DataKind.Tasks, _) => throw new ConfigurationException($"{model.Family}: tasks are for models with an encoder and a decoder", "data", "preset"),
         (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
         var (other, _) => throw new ConfigurationException($"data {other}: unknown"),
     };
@@ -64,7 +69,12 @@ public abstract class RunData(ByteText text)
     }
 
     /// <summary>The kind that a model learns from where nobody says.</summary>
-    public static DataKind UsualKind(IModelConfig model) => model is T5Config ? DataKind.Spans : DataKind.Bytes;
+    /// <param name="path">Of the text; empty where there is none.</param>
+    public static DataKind UsualKind(IModelConfig model, string path = "") => model is not T5Config ? DataKind.Bytes
+        : path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? DataKind.Tasks : DataKind.Spans;
+
+    /// <summary>The text as a kind of data needs it: windows need some length, a file of tasks does not.</summary>
+    public static ByteText LoadText(DataKind kind, string path, IModelConfig model) => ByteText.Load(path, kind == DataKind.Tasks ? 1 : model.Context);
 }
 
 /// <summary>Windows of bytes, each label the byte after its input.</summary>

@@ -32,6 +32,7 @@ public static class RunReportBuilder
 
     static string Sample(TrainedRun run)
     {
+        if (run.Predictor.Model is T5Model) return T5Sample.Of(run);
         if (run.Predictor.Model is not ICausalModel) return "";
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
         var more = RunWriter.Continue(run, prompt, run.Data.Tokenizer is null ? SampleBytes : SampleBytes / 4, new(0.8), run.Config.Training.Seed);

@@ -62,10 +62,10 @@ static class T5Presets
     public static IReadOnlyList<Preset> All { get; } =
     [
         new("switch-tiny", "encoder and decoder filling spans, a smoke test of seconds",
-            Small with { Width = 32, Heads = 2, Hidden = 64, Experts = 4, Context = 64 },
+            Small with { Width = 32, Heads = 2, Hidden = 64, Experts = 4, Context = 64, TargetContext = 14 },
             new() { Batch = 8, Steps = 60, WarmUp = 20 }),
         new("switch-small-cpu", "encoder and decoder filling spans, five minutes on two cores",
-            Small with { EncoderLayers = 4, DecoderLayers = 4, Experts = 16, Context = 128, ExpertDropout = 0.1 },
+            Small with { EncoderLayers = 4, DecoderLayers = 4, Experts = 16, Context = 128, TargetContext = 29, ExpertDropout = 0.1 },
             new() { Batch = 16, Minutes = 5 }),
         new("switch-base", "as published, 7 billion parameters", Base, Published),
         new("switch-large", "as published, 26 billion", Large, Published),

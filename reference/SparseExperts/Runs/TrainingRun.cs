@@ -182,7 +182,7 @@ public sealed class TrainingRun : IDisposable
         var config = ReadConfig(folder);
         var tokenizer = config.Tokenizer is { } kept ? RunTokenizer.Open(folder, kept) : null;
         if (config.Text.Length == 0) return (config, new NoText(config.Model) { Tokenizer = tokenizer });
-        var text = ByteText.Load(config.Text, config.Model.Context);
+        var text = RunData.LoadText(config.Data, config.Text, config.Model);
         if (text.Hash != config.TextHash)
         {
             var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
@@ -244,7 +244,12 @@ public sealed class TrainingRun : IDisposable
             Write(log, line);
             return RunOutcome.Interrupted;
         }
-        Write(log, line with { HeldOutBitsPerByte = evaluation.BitsPerByte, DropRate = evaluation.DropRate });
+        Write(log, line with
+        {
+            HeldOutBitsPerByte = evaluation.BitsPerByte,
+            DropRate = evaluation.DropRate,
+            ExactMatch = Data.Exact(Trainer, Data.HeldOut(Evaluation.Batch, int.MaxValue))?.Share,
+        });
         return RunOutcome.Finished;
     }
 

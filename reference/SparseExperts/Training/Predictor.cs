@@ -28,6 +28,9 @@ public class Predictor
     }
 
     public IBackend Backend { get; }
+
+    /// <summary>The tape that the model runs on.</summary>
+    internal Tape Tape => _tape;
     public IModel Model { get; }
     public IObjective Objective { get; }
 

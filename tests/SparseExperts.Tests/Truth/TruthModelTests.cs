@@ -8,7 +8,7 @@ using Xunit;
 
 namespace SparseExperts.Tests.Truth;
 
-/// <summary>Recordings of whole decoder models by the libraries: block by block, gradients, steps of training, decoding.</summary>
+/// <summary>Recordings of whole models by the libraries: block by block, gradients, steps of training, decoding.</summary>
 public sealed class TruthModelTests
 {
     const string Part = "checkpoints";
@@ -22,13 +22,13 @@ public sealed class TruthModelTests
 
     /// <summary>Beside a checkpoint that this program reads.</summary>
     static TheoryData<string> Recordings(string pattern) =>
-        [.. TruthFolder.Files(Part, pattern).Where(file => IsDecoder(Path.GetDirectoryName(file)!)).Select(file => TruthFolder.Short(Part, file))];
+        [.. TruthFolder.Files(Part, pattern).Where(file => IsKnown(Path.GetDirectoryName(file)!)).Select(file => TruthFolder.Short(Part, file))];
 
-    static bool IsDecoder(string folder)
+    static bool IsKnown(string folder)
     {
         try
         {
-            return File.Exists(Path.Combine(folder, "config.json")) && HubConfig.Load(folder) is HubDecoder;
+            return File.Exists(Path.Combine(folder, "config.json")) && HubConfig.Load(folder) is HubDecoder or HubSwitch;
         }
         catch (InvalidFileException)
         {
@@ -52,7 +52,7 @@ public sealed class TruthModelTests
 
     /// <summary>Faults that somebody planted in a model before it was recorded; expected.json names the checkpoint, the block and the cause.</summary>
     public static TheoryData<string> Faults =>
-        [.. TruthFolder.Files(Part, "expected.json").SelectMany(Planted).Where(f => f.IsThere && IsDecoder(f.Checkpoint)).Select(f => f.Name)];
+        [.. TruthFolder.Files(Part, "expected.json").SelectMany(Planted).Where(f => f.IsThere && IsKnown(f.Checkpoint)).Select(f => f.Name)];
 
     [Theory, MemberData(nameof(Faults))]
     public void A_planted_fault_is_found_and_named(string name)

@@ -15,9 +15,6 @@ public sealed class T5Model : IModel
 
     readonly T5Parts _parts;
     readonly Tape _tape;
-    readonly Parameter _shared;
-    readonly Parameter? _head;
-    readonly T5Stack _encoder, _decoder;
 
     /// <param name="source">Where its numbers come from.</param>
     /// <param name="shard">The part of every matrix that is held here; null for all of it.</param>
@@ -27,20 +24,26 @@ public sealed class T5Model : IModel
         config.Validate();
         (_tape, Config, _parts) = (tape, config, new(tape, config, format ?? config.Format.Numbers(), IsEager: format is not null));
         var weights = new Weights(tape, source, (input, _) => Starts.TruncatedNormal(config.InitialScale, input), shard);
-        _shared = weights.Matrix("shared", config.Vocabulary, config.Width, Starts.Normal(1));
-        _encoder = new(_parts, weights.Sub("encoder"), isDecoder: false, first: 1);
-        _decoder = new(_parts, weights.Sub("decoder"), isDecoder: true, first: 1 + config.EncoderLayers);
-        if (!config.TiedHead) _head = _parts.Projection(weights, "lm_head", config.Width, config.Vocabulary);
+        Shared = weights.Matrix("shared", config.Vocabulary, config.Width, Starts.Normal(1));
+        Encoder = new(_parts, weights.Sub("encoder"), isDecoder: false, first: 1);
+        Decoder = new(_parts, weights.Sub("decoder"), isDecoder: true, first: 1 + config.EncoderLayers);
+        if (!config.TiedHead) HeadWeight = _parts.Projection(weights, "lm_head", config.Width, config.Vocabulary);
         State = weights.States;
     }
 
     public T5Config Config { get; }
+
+    /// <summary>The embedding of both stacks [V, D], and the head [D, V] where it has one of its own.</summary>
+    internal Parameter Shared { get; }
+    internal Parameter? HeadWeight { get; }
+    internal T5Stack Encoder { get; }
+    internal T5Stack Decoder { get; }
     IModelConfig IModel.Config => Config;
     public IReadOnlyList<Parameter> Parameters => _tape.Parameters;
     public IReadOnlyList<StateMatrix> State { get; }
     public long ParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
     public long ActiveParameterCount => ActiveExperts.Parameters(_tape.Parameters, Config.ExpertsPerToken);
-    public double Baseline => _encoder.Sparse.Concat(_decoder.Sparse).FirstOrDefault()?.Block.Baseline ?? 0;
+    public double Baseline => Encoder.Sparse.Concat(Decoder.Sparse).FirstOrDefault()?.Block.Baseline ?? 0;
 
     public ModelResult Forward(TokenBatch batch, Pass pass)
     {
@@ -62,34 +65,40 @@ public sealed class T5Model : IModel
     internal Encoded Encode(TokenBatch batch, Pass pass)
     {
         var pad = Pad(batch);
-        var inputs = Inputs(batch, batch.Ids, pass) with { Pad = pad, Importance = pad is null ? null : Array.ConvertAll(batch.Mask, m => (float)m) };
-        var (output, sparse) = _encoder.Forward(Embed(_encoder, inputs), inputs);
+        var inputs = Inputs(batch, batch.Ids, pass) with { Pad = pad, Importance = Importance(batch, decoder: false) };
+        var (output, sparse) = Encoder.Forward(Embed(Encoder, inputs.Ids, inputs.Length), inputs);
         return new(output, inputs.Length, pad, sparse);
     }
 
     internal (Tensor Output, IReadOnlyList<SparseResult> Sparse) Decode(TokenBatch batch, Pass pass, Encoded memory)
     {
-        var ids = batch.DecoderIds.Length > 0 ? batch.DecoderIds : Shifted(batch);
-        var isPadded = batch.Mask.Length > 0 && batch.Compared < batch.Labels.Length;
-        var inputs = Inputs(batch, ids, pass) with
-        {
-            Memory = memory,
-            Importance = isPadded ? Array.ConvertAll(batch.Labels, label => label == TokenBatch.NoLabel ? 0f : 1) : null,
-        };
-        return _decoder.Forward(Embed(_decoder, inputs), inputs);
+        var inputs = Inputs(batch, DecoderIds(batch), pass) with { Memory = memory, Importance = Importance(batch, decoder: true) };
+        return Decoder.Forward(Embed(Decoder, inputs.Ids, inputs.Length), inputs);
+    }
+
+    /// <summary>1 for a token of the stack, 0 for padding; null where all are tokens. A decoder has padding where a padded batch has no label.</summary>
+    internal static float[]? Importance(TokenBatch batch, bool decoder)
+    {
+        if (!decoder) return batch.HasPadding ? Array.ConvertAll(batch.Mask, m => (float)m) : null;
+        return batch.Mask.Length > 0 && batch.Compared < batch.Labels.Length
+            ? Array.ConvertAll(batch.Labels, label => label == TokenBatch.NoLabel ? 0f : 1)
+            : null;
     }
 
     /// <summary>Keys and values of an encoded batch for texts about it.</summary>
-    internal T5Cache NewCache(Encoded memory, int most) => new(_parts, _decoder.Layers.OfType<T5Attention>(), memory, most);
+    internal T5Cache NewCache(Encoded memory, int most) => new(_parts, Decoder.Layers.OfType<T5Attention>(), memory, most);
 
     /// <summary>Logits [R, V] after one more token of each of R texts.</summary>
     internal Tensor Continue(int[] ids, T5Cache cache)
     {
         var inputs = new StackInputs { Ids = ids, Tasks = new int[ids.Length], Sequences = ids.Length, Pass = default, Cache = cache };
-        var (output, _) = _decoder.Forward(Embed(_decoder, inputs), inputs);
+        var (output, _) = Decoder.Forward(Embed(Decoder, ids, 1), inputs);
         cache.Advance();
         return Head(output);
     }
+
+    /// <summary>What the decoder reads: its own ids, or the labels behind the start.</summary>
+    internal int[] DecoderIds(TokenBatch batch) => batch.DecoderIds.Length > 0 ? batch.DecoderIds : Shifted(batch);
 
     /// <summary>Labels as the decoder reads them: each sequence one place later, behind the start, and padding where they are ignored.</summary>
     int[] Shifted(TokenBatch batch)
@@ -107,32 +116,33 @@ public sealed class T5Model : IModel
         return new() { Ids = ids, Tasks = tasks, Sequences = batch.Sequences, Pass = pass };
     }
 
-    Matrix? Pad(TokenBatch batch)
+    /// <summary>What is added to the scores of the encoder's padding [B, S]; null where there is none.</summary>
+    internal Matrix? Pad(TokenBatch batch)
     {
         if (!batch.HasPadding) return null;
         if (batch.Mask.Length != batch.Ids.Length) throw new ArgumentException($"a mask of {batch.Mask.Length} for {batch.Ids.Length} ids", nameof(batch));
         return _tape.Constant(batch.Sequences, batch.Ids.Length / batch.Sequences, Array.ConvertAll(batch.Mask, m => m == 0 ? Unseen : 0)).Value;
     }
 
-    Tensor Embed(T5Stack stack, StackInputs inputs)
+    internal Tensor Embed(T5Stack stack, int[] ids, int length)
     {
         using var place = _tape.In($"{stack.Name}.embed_tokens");
-        return _parts.Rounded.Round(_tape.LookUp(_shared, _tape.Upload(inputs.Ids), inputs.Length));
+        return _parts.Rounded.Round(_tape.LookUp(Shared, _tape.Upload(ids), length));
     }
 
     /// <summary>Logits [B·S, V] of the decoder's output.</summary>
     internal Tensor Head(Tensor output)
     {
         using var place = _tape.In("lm_head");
-        if (_head is not null) return _parts.Rounded.Linear(output, _head);
+        if (HeadWeight is not null) return _parts.Rounded.Linear(output, HeadWeight);
         var scaled = _parts.Rounded.Scale(output, 1 / Math.Sqrt(Config.Width));
-        return _parts.Rounded.Linear(scaled, _shared, transpose: true);
+        return _parts.Rounded.Linear(scaled, Shared, transpose: true);
     }
 
     public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
     {
-        var ofEncoder = _encoder.Sparse.Count();
-        _encoder.AfterStep([.. sparse.Take(ofEncoder)], reward);
-        _decoder.AfterStep([.. sparse.Skip(ofEncoder)], reward);
+        var ofEncoder = Encoder.Sparse.Count();
+        Encoder.AfterStep([.. sparse.Take(ofEncoder)], reward);
+        Decoder.AfterStep([.. sparse.Skip(ofEncoder)], reward);
     }
 }

@@ -58,6 +58,9 @@ sealed record StackInputs
     /// <summary>What the router of the sparse layer before handed on [B·S, R], or null.</summary>
     public Tensor? RouterState { get; init; }
 
+    /// <summary>What takes the place of the router's stages in a sparse layer; null where nothing does.</summary>
+    public Substitution? Router { get; init; }
+
     public int Length => Ids.Length / Sequences;
 }
 

@@ -23,23 +23,24 @@ sealed class T5Stack
         var config = parts.Config;
         var blocks = weights.Sub("block");
         _blocks = [.. Enumerable.Range(0, isDecoder ? config.DecoderLayers : config.EncoderLayers).Select(i => Block(blocks.Sub(i).Sub("layer"), i))];
+        Layers = [.. _blocks.SelectMany(b => b)];
         _positions = blocks.Sub(0).Sub("layer").Sub(0).Sub("SelfAttention")
             .Matrix("relative_attention_bias", config.RelativeBuckets, config.Heads, Starts.TruncatedNormal(config.InitialScale, config.Width));
         _finalNorm = parts.NormWeight(weights, "final_layer_norm");
     }
 
     public string Name { get; }
-    public IReadOnlyList<T5Layer> Layers => [.. _blocks.SelectMany(b => b)];
+    public IReadOnlyList<T5Layer> Layers { get; }
 
     T5Layer[] Block(Weights weights, int index)
     {
         var number = _first + index;
         var last = weights.Sub(_isDecoder ? 2 : 1);
-        var attention = new T5Attention(_parts, weights.Sub(0), number, _isDecoder ? T5Sight.Past : T5Sight.Everything);
-        T5Attention[] cross = _isDecoder ? [new(_parts, weights.Sub(1), number, T5Sight.Encoder)] : [];
+        var attention = T5Attention.Declare(_parts, weights.Sub(0), number, _isDecoder ? T5Sight.Past : T5Sight.Everything);
+        T5Attention[] cross = _isDecoder ? [T5Attention.Declare(_parts, weights.Sub(1), number, T5Sight.Encoder)] : [];
         T5Layer feed = _parts.Config.IsSparse(_isDecoder, index)
-            ? new T5Sparse(_parts, last, number, _parts.Config.LayerShape(_isDecoder, index))
-            : new T5FeedForward(_parts, last, number);
+            ? T5Sparse.Declare(_parts, last, number, _parts.Config.LayerShape(_isDecoder, index))
+            : T5FeedForward.Declare(_parts, last, number);
         return [attention, .. cross, feed];
     }
 
@@ -74,9 +75,13 @@ sealed class T5Stack
     /// <summary>The last norm.</summary>
     public Tensor Finish(Tensor x) => _parts.Norm(x, _finalNorm);
 
+    /// <summary>The same with another ε.</summary>
+    public Tensor Finish(Tensor x, double epsilon) => _parts.Rounded.Norm(x, _finalNorm, epsilon);
+
     /// <summary>What relative positions add to the scores [H·Q, K], the queries at the end of the keys.</summary>
-    public Tensor Positions(int queries, int keys) =>
-        RelativePositions.Bias(_parts.Tape, _positions, queries, keys, bidirectional: !_isDecoder, _parts.Config.RelativeMaxDistance);
+    /// <param name="bidirectional">Whether the two directions have buckets of their own; by default as the stack's have.</param>
+    public Tensor Positions(int queries, int keys, bool? bidirectional = null, int? maxDistance = null) => RelativePositions.Bias(
+        _parts.Tape, _positions, queries, keys, bidirectional ?? !_isDecoder, maxDistance ?? _parts.Config.RelativeMaxDistance);
 
     public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
     {

@@ -31,6 +31,9 @@ public sealed class T5CommandTests : IDisposable
         Assert.Contains("encoder and decoder of width 32", page, StringComparison.Ordinal);
         Assert.Contains("extra_id_0", page, StringComparison.Ordinal);
 
+        var filled = Good("generate", _workspace.At("run"), "--prompt", "It was the <extra_id_0> of times", "--bytes", "4", "--threads", "1");
+        Assert.StartsWith("It was the ", filled, StringComparison.Ordinal);
+
         Good(Train("finer", "--from", _workspace.At("run"), "--steps", "2", "--expert-dropout", "0.3"));
         using var config = JsonDocument.Parse(File.ReadAllText(_workspace.At("finer/config.json")));
         Assert.Equal("spans", config.RootElement.GetProperty("data").GetString());
@@ -40,6 +43,20 @@ public sealed class T5CommandTests : IDisposable
         using var table = JsonDocument.Parse(Good("distill", _workspace.At("run"), "--dense", "--steps", "2", "--json", "--threads", "1"));
         Assert.Equal(["sparse teacher", "dense, alone", "dense, taught"],
             table.RootElement.GetProperty("runs").EnumerateArray().Select(r => r.GetProperty("name").GetString()));
+    }
+
+    /// <summary>Tasks whose targets are all alike are learnt in a few steps, so that what is written is known.</summary>
+    [Fact]
+    public void Tasks_are_learnt_measured_and_answered()
+    {
+        var tasks = _workspace.At("tasks.jsonl");
+        File.WriteAllLines(tasks, Enumerable.Range(0, 60).Select(i => $"{{\"input\": \"say {i}\", \"target\": \"a\"}}"));
+        Good("train", "--text", tasks, "--out", _workspace.At("run"), "--preset", "switch-tiny", "--steps", "60", "--threads", "1", "--json");
+        using var evaluated = JsonDocument.Parse(Good("evaluate", _workspace.At("run"), "--json"));
+        Assert.Equal(1, evaluated.RootElement.GetProperty("exact_match").GetDouble());
+        Assert.Contains("\"exact_match\":1", File.ReadAllText(_workspace.At("run/metrics.jsonl")), StringComparison.Ordinal);
+        Assert.Equal("a", Good("generate", _workspace.At("run"), "--prompt", "say 7", "--temperature", "0").Trim());
+        Assert.Equal("a", Good("generate", _workspace.At("run"), "--prompt", "say 7", "--beams", "3").Trim());
     }
 
     [Fact]
