@@ -2,7 +2,6 @@ using System.Globalization;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
 using SparseExperts.Models;
-using SparseExperts.Routing;
 using SparseExperts.Runs;
 using SparseExperts.Training;
 

@@ -52,7 +52,7 @@ public static class GradientCheck
         if (gradients.Has("input_ids")) return gradients;
         var path = activations ?? Path.Combine(Path.GetDirectoryName(gradients.Path) ?? "", InputsName);
         if (!File.Exists(path))
-            throw new InvalidFileException($"{gradients.Path}: has no input_ids, and there is no {path}; give the recording of its inputs with --activations");
+            throw new InvalidFileException($"{gradients.Path}: has no input_ids, and there is no {path}; give the recording of its inputs beside it");
         var inputs = Recording.Load(path);
         return inputs.With(gradients.Names.Select(gradients.Get)).At(gradients.Path);
     }

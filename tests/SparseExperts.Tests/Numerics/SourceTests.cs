@@ -18,6 +18,7 @@ public sealed partial class SourceTests
         ["reference/SparseExperts/Analysis/Report/RunReport.cs"] = "a line in a picture",
         ["reference/SparseExperts/Analysis/Report/Svg.cs"] = "a shade in a picture",
         ["reference/SparseExperts/Ops/Widening.cs"] = "bounds of errors",
+        ["backends/SparseExperts.Scalar/Disturbed.cs"] = "errors that are drawn within their bounds",
         ["backends/SparseExperts.Scalar/IReal.cs"] = "the double arbiter",
         ["backends/SparseExperts.Scalar/Tracked.cs"] = "bounds of errors",
     };

@@ -43,7 +43,7 @@ public static class T5Hub
         Require(m.Experts > 0, "a dense model is no Switch Transformer");
         Require(!m.Gated, "its feed-forward layers have no gate");
         Require(m.Dialect.CapacityFormula == CapacityFormula.Given && m.Dialect.K == 1,
-            $"its capacity is a number of slots and one expert a token, {m.Dialect.Name} has another rule; train with --dialect hf.switch.v4");
+            $"its capacity is a number of slots and one expert a token, {m.Dialect.Name} has another rule; train with hf.switch.v4");
         return new()
         {
             ["architectures"] = new JsonArray("SwitchTransformersForConditionalGeneration"),
