@@ -58,7 +58,11 @@ public sealed record TokenBatch(int[] Ids, int Sequences)
         }
         return new(Of(Ids), count)
         {
-            Labels = Of(Labels), DecoderIds = Of(DecoderIds), Mask = Of(Mask), Bytes = Of(Bytes), Tasks = Of(Tasks),
+            Labels = Of(Labels),
+            DecoderIds = Of(DecoderIds),
+            Mask = Of(Mask),
+            Bytes = Of(Bytes),
+            Tasks = Of(Tasks),
         };
     }
 }
