@@ -100,5 +100,5 @@ sealed class RotaryReader
     int Original(HubKeys part) => part.CountOrNull("original_max_position_embeddings") ?? _positions;
 
     /// <summary>0.1·m·ln(factor) + 1, and 1 for factors up to 1.</summary>
-    public static double Growth(double factor, double m) => factor <= 1 ? 1 : 0.1 * m * Math.Log(factor) + 1;
+    public static double Growth(double factor, double m) => factor <= 1 ? 1 : 0.1 * m * ReproducibleMath.Log(factor) + 1;
 }
