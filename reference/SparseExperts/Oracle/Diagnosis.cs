@@ -63,8 +63,11 @@ public static class Diagnosis
         if (tried.Stages.FirstOrDefault(s => s.Stage == culprit.Stage) is not { } cured) return false;
         // Ties settle experts token by token; an order that is open as a whole would let anything pass.
         var isOpen = cured.Outcome == Outcome.Undecided && culprit.Stage != "expert";
-        return StageFormats.Axes.Contains(change.Axis) || culprit.Numbers is not { } numbers || numbers.IsExplainedBy(cured.Numbers, isOpen);
+        return IsRounding(change) || culprit.Numbers is not { } numbers || numbers.IsExplainedBy(cured.Numbers, isOpen);
     }
+
+    /// <summary>A change whose numbers are the right ones but for how often, or to what, they are rounded.</summary>
+    static bool IsRounding(AxisChange change) => StageFormats.Axes.Contains(change.Axis) || change is { Axis: "gate", Is: "score_through_bias" };
 
     /// <summary>The verdict of a check, or null where the dialect cannot run on the file, or does not end within the effort.</summary>
     public static Verdict? TryCheck(Case @case, Func<IBackend> backend, Effort? effort = null)

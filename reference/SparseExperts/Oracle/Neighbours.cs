@@ -116,7 +116,7 @@ public static class Neighbours
     };
 
     static readonly HashSet<string> BeforeScores = [.. Section("router", "score"), "padding_logits"];
-    static readonly HashSet<string> OfLogits = [.. Section("router", "router_policy").Except(["router_input_scale"])];
+    static readonly HashSet<string> OfLogits = [.. Section("router", "router_policy").Except(["router_input_scale", "score_dtype", "gate_dtype"])];
 
     /// <summary>What is decided before the gates of claimed choices are there, but for who disturbs the experts' input too.</summary>
     static readonly HashSet<string> OfGates =
