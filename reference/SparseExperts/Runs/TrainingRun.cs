@@ -188,7 +188,7 @@ public sealed class TrainingRun : IDisposable
             throw new RunException($"{differs}; put the old text back or start a new run");
         }
         var tokenizer = config.Tokenizer is { } kept ? RunTokenizer.Open(folder, kept) : null;
-        return (config, RunData.Of(config.Data, text, config.Model, tokenizer));
+        return (config, RunData.Of(config.Data, text, config.Model, tokenizer, config.Mixture));
     }
 
     double Progress(double seconds) => Config.Training.Steps > 0
