@@ -34,8 +34,12 @@ static class EvaluateCommand
             var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, batches), null) : EvaluationProfiler.Run(counter, opened, batches);
             var exact = opened.Data.Exact(opened.Predictor, batches);
             var step = opened.Predictor.Step;
+            var parts = other is null ? opened.Data.Parts : [];
+            var each = parts.Select(p => (p.Name, Result: Evaluation.Run(opened.Predictor, p.Data.HeldOut(Evaluation.Batch, int.MaxValue)))).ToArray();
             var where = other is null ? "held-out text" : Path.GetFileName(other.Path);
-            Console.WriteLine(parsed.GetValue(json) ? Json(result, exact, step) : Say(result, opened.Data.Unit, where, step) + Say(exact));
+            Console.WriteLine(parsed.GetValue(json) ? Json(result, exact, each, step) : Say(result, opened.Data.Unit, where, step) + Say(exact));
+            if (!parsed.GetValue(json))
+                foreach (var (name, part) in each) Console.WriteLine(Say(part, opened.Data.Unit, name, step));
             if (profiled is null) return ExitCode.Ok;
             // Standard output is one object with json: the tables go beside it.
             var tables = $"{Environment.NewLine}{ProfileTable.Of(profiled)}{Environment.NewLine}profile: {TrainingRun.ProfilePath(opened.Folder)}";
@@ -47,7 +51,7 @@ static class EvaluateCommand
 
     static readonly JsonSerializerOptions Line = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 
-    static string Json(Evaluation result, ExactMatch? exact, long step) => JsonSerializer.Serialize(new
+    static string Json(Evaluation result, ExactMatch? exact, (string Name, Evaluation Result)[] each, long step) => JsonSerializer.Serialize(new
     {
         step,
         bits_per_byte = result.BitsPerByte,
@@ -55,6 +59,7 @@ static class EvaluateCommand
         tokens = result.Labels,
         drop_rate = result.DropRate,
         exact_match = exact?.Share,
+        languages = each.Length == 0 ? null : each.ToDictionary(e => e.Name, e => e.Result.BitsPerByte),
     }, Line);
 
     static string Say(ExactMatch? exact) => exact is null ? "" : string.Create(

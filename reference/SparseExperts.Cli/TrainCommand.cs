@@ -34,6 +34,10 @@ static class TrainCommand
     {
         Description = "Print parameters, operations and bytes a rank, and train nothing.",
     };
+    static readonly Option<double?> MixtureOption = new("--mixture")
+    {
+        Description = "Take every folder in the text's folder for a language, and draw from each by its size to the power of one over this temperature.",
+    };
     static readonly Option<string?> TokenizerOption = new("--tokenizer")
     {
         Description = "Read the text as tokens: a tokenizer.json, a SentencePiece model, or a folder with one; the run keeps a copy. Default: bytes.",
@@ -70,7 +74,8 @@ static class TrainCommand
     {
         var command = new Command("train", "Train a sparse language model on a text.")
         {
-            TextOption, TokenizerOption, PresetOption, DataOption, FromOption, StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption,
+            TextOption, MixtureOption, TokenizerOption, PresetOption, DataOption, FromOption,
+            StepsOption, MinutesOption, SeedOption, BatchOption, AccumulateOption,
             RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
             RecomputeOption, ProfileOption, DryRunOption, ForceOption, JsonOption,
         };
@@ -141,7 +146,8 @@ static class TrainCommand
         var path = Path.GetFullPath(parsed.GetValue(TextOption) ?? begun?.Text ?? DefaultText());
         var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? begun?.Data : null) ?? RunData.UsualKind(model, path);
         var text = RunData.LoadText(data, path, model);
-        if (from is null) model = RunData.Of(data, text, model, tokenizer).Fitted(model);
+        var mixture = parsed.GetValue(MixtureOption) ?? (parsed.GetValue(TextOption) is null ? from?.Mixture : null);
+        if (from is null) model = RunData.Of(data, text, model, tokenizer, mixture).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
         backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PrecisionOption));
@@ -151,6 +157,7 @@ static class TrainCommand
             Model = model,
             Training = training,
             Data = data,
+            Mixture = mixture,
             From = parsed.GetValue(FromOption) is { } origin ? Path.GetFullPath(origin) : null,
             Text = text.Path,
             TextBytes = text.Length,
@@ -161,7 +168,7 @@ static class TrainCommand
             CheckpointEvery = every,
         };
         Action<Trainer>? start = config.From is null ? null : trainer => TrainingRun.LoadModel(config.From, trainer);
-        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model, tokenizer), parsed.GetValue(ForceOption), start);
+        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model, tokenizer, mixture), parsed.GetValue(ForceOption), start);
     }
 
     /// <summary>Model, training and tokenizer by the preset, or by the run that is begun with, and the options; and that run's configuration.</summary>

@@ -36,6 +36,12 @@ public sealed record RunConfig
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TokenizerFile? Tokenizer { get; init; }
 
+    /// <summary>
+    /// Temperature by which languages, the folders of the text's folder, are drawn (<see cref="Text.Mixture"/>); one text where the file does not say.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Mixture { get; init; }
+
     /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text. Empty where the model was imported.</summary>
     public required string Text { get; init; }
     public required long TextBytes { get; init; }

@@ -42,7 +42,21 @@ public abstract class RunData(ByteText text)
     /// <summary>A new model's configuration with the lengths and ids that the data have.</summary>
     public virtual IModelConfig Fitted(IModelConfig model) => model;
 
-    /// <summary>Data of a kind for a model.</summary>
+    /// <summary>Languages with held-out parts of their own; empty where the text is one.</summary>
+    public virtual IReadOnlyList<(string Name, RunData Data)> Parts => [];
+
+    /// <summary>Data of a kind for a model: of one text, or of a mixture of the languages in its folder.</summary>
+    /// <param name="mixture">Temperature of the mixture; null for one text.</param>
+    /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
+    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer, double? mixture)
+    {
+        if (mixture is not { } temperature) return Of(kind, text, model, tokenizer);
+        if (kind == DataKind.Tasks) throw new ConfigurationException("a mixture is of texts, not of tasks", "mixture", "data");
+        var languages = Languages.Load(text.Path, model.Context).Select(l => (l.Name, Of(kind, l.Text, model, tokenizer)));
+        return new LanguageData(text, model, [.. languages], temperature) { Tokenizer = tokenizer };
+    }
+
+    /// <summary>Data of a kind for a model, of one text.</summary>
     /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
     public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer = null) => (kind, model) switch
     {
