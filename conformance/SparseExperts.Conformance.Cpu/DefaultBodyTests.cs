@@ -8,7 +8,7 @@ public sealed class RequiredOpsFixture : IBackendFixture
 {
     public IBackend Create(int threads) => new SampleBackend();
     public bool Canonical => true;
-    public int EveryEdge => 2;
+    public int EveryEdge => 6;
 }
 
 /// <summary>Every law on every card: ops that are made of others have the definition's bits.</summary>

@@ -3,12 +3,13 @@ using SparseExperts.Routing;
 namespace SparseExperts.Conformance;
 
 /// <summary>
-/// The dialects in which an axis is looked for: those that set it, those whose users may, some that come from no library but switch something on beside
-/// it, then all.
+/// The dialects in which an axis is looked for: some that come from no library and set it, those that set it, those whose users may, some that switch
+/// something on beside it, then all.
 /// </summary>
 public static class AxisScenes
 {
-    public static IEnumerable<Dialect> Of(DialectAxis axis) => BuiltIn.All.Where(d => !axis.IsDefault(d))
+    public static IEnumerable<Dialect> Of(DialectAxis axis) => Own.Where(d => !axis.IsDefault(d))
+        .Concat(BuiltIn.All.Where(d => !axis.IsDefault(d)))
         .Concat(BuiltIn.All.Where(d => axis.IsDefault(d) && d.Parameters.Contains(axis.Name))).Concat(Own)
         .Concat(BuiltIn.All.Where(d => axis.IsDefault(d) && !d.Parameters.Contains(axis.Name)));
 

@@ -21,7 +21,7 @@ public static class SoftLayer
         return new(y, null, [], logits, PerExpert(tape, call, combine, slots), new RoutingPlan(call.Experts, call.Groups, 1, slots, nobody, nobody), null);
     }
 
-    /// <summary>Scaled cosines of tokens and slots [T, E·P], with N(0, 1)·noise_std while training where the dialect has noise.</summary>
+    /// <summary>Scaled cosines of tokens and slots [T, E·P].</summary>
     public static Tensor Logits(Tape tape, RouterCall call, Tensor x, RouterWeights router)
     {
         using var exact = tape.Exactly();

@@ -20,7 +20,7 @@ static class TwoLevelLayer
     public static SparseResult Forward(Tape tape, RouterCall call, Tensor x, RouterWeights router, ExpertWeights experts)
     {
         var d = call.Dialect;
-        int outerCount = d.Groups, innerCount = call.Experts / d.Groups, width = x.Columns;
+        int outerCount = d.Groups, innerCount = call.Experts / d.Groups;
         var flat = d with { Selection = Selection.TopK, Groups = 1, GroupsKept = 1 };
         var outer = RoutedLayer.Route(tape, call with { Dialect = flat, Experts = outerCount }, x, new() { Weight = router.PrimaryWeight });
         var capacity = outer.Plan.Capacity;
@@ -57,10 +57,16 @@ static class TwoLevelLayer
             };
             var weight = Columns(tape, router.SecondaryWeight!, g * innerCount, innerCount);
             var routed = RoutedLayer.Route(tape, inner, inputs, new() { Weight = weight });
+            Tensor Part(Tensor all) => tape.RowRange(all, g * (all.Rows / outerCount), all.Rows / outerCount);
+            Tensor? PartOrNull(Tensor? all) => all is null ? null : Part(all);
             var own = new ExpertWeights
             {
-                Wi = tape.RowRange(experts.Wi, g * innerCount * width, innerCount * width),
-                Wo = tape.RowRange(experts.Wo, g * innerCount * experts.Wi.Columns, innerCount * experts.Wi.Columns),
+                Wi = Part(experts.Wi),
+                WiGate = PartOrNull(experts.WiGate),
+                Wo = Part(experts.Wo),
+                Bi = PartOrNull(experts.Bi),
+                BiGate = PartOrNull(experts.BiGate),
+                Bo = PartOrNull(experts.Bo),
             };
             var y = Experts.Apply(tape, inner, inputs, own, routed.Gates, routed.Handle);                 // [slots, M]
             int[] place = [.. Enumerable.Range(0, outerCount * slots).Select(i => i / slots == g ? i % slots : -1)];

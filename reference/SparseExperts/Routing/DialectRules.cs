@@ -122,7 +122,7 @@ public static class DialectRules
     static readonly string[] OfRoutedLayers =
     [
         "router_norm", "logits_scale", "logits_softcap", "expert_scale", "global_scale",
-        "shared_in_gates", "latent_experts", "output_bias", "output_scaling_factor",
+        "shared_in_gates", "latent_experts", "output_bias", "output_scaling_factor", "shared_expert", "shared_gate",
     ];
 
     /// <summary>What only the stages of an ordinary routed layer read.</summary>

@@ -29,6 +29,7 @@ static partial class MoeCommand
     static Process Start(string command, string[] arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo(command, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["DOTNET_TieredPGO"] = "0";        // which pays only in longer runs
         foreach (var (name, value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }

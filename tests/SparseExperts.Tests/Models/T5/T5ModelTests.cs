@@ -60,6 +60,21 @@ public sealed class T5ModelTests
     }
 
     [Fact]
+    public void Experts_of_two_levels_are_gated_where_the_model_is()
+    {
+        var dialect = BuiltIn.Named("mesh.two_level");
+        var config = T5Batches.Tiny with { Gated = true, Dialect = dialect, Experts = DialectRules.Fitting(dialect, 4) };
+        using var backend = new CpuBackend(1);
+        var tape = new Tape(backend);
+        var model = new T5Model(tape, config, new StartValues(3));
+        var (batch, pass) = (T5Batches.Of(config, 2, 5, padded: false), new Pass { Training = true, Streams = new(3), Step = 1 });
+        var (loss, _) = new NextToken().Compute(tape, model, batch, model.Forward(batch, pass), pass);
+        tape.Backward(loss);
+        var gate = model.Parameters.First(p => p.Name.EndsWith("experts.wi_gate", StringComparison.Ordinal));
+        Assert.Contains(backend.ToArray(gate.Gradient), g => g != 0);
+    }
+
+    [Fact]
     public void What_a_decoder_reads_follows_from_its_labels()
     {
         using var backend = new CpuBackend(1);
