@@ -91,21 +91,7 @@ public static class LossLaws
 
     public static LayerLaw NoCoefficientNoGradient { get; } = new("With_coefficients_of_zero_losses_give_no_gradient", Punishes, (d, engine) =>
     {
-        var without = d with
-        {
-            BalanceCoefficient = 0,
-            EvalBalanceCoefficient = null,
-            SequenceBalanceCoefficient = 0,
-            GlobalBalanceCoefficient = 0,
-            ZCoefficient = 0,
-            ImportanceCoefficient = 0,
-            LoadCoefficient = 0,
-            GshardCoefficient = 0,
-            EntropyCoefficient = 0,
-            SparsityCoefficient = 0,
-            AlignmentCoefficient = 0,
-        };
-        var answered = engine(LossesAlone(d).Under(without));
+        var answered = engine(LossesAlone(d).Under(d.WithoutLossCoefficients));
         if (answered.Find("claim.grad.router.weight") is not { } gradient) return null;
         return gradient.Values.All(v => v == 0) ? null : $"a gradient of {gradient.Values.Max(Math.Abs)} comes from losses with coefficient 0";
     });

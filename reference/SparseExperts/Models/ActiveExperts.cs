@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Models;
@@ -24,10 +25,12 @@ static class ActiveExperts
     public static long Parameters(IEnumerable<Parameter> all, int perToken) => all.Sum(p =>
         (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, perToken) : p.Stack));
 
-    /// <summary>What the dialect says about itself and about this number of experts.</summary>
+    /// <summary>What the dialect says about itself, about this number of experts, and about dropout of their hidden layers.</summary>
     /// <exception cref="ConfigurationException">It cannot be trained so; one line.</exception>
-    public static void Validate(Dialect d, int experts)
+    public static void Validate(Dialect d, int experts, double dropout)
     {
+        if (dropout > 0 && d.LayerKind() is LayerKind.Soft or LayerKind.TwoLevelCapacity)
+            throw new ConfigurationException($"expert dropout {dropout}: the layer of {d.Name} has none; choose 0", "expert-dropout");
         try
         {
             DialectRules.Check(d, experts);

@@ -137,20 +137,7 @@ static class GradientCauses
     /// <summary>The dialect with one loss alone, for each that it has.</summary>
     static IEnumerable<(string Name, Dialect Alone)> Losses(Dialect d)
     {
-        var none = d with
-        {
-            BalanceCoefficient = 0,
-            EvalBalanceCoefficient = d.EvalBalanceCoefficient is null ? null : 0,
-            SequenceBalanceCoefficient = 0,
-            GlobalBalanceCoefficient = 0,
-            ZCoefficient = 0,
-            ImportanceCoefficient = 0,
-            LoadCoefficient = 0,
-            GshardCoefficient = 0,
-            EntropyCoefficient = 0,
-            SparsityCoefficient = 0,
-            AlignmentCoefficient = 0,
-        };
+        var none = d.WithoutLossCoefficients;
         if (d.BalanceCoefficient != 0 || d.EvalBalanceCoefficient is not (null or 0))
             yield return ("balance", none with { BalanceCoefficient = d.BalanceCoefficient, EvalBalanceCoefficient = d.EvalBalanceCoefficient });
         if (d.SequenceBalanceCoefficient != 0) yield return ("sequence_balance", none with { SequenceBalanceCoefficient = d.SequenceBalanceCoefficient });

@@ -223,6 +223,22 @@ public sealed record Dialect
         };
     }
 
+    /// <summary>The dialect with every loss's coefficient 0: the losses are there and weigh nothing.</summary>
+    public Dialect WithoutLossCoefficients => this with
+    {
+        BalanceCoefficient = 0,
+        EvalBalanceCoefficient = null,
+        SequenceBalanceCoefficient = 0,
+        GlobalBalanceCoefficient = 0,
+        ZCoefficient = 0,
+        ImportanceCoefficient = 0,
+        LoadCoefficient = 0,
+        GshardCoefficient = 0,
+        EntropyCoefficient = 0,
+        SparsityCoefficient = 0,
+        AlignmentCoefficient = 0,
+    };
+
     bool HasTwins => EvalCapacityFactor is not null || EvalPolicy is not null || EvalNormalize is not null || EvalBalanceCoefficient is not null;
 
     /// <summary>Whether later tokens can change what an earlier one gets.</summary>

@@ -34,6 +34,7 @@ public sealed class MicroBatchTests
         "dense, T5 positions, RMSNorm" => Base with { Experts = 0, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm },
         "mesh.switch, a group a sequence" => Base with { Dialect = Strict("mesh.switch") with { GroupSize = -1, CapacityFactor = 0.7 } },
         "hf.mixtral, a group a sequence" => Base with { Dialect = Strict("hf.mixtral") with { GroupSize = -1 } },
+        "vmoe.soft" or "mesh.two_level" => Base with { Dialect = Strict(name), ExpertDropout = 0 },
         _ => Base with { Dialect = Strict(name) },
     };
 

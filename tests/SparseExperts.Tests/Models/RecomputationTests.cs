@@ -31,6 +31,7 @@ public sealed class RecomputationTests
     {
         "default" => Base,
         "dense" => Base with { Experts = 0 },
+        "vmoe.soft" or "mesh.two_level" => Base with { Dialect = BuiltIn.Named(name), ExpertDropout = 0 },
         _ => Base with { Dialect = BuiltIn.Named(name) },
     };
 

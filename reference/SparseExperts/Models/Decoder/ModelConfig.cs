@@ -91,7 +91,7 @@ public sealed record ModelConfig : IModelConfig
         Require(ExpertKinds.HasTwin(Activation), $"activation {Activation}: choose one of {ExpertKinds.Known}");
         Require(Tasks >= 1, $"tasks {Tasks}: at least 1");
         Require(Dropout is >= 0 and < 1 && ExpertDropout is >= 0 and < 1, $"dropout {Dropout}, expert dropout {ExpertDropout}: within [0, 1)");
-        if (Experts > 0) ActiveExperts.Validate(Dialect, Experts);
+        if (Experts > 0) ActiveExperts.Validate(Dialect, Experts, ExpertDropout);
     }
 
     public void ValidateSize(int sequences)

@@ -117,7 +117,7 @@ public sealed record T5Config : IModelConfig
         Require(NormEpsilon > 0 && InitialScale > 0, $"norm ε {NormEpsilon}, initial scale {InitialScale}: positive numbers");
         Require(new[] { StartId, PaddingId, EndId }.All(id => id >= 0 && id < Vocabulary),
             $"start {StartId}, padding {PaddingId}, end {EndId}: ids below the vocabulary of {Vocabulary}");
-        if (Experts > 0) ActiveExperts.Validate(Dialect, Experts);
+        if (Experts > 0) ActiveExperts.Validate(Dialect, Experts, ExpertDropout);
     }
 
     public void ValidateSize(int sequences)

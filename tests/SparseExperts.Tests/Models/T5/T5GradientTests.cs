@@ -8,7 +8,7 @@ using Xunit;
 
 namespace SparseExperts.Tests.Models.T5;
 
-/// <summary>Every parameter of both stacks against central differences of the whole model in double, as in <see cref="LanguageModelTests"/>.</summary>
+/// <summary>Every parameter of both stacks against <see cref="CentralDifferences"/> of the whole model.</summary>
 public sealed class T5GradientTests
 {
     static T5Config Variant(string name) => name switch
@@ -40,51 +40,18 @@ public sealed class T5GradientTests
         var tape = new Tape(backend);
         var model = new T5Model(tape, config, new StartValues(5));
         var (batch, objective, pass) = (T5Batches.Of(config, 3, 7, padded), new NextToken(), new Pass { Training = true, Streams = new(5), Step = 1 });
-        var routes = Array.Empty<int>();
         var constant = config.Experts > 0 && config.Dialect.TrainingExtra == TrainingExtra.Reinforce;
-        tape.Backward(Loss());
-        var held = routes;
-        var gradients = model.Parameters.Select(p => backend.ToDoubles(p.Gradient)).ToArray();
-        tape.Reset();
+        CentralDifferences.Demand(backend, tape, model.Parameters, Loss, numbers: 4);
 
-        var stays = true;
-        for (var p = 0; p < model.Parameters.Count; p++)
-            for (var i = 0; i < gradients[p].Length; i += 1 + gradients[p].Length / 4)
-            {
-                var h = 2e-4;
-                while (h > 1e-9 && Slope(p, i, h) is var _ && !stays) h /= 4;
-                double coarse = Slope(p, i, h), fine = Slope(p, i, h / 2);
-                var tolerance = Math.Abs(coarse - fine) + 2e-15 / h;
-                var place = $"{model.Parameters[p].Name}[{i}]";
-                Assert.True(Math.Abs(gradients[p][i] - fine) <= tolerance, $"{place}: {gradients[p][i]:R}, differences {fine:R} ± {tolerance:R}");
-            }
-
-        Tensor Loss()
+        (Tensor, int[]) Loss()
         {
             var result = model.Forward(batch, pass);
-            routes = [.. result.Sparse.SelectMany(s => s.Plan.Expert.Concat(s.Plan.Slot))];
+            int[] routes = [.. result.Sparse.SelectMany(s => s.Plan.Expert.Concat(s.Plan.Slot))];
             // A reward is a constant of its loss, which no difference quotient knows.
-            if (constant) return SparseExperts.Ops.Op.SumColumns(tape, objective.Losses(tape, batch, result), 0.1);
-            return objective.Compute(tape, model, batch, result, pass).Loss;
-        }
-
-        double Slope(int p, int i, double h)
-        {
-            double At(double shift)
-            {
-                var value = model.Parameters[p].Value;
-                var numbers = backend.ToDoubles(value);
-                numbers[i] += shift;
-                backend.Write(value, numbers);
-                var result = backend.ToDoubles(Loss().Value)[0];
-                stays &= routes.AsSpan().SequenceEqual(held);
-                tape.Reset();
-                numbers[i] -= shift;
-                backend.Write(value, numbers);
-                return result;
-            }
-            stays = true;
-            return (At(h) - At(-h)) / (2 * h);
+            var loss = constant
+                ? SparseExperts.Ops.Op.SumColumns(tape, objective.Losses(tape, batch, result), 0.1)
+                : objective.Compute(tape, model, batch, result, pass).Loss;
+            return (loss, routes);
         }
     }
 }

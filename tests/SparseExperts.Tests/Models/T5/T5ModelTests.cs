@@ -74,6 +74,22 @@ public sealed class T5ModelTests
         Assert.Contains(backend.ToArray(gate.Gradient), g => g != 0);
     }
 
+    [Theory]
+    [InlineData("vmoe.soft")]
+    [InlineData("mesh.two_level")]
+    public void Dropout_that_a_layer_would_not_read_is_refused(string name)
+    {
+        var dialect = BuiltIn.Named(name);
+        var experts = DialectRules.Fitting(dialect, 4);
+        IModelConfig[] models =
+        [
+            T5Batches.Tiny with { Dialect = dialect, Experts = experts, ExpertDropout = 0.1 },
+            new ModelConfig { Dialect = dialect, Experts = experts, ExpertDropout = 0.1 },
+        ];
+        Assert.All(models, model => Assert.Equal(
+            $"expert dropout 0.1: the layer of {name} has none; choose 0", Assert.Throws<ConfigurationException>(model.Validate).Message));
+    }
+
     [Fact]
     public void What_a_decoder_reads_follows_from_its_labels()
     {
