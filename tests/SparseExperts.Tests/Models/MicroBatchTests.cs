@@ -1,5 +1,6 @@
 using SparseExperts.Cpu;
 using SparseExperts.Data;
+using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Profiling;
 using SparseExperts.Routing;
@@ -34,9 +35,12 @@ public sealed class MicroBatchTests
         "dense, T5 positions, RMSNorm" => Base with { Experts = 0, Positions = Positions.T5Relative, Normalisation = Normalisation.RmsNorm },
         "mesh.switch, a group a sequence" => Base with { Dialect = Strict("mesh.switch") with { GroupSize = -1, CapacityFactor = 0.7 } },
         "hf.mixtral, a group a sequence" => Base with { Dialect = Strict("hf.mixtral") with { GroupSize = -1 } },
-        "vmoe.soft" or "mesh.two_level" => Base with { Dialect = Strict(name), ExpertDropout = 0 },
-        _ => Base with { Dialect = Strict(name) },
+        _ => With(Strict(name)),
     };
+
+    /// <summary>With dropout of the experts where their layer has it.</summary>
+    static ModelConfig With(Dialect d) =>
+        Base with { Dialect = d, ExpertDropout = d.LayerKind() is LayerKind.Soft or LayerKind.TwoLevelCapacity ? 0 : Base.ExpertDropout };
 
     /// <summary>With auxiliary losses that move the weights.</summary>
     static Dialect Strict(string name) => BuiltIn.Named(name) with { BalanceCoefficient = 0.1 };
@@ -92,7 +96,7 @@ public sealed class MicroBatchTests
     public void What_is_said_to_be_the_same_has_the_same_bits(string dialect)
     {
         var d = BuiltIn.Named(dialect);
-        foreach (var model in (ModelConfig[])[Base with { Dialect = d }, Base with { Dialect = d with { GroupSize = -1 } }])
+        foreach (var model in (ModelConfig[])[With(d), With(d with { GroupSize = -1 })])
         {
             if (BatchWide.Refusal(model) is not null)
             {
