@@ -49,8 +49,7 @@ public sealed class HubModel : ICausalModel
     public IReadOnlyList<StateMatrix> State { get; }
     public long ParameterCount => Tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
 
-    public long ActiveParameterCount => Tape.Parameters.Sum(p =>
-        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, Form.Dialect.K) : p.Stack));
+    public long ActiveParameterCount => ActiveExperts.Parameters(Tape.Parameters, ActiveExperts.PerToken(Form.Dialect, Form.Experts));
 
     public double Baseline => 0;
     public KeyValueCache? NewCache() => null;
