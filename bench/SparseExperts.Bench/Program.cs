@@ -129,6 +129,10 @@ mutants.SetAction(parsed => MutantTable.Run(
     parsed.GetValue(mutantSeed),
     parsed.GetValue(mutantEdges)));
 
+var rowFolder = One("--out", "tests/SparseExperts.Tests/Oracle/rows", "Folder to write them to.");
+var rows = new Command("rows", "Pairs of calls that share tokens, as engines record them whose kernels look at the size of the batch.") { rowFolder };
+rows.SetAction(parsed => RowCalls.Run(parsed.GetValue(rowFolder)!));
+
 var arguments = new Argument<string[]>("arguments")
 {
     Arity = ArgumentArity.ZeroOrMore,
@@ -143,6 +147,6 @@ micro.SetAction(parsed =>
 
 var root = new RootCommand("Benchmarks of SparseExperts.")
 {
-    headline, peer, search, families, check, planted, step, generate, formats, zLoss, mutants, micro,
+    headline, peer, search, families, check, planted, step, generate, formats, zLoss, mutants, rows, micro,
 };
 return root.Parse(args).Invoke();

@@ -16,12 +16,22 @@ static class CompareCommand
     {
         Description = "Every mismatch counts as a difference, also those that rounding or other inputs explain.",
     };
+    static readonly Option<bool> RowsOption = new("--rows")
+    {
+        Description = "Calls that share tokens, among others or in another order: is every shared row equal, bit for bit, and if not, from which stage on? "
+            + "Rows are paired by x.row [G, S] where both files have it, else by equal bits of x.",
+    };
+    static readonly Option<bool> AllowRoundingOption = new("--allow-rounding")
+    {
+        Description = "With --rows: rows that depart by no more than rounding explains are no difference.",
+    };
+    static readonly FormatOption Format = new();
 
     public static Command Create()
     {
         var command = new Command("compare", "Compare the routing decisions of two engines on the same tokens.")
         {
-            FirstArgument, SecondArgument, JsonOption, StrictOption,
+            FirstArgument, SecondArgument, JsonOption, StrictOption, RowsOption, AllowRoundingOption, Format.Option,
         };
         command.SetAction(Run);
         return command;
@@ -29,26 +39,23 @@ static class CompareCommand
 
     static int Run(ParseResult parsed)
     {
+        RefuseUnread(parsed);
+        var format = Format.Read(parsed);
         var pairs = Pairs(parsed.GetValue(FirstArgument)!, parsed.GetValue(SecondArgument)!);
-        var all = new (RouteComparison? Result, Failure? Failure)[pairs.Count];
-        Parallelism.For(pairs.Count, i =>
-        {
-            try
-            {
-                using var backend = new ScalarBackend<Tracked>();
-                all[i] = (RouteComparison.Of(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second), backend), null);
-            }
-            catch (Exception e)
-            {
-                all[i] = (null, Failure.Of(e).In(pairs[i].First));      // the other pairs are compared
-            }
-        });
         var json = parsed.GetValue(JsonOption);
-        foreach (var (pair, (_, failure)) in pairs.Zip(all))
-            if (json && failure is not null) Console.WriteLine(failure.ToJson(pair.First).ToJsonString());
-            else failure?.Print();
-        var worst = Failure.Worst(all.Select(a => a.Failure?.Code ?? ExitCode.Ok));
-        RouteComparison[] results = [.. all.Select(a => a.Result).OfType<RouteComparison>()];
+        if (parsed.GetValue(RowsOption))
+        {
+            RowComparison ByRow(string name, Case a, Case b) => RowComparison.Of(name, a, b, () => new ScalarBackend<Tracked>(), format);
+            var (compared, code) = Each(pairs, json, ByRow);
+            RowComparison[] ofLayers = [.. compared.GroupBy(r => Path.GetFileName(r.Layer)).Select(g => RowComparison.Sum(g.Key, [.. g]))];
+            return Failure.Worst([code, CompareRows.Print(ofLayers, json, parsed.GetValue(AllowRoundingOption))]);
+        }
+        RouteComparison OfRoutes(string name, Case a, Case b)
+        {
+            using var backend = new ScalarBackend<Tracked>();
+            return RouteComparison.Of(name, a, b, backend);
+        }
+        var (results, worst) = Each(pairs, json, OfRoutes);
         if (results.Length == 0) return worst;
         // step3/layer07 and step4/layer07 are one row, in the order of their names.
         RouteComparison[] layers = [.. results.GroupBy(r => Path.GetFileName(r.Layer)).Select(g => RouteComparison.Sum(g.Key, [.. g]))];
@@ -59,6 +66,40 @@ static class CompareCommand
         var differs = sum.HasNaN || sum.Causes[MismatchCause.Unexplained] + sum.Causes[MismatchCause.Rule] > 0
             || parsed.GetValue(StrictOption) && sum.TokensApart > 0;
         return Failure.Worst([worst, differs ? ExitCode.Differs : ExitCode.Ok]);
+    }
+
+    /// <summary>An option that would change nothing is refused.</summary>
+    static void RefuseUnread(ParseResult parsed)
+    {
+        var rows = parsed.GetValue(RowsOption);
+        if (!rows && parsed.GetValue(AllowRoundingOption)) throw new CaseException("--allow-rounding goes with --rows; give both");
+        if (!rows && parsed.GetValue(Format.Option) is not null) throw new CaseException("--format goes with --rows; give both");
+        if (rows && parsed.GetValue(StrictOption)) throw new CaseException("--strict: with --rows every difference counts already; leave it out");
+    }
+
+    /// <summary>What is found of each pair, in order, and the worst exit code of those that cannot be compared, which are printed.</summary>
+    static (T[] Results, int Code) Each<T>(
+        IReadOnlyList<(string Name, string First, string Second)> pairs,
+        bool json,
+        Func<string, Case, Case, T> compare)
+        where T : class
+    {
+        var all = new (T? Result, Failure? Failure)[pairs.Count];
+        Parallelism.For(pairs.Count, i =>
+        {
+            try
+            {
+                all[i] = (compare(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second)), null);
+            }
+            catch (Exception e)
+            {
+                all[i] = (null, Failure.Of(e).In(pairs[i].First));      // the other pairs are compared
+            }
+        });
+        foreach (var (pair, (_, failure)) in pairs.Zip(all))
+            if (json && failure is not null) Console.WriteLine(failure.ToJson(pair.First).ToJsonString());
+            else failure?.Print();
+        return ([.. all.Select(a => a.Result).OfType<T>()], Failure.Worst(all.Select(a => a.Failure?.Code ?? ExitCode.Ok)));
     }
 
     static IReadOnlyList<(string Name, string First, string Second)> Pairs(string a, string b)

@@ -221,8 +221,11 @@ public sealed class Case
     /// <summary>How an .npz names its metadata.</summary>
     const string Meta = "meta.";
 
-    /// <summary>Names under x. are the producer's own.</summary>
-    static bool IsFree(string name) => name.StartsWith("x.", StringComparison.Ordinal);
+    /// <summary>Ids of the tokens, by which the rows of two calls are paired.</summary>
+    internal const string Row = "x.row";
+
+    /// <summary>Other names under x. are the producer's own.</summary>
+    static bool IsFree(string name) => name.StartsWith("x.", StringComparison.Ordinal) && name != Row;
 
     static JsonObject Object(string path, string text)
     {

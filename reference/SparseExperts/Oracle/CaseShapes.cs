@@ -14,7 +14,7 @@ static class CaseShapes
     /// tensor whose presence makes it the one.
     /// </summary>
     const string Table = """
-        x GSM; padding GS; token_ids GS; task_ids GS
+        x GSM; x.row GS; padding GS; token_ids GS; task_ids GS
         router.weight EM | router.mlp.norm ED; router.bias E; router.correction_bias E; router.previous_count E; router.noise_weight EM
         router.primary.weight RM; router.primary.noise_weight RM; router.secondary.weight RIM; router.secondary.noise_weight RIM
         router.slots EPM; router.scale; router.table VJ
@@ -98,7 +98,7 @@ static class CaseShapes
         foreach (var tensor in tensors)
         {
             var isInteger = tensor.DType[0] is 'I' or 'U' or 'B' && tensor.DType != "BF16";
-            if (!isInteger && !Whole.Contains(tensor.Name)) continue;
+            if (!isInteger && !Whole.Contains(tensor.Name) || tensor.Name == Case.Row) continue;     // ids may have all 64 bits
             foreach (var value in tensor.Values)
             {
                 if (Math.Abs(value) < 1L << 53 && value == Math.Floor(value)) continue;
