@@ -102,7 +102,10 @@ static class RowCalls
             Route(logits.AsSpan(t * Experts, Experts), chosen.AsSpan(t * Choices, Choices), gates.AsSpan(t * Choices, Choices));
             if (step > 0) own = Array.ConvertAll(own, v => MathF.Round(v / step) * step);
             for (var k = 0; k < Choices; k++)
-                Add(y.AsSpan(t * Width, Width), Expert(own, chosen[t * Choices + k], Numbers, kernels), gates[t * Choices + k], kernels, isLast: k == Choices - 1);
+            {
+                var output = Expert(own, chosen[t * Choices + k], Numbers, kernels);
+                Add(y.AsSpan(t * Width, Width), output, gates[t * Choices + k], kernels, isLast: k == Choices - 1);
+            }
         }
         long s = tokens.Length;
         var dtype = kernels.Format == NumberFormat.BFloat16 ? "BF16" : "F32";

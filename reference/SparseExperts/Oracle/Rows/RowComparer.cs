@@ -21,7 +21,10 @@ sealed class RowComparer(string layer, RowCall first, RowCall second)
         foreach (var name in RowStages.Claims)
             if (first.Case.Has($"claim.{name}") && second.Case.Has($"claim.{name}")) stages.Add(Compare(name, $"claim.{name}"));
         if (stages.Count == given)
-            throw new CaseException($"{second.Case.Path}: it claims nothing by row that {first.Case.Path} claims too; record logits, experts, gates or y in both");
+        {
+            var nothing = $"it claims nothing by row that {first.Case.Path} claims too";
+            throw new CaseException($"{second.Case.Path}: {nothing}; record logits, experts, gates or y in both");
+        }
         return new(layer, _rows.By, _rows.Pairs.Count, _rows.AloneFirst, _rows.AloneSecond, _causes.Count, _orders.Count, stages,
             [.. RowStages.Left(first.Case, second.Case)], [.. Notes()]);
     }
@@ -64,9 +67,10 @@ sealed class RowComparer(string layer, RowCall first, RowCall second)
             var (cause, engine) = isInput ? (RowCause.Inputs, 0) : Cause(row, a, b);
             _causes[pair] = _causes.TryGetValue(pair, out var before) && before > cause ? before : cause;
             causes[cause]++;
-            if (format is { } f) units = row.Units(f) is { } own && units is { } largest ? Math.Max(own, largest) : null;
-            if (departure is null || departure.Engine == 0 && engine > 0)
-                departure = new(layer, first.Place(_rows.Pairs[pair].First), second.Place(_rows.Pairs[pair].Second), at, row.First[at], row.Second[at], cause, engine);
+            if (format is { } f) units = row.Units(f) is { } distance && units is { } largest ? Math.Max(distance, largest) : null;
+            if (departure is not null && (departure.Engine > 0 || engine == 0)) continue;
+            var (own, other) = _rows.Pairs[pair];
+            departure = new(layer, first.Place(own), second.Place(other), at, row.First[at], row.Second[at], cause, engine);
         }
         return new(stage, isInput, _rows.Pairs.Count, format, units, causes, departure);
     }
@@ -102,15 +106,20 @@ sealed class RowComparer(string layer, RowCall first, RowCall second)
         return IsWithin(row, own, theirs) ? (RowCause.Rounding, 0) : (isKnown && before > RowCause.Batch ? before : RowCause.Batch, 0);
     }
 
-    /// <summary>Whether two rows that follow from the same numbers lie no further apart than both may be off; for choices, whether either call allows both.</summary>
+    /// <summary>
+    /// Whether two rows that follow from the same numbers lie no further apart than both may be off; for choices, whether either call allows both.
+    /// </summary>
     bool IsWithin(RowNumbers row, int own, int theirs)
     {
         if (row.Stage == "expert")
-            return first.Allows(own, Array.ConvertAll(row.Second, e => (int)e)) == true && second.Allows(theirs, Array.ConvertAll(row.First, e => (int)e)) == true;
-        if (first.Bounds(row.Stage) is not { } bounds || second.Bounds(row.Stage) is not { } others) return false;
+        {
+            int[] chosen = Array.ConvertAll(row.First, e => (int)e), others = Array.ConvertAll(row.Second, e => (int)e);
+            return first.Allows(own, others) == true && second.Allows(theirs, chosen) == true;
+        }
+        if (first.Bounds(row.Stage) is not { } bounds || second.Bounds(row.Stage) is not { } itsBounds) return false;
         var width = row.First.Length;
         // The places of the second call's numbers are its own, whatever order they are read in.
-        double Other(int i) => others[theirs * width + (row.IsOfChoices && _orders.TryGetValue(row.Pair, out var order) ? order[i] : i)];
+        double Other(int i) => itsBounds[theirs * width + (row.IsOfChoices && _orders.TryGetValue(row.Pair, out var order) ? order[i] : i)];
         return Enumerable.Range(0, width).All(i =>
             LastPlaces.IsSame(row.First[i], row.Second[i]) || Math.Abs(row.First[i] - row.Second[i]) <= bounds[own * width + i] + Other(i));
     }
@@ -123,7 +132,9 @@ sealed record RowNumbers(string Stage, int Pair, double[] First, double[] Second
 
     public bool IsOfChoices => Stage is "expert" or "slot" or "gate";
 
-    /// <summary>The first number that has other bits; of slots, which are places among other tokens, the first that only one call has. Null where all are equal.</summary>
+    /// <summary>
+    /// The first number that has other bits; of slots, which are places among other tokens, the first that only one call has. Null where all are equal.
+    /// </summary>
     public int? Departs
     {
         get

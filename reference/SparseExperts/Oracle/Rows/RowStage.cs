@@ -24,7 +24,15 @@ public enum RowCause
 /// <summary>The first row of a stage that departs.</summary>
 /// <param name="Element">Which of the row's numbers.</param>
 /// <param name="Engine">1 or 2: whose file contradicts itself there; 0 where none does.</param>
-public sealed record RowDifference(string Call, RowPlace First, RowPlace Second, int Element, double FirstValue, double SecondValue, RowCause Cause, int Engine);
+public sealed record RowDifference(
+    string Call,
+    RowPlace First,
+    RowPlace Second,
+    int Element,
+    double FirstValue,
+    double SecondValue,
+    RowCause Cause,
+    int Engine);
 
 /// <summary>One stage of two calls, over the rows that they share.</summary>
 /// <param name="IsInput">Given to the layer, and not computed by it.</param>

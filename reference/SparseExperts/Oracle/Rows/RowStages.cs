@@ -24,8 +24,8 @@ static class RowStages
         && claim is not ("claim.capacity" or "claim.token") && !Claims.Contains(claim["claim.".Length..]);
 
     /// <summary>Claims that both files make and nobody can compare by row.</summary>
-    public static IEnumerable<string> Left(Case first, Case second) =>
-        first.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && second.Has(n) && !Claims.Contains(n["claim.".Length..]));
+    public static IEnumerable<string> Left(Case first, Case second) => first.Tensors.Select(t => t.Name)
+        .Where(n => n.StartsWith("claim.", StringComparison.Ordinal) && second.Has(n) && !Claims.Contains(n["claim.".Length..]));
 
     /// <summary>The case with the claims of rows alone, and of these only such as the file lets one recompute.</summary>
     public static Case Checkable(Case @case)
