@@ -30,6 +30,18 @@ sealed class CublasProducts(ManagedCudaDriver driver) : IDisposable
             "cublasGemmEx", call);
     }
 
+    /// <summary>Products of one shape, whose addresses lie on the device.</summary>
+    public unsafe void Batched(in GemmCall call, int count, CudaStream stream)
+    {
+        var (alpha, beta) = (call.Alpha, call.Beta);
+        Check(
+            cublasGemmBatchedEx(
+                For(stream).Handle, Op(call.TransposeA), Op(call.TransposeB), call.M, call.N, call.K,
+                (nint)(&alpha), At(call.A), Reals, call.LeadingA, At(call.B), Reals, call.LeadingB,
+                (nint)(&beta), At(call.C), Reals, call.LeadingC, count, Units(call.Precision), GemmAlgo.Default),
+            $"cublasGemmBatchedEx of {count}", call);
+    }
+
     /// <summary>One call for all; one call each where this cuBLAS has no grouped products (before 12.5) or not in this precision (bfloat16).</summary>
     public void Grouped(ReadOnlySpan<GemmCall> calls, CudaStream stream)
     {

@@ -19,6 +19,12 @@ public sealed partial class ManagedCudaDriver
         if (some.Length > 0) _products.Grouped(some, stream);
     }
 
+    public void GemmBatched(in GemmCall call, int count, CudaStream stream)
+    {
+        MakeCurrent();
+        if (call is { M: > 0, N: > 0 } && count > 0) _products.Batched(call, count, stream);
+    }
+
     /// <summary>Frees memory and asks nothing.</summary>
     internal void Release(DevicePointer memory) => _ = Driver.MemoryManagement.cuMemFree_v2(At(memory));
 }

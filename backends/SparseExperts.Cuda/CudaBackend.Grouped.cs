@@ -19,12 +19,14 @@ public sealed partial class CudaBackend
         if (c.Count == 0) return;
         int groups = offsets.Count - 1, rows = a.Rows;
         var zeroes = !accumulate && !Cover(offsets, rows);
-        if (zeroes && (groups == 0 || ByCublas))
+        var byCublas = IsMade(offsets) ? ByTiles(a, c) : ByCublas;
+        if (zeroes && (groups == 0 || byCublas))
             Launch("zero_outside", new(OutsideBlocks, 1, 1, TableThreads), [Pointer(c), c.Stride, rows, c.Columns, Pointer(offsets), groups]);
         if (groups == 0) return;
-        if (ByCublas)
+        if (byCublas)
         {
-            CublasGrouped(a, b, transposeB, c, offsets, accumulate);
+            if (IsMade(offsets)) MultiplyTiles(a, b, transposeB, c, offsets, accumulate);
+            else CublasGrouped(a, b, transposeB, c, offsets, accumulate);
             return;
         }
         var shape = new ProductShape(
@@ -48,9 +50,10 @@ public sealed partial class CudaBackend
         CheckOffsets("GemmGroupedOuter", offsets, a.Rows);
         var groups = offsets.Count - 1;
         if (b.Count == 0) return;
-        if (ByCublas)
+        if (IsMade(offsets) ? ByWholeGroups(a, c, offsets) : ByCublas)
         {
-            CublasGroupedOuter(a, c, b, offsets, accumulate);
+            if (IsMade(offsets)) MultiplyWholeGroups(a, c, b, offsets, accumulate);
+            else CublasGroupedOuter(a, c, b, offsets, accumulate);
             return;
         }
         var shape = new ProductShape(a.Columns, c.Columns, a.Rows, Left(a, true), Right(c, false), Rows(b), new(a.Rows, 0), Chains(accumulate));

@@ -2,14 +2,14 @@ namespace SparseExperts.Cuda;
 
 /// <summary>
 /// Plans on the device, so that nobody waits for the router's numbers: choices a token, slots an expert and group, rows an expert. All of it is integers,
-/// which no order of threads changes. With products by cuBLAS, whose grouped calls want sizes on the host, the host plans.
+/// which no order of threads changes.
 /// </summary>
 public sealed partial class CudaBackend : IRouting
 {
     /// <summary>Groups of experts that a block of threads has room for, and warps of a block, as routing.cu has them.</summary>
     const int MostGroups = 64, WarpsOfBlock = 4;
 
-    public IRouting? Routing => _precision == Precision.Exact ? this : null;
+    public IRouting? Routing => this;
 
     public bool Plans(in PlanRule rule) => rule.ExpertGroups <= MostGroups && rule.Experts % rule.ExpertGroups == 0 && rule.Choices <= rule.Experts;
 
@@ -18,6 +18,7 @@ public sealed partial class CudaBackend : IRouting
         Check.Plan(this, rule, scores, bias, to);
         foreach (var array in (ReadOnlySpan<Indices>)[to.Expert, to.Slot, to.Fault, to.Row, to.Offsets, to.TokenOfRow, to.ChoiceOfRow, to.Asked])
             ((CudaStorage)array.Storage).IsMade = true;
+        ((CudaStorage)to.Offsets.Storage).MostOfGroup = rule.MostOfExpert;
         EachRow("plan_choices", [scores], rule.Tokens, rule.Experts, bias is { } b ? Pointer(b) : default(DevicePointer), rule.Choices, rule.ExpertGroups,
             rule.ExpertGroupsKept, rule.BestOfGroup, (float)rule.LeftOut, Pointer(to.Expert), Pointer(to.Fault),
             Pointer(to.TokenOfRow), Pointer(to.ChoiceOfRow), rule.Rows);

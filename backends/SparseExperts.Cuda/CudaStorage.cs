@@ -19,6 +19,9 @@ sealed class CudaStorage : Storage
     /// <summary>Kernels wrote the integers: the host does not know them, and nothing but a wait would tell.</summary>
     public bool IsMade { get; set; }
 
+    /// <summary>Rows that a group of made offsets can have at most; 0 where nobody knows.</summary>
+    public int MostOfGroup { get; set; }
+
     HashSet<(long Offset, int Count, int Limit, int? None)> _looked = [];
     int _lookedBefore;
 

@@ -35,13 +35,18 @@ public sealed class HostTrafficTests
     static readonly TrainingConfig Training = new() { Batch = 2, Steps = 20, WarmUp = 2, Rate = 1e-2 };
 
     [Theory]
-    [InlineData("mesh.switch")]
-    [InlineData("hf.mixtral")]
-    [InlineData("hf.deepseek_v3")]
-    public void A_steady_step_reads_nothing_for_plans(string name)
+    [InlineData("mesh.switch", Precision.Exact, 132)]
+    [InlineData("hf.mixtral", Precision.Exact, 132)]
+    [InlineData("hf.deepseek_v3", Precision.Exact, 132)]
+    [InlineData("mesh.switch", Precision.F32, 1)]
+    [InlineData("mesh.switch", Precision.Tf32, 1)]
+    [InlineData("mesh.switch", Precision.Bf16, 132)]
+    [InlineData("hf.mixtral", Precision.Tf32, 1)]
+    [InlineData("hf.deepseek_v3", Precision.Bf16, 1)]
+    public void A_steady_step_reads_nothing_for_plans(string name, Precision precision, int multiprocessors)
     {
-        using var driver = new EmulatedDriver(CudaFixture.Large);
-        using var backend = new CountingBackend(new CudaBackend(driver));
+        using var driver = new EmulatedDriver(CudaFixture.Large with { Multiprocessors = multiprocessors });
+        using var backend = new CountingBackend(new CudaBackend(driver, precision: precision));
         var trainer = new Trainer(backend, Model(name), Training);
         void Step() => trainer.Train(Text, 0.1, details: false);
         Step();

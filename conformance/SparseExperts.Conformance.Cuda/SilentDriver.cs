@@ -53,6 +53,7 @@ sealed class SilentDriver : ICudaDriver
     public void DestroyGraph(CudaGraph graph) => throw Graphs();
     public void Gemm(in GemmCall call, CudaStream stream) => Launched("gemm");
     public void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream) => Launched("grouped gemm");
+    public void GemmBatched(in GemmCall call, int count, CudaStream stream) => Launched("batched gemm");
     public void Dispose() { }
 
     static NotSupportedException Graphs() => new("launches are watched one by one; keep them out of graphs");

@@ -33,6 +33,7 @@ public abstract class DelegatingDriver(ICudaDriver inner) : ICudaDriver
     public virtual void DestroyGraph(CudaGraph graph) => inner.DestroyGraph(graph);
     public virtual void Gemm(in GemmCall call, CudaStream stream) => inner.Gemm(call, stream);
     public virtual void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream) => inner.GemmGrouped(calls, stream);
+    public virtual void GemmBatched(in GemmCall call, int count, CudaStream stream) => inner.GemmBatched(call, count, stream);
 
     public virtual void Dispose()
     {

@@ -10,12 +10,12 @@ public sealed record MutantResult(Mutant Mutant, string? Killed, int Cases);
 /// <summary>Runs mutants on the cases of their kernels.</summary>
 public static class MutantRun
 {
-    /// <summary>The file of kernels that no card reaches: they plan, and the host's engine is their definition.</summary>
-    const string Planning = "routing.ptx";
+    /// <summary>Files of kernels that no card reaches: those that plan, whose definition is the host's engine, and those of groups that a plan made.</summary>
+    static readonly string[] BeyondCards = ["routing.ptx", "padded.ptx"];
 
     /// <summary>Up to so many mutants of every kernel that cards reach, or of those that are named, drawn with a seed.</summary>
     public static IEnumerable<Mutant> Draw(IReadOnlyCollection<string> kernels, int perKernel, int seed) =>
-        from file in Files.Where(f => kernels.Count > 0 || !f.EndsWith(Planning, StringComparison.Ordinal)).Select(f => Mutations.Of(f, Text(f)).ToArray())
+        from file in Files.Where(f => kernels.Count > 0 || !BeyondCards.Contains(f)).Select(f => Mutations.Of(f, Text(f)).ToArray())
         from kernel in file.GroupBy(m => m.Kernel)
         where kernels.Count == 0 || kernels.Contains(kernel.Key)
         from mutant in Drawn([.. kernel], perKernel, seed)
@@ -42,10 +42,9 @@ public static class MutantRun
     }
 
     /// <summary>A device with the mutant in the place of its kernel.</summary>
-    public static CudaBackend Planted(Mutant mutant, int multiprocessors) => new(new EmulatedDriver(KernelCases.Options(multiprocessors) with
-    {
-        Rewrite = (file, text) => file == mutant.File ? mutant.Plant(text) : text,
-    }));
+    public static CudaBackend Planted(Mutant mutant, int multiprocessors, Precision precision = Precision.Exact) => new(
+        new EmulatedDriver(KernelCases.Options(multiprocessors) with { Rewrite = (file, text) => file == mutant.File ? mutant.Plant(text) : text }),
+        precision: precision);
 
     static IEnumerable<Mutant> Drawn(Mutant[] all, int count, int seed)
     {

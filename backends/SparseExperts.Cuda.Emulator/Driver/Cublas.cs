@@ -39,6 +39,22 @@ sealed unsafe class Cublas(DeviceMemory memory)
         }
     }
 
+    /// <summary>Products of one shape whose addresses stand in tables.</summary>
+    public void RunBatch(in GemmCall call, int count)
+    {
+        var (a, b, c) = (Addresses("A", call.A, count), Addresses("B", call.B, count), Addresses("C", call.C, count));
+        for (var i = 0; i < count; i++) Run(call with { A = a[i], B = b[i], C = c[i] });
+    }
+
+    DevicePointer[] Addresses(string name, DevicePointer table, int count)
+    {
+        var region = memory.Find(table.Address, sizeof(ulong) * (long)count, $"GemmBatched, addresses of {name}", out var offset);
+        if ((offset & 7) != 0) throw new CudaFault($"GemmBatched, addresses of {name}: byte {offset} of {region.Name} is not the start of an address");
+        if (region.FirstUnwritten(offset, sizeof(ulong) * (long)count) is >= 0 and var word)
+            throw new CudaFault($"GemmBatched, addresses of {name}: word {word} of {region.Name} was never written");
+        return new ReadOnlySpan<DevicePointer>(region.Data + offset, count).ToArray();
+    }
+
     /// <summary>sums += column · factor.</summary>
     static void Accumulate(ReadOnlySpan<float> column, float factor, Span<float> sums)
     {

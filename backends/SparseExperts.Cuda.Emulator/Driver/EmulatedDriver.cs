@@ -145,6 +145,17 @@ public sealed partial class EmulatedDriver : ICudaDriver
         });
     }
 
+    public void GemmBatched(in GemmCall call, int count, CudaStream stream)
+    {
+        var product = call;
+        Cublas.Check(product);
+        Give(Queue(stream), () =>
+        {
+            _cublas.RunBatch(product, count);
+            _products += count;
+        });
+    }
+
     public void Dispose() => _memory.Dispose();
 
     void Give(WorkQueue queue, Action work) => _streams.Give(queue, work);

@@ -72,6 +72,12 @@ public interface ICudaDriver : IDisposable
 
     /// <summary>Products of different sizes in one call; all have the first one's precision.</summary>
     void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream);
+
+    /// <summary>
+    /// <paramref name="count"/> products of one shape in one call, whose addresses the device knows: A, B and C of <paramref name="call"/> are tables of so
+    /// many addresses, read when the work runs.
+    /// </summary>
+    void GemmBatched(in GemmCall call, int count, CudaStream stream);
 }
 
 /// <summary>An address in the device's memory.</summary>

@@ -32,6 +32,9 @@ public readonly record struct PlanRule(int Groups, int Size, int Experts, int Ch
     /// <summary>The most rows that the dispatched matrix can have: T·K, or G·E·C where that is less.</summary>
     public int Rows => (int)Math.Min((long)Tokens * Choices, Capacity == RoutingPlan.Unlimited ? int.MaxValue : (long)Groups * Experts * Capacity);
 
+    /// <summary>The most rows that one expert can have.</summary>
+    public int MostOfExpert => (int)Math.Min(Tokens, Capacity == RoutingPlan.Unlimited ? int.MaxValue : (long)Groups * Capacity);
+
     /// <summary>Whether a request can be refused.</summary>
     public bool Drops => Capacity < Size;
 }

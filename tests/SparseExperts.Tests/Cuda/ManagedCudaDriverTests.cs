@@ -179,6 +179,12 @@ public sealed class ManagedCudaDriverTests
         driver.Set(c, 0, 100, stream);
         driver.GemmGrouped([call, call with { M = 0 }, call with { A = a + 4, B = b + 8, C = c + 24 }], stream);
         Assert.Equal([.. Expected(0), .. Expected(1, 2)], Floats(driver, c, 12, stream));
+
+        var table = driver.Allocate(6 * sizeof(ulong));
+        driver.CopyToDevice(table, MemoryMarshal.AsBytes<ulong>([a.Address, a.Address + 4, b.Address, b.Address + 8, c.Address, c.Address + 24]), stream);
+        driver.Set(c, 0, 100, stream);
+        driver.GemmBatched(call with { A = table, B = table + 16, C = table + 32 }, 2, stream);
+        Assert.Equal([.. Expected(0), .. Expected(1, 2)], Floats(driver, c, 12, stream));
         driver.DestroyStream(stream);
 
         float[] Expected(int shiftA, int shiftB = 0)

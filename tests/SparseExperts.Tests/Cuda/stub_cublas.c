@@ -27,6 +27,16 @@ int cublasGemmEx(void *h, int ta, int tb, int m, int n, int k, const float *alph
     product(ta, tb, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
     return 0;
 }
+int cublasGemmBatchedEx(void *h, int ta, int tb, int m, int n, int k, const float *alpha, void *const *a, int atype, int lda, void *const *b, int btype,
+    int ldb, const float *beta, void *const *c, int ctype, int ldc, int count, int type, int algo)
+{
+    for (int i = 0; i < count; i++)
+    {
+        int status = cublasGemmEx(h, ta, tb, m, n, k, alpha, a[i], atype, lda, b[i], btype, ldb, beta, c[i], ctype, ldc, type, algo);
+        if (status) return status;
+    }
+    return 0;
+}
 int cublasGemmGroupedBatchedEx(void *h, const int *ta, const int *tb, const int *m, const int *n, const int *k, const float *alpha, void *const *a, int atype, const int *lda,
     void *const *b, int btype, const int *ldb, const float *beta, void *const *c, int ctype, const int *ldc, int groups, const int *sizes, int type)
 {

@@ -46,6 +46,12 @@ public static class CudaBlasNativeMethods
         CUdeviceptr B, cudaDataType Btype, int ldb, nint beta, CUdeviceptr C, cudaDataType Ctype, int ldc, ComputeType computeType, GemmAlgo algo);
 
     [DllImport(Library)]
+    public static extern CublasStatus cublasGemmBatchedEx(
+        CudaBlasHandle handle, Operation transa, Operation transb, int m, int n, int k, nint alpha, CUdeviceptr Aarray, cudaDataType Atype, int lda,
+        CUdeviceptr Barray, cudaDataType Btype, int ldb, nint beta, CUdeviceptr Carray, cudaDataType Ctype, int ldc, int batchCount,
+        ComputeType computeType, GemmAlgo algo);
+
+    [DllImport(Library)]
     public static extern CublasStatus cublasGemmGroupedBatchedEx(
         CudaBlasHandle handle, Operation[] transa_array, Operation[] transb_array, int[] m_array, int[] n_array, int[] k_array, float[] alpha_array,
         CUdeviceptr Aarray, cudaDataType Atype, int[] lda_array, CUdeviceptr Barray, cudaDataType Btype, int[] ldb_array, float[] beta_array,
