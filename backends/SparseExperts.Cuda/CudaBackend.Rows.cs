@@ -71,7 +71,20 @@ public sealed partial class CudaBackend
         Check.Owned(this, "SumColumns", x, y);
         Check.Shape("SumColumns", "Y", y, 1, x.Columns);
         Check.Sequence("SumColumns", sequence);
-        SumTokens("sum_columns", new(x.Rows, sequence), x.Columns, Pointer(x), x.Stride, Pointer(y), accumulate);
+        SumGroups(x, new(x.Rows, sequence), 1, y, accumulate);
+    }
+
+    public void SumSquares(Matrix x, double factor, int sequence, Matrix y)
+    {
+        Check.SumSquares(this, "SumSquares", x, x, y);
+        Check.Sequence("SumSquares", sequence);
+        SumTokens("sum_squares", new(x.Rows, sequence), 1, Pointer(x), x.Stride, (float)factor, Pointer(y));
+    }
+
+    public void SumSquaresBackward(Matrix x, double factor, Matrix dy, Matrix dx, bool accumulate)
+    {
+        Check.SumSquares(this, "SumSquaresBackward", x, dx, dy);
+        Elements("sum_squares_backward", [x, dx], Pointer(dy), (float)(2 * factor), accumulate);
     }
 
     public void ScaleRows(Matrix x, Matrix s, Matrix y, bool accumulate)

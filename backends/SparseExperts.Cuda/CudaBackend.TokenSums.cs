@@ -10,12 +10,20 @@ public sealed partial class CudaBackend
     const int MostSumThreads = 1024, SumColumnsOfBlock = 16;
 
     /// <summary>Sums down every column, whose blocks are summed by threads of one block and joined there.</summary>
-    void SumTokens(string kernel, SumTree tree, int columns, params ReadOnlySpan<KernelArgument> rest)
+    void SumTokens(string kernel, SumTree tree, int columns, params ReadOnlySpan<KernelArgument> rest) => SumTokens(kernel, tree, 1, columns, rest);
+
+    /// <summary>The same for groups, each with sums of its own.</summary>
+    void SumTokens(string kernel, SumTree tree, int groups, int columns, params ReadOnlySpan<KernelArgument> rest)
     {
         var width = (int)Math.Min(SumColumnsOfBlock, BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, columns)));
-        Launch(kernel, new(Blocks(columns, width), 1, 1, width, Math.Clamp(tree.Leaves, 1, MostSumThreads / width)),
+        var height = Math.Clamp(tree.Leaves, 1, MostSumThreads / width);
+        Launch(kernel, new(Blocks(columns, width), Math.Min(groups, _driver.Device.MaxBlocksY), 1, width, height),
             [Pointer(Starts(tree)), Pointer(Joins(tree)), tree.Leaves, columns, .. rest]);
     }
+
+    /// <summary>Y_g (+)= the sums over the rows of each group, which are as many.</summary>
+    void SumGroups(Matrix x, SumTree tree, int groups, Matrix y, bool accumulate) =>
+        SumTokens("sum_columns", tree, groups, x.Columns, groups, tree.Rows, Pointer(x), x.Stride, Pointer(y), y.Stride, accumulate);
 
     /// <summary>
     /// Y (+)= the sum of <paramref name="parts"/>, one of Y's size (row after row, without gaps) for every block of <paramref name="tree"/>, joined by

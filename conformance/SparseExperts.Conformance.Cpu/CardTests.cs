@@ -149,6 +149,13 @@ public sealed class CardTests
         public override void RowDots(Matrix a, Matrix b, Matrix y, bool add) { Note(); base.RowDots(a, b, y, add); }
         public override void RunSquares(Matrix x, Indices offsets, Matrix y) { Note(); base.RunSquares(x, offsets, y); }
 
+        public override void SumSquares(Matrix x, double factor, int sequence, Matrix y) { Note(); base.SumSquares(x, factor, sequence, y); }
+        public override void SumSquaresBackward(Matrix x, double factor, Matrix dy, Matrix dx, bool add)
+        {
+            Note();
+            base.SumSquaresBackward(x, factor, dy, dx, add);
+        }
+
         public override (int Rows, int Columns) AttentionSaved(in AttentionShape shape) { Note(); return base.AttentionSaved(shape); }
 
         public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
@@ -169,6 +176,38 @@ public sealed class CardTests
         public override void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence) { Note(); base.ScatterAddTokens(x, rows, y, sequence); }
         public override void GatherColumns(Matrix x, Indices columns, Matrix y) { Note(); base.GatherColumns(x, columns, y); }
         public override void ScatterAddColumns(Matrix x, Indices columns, Matrix y) { Note(); base.ScatterAddColumns(x, columns, y); }
+        public override void ChosenGates(Matrix x, Indices experts, Indices? rows, int count, Matrix y)
+        {
+            Note();
+            base.ChosenGates(x, experts, rows, count, y);
+        }
+
+        public override void ChosenGatesBackward(Indices experts, Indices? rows, int count, Matrix dy, Matrix dx, bool add)
+        {
+            Note();
+            base.ChosenGatesBackward(experts, rows, count, dy, dx, add);
+        }
+
+        public override void Combine(Matrix x, Matrix gates, in PlanRows plan, Matrix y) { Note(); base.Combine(x, gates, plan, y); }
+
+        public override void CombineBackward(Matrix x, Matrix gates, in PlanRows plan, Matrix dy, Matrix dx, bool addX, Matrix dGates, bool addGates)
+        {
+            Note();
+            base.CombineBackward(x, gates, plan, dy, dx, addX, dGates, addGates);
+        }
+
+        public override void BalanceLoss(Matrix x, Matrix shares, Indices counts, int groups, double factor, int sequence, Matrix y)
+        {
+            Note();
+            base.BalanceLoss(x, shares, counts, groups, factor, sequence, y);
+        }
+
+        public override void BalanceLossBackward(Matrix shares, Indices counts, int groups, double factor, Matrix dy, Matrix dx, bool add)
+        {
+            Note();
+            base.BalanceLossBackward(shares, counts, groups, factor, dy, dx, add);
+        }
+
         public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
         {
             Note();

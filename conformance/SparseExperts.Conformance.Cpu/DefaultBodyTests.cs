@@ -19,7 +19,10 @@ public sealed class DefaultBodyTests
 {
     /// <summary>What a backend may leave out.</summary>
     static readonly string[] Optional =
-        ["AdamW", "Cast", "Exactly", "Gated", "GatedBackward", "GemmOuter", "Repeated", "Rotary", "RunSquares", "ScatterAddTokens", "get_Routing"];
+    [
+        "AdamW", "BalanceLoss", "BalanceLossBackward", "Cast", "ChosenGates", "ChosenGatesBackward", "Combine", "CombineBackward", "Exactly", "Gated",
+        "GatedBackward", "GemmOuter", "Repeated", "Rotary", "RunSquares", "ScatterAddTokens", "SumSquares", "SumSquaresBackward", "get_Routing",
+    ];
 
     [Fact]
     public void The_sample_implements_what_is_required_and_nothing_else()

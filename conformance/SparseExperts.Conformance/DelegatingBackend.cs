@@ -87,6 +87,10 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => inner.RowDots(a, b, y, accumulate);
     public virtual void RunSquares(Matrix x, Indices offsets, Matrix y) => inner.RunSquares(x, offsets, y);
 
+    public virtual void SumSquares(Matrix x, double factor, int sequence, Matrix y) => inner.SumSquares(x, factor, sequence, y);
+    public virtual void SumSquaresBackward(Matrix x, double factor, Matrix dy, Matrix dx, bool accumulate) =>
+        inner.SumSquaresBackward(x, factor, dy, dx, accumulate);
+
     public virtual (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => inner.AttentionSaved(shape);
 
     public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y) =>
@@ -101,6 +105,22 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void ScatterAddTokens(Matrix x, Indices rows, Matrix y, int sequence) => inner.ScatterAddTokens(x, rows, y, sequence);
     public virtual void GatherColumns(Matrix x, Indices columns, Matrix y) => inner.GatherColumns(x, columns, y);
     public virtual void ScatterAddColumns(Matrix x, Indices columns, Matrix y) => inner.ScatterAddColumns(x, columns, y);
+
+    public virtual void ChosenGates(Matrix x, Indices experts, Indices? rows, int count, Matrix y) => inner.ChosenGates(x, experts, rows, count, y);
+    public virtual void ChosenGatesBackward(Indices experts, Indices? rows, int count, Matrix dy, Matrix dx, bool accumulate) =>
+        inner.ChosenGatesBackward(experts, rows, count, dy, dx, accumulate);
+
+    public virtual void Combine(Matrix x, Matrix gates, in PlanRows plan, Matrix y) => inner.Combine(x, gates, plan, y);
+    public virtual void CombineBackward(
+        Matrix x, Matrix gates, in PlanRows plan, Matrix dy, Matrix dx, bool accumulateX, Matrix dGates, bool accumulateGates) =>
+        inner.CombineBackward(x, gates, plan, dy, dx, accumulateX, dGates, accumulateGates);
+
+    public virtual void BalanceLoss(Matrix x, Matrix shares, Indices counts, int groups, double factor, int sequence, Matrix y) =>
+        inner.BalanceLoss(x, shares, counts, groups, factor, sequence, y);
+
+    public virtual void BalanceLossBackward(Matrix shares, Indices counts, int groups, double factor, Matrix dy, Matrix dx, bool accumulate) =>
+        inner.BalanceLossBackward(shares, counts, groups, factor, dy, dx, accumulate);
+
     public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) =>
         inner.AdamW(parameter, gradient, first, second, step);
 

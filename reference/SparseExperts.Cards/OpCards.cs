@@ -6,7 +6,7 @@ public static class OpCards
     public static IReadOnlyList<OpCard> All { get; } =
     [
         .. LinearAlgebraCards.All, .. PointwiseCards.All, .. ActivationCards.All, .. RowCards.All, .. NormCards.All, .. AttentionCards.All,
-        .. IndexingCards.All, .. OptimizerCards.All, .. MemoryCards.All,
+        .. IndexingCards.All, .. MixtureCards.All, .. OptimizerCards.All, .. MemoryCards.All,
     ];
 
     public static OpCard Named(string name) =>

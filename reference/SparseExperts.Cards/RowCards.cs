@@ -3,7 +3,7 @@ namespace SparseExperts;
 /// <summary>Softmax and its relatives, the loss over it, and sums along rows and columns.</summary>
 static class RowCards
 {
-    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumColumns, ScaleRows, RowDots, RunSquares];
+    public static IEnumerable<OpCard> All => [Softmax, LogSoftmax, LogSumExp, CrossEntropy, SumColumns, ScaleRows, RowDots, SumSquares, RunSquares];
 
     static OpCard Softmax => new()
     {
@@ -170,6 +170,38 @@ static class RowCards
             new("factors", (b, _) => b.ScaleRows(b.Rent(2, 3), b.Rent(1, 2), b.Rent(2, 3), false), "ScaleRows: S is 1×2, expected 2×1; reshape or rent it so"),
             new("destination", (b, _) => b.ScaleRows(b.Rent(2, 3), b.Rent(2, 1), b.Rent(3, 2), false), "ScaleRows: X is 2×3, Y is 3×2; make the shapes equal"),
         ],
+    };
+
+    static OpCard SumSquares => new()
+    {
+        Name = "SumSquares",
+        Family = "rows",
+        Formula = "y = factor·Σ_r x_r² over tokens, blocks of sequences joined by halves",
+        Gradient = "dx_r (+)= (2·factor·dy)·x_r",
+        Source = "the router's z-loss (Zoph et al. 2022, eq. 5)",
+        SpecialValues = "IEEE; no rows sum to 0.",
+        Exactness = new Reduction("rows"),
+        Case = (draw, e) => Squares(draw, e.Rows * e.Columns, draw.Sequence(e.Rows * e.Columns)),
+        MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300, 700] select Squares(draw, 700, sequence),
+        Forward = (b, c) => b.SumSquares(c["x"], c.Number("factor"), c.Count("sequence"), c["y"]),
+        Backward = (b, c) => b.SumSquaresBackward(c["x"], c.Number("factor"), c["dy"], c["dx"], c.Accumulate),
+        Errors =
+        [
+            new("a column", (b, _) => b.SumSquares(b.Rent(2, 3), 1, 0, b.Rent(1, 1)), "SumSquares: X is 2×3, expected 2×1; reshape or rent it so"),
+            new("destination", (b, _) => b.SumSquares(b.Rent(2, 1), 1, 0, b.Rent(2, 1)), "SumSquares: Y is 2×1, expected 1×1; reshape or rent it so"),
+            new("sequence", (b, _) => b.SumSquares(b.Rent(2, 1), 1, -1, b.Rent(1, 1)),
+                "SumSquares: sequences of -1 rows; give their length, or 0 where rows are no tokens"),
+            new("gradient", (b, _) => b.SumSquaresBackward(b.Rent(2, 1), 1, b.Rent(1, 1), b.Rent(3, 1), false),
+                "SumSquaresBackward: dX is 3×1, expected 2×1; reshape or rent it so"),
+        ],
+    };
+
+    /// <summary>The sequence is a parameter: a sum that is scaled is no part of a larger one.</summary>
+    static OpCase Squares(Draw draw, int rows, int sequence) => new("SumSquares")
+    {
+        Inputs = [draw.Input("x", rows, 1)],
+        Outputs = [new("y", 1, 1)],
+        Parameters = new Dictionary<string, object> { ["factor"] = draw.One(1.0, -0.375, 1.0 / 3), ["sequence"] = sequence },
     };
 
     static OpCard RunSquares => new()

@@ -18,6 +18,12 @@ KERNEL scale(SOURCE(a), VIEW(c), int rows, int columns, float factor, int accumu
     EACH_ELEMENT(rows, columns) AT(c) = accumulate ? fma(factor, AT(a), AT(c)) : factor * AT(a);
 }
 
+/// dx_r (+)= (factor·dy)·x_r, fused.
+KERNEL sum_squares_backward(SOURCE(x), VIEW(dx), int rows, int columns, const float *dy, float factor, int accumulate)
+{
+    EACH_ELEMENT(rows, columns) AT(dx) = fma(AT(x), factor * *dy, accumulate ? AT(dx) : 0.0f);
+}
+
 /// c (+)= a / b.
 KERNEL divide(SOURCE(a), SOURCE(b), VIEW(c), int rows, int columns, int accumulate)
 {

@@ -29,8 +29,31 @@ DEVICE void join_turn(Halves &halves, const float *sums, const int *joins, int f
 /// The body runs once a turn, of which all threads take part in every one: they meet before and after the sums are joined.
 #define EACH_TURN(first, leaves) for (int first = 0; first < leaves; first += threads_y())
 
-/// y (+)= Σ_r x_r.
-KERNEL THREADS(MOST_THREADS) sum_columns(const int *starts, const int *joins, int leaves, int columns, SOURCE(x), float *y, int accumulate)
+/// y_g (+)= Σ_r x_r for groups of `size` rows one below the other.
+KERNEL THREADS(MOST_THREADS) sum_columns(const int *starts, const int *joins, int leaves, int columns, int groups, int size, SOURCE(x), VIEW(y), int accumulate)
+{
+    static SHARED float sums[MOST_THREADS];
+    OwnColumn own = own_column(columns);
+    for (int group = block_y(); group < groups; group += blocks_y())
+    {
+        const float *rows = x + (i64)group * size * x_stride;
+        Halves halves;
+        EACH_TURN(first, leaves)
+        {
+            int row = first + thread_y(), column = own.column;
+            float sum = 0.0f;
+            if (own.there && row < leaves) { EACH_ROW_OF_BLOCK(r) sum = sum + rows[(i64)r * x_stride + column]; }
+            sums[own.place] = sum;
+            meet();
+            if (own.writes) join_turn(halves, sums, joins, first, leaves);
+            meet();
+        }
+        if (own.writes) put(y + (i64)group * y_stride + own.column, halves.sum(), accumulate);
+    }
+}
+
+/// y = factor·Σ_r x_r², the squares of a block fused. One column.
+KERNEL THREADS(MOST_THREADS) sum_squares(const int *starts, const int *joins, int leaves, int columns, SOURCE(x), float factor, float *y)
 {
     static SHARED float sums[MOST_THREADS];
     OwnColumn own = own_column(columns);
@@ -39,13 +62,13 @@ KERNEL THREADS(MOST_THREADS) sum_columns(const int *starts, const int *joins, in
     {
         int row = first + thread_y(), column = own.column;
         float sum = 0.0f;
-        if (own.there && row < leaves) { EACH_ROW_OF_BLOCK(r) sum = sum + IN_ROW(x, r); }
+        if (row < leaves) { EACH_ROW_OF_BLOCK(r) sum = fma(IN_ROW(x, r), IN_ROW(x, r), sum); }
         sums[own.place] = sum;
         meet();
         if (own.writes) join_turn(halves, sums, joins, first, leaves);
         meet();
     }
-    if (own.writes) put(y + own.column, halves.sum(), accumulate);
+    if (own.writes) *y = factor * halves.sum();
 }
 
 /// weight (+)= Σ_r dy_r·x̂_r, fused, x̂ = x·scale: the gradient of RMSNorm's weight.

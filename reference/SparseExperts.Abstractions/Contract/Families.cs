@@ -164,6 +164,12 @@ public interface IRows
     /// <summary>y_r (+)= Σ_j a_rj b_rj; Y is [rows, 1].</summary>
     void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate);
 
+    /// <summary>y = factor·Σ_r x_r² of a column X [rows, 1], the sum over tokens; Y is 1×1.</summary>
+    void SumSquares(Matrix x, double factor, int sequence, Matrix y);
+
+    /// <summary>dx_r (+)= (2·factor·dy)·x_r; accumulating: fused.</summary>
+    void SumSquaresBackward(Matrix x, double factor, Matrix dy, Matrix dx, bool accumulate);
+
     /// <summary>
     /// y_r = Σ x_k² over the elements o_r … o_{r+1} − 1 of X, which is one row: rows of many lengths that lie one behind the other. Each has its own 16 lanes,
     /// as in <see cref="RowDots"/>. Y is [runs, 1]; <paramref name="offsets"/> has runs + 1 ascending entries, the last is at most X.Columns;

@@ -19,7 +19,7 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
 /// Ops of one backend run one after the other: it serves one thread at a time, and several threads take a backend each.
 /// A destination never overlaps a source unless the op's card says so. Constants are doubles, rounded once to the backend's reals.
 /// </summary>
-public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IOptimizers, IDisposable
+public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IMixture, IOptimizers, IDisposable
 {
     BackendInfo Info { get; }
 

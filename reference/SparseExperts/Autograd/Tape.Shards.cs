@@ -80,6 +80,9 @@ public sealed partial class Tape
         return whole;
     }
 
+    /// <summary>Whether X has the tokens of the whole batch, once: a sum over its rows is nobody's part.</summary>
+    internal bool HasWhole(Tensor x) => x.Parts == 1 && (Shards is null || x.Sequence == 0);
+
     /// <summary>The place of this shard's first token in the batch.</summary>
     internal long FirstToken(int sequence) => (long)(Shards?.Sequences.First ?? 0) * sequence;
 

@@ -19,7 +19,7 @@ public static class Experts
         var indices = new PlanIndices(tape, plan, x.Sequence);
         // 1. Dispatch: the rows of one expert side by side. L is M, or the width that the experts have between their own projections.
         var inputs = tape.Dispatch(LatentExperts.Enter(tape, call, x, weights), indices);                               // [rows, L]
-        var rowGates = GatesOfRows(tape, call, gates, indices);                                                         // [rows, 1]
+        var rowGates = UsesRowGates(call, indices) ? tape.GateOfRows(gates, indices) : null;                            // [rows, 1]
         if (call.Dialect.StraightThrough && rowGates is not null) inputs = StraightThrough.Apply(tape, inputs, rowGates);
         if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.ExpertsFormat).ScaleRows(inputs, rowGates!);
         // 2. Experts: every row meets its expert's matrices.
@@ -34,15 +34,14 @@ public static class Experts
         return SharedExpert.Join(tape, call, x, y, weights, sharedGates);
     }
 
-    /// <summary>The gate of every row [rows, 1]; null where tokens share a slot, so that it has no one gate.</summary>
-    static Tensor? GatesOfRows(Tape tape, RouterCall call, Tensor gates, PlanIndices indices)
+    /// <summary>Whether rows are multiplied by gates of their own before tokens collect them; where tokens share a slot, it has no one gate.</summary>
+    static bool UsesRowGates(RouterCall call, PlanIndices indices)
     {
         var d = call.Dialect;
-        if (!indices.Plan.SharesSlots) return tape.GateOfRows(gates, indices);
-        if (d.ApplyGateTo == GatePlace.Input || d.Combination == Combination.Interpolated)
-            throw new RoutingException(
-                $"{call.Where}: tokens share slots here, so that a slot has no one gate; give {d.Name} apply_gate_to output and combination gated");
-        return null;
+        var needs = d.ApplyGateTo == GatePlace.Input || d.Combination == Combination.Interpolated;
+        if (!indices.Plan.SharesSlots) return needs || d.StraightThrough || call.SumFormat != NumberFormat.Float32;
+        return !needs ? false : throw new RoutingException(
+            $"{call.Where}: tokens share slots here, so that a slot has no one gate; give {d.Name} apply_gate_to output and combination gated");
     }
 
     /// <summary>The sum as the layer hands it on: in the tokens' format, with the bias and the factor that some add once a token.</summary>

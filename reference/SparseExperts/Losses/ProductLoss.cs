@@ -71,6 +71,7 @@ public static class ProductLoss
             for (var (n, count) = (0, 0.0); n <= most; n++, count += unit) table[n] = Share(count, of);
             return table;
         });
+        if (call.Layers == 1 && call.LogitsFormat == NumberFormat.Float32) return tape.BalanceLoss(mass, shares, asked, parts.Count, 1 / of.Mass);
         var f = tape.Rent(parts.Count, call.Experts);
         tape.Backend.GatherRows(shares, asked, f.Reshape(parts.Count * call.Experts, 1), false);
         return OfMeans(tape, call, parts, mass, each, tape.Constant(f));

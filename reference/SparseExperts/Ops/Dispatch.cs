@@ -11,23 +11,19 @@ public sealed class PlanIndices
         (Plan, Sequence) = (handle, sequence);
         if (handle.OnBackend is { } made)
         {
-            (TokenOfRow, ChoiceOfRow) = (made.TokenOfRow, made.ChoiceOfRow);
-            Indices[] OfToken(Indices array) => [.. Enumerable.Range(0, handle.Choices).Select(j => PlanArrays.Of(array, j, handle.Tokens))];
-            (RowOfToken, ExpertOfToken) = (OfToken(made.Row), OfToken(made.Expert));
+            Rows = new(made.TokenOfRow, made.ChoiceOfRow, made.Row);
+            Experts = made.Expert;
             Offsets = new(made.Offsets, () => handle.Host.Offsets);
-            return;
         }
-        var plan = handle.Host;
-        Offsets = GroupOffsets.Upload(tape, plan.Offsets);
-        TokenOfRow = tape.UploadPlan(plan.TokenOfRow);
-        ChoiceOfRow = tape.UploadPlan(plan.ChoiceOfRow);
-        RowOfToken = new Indices[plan.Choices];
-        var rows = new int[plan.Tokens];
-        for (var j = 0; j < plan.Choices; j++)
+        else
         {
-            for (var t = 0; t < rows.Length; t++) rows[t] = plan.RowOf[t * plan.Choices + j];
-            RowOfToken[j] = tape.UploadPlan(rows);
+            var plan = handle.Host;
+            Offsets = GroupOffsets.Upload(tape, plan.Offsets);
+            var rows = new int[plan.Choices * plan.Tokens];
+            for (var i = 0; i < rows.Length; i++) rows[i % plan.Choices * plan.Tokens + i / plan.Choices] = plan.RowOf[i];
+            Rows = new(tape.UploadPlan(plan.TokenOfRow), tape.UploadPlan(plan.ChoiceOfRow), tape.UploadPlan(rows));
         }
+        RowOfToken = [.. Enumerable.Range(0, handle.Choices).Select(j => PlanArrays.Of(Rows.RowOfChoice, j, handle.Tokens))];
     }
 
     /// <summary>The same for a plan of the host.</summary>
@@ -38,14 +34,16 @@ public sealed class PlanIndices
     /// <summary>Where the rows of every expert lie.</summary>
     public GroupOffsets Offsets { get; }
     public int Sequence { get; }
-    public Indices TokenOfRow { get; }
-    public Indices ChoiceOfRow { get; }
+    /// <summary>Where rows come from and go to.</summary>
+    public PlanRows Rows { get; }
+    public Indices TokenOfRow => Rows.TokenOfRow;
+    public Indices ChoiceOfRow => Rows.ChoiceOfRow;
 
     /// <summary>For each choice, the row of every token or −1.</summary>
     public Indices[] RowOfToken { get; }
 
-    /// <summary>For each choice, the expert of every token; null where the host planned.</summary>
-    internal Indices[]? ExpertOfToken { get; }
+    /// <summary>The experts of all first choices, then of all second ones [K·T]; null where the host planned.</summary>
+    internal Indices? Experts { get; }
 }
 
 public static partial class Op
@@ -109,12 +107,23 @@ public static partial class Op
         return tape.Constant(kept);
     }
 
+    /// <summary>Numbers of a token's experts: y_tj = x_{t, expert of (t, j)}; with <paramref name="drops"/> times 0 for a choice that the plan drops.</summary>
+    /// <param name="indices">Of a plan that the backend made.</param>
+    /// <remarks>dx_{t, e} = Σ_j dy_tj over the choices of expert e that are kept.</remarks>
+    internal static Tensor ChosenGates(this Tape tape, Tensor x, PlanIndices indices, bool drops)
+    {
+        var (plan, experts, rows) = (indices.Plan, indices.Experts!.Value, drops ? indices.Rows.RowOfChoice : (Indices?)null);
+        return tape.Apply(nameof(ChosenGates), plan.Tokens, plan.Choices, [x],
+            y => tape.Backend.ChosenGates(x.Value, experts, rows, plan.Rows, y.Value),
+            y => tape.Backend.ChosenGatesBackward(experts, rows, plan.Rows, y.Gradient, x.GradientTarget(out var add), add));
+    }
+
     /// <summary>Experts' rows times gates, summed for every token: y_t = Σ_j gate_tj·x_{row of (t, j)}.</summary>
     /// <remarks>The gradients of the ops that it is made of. Where tokens share a slot, every token takes the whole of its row.</remarks>
     public static Tensor Combine(this Tape tape, Tensor x, Tensor gates, PlanIndices indices)
     {
         var plan = indices.Plan;
-        if (!plan.SharesSlots) return tape.Collect(tape.ScaleRows(x, tape.GateOfRows(gates, indices)), indices);
+        if (!plan.SharesSlots) return tape.CombineOwnRows(x, gates, indices);
         Tensor? sum = null;
         for (var j = 0; j < plan.Choices; j++)
         {
@@ -124,4 +133,17 @@ public static partial class Op
         }
         return sum!;
     }
+
+    static Tensor CombineOwnRows(this Tape tape, Tensor x, Tensor gates, PlanIndices indices) => tape.Apply(nameof(Combine),
+        indices.Plan.Tokens, x.Columns, (indices.Sequence, 1), [x, gates],
+        y => tape.Backend.Combine(x.Value, gates.Value, indices.Rows, y.Value),
+        y =>
+        {
+            // The op's destinations must not overlap: a tensor in both places gets its second gradient afterwards. What nobody asks for is thrown away.
+            var (isOne, addX, addGates) = (ReferenceEquals(x, gates), false, false);
+            var dx = x.RequiresGradient ? x.GradientTarget(out addX) : tape.Rent(x.Rows, x.Columns);
+            var dGates = gates.RequiresGradient && !isOne ? gates.GradientTarget(out addGates) : tape.Rent(gates.Rows, gates.Columns);
+            tape.Backend.CombineBackward(x.Value, gates.Value, indices.Rows, y.Gradient, dx, addX, dGates, addGates);
+            if (isOne) tape.Pass(dGates, gates);
+        });
 }

@@ -48,19 +48,6 @@ public static partial class Op
         y => tape.Backend.GatherRows(x.Value, ids, y.Value, false),
         y => tape.Backend.GatherRows(y.Gradient, inverse, x.GradientTarget(out var add), add));
 
-    /// <summary>y_rj = x_{r, ids_j r}; Y has a column for each of <paramref name="ids"/>.</summary>
-    /// <remarks>dx_{r, ids_j r} += dy_rj in ascending j.</remarks>
-    public static Tensor GatherColumns(this Tape tape, Tensor x, IReadOnlyList<Indices> ids) => tape.Apply(nameof(GatherColumns), x.Rows, ids.Count, [x],
-        y =>
-        {
-            for (var j = 0; j < ids.Count; j++) tape.Backend.GatherColumns(x.Value, ids[j], y.Value.ColumnRange(j, 1));
-        },
-        y =>
-        {
-            var target = x.GradientSum();
-            for (var j = 0; j < ids.Count; j++) tape.Backend.ScatterAddColumns(y.Gradient.ColumnRange(j, 1), ids[j], target);
-        });
-
     /// <summary>y_r = x_{r, ids r}; Y is [rows, 1].</summary>
     /// <remarks>dx_{r, ids r} += dy_r.</remarks>
     public static Tensor GatherColumns(this Tape tape, Tensor x, Indices ids) => tape.Apply(nameof(GatherColumns), x.Rows, 1, [x],

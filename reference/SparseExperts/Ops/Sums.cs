@@ -24,15 +24,15 @@ public static partial class Op
     public static Tensor SumSquares(this Tape tape, Tensor x, double factor) => tape.Apply(nameof(SumSquares), 1, 1, (0, 1), [x],
         y =>
         {
-            var sum = tape.SumOfParts(x, 1, (part, to) => tape.Backend.GemmOuter(part, part, to, x.Sequence, false));
+            if (tape.HasWhole(x))
+            {
+                tape.Backend.SumSquares(x.Value, factor, x.Sequence, y.Value);
+                return;
+            }
+            var sum = tape.SumOfParts(x, 1, (part, to) => tape.Backend.SumSquares(part, 1, x.Sequence, to));
             tape.Backend.Scale(sum, factor, y.Value, false);
         },
-        y =>
-        {
-            var scaled = tape.Rent(1, 1);
-            tape.Backend.Scale(y.Gradient, 2 * factor, scaled, false);
-            tape.Backend.Gemm(x.Value, false, scaled, false, x.GradientTarget(out var add), add);
-        });
+        y => tape.Backend.SumSquaresBackward(x.Value, factor, y.Gradient, x.GradientTarget(out var add), add));
 
     /// <summary>Sums over the tokens of each of G equal groups: y_g = Σ_{t in g} x_t, of all layers that lie one below the other; Y is [G, columns].</summary>
     /// <param name="spansShards">The one group has the tokens of all shards.</param>
@@ -40,17 +40,14 @@ public static partial class Op
     public static Tensor SumGroups(this Tape tape, Tensor x, int groups, bool spansShards)
     {
         if (groups == 1 && spansShards) return tape.SumColumns(x, 1);
-        var (tokens, size) = (x.Rows / x.Parts, x.Rows / x.Parts / groups);
-        // Groups of whole sequences are cut where those begin; a smaller group is a sequence of its own.
-        var isWhole = x.Sequence > 0 && size % x.Sequence == 0;
-        var sequence = isWhole ? x.Sequence : x.Sequence > 0 ? size : 0;
-        var perSequence = x.Sequence == 0 ? 0 : isWhole ? 1 : Math.Max(1, x.Sequence / size);
-        return tape.Apply(nameof(SumGroups), groups, x.Columns, (perSequence, 1), [x],
+        var of = new TokenGroups(x.Rows / x.Parts, groups, x.Sequence);
+        var (tokens, size) = (of.Rows, of.Size);
+        return tape.Apply(nameof(SumGroups), groups, x.Columns, (of.SequenceOfGroups, 1), [x],
             y =>
             {
                 for (var p = 0; p < x.Parts; p++)
                     for (var g = 0; g < groups; g++)
-                        tape.Backend.SumColumns(x.Value.RowRange(p * tokens + g * size, size), y.Value.RowRange(g, 1), sequence, p > 0);
+                        tape.Backend.SumColumns(x.Value.RowRange(p * tokens + g * size, size), y.Value.RowRange(g, 1), of.SequenceOfRows, p > 0);
             },
             y =>
             {
@@ -59,6 +56,21 @@ public static partial class Op
                     : tape.Constants.Indices((nameof(SumGroups), tokens, size, x.Rows), () => [.. Enumerable.Range(0, x.Rows).Select(r => r % tokens / size)]);
                 tape.Backend.GatherRows(y.Gradient, groupOf, x.GradientTarget(out var add), add);
             });
+    }
+
+    /// <summary>
+    /// y = Σ_g Σ_j w_gj·(factor·Σ_{t in g} x_tj) over G equal groups of tokens, w_gj what <paramref name="shares"/> has at place counts_gj; Y is 1×1. The
+    /// tape has the whole batch.
+    /// </summary>
+    /// <param name="shares">A constant column.</param>
+    /// <param name="counts">[G·E], −1 where the share is 0.</param>
+    /// <remarks>dx_tj = dy·w_gj·factor, g the group of t.</remarks>
+    public static Tensor BalanceLoss(this Tape tape, Tensor x, Matrix shares, Indices counts, int groups, double factor)
+    {
+        if (!tape.HasWhole(x)) throw new ArgumentException("BalanceLoss: the rows are a part of a batch; sum them over all parts first", nameof(x));
+        return tape.Apply(nameof(BalanceLoss), 1, 1, (0, 1), [x],
+            y => tape.Backend.BalanceLoss(x.Value, shares, counts, groups, factor, x.Sequence, y.Value),
+            y => tape.Backend.BalanceLossBackward(shares, counts, groups, factor, y.Gradient, x.GradientTarget(out var add), add));
     }
 
     /// <summary>y = Σ_i w_i·x_i over all elements, w constant; Y is 1×1.</summary>

@@ -100,10 +100,11 @@ public static class BackendPlanning
             faults => RouterNumbers.RefuseNaN(call.Where, faults));
         var indices = new PlanIndices(tape, handle);
         var source = call.Dialect.Score == Score.SoftmaxPost ? noisy : scores;
-        var raw = tape.GatherColumns(source, indices.ExpertOfToken!);                               // [T, K]
-        if (call.Dialect.Score == Score.SoftmaxPost) raw = tape.Softmax(raw);
-        var gates = Gates.Divided(tape, call, raw, rule.Choices, null);
-        if (rule.Drops) gates = tape.Multiply(gates, tape.KeptChoices(indices));
+        var isDivided = call.Dialect.Score == Score.SoftmaxPost || Gates.AreDivided(call, rule.Choices);
+        var gates = tape.ChosenGates(source, indices, rule.Drops && !isDivided);                    // [T, K]
+        if (call.Dialect.Score == Score.SoftmaxPost) gates = tape.Softmax(gates);
+        gates = Gates.Divided(tape, call, gates, rule.Choices, null);
+        if (rule.Drops && isDivided) gates = tape.Multiply(gates, tape.KeptChoices(indices));
         return (handle, Gates.Finished(tape, call, gates, router, null));
     }
 

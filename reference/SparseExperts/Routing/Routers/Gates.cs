@@ -15,15 +15,21 @@ public static class Gates
         Tensor? shared = null) =>
         Divided(tape, call, Raw(tape, call, logits, scores, choices, correctionBias), choices.K, shared);
 
+    /// <summary>Whether gates of K choices are divided before anybody is dropped.</summary>
+    internal static bool AreDivided(RouterCall call, int k)
+    {
+        var d = call.Dialect;
+        if (d.Normalize is Normalize.None or Normalize.AfterDrop || k == 1 && !d.NormalizeSingle) return false;
+        return !(d.Normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost);
+    }
+
     /// <summary>Raw gates [T, K] over their divisor, where there is one before anybody is dropped.</summary>
     internal static Tensor Divided(Tape tape, RouterCall call, Tensor raw, int k, Tensor? shared)
     {
         var d = call.Dialect;
-        var normalize = d.Normalize;
-        if (normalize is Normalize.None or Normalize.AfterDrop || k == 1 && !d.NormalizeSingle) return raw;
-        if (normalize == Normalize.SumUnlessSoftmax && d.Score is Score.Softmax or Score.SoftmaxPost) return raw;
+        if (!AreDivided(call, k)) return raw;
         var divided = Divide(tape, call, raw, Divisor(tape, call, raw, shared));
-        if (normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.Policy != Policy.Random) return divided;
+        if (d.Normalize != Normalize.BeforeDrop || d.RandomTest != RandomTest.TwiceRaw || d.Policy != Policy.Random) return divided;
         // The policy writes the raw probability over the divided one, for later choices only.
         return Blend(tape, divided, raw, k);
     }
