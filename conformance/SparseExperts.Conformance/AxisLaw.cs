@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using SparseExperts.Layers;
+using SparseExperts.Oracle;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Conformance;
@@ -60,27 +62,37 @@ public static class AxisLaw
     /// <summary>Values that nothing tells apart, in words; null where the axis is alive.</summary>
     /// <param name="read">What the engine makes of a dialect: itself, or for a saboteur one in which it does not read an axis.</param>
     /// <param name="scenes">Where to look; everywhere, unless a saboteur has been told where its axis is alive.</param>
-    public static string? Find(DialectAxis axis, Func<Dialect, Dialect>? read = null, IEnumerable<Dialect>? scenes = null)
+    public static string? Find(DialectAxis axis, Func<Dialect, Dialect>? read = null, IEnumerable<Dialect>? scenes = null) =>
+        Find(axis, read, scenes ?? AxisScenes.Of(axis), isOfKind: false, inModels: false);
+
+    /// <summary>Values that nothing tells apart in what layers of one kind compute, of those that the rules accept; null where it is alive.</summary>
+    public static string? Find(DialectAxis axis, LayerKind kind, Func<Dialect, Dialect>? read = null)
+    {
+        var scenes = AxisScenes.Of(axis, kind);
+        return Find(axis, read, scenes, isOfKind: true, inModels: !Probes.Has(scenes.First())) is { } dead ? $"{kind}: {dead}" : null;
+    }
+
+    static string? Find(DialectAxis axis, Func<Dialect, Dialect>? read, IEnumerable<Dialect> scenes, bool isOfKind, bool inModels)
     {
         var values = Values(axis);
         var isNamed = axis.Names.Count > 0 || axis.IsFlag || axis.Name == "group_score";
         var (alike, met, accepted) = (new HashSet<(int A, int B)>(), new HashSet<(int A, int B)>(), new HashSet<int>());
         for (var a = 0; a < values.Count; a++)
             for (var b = a + 1; b < values.Count; b++)
-                if (!IsDocumentation(axis, values[a], values[b])) alike.Add((a, b));
+                if (!IsDocumentation(axis, values[a], values[b]) && !(inModels && IsLeftToModels(axis, values[a], values[b]))) alike.Add((a, b));
         // Of numbers two must differ, and from nothing at all one.
         int first = axis.IsOptional ? 1 : 0;
         bool IsNothingAlive() => first == 0 || Enumerable.Range(1, values.Count - 1).Any(b => !alike.Contains((0, b)));
         bool AreNumbersAlive() => Pairs(first, values.Count).Any(p => !alike.Contains(p)) && IsNothingAlive();
         bool IsAlive() => isNamed ? alike.Count == 0 : AreNumbersAlive();
 
-        foreach (var subject in scenes ?? AxisScenes.Of(axis))
+        foreach (var subject in scenes)
         {
             Dialect?[] variants = [.. values.Select(v => Accepted(axis, subject, v))];
             accepted.UnionWith(Enumerable.Range(0, values.Count).Where(v => variants[v] is not null));
             met.UnionWith(alike.Where(p => variants[p.A] is not null && variants[p.B] is not null));
             if (!alike.Any(p => variants[p.A] is not null && variants[p.B] is not null)) continue;
-            foreach (var view in AxisViews.Of(axis, subject))
+            foreach (var view in isOfKind ? AxisViews.OfLayer(axis, subject) : AxisViews.Of(axis, subject))
             {
                 var seen = new string?[values.Count];
                 string? See(int v) => variants[v] is { } d ? seen[v] ??= view.See(read is null ? d : read(d)) : null;
@@ -91,7 +103,7 @@ public static class AxisLaw
         }
         // Two values that no dialect can have both are told apart by the rules.
         if (isNamed) alike.IntersectWith(met);
-        string[] never = [.. Enumerable.Range(0, values.Count).Where(v => isNamed && !accepted.Contains(v)).Select(v => Text(values[v]))];
+        string[] never = [.. Enumerable.Range(0, values.Count).Where(v => isNamed && !isOfKind && !accepted.Contains(v)).Select(v => Text(values[v]))];
         if (never.Length > 0) return $"{axis.Name}: no dialect accepts {string.Join(", ", never)}";
         return IsAlive() ? null : $"{axis.Name}: nothing tells {string.Join(", ", alike.Select(p => $"{Text(values[p.A])} from {Text(values[p.B])}"))}";
     }
@@ -117,6 +129,19 @@ public static class AxisLaw
         select (a, b);
 
     static bool IsDocumentation(DialectAxis axis, JsonNode? a, JsonNode? b) => Documentation.Any(d => d.Axis == axis.Name && d.A == Text(a) && d.B == Text(b));
+
+    /// <summary>
+    /// What layers that are seen in models alone, which compute in float32, cannot show: that format named or left out, and activations that are the model's.
+    /// </summary>
+    static bool IsLeftToModels(DialectAxis axis, JsonNode? a, JsonNode? b) => axis.Name switch
+    {
+        "gated_experts" => true,
+        "activation" => !IsOwn(a) && !IsOwn(b),
+        _ => axis.IsFormat && (string[])["null", "f64", "f32"] is var wide && wide.Contains(Text(a)) && wide.Contains(Text(b)),
+    };
+
+    static bool IsOwn(JsonNode? activation) =>
+        ExpertParameters.HasOwnActivation(DialectAxis.Find("activation")!.With(BuiltIn.Named("hf.mixtral"), activation, "law"));
 
     static string Text(JsonNode? value) => value?.ToString() ?? "null";
 

@@ -34,6 +34,19 @@ static class AxisViews
         yield return new("training", d => Refusable(() => Train(d)));
     }
 
+    /// <summary>
+    /// What comes out of a layer itself, without what is computed beside it: a parameter or a state that a dialect only declares is no output. Of dialects
+    /// of one kind, cheapest first.
+    /// </summary>
+    public static IEnumerable<AxisView> OfLayer(DialectAxis axis, Dialect subject)
+    {
+        yield return new("outputs of a training", d => Refusable(() => Outputs(d)));
+        // Models choose activations, and compute in float32 here.
+        if (!axis.IsFormat && axis.Name is not ("activation" or "gated_experts")) yield break;
+        foreach (var view in Of(axis, subject))
+            if (view.Name.Contains("probes", StringComparison.Ordinal) || view.Name.StartsWith("answers to plain", StringComparison.Ordinal)) yield return view;
+    }
+
     /// <summary>Those in which experts are full and something is dropped.</summary>
     public static IEnumerable<AxisView> Few(Dialect subject)
     {
@@ -157,6 +170,21 @@ static class AxisViews
         for (var step = 0; step < 3; step++) trainer.Train(Text, step / 4.0);
         var matrices = trainer.Model.Parameters.Select(p => p.Value).Concat(trainer.Model.State.Select(s => s.Value));
         return Print([.. matrices.SelectMany(m => backend.ToArray(m)).Select(v => (double)v), Evaluation.Run(trainer, Text.HeldOut, 2).BitsPerByte]);
+    }
+
+    /// <summary>Losses and norms of three steps, what the model then answers, and every loss of its layers by its name.</summary>
+    static string Outputs(Dialect d)
+    {
+        using var backend = new ScalarBackend<Float32>();
+        var config = new ModelConfig { Width = 8, HeadWidth = 8, Layers = 2, Hidden = 8, Experts = 4, Context = 8, Dialect = d };
+        var trainer = new Trainer(backend, config, new() { Batch = 3, Steps = 4, WarmUp = 1, Rate = 3e-2 });
+        var steps = Enumerable.Range(0, 3).Select(step => trainer.Train(Text, step / 4.0)).SelectMany(r => new[] { r.BitsPerByte, r.GradientNorm }).ToArray();
+        var batch = ByteBatches.Windows(Text.HeldOut.ToArray(), config, 2, 2).First();
+        return trainer.Evaluate(batch, (result, _) =>
+        {
+            var losses = result.Sparse.SelectMany(layer => layer.Losses).Select(l => $"{l.Name}:{Print([l.Coefficient, backend.ToArray(l.Value.Value)[0]])}");
+            return $"{Print(steps)} {Print([.. backend.ToArray(result.Logits.Value).Select(v => (double)v)])} {string.Join(" ", losses)}";
+        });
     }
 
     static IEnumerable<CaseTensor> Named(Case of, string start) => of.Tensors.Where(t => t.Name.StartsWith(start, StringComparison.Ordinal));

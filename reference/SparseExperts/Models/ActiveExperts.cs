@@ -1,5 +1,4 @@
 using SparseExperts.Autograd;
-using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Models;

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;

@@ -55,6 +55,9 @@ public sealed class DialectAxis
     /// <summary>The value as text, as it stands in files; null for an axis that is not set.</summary>
     public string? Format(Dialect dialect) => Get(dialect) is { } value ? Format(value) : null;
 
+    /// <summary>A value of the axis as text; <c>null</c> for none.</summary>
+    public string Spelled(object? value) => value is null ? "null" : Format(value);
+
     string Format(object value) => value switch
     {
         bool flag => flag ? "true" : "false",

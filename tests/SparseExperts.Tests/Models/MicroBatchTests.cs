@@ -1,6 +1,5 @@
 using SparseExperts.Cpu;
 using SparseExperts.Data;
-using SparseExperts.Layers;
 using SparseExperts.Models;
 using SparseExperts.Profiling;
 using SparseExperts.Routing;

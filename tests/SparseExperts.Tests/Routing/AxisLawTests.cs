@@ -8,12 +8,29 @@ namespace SparseExperts.Tests.Routing;
 /// <summary>Every value of every axis changes something that comes out; an axis that nobody reads, and a value that is read as another, are named.</summary>
 public sealed class AxisLawTests
 {
+    static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
+
     public static TheoryData<string> Axes() => [.. DialectAxis.All.Select(a => a.Name)];
 
     [Theory, MemberData(nameof(Axes))]
     public void Every_value_changes_something(string axis)
     {
         var dead = AxisLaw.Find(DialectAxis.Find(axis)!);
+        Assert.True(dead is null, dead);
+    }
+
+    /// <summary>What layers of other kinds than the routed one claim to read, but for what each knows one value of.</summary>
+    public static IEnumerable<object[]> Readings() =>
+        from kind in Enum.GetValues<LayerKind>()
+        where kind != LayerKind.Routed
+        from reading in LayerAxes.Of(kind)
+        where reading.Only.Count != 1 && reading.Axis.Name != "selection"
+        select new object[] { kind, reading.Axis.Name };
+
+    [Theory, MemberData(nameof(Readings))]
+    public void Every_value_that_a_kind_of_layer_knows_changes_what_it_computes(LayerKind kind, string axis)
+    {
+        var dead = AxisLaw.Find(DialectAxis.Find(axis)!, kind);
         Assert.True(dead is null, dead);
     }
 
@@ -56,9 +73,21 @@ public sealed class AxisLawTests
     public void An_axis_whose_reader_is_removed_is_named(string axis, string dialect)
     {
         var subject = DialectAxis.Find(axis)!;
-        var blank = new Dialect { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
         Dialect[] scenes = [BuiltIn.Named(dialect)];
-        Assert.StartsWith($"{axis}: nothing tells", AxisLaw.Find(subject, d => subject.With(d, subject.ToJson(blank)?.DeepClone(), "saboteur"), scenes));
+        Assert.StartsWith($"{axis}: nothing tells", AxisLaw.Find(subject, d => subject.With(d, subject.ToJson(Blank)?.DeepClone(), "saboteur"), scenes));
+    }
+
+    /// <summary>A layer of another kind that claims an axis and takes its default instead.</summary>
+    [Theory]
+    [InlineData(LayerKind.TwoLevelRouter, "noise_epsilon")]
+    [InlineData(LayerKind.TwoLevelRouter, "shared_expert")]
+    [InlineData(LayerKind.BinaryCode, "entropy_coefficient")]
+    [InlineData(LayerKind.Soft, "capacity_rounding")]
+    public void A_claim_of_a_kind_of_layer_that_is_none_is_named(LayerKind kind, string axis)
+    {
+        var subject = DialectAxis.Find(axis)!;
+        var dead = AxisLaw.Find(subject, kind, d => subject.With(d, subject.ToJson(Blank)?.DeepClone(), "saboteur"));
+        Assert.StartsWith($"{kind}: {axis}: nothing tells", dead);
     }
 
     /// <summary>What the reader took for "none" until it was mended.</summary>

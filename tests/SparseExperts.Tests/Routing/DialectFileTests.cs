@@ -72,9 +72,23 @@ public sealed class DialectFileTests
     [InlineData("""{ "like": "hf.deepseek_v3", "groups": 2, "groups_kept": 3 }""", "groups_kept 3: choose between 1 and groups = 2")]
     [InlineData(
         """{ "like": "mesh.switch", "batch_prioritized": true, "drop_policy": "score" }""",
-        "batch_prioritized True: choose false with this drop_policy")]
+        "batch_prioritized true: choose false with this drop_policy")]
     [InlineData("""{ "like": "mesh.switch", "parameters": ["kk"] }""", "parameters name 'kk', which is no axis")]
     [InlineData("""{ "like": "mesh.switch", "jitter": 1 }""", "jitter 1: choose within [0, 1)")]
+    [InlineData("""{ "like": "mesh.switch", "router": "two_level" }""", "router two_level: choose linear or cosine or ")]
+    [InlineData("""{ "like": "mesh.switch", "eval_capacity_factor": 1e999 }""", "eval_capacity_factor Infinity: choose a finite number")]
+    [InlineData("""{ "like": "hf.muse_spark", "latent_experts": false }""", "experts_in_norm true: choose false, or set latent_experts")]
+    [InlineData("""{ "like": "mesh.switch", "experts_post_norm_epsilon": -1 }""", "experts_post_norm_epsilon -1: choose 0 or more")]
+    [InlineData("""{ "like": "mesh.switch", "activation_up_softcap": 0 }""", "activation_up_softcap 0: choose more than 0")]
+    [InlineData("""{ "like": "hf.inkling", "normalize": "none" }""", "shared_in_gates true: choose false, unless normalize is sum")]
+    [InlineData("""{ "like": "hf.zaya", "capacity_formula": "per_token" }""", "null_experts 1: choose 0, unless capacity_formula is none")]
+    [InlineData("""{ "like": "vmoe.soft", "z_loss": "all_tokens" }""", "z_loss all_tokens: choose none with selection slot_mixture, whose layer does")]
+    [InlineData("""{ "like": "vmoe.soft", "balance_coefficient": 0.1 }""", "balance_coefficient 0.1: choose 0 with selection slot_mixture")]
+    [InlineData("""{ "like": "vmoe.soft", "noise": "gumbel" }""", "noise gumbel: choose none with selection slot_mixture")]
+    [InlineData("""{ "like": "t2t.hierarchical", "noise": "gumbel" }""", "noise gumbel: choose none or normal_softplus with selection two_level")]
+    [InlineData("""{ "like": "t2t.hierarchical", "correction_bias": true }""", "correction_bias true: choose false with selection two_level")]
+    [InlineData("""{ "like": "dselect_k.static", "noise": "normal_softplus" }""", "noise normal_softplus: choose none with selection binary_code")]
+    [InlineData("""{ "like": "mesh.two_level", "token_dropout": 0.1 }""", "token_dropout 0.1: choose 0 with selection two_level_capacity")]
     public void A_file_that_cannot_be_is_refused_with_axis_value_and_remedy(string text, string expected)
     {
         var refusal = Assert.Throws<DialectException>(() => DialectFile.Parse(text, "mine.json"));
