@@ -17,12 +17,15 @@ public sealed partial class CudaBackend : IBackend
     readonly CudaStream _stream;
     readonly LaunchQueue _queue;
     readonly Precision _precision;
+    readonly bool _graphs;
 
     /// <param name="driver">The device; it is disposed of with the backend.</param>
     /// <param name="name">The backend's name in messages and records.</param>
     /// <param name="precision">Exact products are the kernels', the others cuBLAS's.</param>
-    public CudaBackend(ICudaDriver driver, string name = "cuda", Precision precision = Precision.Exact)
+    /// <param name="graphs">Work that comes again goes to the device as graphs; if not, every launch goes alone.</param>
+    public CudaBackend(ICudaDriver driver, string name = "cuda", Precision precision = Precision.Exact, bool graphs = true)
     {
+        _graphs = graphs;
         _precision = precision;
         _driver = driver;
         _pool = new(driver);
@@ -75,7 +78,12 @@ public sealed partial class CudaBackend : IBackend
     public void Synchronize() => Driver.Synchronize(_stream);
 
     /// <summary>Launches are kept, and those that come again go to the device as graphs.</summary>
-    public IDisposable Repeated() => _queue.Repeated();
+    public IDisposable Repeated() => _graphs ? _queue.Repeated() : new NoScope();
+
+    sealed class NoScope : IDisposable
+    {
+        public void Dispose() { }
+    }
 
     /// <summary>The driver for all that is no launch: the launches before it are given first.</summary>
     ICudaDriver Driver

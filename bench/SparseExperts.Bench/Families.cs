@@ -21,26 +21,29 @@ static class Families
         "vmoe.soft",
     ];
 
-    public static void Run(int steps, int threads)
+    public static void Run(int steps, int threads, int atOnce)
     {
+        var rows = new Dictionary<string, string>();
+        AtOnce.Each(Representatives, atOnce, name => Row(name, steps, threads), rows.Add);
         var count = steps.ToString("N0", CultureInfo.InvariantCulture);
         Console.WriteLine($"Held-out bits/byte after {count} steps of 16 × 128 bytes; width 32, 2 layers, 8 experts, seed 0.\n");
         Console.WriteLine("| dialect | held-out bits/byte | dropped at the end | later tokens decide | parameters |");
         Console.WriteLine("|---|---|---|---|---|");
-        foreach (var name in Representatives)
-        {
-            var dialect = BuiltIn.Named(name);
-            using var backend = new CpuBackend(threads);
-            var model = new ModelConfig { Width = 32, Hidden = 128, Layers = 2, Experts = 8, Dialect = dialect };
-            var trainer = new Trainer(backend, model, new() { Steps = steps });
-            var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Context);
-            StepResult? last = null;
-            for (var step = 0; step < steps; step++) last = trainer.Train(text, (double)step / steps, false);
-            var heldOut = Evaluation.Run(trainer, text.HeldOut).BitsPerByte;
-            var dropped = last!.DropRates.Average();
-            var ahead = dialect.Causality == Causality.LooksAhead ? "yes" : "";
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {name} | {heldOut:F3} | {dropped:P1} | {ahead} | {trainer.Model.ParameterCount:N0} |"));
-        }
+        foreach (var name in Representatives) Console.WriteLine(rows[name]);
+    }
+
+    static string Row(string name, int steps, int threads)
+    {
+        var dialect = BuiltIn.Named(name);
+        using var backend = new CpuBackend(threads);
+        var model = new ModelConfig { Width = 32, Hidden = 128, Layers = 2, Experts = 8, Dialect = dialect };
+        var trainer = new Trainer(backend, model, new() { Steps = steps });
+        var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Context);
+        StepResult? last = null;
+        for (var step = 0; step < steps; step++) last = trainer.Train(text, (double)step / steps, details: step == steps - 1);
+        var heldOut = Evaluation.Run(trainer, text.HeldOut).BitsPerByte;
+        var ahead = dialect.Causality == Causality.LooksAhead ? "yes" : "";
+        return string.Create(CultureInfo.InvariantCulture,
+            $"| {name} | {heldOut:F3} | {last!.DropRates.Average():P1} | {ahead} | {trainer.Model.ParameterCount:N0} |");
     }
 }

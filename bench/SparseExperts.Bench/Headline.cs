@@ -18,18 +18,17 @@ static class Headline
 
     sealed record Curve(int Experts, ulong Seed, long Steps, int Width, long Parameters, List<long> At, List<double> HeldOut);
 
-    public static void Run(string results, long steps, int width, int[] experts, int seeds, int threads)
+    public static void Run(string results, long steps, int width, int[] experts, int seeds, int threads, int atOnce)
     {
         var curves = File.Exists(results) ? File.ReadLines(results).Select(l => JsonSerializer.Deserialize<Curve>(l)!).ToList() : [];
-        for (ulong seed = 0; seed < (ulong)seeds; seed++)
-            foreach (var e in experts)
-            {
-                if (curves.Any(c => c.Experts == e && c.Seed == seed && c.Steps == steps && c.Width == width)) continue;
-                var curve = Train(e, seed, steps, width, threads);
-                curves.Add(curve);
-                File.AppendAllText(results, JsonSerializer.Serialize(curve) + "\n");
-                Console.Error.WriteLine($"{e} experts, seed {seed}: {curve.HeldOut[^1]:F4}");
-            }
+        bool IsKnown((int Experts, ulong Seed) t) => curves.Any(c => c.Experts == t.Experts && c.Seed == t.Seed && c.Steps == steps && c.Width == width);
+        var missing = Enumerable.Range(0, seeds).SelectMany(seed => experts.Select(e => (Experts: e, Seed: (ulong)seed))).Where(t => !IsKnown(t)).ToArray();
+        AtOnce.Each(missing, atOnce, t => Train(t.Experts, t.Seed, steps, width, threads), (t, curve) =>
+        {
+            curves.Add(curve);
+            File.AppendAllText(results, JsonSerializer.Serialize(curve) + "\n");
+            Console.Error.WriteLine($"{t.Experts} experts, seed {t.Seed}: {curve.HeldOut[^1]:F4}");
+        });
         Print([.. curves.Where(c => c.Steps == steps && c.Width == width && experts.Contains(c.Experts))], experts, steps);
     }
 

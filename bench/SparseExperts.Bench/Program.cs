@@ -22,9 +22,10 @@ var width = One("--width", 32, "Model width.");
 var experts = Some<int>("--experts", [0, 4, 16, 64], "Numbers of experts; 0 is the dense twin.");
 var seeds = One("--seeds", 3, "Seeds 0, 1, …");
 var threads = One("--threads", 0, "Threads; the numbers do not depend on them.");
+var atOnce = One("--at-once", 1, "Trainings beside each other, each with its threads; the numbers do not depend on it.");
 var headline = new Command("headline", "Sparse models against their dense twin at equal steps: the README's table.")
 {
-    results, steps, width, experts, seeds, threads,
+    results, steps, width, experts, seeds, threads, atOnce,
 };
 headline.SetAction(parsed => Headline.Run(
     parsed.GetValue(results)!,
@@ -32,7 +33,8 @@ headline.SetAction(parsed => Headline.Run(
     parsed.GetValue(width),
     parsed.GetValue(experts)!,
     parsed.GetValue(seeds),
-    parsed.GetValue(threads)));
+    parsed.GetValue(threads),
+    parsed.GetValue(atOnce)));
 
 var rounds = One("--rounds", 3, "Rounds; the best of each counts.");
 var peerSteps = One("--steps", 600, "Steps a round; the peer takes a third.");
@@ -52,8 +54,8 @@ var search = new Command("search", "The small search behind the default preset."
 search.SetAction(parsed => Search.Run(parsed.GetValue(minutes)));
 
 var familySteps = One("--steps", 2000, "Steps of every training.");
-var families = new Command("families", "One router of every family on the same small model.") { familySteps, threads };
-families.SetAction(parsed => Families.Run(parsed.GetValue(familySteps), parsed.GetValue(threads)));
+var families = new Command("families", "One router of every family on the same small model.") { familySteps, threads, atOnce };
+families.SetAction(parsed => Families.Run(parsed.GetValue(familySteps), parsed.GetValue(threads), parsed.GetValue(atOnce)));
 
 var checkRounds = One("--rounds", 3, "Runs of each; the fastest counts.");
 var cases = One("--cases", "tests/SparseExperts.Tests/Oracle/cases", "Folder of recorded calls.");
