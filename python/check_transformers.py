@@ -3,13 +3,15 @@
     python python/check_transformers.py OUT --moe moe --configs FOLDER… --exports FOLDER…
 
 --configs: folders or files with config.json of small models. Of each, every sparse block is recorded with gradients and given to `moe check` under the dialect
-that `moe dialects --config` finds; and a whole model that `moe` computes is saved, recorded block by block with a loss and all gradients, and given to
-`moe check-model`. --exports: folders that `moe export` wrote; each is loaded, nothing may be missing or left over, and what transformers computes with it is
-given to `moe check-model` too. One line each; the exit code is 1 if anything departs, and 0 if all that could be run agrees.
+that `moe dialects --config` finds; and a whole model that `moe` computes, of a file named config.json, is saved, recorded block by block with a loss and all
+gradients, and given to `moe check-model`. --exports: folders that `moe export` wrote; each is loaded, nothing may be missing or left over, and what
+transformers computes with it is given to `moe check-model` too. One line each; the exit code is 1 if anything departs, and 0 if all that could be run agrees.
 """
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -50,12 +52,23 @@ def randomised(model):
                 p.normal_(1, 0.1)
             else:
                 p.normal_(0, 0.1)
+        for stack in ("encoder", "decoder"):
+            # Of T5's kind; what a checkpoint stores once is one thing.
+            if hasattr(model, "shared") and hasattr(model, stack):
+                getattr(model, stack).embed_tokens.weight.copy_(model.shared.weight)
     return model.eval()
 
 
-def built(path):
+def built(path, small=False):
+    """The configuration in a file; small: of its text model, with few layers and words, for its blocks are all that is looked at."""
     with open(path) as file:
         written = json.load(file)
+    if small:
+        written = written.get("text_config", written.get("thinker_config", {}).get("text_config", written))
+        layers = written.get("first_k_dense_replace", written.get("num_dense_layers", 0)) + 4
+        written = {key: value[:layers] if key in ("layer_types", "mlp_layer_types") and isinstance(value, list) else value for key, value in written.items()}
+        written |= {key: most for key, most in (("num_hidden_layers", layers), ("vocab_size", 128)) if written.get(key, 0) > most}
+        written |= {key: None for key in ("pad_token_id", "bos_token_id", "eos_token_id") if isinstance(written.get(key), int) and written[key] >= 128}
     config = transformers.AutoConfig.for_model(written.pop("model_type"), **written)
     config._attn_implementation = config._experts_implementation = "eager"
     for part in ("text_config",):
@@ -70,6 +83,7 @@ def blocks(path, out, moe, config):
         return [("none", "dialect", text)]
     found = json.loads(text)
     model = randomised(transformers.AutoModel.from_config(config))
+    kind = next(model.parameters()).dtype
     lines = []
     for name, block in model.named_modules():
         if not _is_sparse(block) or len(lines) == 2:
@@ -78,7 +92,7 @@ def blocks(path, out, moe, config):
         label = f"{os.path.basename(path)} {name}"
         try:
             case = os.path.join(out, f"{os.path.basename(path)[:-5]}-{os.path.basename(os.path.dirname(path))}-{len(lines)}.safetensors")
-            record_layer(block, torch.randn(2, 9, width), dialect=found["dialect"], path=case)
+            record_layer(block, torch.randn(2, 9, width).to(kind), found["dialect"], path=case, parameters=found["parameters"])
         except Exception as fault:
             lines.append(("unrecorded", label, f"{type(fault).__name__}: {fault}"))
             continue
@@ -127,7 +141,9 @@ def models(path, out, moe, config):
     model = randomised(kind(config) if config.model_type == "switch_transformers" else kind.from_config(config))
     folder = os.path.join(out, "models", f"{os.path.basename(os.path.dirname(path))}-{os.path.basename(path)[:-5]}")
     model.save_pretrained(folder)
-    return [(verdict, f"{config.model_type} {what}", text) for verdict, what, text in checked(model, folder, moe)]
+    lines = [(verdict, f"{config.model_type} {what}", text) for verdict, what, text in checked(model, folder, moe)]
+    shutil.rmtree(folder) if all(verdict == "agrees" for verdict, _, _ in lines) else None
+    return lines
 
 
 def exported(folder, moe):
@@ -145,10 +161,16 @@ def main():
     parser.add_argument("--moe", nargs="+", default=["moe"], help="the command")
     parser.add_argument("--configs", nargs="*", default=[])
     parser.add_argument("--exports", nargs="*", default=[])
+    parser.add_argument("--seconds", type=int, default=60, help="for each model at most")
     given = parser.parse_args()
     os.makedirs(given.out, exist_ok=True)
     print(f"transformers {transformers.__version__}, torch {torch.__version__}", flush=True)
     counts = {}
+
+    def too_long(*_):
+        raise TimeoutError(f"took more than {given.seconds} s")
+
+    signal.signal(signal.SIGALRM, too_long)
 
     def tell(lines):
         for verdict, what, text in lines:
@@ -157,16 +179,21 @@ def main():
 
     def attempt(what, work):
         try:
-            tell(work())
+            signal.alarm(given.seconds)
+            lines = work()
+            signal.alarm(0)
+            tell(lines)
         except Exception as fault:
+            signal.alarm(0)
             where = traceback.extract_tb(fault.__traceback__)[-1]
             tell([("unrun", what, f"{type(fault).__name__}: {fault} ({os.path.basename(where.filename)}:{where.lineno})")])
 
     for folder in given.exports:
         attempt(folder, lambda: exported(folder, given.moe))
     for path in configurations(given.configs):
-        attempt(path, lambda: models(path, given.out, given.moe, built(path)))
-        attempt(path, lambda: blocks(path, given.out, given.moe, built(path)))
+        if os.path.basename(path) == "config.json":
+            attempt(path, lambda: models(path, given.out, given.moe, built(path)))
+        attempt(path, lambda: blocks(path, given.out, given.moe, built(path, small=True)))
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
     return 1 if counts.get("differs") else 0
 

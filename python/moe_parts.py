@@ -17,6 +17,8 @@ DIVIDE = {f"hf.{name}" for name in ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwe
                                     "flint")}
 DEEPSEEK = {f"hf.{name}" for name in ("deepseek_v3", "deepseek_v32", "glm4_moe", "glm4_moe_lite", "glm4v_moe", "glm_moe_dsa", "dots1", "exaone_moe",
                                       "solar_open", "kimi_linear", "axk1", "bailing_hybrid", "mimo_v2_flash")}
+# Names of the bias that is added for selection only.
+CORRECTIONS = ("e_score_correction_bias", "expert_bias")
 
 
 class Parts:
@@ -56,7 +58,7 @@ class Parts:
     def refuse_unnamed(self, named):
         """A weight that is used and not in the file would make y differ for no reason of the block's."""
         known = {id(p) for value in named.values() for p in listed(value)}
-        rest = [name for name, p in self.block.named_parameters() if id(p) not in known and not name.endswith("e_score_correction_bias")]
+        rest = [name for name, p in self.block.named_parameters() if id(p) not in known and not name.endswith(CORRECTIONS)]
         if rest:
             raise ValueError(f"{type(self.block).__name__} holds {', '.join(rest[:3])}, which has no name in a case here; "
                              "pass tensors={NAME: parameter} with the format's name")
@@ -64,7 +66,7 @@ class Parts:
     def correction_bias(self):
         """What is added to the scores for selection only, or None."""
         named = [item for m in (self.router, self.block) for item in [*m.named_buffers(), *m.named_parameters()]]
-        return next((p for name, p in named if name.split(".")[-1] == "e_score_correction_bias"), None)
+        return next((p for name, p in named if name.split(".")[-1] in CORRECTIONS), None)
 
     def setting(self, *names):
         """An attribute of router, block or experts, or a value of their configuration."""
@@ -88,6 +90,10 @@ class Parts:
         if dialect in DEEPSEEK:
             known |= {"scaling_factor": self.setting("routed_scaling_factor"), "groups": self.setting("n_group"), "groups_kept": self.setting("topk_group")}
             known["group_mask"] = self.group_mask()
+        if dialect == "hf.deepseek_v2":
+            known["scaling_factor"] = self.setting("routed_scaling_factor")
+            if self.setting("topk_method") == "group_limited_greedy":
+                known |= {"groups": self.setting("n_group", "num_group"), "groups_kept": self.setting("topk_group"), "group_score": "max", "group_mask": "zero"}
         if (dialect in DEEPSEEK or "claim.logits" in case and case["claim.logits"].dtype == torch.float32) and case["x"].dtype != torch.float32:
             known["router_dtype"] = "f32"
         if dialect == "hf.gpt_oss":

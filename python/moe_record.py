@@ -160,12 +160,25 @@ class Watch:
         expert = by_score.gather(-1, used)[:, :k]
         return expert, dense.gather(-1, expert)
 
+    def switch(self):
+        """What a router with a capacity returned, in whatever order: kept [G,S,E], one-hot or 0 where dropped, probability [G,S,1], logits [G,S,E]."""
+        count, inputs = self.parts.count, self.block_inputs[0]
+        shape = inputs.shape[:2] if inputs is not None and inputs.dim() == 3 else self.returned[0][0].shape[:-1]
+        returned = [t.reshape(*shape, t.shape[-1]) for t in self.returned[0] if t.numel() // t.shape[-1] == shape.numel()]
+        wide = [t for t in returned if t.shape[-1] == count]
+        masks = [t for t in wide if not t.is_floating_point() or bool(((t == 0) | (t == 1)).all())]
+        kept = next(iter(masks), None)
+        logits = next((t for t in wide if not any(t is m for m in masks)), None)
+        probability = next((t for t in returned if t.is_floating_point() and t.shape[-1] == 1), None)
+        if kept is None or logits is None or probability is None:
+            shapes = ", ".join(f"{str(t.dtype).split('.')[-1]} {list(t.shape)}" for t in self.returned[0])
+            raise ValueError(f"the router {type(self.parts.router).__name__} has a capacity and does not return one-hot choices, probability and logits as "
+                             f"Switch's of transformers 4, but {shapes}; write its claims with write_case")
+        return kept.long(), probability, logits
+
     def _switch(self):
-        """From what is kept, one-hot [G,S,E], probability [G,S,1] and logits: the choice before dropping, places in token order, gates of what is kept."""
-        kept, probability, logits = (self.returned[0] + [None] * 3)[:3]
-        if logits is None or kept.is_floating_point() or kept.shape != logits.shape or probability.shape != (*logits.shape[:2], 1):
-            raise ValueError(f"the router {type(self.parts.router).__name__} has a capacity and does not return (one-hot, probability, logits) as Switch's of "
-                             "transformers 4; write its claims with write_case")
+        """The choice before dropping, places in token order, gates of what is kept."""
+        kept, probability, logits = self.switch()
         here = kept.sum(-1, keepdim=True) > 0
         chosen = logits.softmax(-1).to(probability.dtype).argmax(-1, keepdim=True)
         expert = torch.where(here, kept.argmax(-1, keepdim=True), chosen)

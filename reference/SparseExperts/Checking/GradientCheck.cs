@@ -4,25 +4,30 @@ using SparseExperts.Routing;
 
 namespace SparseExperts.Checking;
 
-/// <summary>Losses and the gradient of every trained tensor, by its name in the checkpoint, against a recorded backward pass.</summary>
+/// <summary>Losses and the gradient of every trained tensor, by its name in the checkpoint or in the library, against a recorded backward pass.</summary>
 public static class GradientCheck
 {
     const string InputsName = "io.safetensors", Prefix = "grad.";
 
     /// <param name="gradients">The file; ids and masks that it has not are those of <paramref name="activations"/>, else of io.safetensors beside it.</param>
     /// <exception cref="InvalidFileException">A tensor is not of this model, or there are no inputs.</exception>
-    public static ModelVerdict Run(HubFolder folder, string gradients, string? activations, CheckBackends backends)
+    public static ModelVerdict Run(HubFolder folder, string gradients, string? activations, CheckBackends backends) =>
+        Run(folder, Recording.Load(gradients), activations, backends);
+
+    /// <summary>The same of a recording in memory.</summary>
+    public static ModelVerdict Run(HubFolder folder, Recording gradients, string? activations, CheckBackends backends)
     {
-        var recording = WithInputs(Recording.Load(gradients), activations);
+        var recording = WithInputs(gradients, activations);
         var pair = CheckedModels.PairOf(folder, recording, backends);
-        var trained = TrainedTensors.Of(pair.Exact.Tensors, pair.Exact.Tape).Select(t => t.Name).ToHashSet();
         string[] names = [.. recording.Names.Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-        if (Array.Find(names, n => pair.Exact.Tensors.Find(n[Prefix.Length..]) is null) is { } unknown)
+        var tensors = pair.Exact.Tensors.NamedAs([.. names.Select(n => n[Prefix.Length..])]);
+        var trained = TrainedTensors.Of(tensors, pair.Exact.Tape).Select(t => t.Name).ToHashSet();
+        if (Array.Find(names, n => tensors.Find(n[Prefix.Length..]) is null) is { } unknown)
             throw new InvalidFileException($"{recording.Path}: {unknown} is the gradient of no tensor of this checkpoint; record it of this model");
         List<string> losses = [];
         // What is not trained, as a correction bias, has no gradient, whatever stands there.
         string[] compared = [.. names.Where(n => trained.Contains(n[Prefix.Length..]))];
-        var numbers = Spread.Of(pair, model => Computed(model, recording, losses, compared));
+        var numbers = Spread.Of(pair, model => Computed(model, recording, tensors, losses, compared));
         IEnumerable<string> all = [.. losses, .. compared];
         return new([.. all.Zip(numbers, (name, own) => new BlockVerdict(name, Claims(name, own)))]);
 
@@ -32,7 +37,7 @@ public static class GradientCheck
     }
 
     /// <summary>Losses, then gradients, of one pass forward and back.</summary>
-    static List<double[]> Computed(ICheckedModel model, Recording recording, List<string> names, string[] gradients)
+    static List<double[]> Computed(ICheckedModel model, Recording recording, HubTensors tensors, List<string> names, string[] gradients)
     {
         var losses = model.Losses(recording);
         names.Clear();
@@ -40,7 +45,7 @@ public static class GradientCheck
         List<double[]> computed = [.. losses.Select(l => model.Tape.Backend.ToDoubles(l.Value.Value))];
         model.Tape.Backward(losses.First(l => l.Name == "loss").Value);
         model.Tape.Backend.CheckFaults();
-        var trained = TrainedTensors.Of(model.Tensors, model.Tape).ToDictionary(t => t.Name);
+        var trained = TrainedTensors.Of(tensors, model.Tape).ToDictionary(t => t.Name);
         computed.AddRange(gradients.Select(name => trained[name[Prefix.Length..]].Gradient(model.Tape)));
         model.Tape.Reset();
         return computed;

@@ -21,9 +21,10 @@ public static class TrainingCheck
     public static ModelVerdict Run(HubFolder folder, Recording recording, CheckBackends backends)
     {
         var model = CheckedModels.Of(folder, recording, backends.Exact);
-        var trained = TrainedTensors.Of(model.Tensors, model.Tape).ToDictionary(t => t.Name);
         string[] names = [.. recording.Names.Where(n => n.StartsWith(After, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-        if (Array.Find(names, n => model.Tensors.Find(n[After.Length..]) is null) is { } unknown)
+        var tensors = model.Tensors.NamedAs([.. names.Select(n => n[After.Length..])]);
+        var trained = TrainedTensors.Of(tensors, model.Tape).ToDictionary(t => t.Name);
+        if (Array.Find(names, n => tensors.Find(n[After.Length..]) is null) is { } unknown)
             throw new InvalidFileException($"{recording.Path}: {unknown} is no tensor of this checkpoint; record it of this model");
         var differences = recording.Names.Where(n => n.StartsWith(Difference, StringComparison.Ordinal)).SelectMany(n => recording.Get(n).Values);
         var bound = Allowed * differences.DefaultIfEmpty(0).Max();

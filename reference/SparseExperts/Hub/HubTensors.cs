@@ -62,6 +62,14 @@ public sealed class HubTensors
             .MinBy(tensors => tensors.All.Count(t => !stored.TryGetValue(t.Name, out var shape) || !shape.SequenceEqual(t.Shape)))!;
     }
 
+    /// <summary>The same tensors under the naming of the experts that fits these names best, as a library may hold them otherwise than it stores them.</summary>
+    public HubTensors NamedAs(IReadOnlyCollection<string> names)
+    {
+        var table = HubFamilies.Table(Config);
+        HubTensors[] all = [this, .. table.ExpertForms.Select(form => new HubTensors(Config, [.. table.Rows, .. form], Prefix))];
+        return all.MaxBy(tensors => names.Count(n => tensors.Find(n) is not null))!;
+    }
+
     void Add(HubRow row, int? layer, int? expert)
     {
         string At(string pattern) => pattern.Replace("{l}", layer?.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)

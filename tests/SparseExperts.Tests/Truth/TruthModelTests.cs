@@ -80,6 +80,37 @@ public sealed class TruthModelTests
     [Theory, MemberData(nameof(Gradients))]
     public void Every_gradient_is_the_recorded_one(string recording) => Agrees(recording, folder => GradientCheck.Run(folder, At(recording), null, Backends));
 
+    /// <summary>A library that holds all experts in one tensor records their gradients so, whatever the checkpoint's names are.</summary>
+    [Theory]
+    [InlineData("mixtral-tiny", "block_sparse_moe.experts", "w1", "w3", "w2")]
+    [InlineData("deepseek_v3-tiny", "mlp.experts", "gate_proj", "up_proj", "down_proj")]
+    public void Gradients_of_experts_in_one_tensor_are_found(string checkpoint, string experts, string gate, string up, string down)
+    {
+        using var folder = HubFolder.Load(At(Path.Combine("language-models", checkpoint)));
+        var recording = Recording.Load(At(Path.Combine("language-models", checkpoint, "grads.safetensors")));
+        var count = folder.Config.Experts;
+        var layers = recording.Names.Where(n => n.EndsWith($".{experts}.0.{gate}.weight", StringComparison.Ordinal)).Select(n => n.Split($".{experts}.")[0]).ToArray();
+        CaseTensor Of(string layer, int e, string part) => recording.Get($"{layer}.{experts}.{e}.{part}.weight");
+        CaseTensor Packed(string name, CaseTensor[] parts, long[] shape) => new(name, "F32", shape, [.. parts.SelectMany(p => p.Values)]);
+        var packed = layers.SelectMany(layer =>
+        {
+            var first = Of(layer, 0, gate).Shape;
+            CaseTensor[] both = [.. Enumerable.Range(0, count).SelectMany(e => new[] { Of(layer, e, gate), Of(layer, e, up) })];
+            CaseTensor[] last = [.. Enumerable.Range(0, count).Select(e => Of(layer, e, down))];
+            return new[]
+            {
+                Packed($"{layer}.{experts}.gate_up_proj", both, [count, 2 * first[0], first[1]]),
+                Packed($"{layer}.{experts}.down_proj", last, [count, first[1], first[0]]),
+            };
+        }).ToArray();
+        var others = recording.Names.Where(n => !n.Contains($".{experts}.", StringComparison.Ordinal)).Select(recording.Get);
+        Assert.NotEmpty(packed);
+        var verdict = GradientCheck.Run(folder, Recording.Of(recording.Path, [.. others, .. packed]), null, Backends);
+        Assert.Equal(Outcome.Agrees, verdict.Outcome);
+        Assert.Equal(packed.Select(p => p.Name).Order(StringComparer.Ordinal), verdict.Blocks.Select(b => b.Name).Where(n => n.Contains("_proj", StringComparison.Ordinal)
+            && n.Contains($".{experts}.", StringComparison.Ordinal)));
+    }
+
     [Theory, MemberData(nameof(Trainings))]
     public void Ten_steps_lead_to_the_recorded_parameters(string recording) =>
         Agrees(recording, folder => TrainingCheck.Run(folder, Recording.Load(At(recording)), Backends));

@@ -6,6 +6,13 @@ static class MixtralFamilies
     static readonly HubRow[] MixtralExperts =
         [HubRows.Router("block_sparse_moe.gate.weight"), .. HubRows.PerExpert("block_sparse_moe.experts", "w1", "w3", "w2")];
 
+    /// <summary>Under the hub's names for what is around them.</summary>
+    static readonly HubRow[] MixtralPacked =
+    [
+        HubRows.Router("block_sparse_moe.gate.weight"),
+        .. HubRows.Packed("block_sparse_moe.experts.gate_up_proj", "block_sparse_moe.experts.down_proj"),
+    ];
+
     public static IReadOnlyList<HubFamily> All { get; } =
     [
         new DecoderFamily
@@ -26,7 +33,8 @@ static class MixtralFamilies
             Table = new(
                 [.. HubRows.Frame, .. HubRows.Attention],
                 MixtralExperts,
-                [HubRows.Router("mlp.gate.weight"), .. HubRows.Packed()]),
+                [HubRows.Router("mlp.gate.weight"), .. HubRows.Packed()],
+                MixtralPacked),
         },
         new DecoderFamily
         {
@@ -55,7 +63,8 @@ static class MixtralFamilies
             Table = new(
                 [.. HubRows.Frame, .. HubRows.Attention],
                 [.. MixtralExperts, HubRows.Correction("block_sparse_moe.e_score_correction_bias")],
-                [HubRows.Router("mlp.gate.weight"), .. HubRows.Packed(), HubRows.Correction("mlp.e_score_correction_bias")]),
+                [HubRows.Router("mlp.gate.weight"), .. HubRows.Packed(), HubRows.Correction("mlp.e_score_correction_bias")],
+                [.. MixtralPacked, HubRows.Correction("block_sparse_moe.e_score_correction_bias")]),
         },
         new DecoderFamily
         {
@@ -93,7 +102,8 @@ static class MixtralFamilies
             },
             Table = new(
                 [.. HubRows.Frame, .. HubRows.Attention, HubRows.Router("block_sparse_moe.router.layer.weight")],
-                HubRows.Packed("block_sparse_moe.input_linear.weight", "block_sparse_moe.output_linear.weight")),
+                HubRows.Packed("block_sparse_moe.input_linear.weight", "block_sparse_moe.output_linear.weight"),
+                HubRows.Packed("block_sparse_moe.experts.gate_up_proj", "block_sparse_moe.experts.down_proj")),
         },
     ];
 
