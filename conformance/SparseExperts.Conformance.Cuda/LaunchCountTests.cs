@@ -22,7 +22,7 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
     {
         var named = Presets.Find(preset);
         using var driver = new SilentDriver();
-        using var backend = new CountingBackend(new OneByOne(new CudaBackend(driver)));
+        using var backend = new CountingBackend(new CudaBackend(driver, graphs: false));
         List<Launched> launches = [];
         var trainer = new Trainer(backend, named.Model, named.Training);
         for (var step = 0; step < 2; step++) trainer.Train(Text, 0.1, details: false);

@@ -40,8 +40,7 @@ public sealed class RepeatedTests(ITestOutputHelper output)
     {
         ICudaDriver emulator = new EmulatedDriver(CudaFixture.Large);
         var driver = new Recorder(broken?.Invoke(emulator) ?? emulator);
-        using var cuda = new CudaBackend(driver);
-        IBackend backend = graphs ? cuda : new OneByOne(cuda);
+        using var backend = new CudaBackend(driver, graphs: graphs);
         var trainer = new Trainer(backend, Model(dialect), training ?? Training);
         for (var step = 0; step < steps; step++) trainer.Train(Text, step / 10.0, details: step == 3);
         var state = trainer.Model.Parameters.Select(p => p.Value).Concat(trainer.Optimizer.State.Select(s => s.Value));
@@ -90,8 +89,7 @@ public sealed class RepeatedTests(ITestOutputHelper output)
     {
         float[] Numbers(bool graphs)
         {
-            using var cuda = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
-            IBackend backend = graphs ? cuda : new OneByOne(cuda);
+            using IBackend backend = new CudaBackend(new EmulatedDriver(CudaFixture.Large), graphs: graphs);
             Matrix a = backend.Rent(40, 40), b = backend.Rent(40, 40);
             backend.Fill(a, 0.5);
             backend.Fill(b, 0.25);
