@@ -3,7 +3,7 @@ namespace SparseExperts.Cuda;
 /// <summary>The backend <c>cuda</c>.</summary>
 public sealed class CudaProvider : IBackendProvider
 {
-    /// <summary>Environment variable: 0 sends every launch to the device alone, for NVIDIA's profilers and for comparisons. Default: 1, steps as graphs.</summary>
+    /// <summary>Environment variable: 0 sends every launch to the device alone, for NVIDIA's profilers. Default: 1, steps as graphs.</summary>
     public const string GraphsVariable = "SPARSEEXPERTS_CUDA_GRAPHS";
 
     public string Name => "cuda";

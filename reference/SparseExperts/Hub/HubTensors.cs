@@ -62,7 +62,7 @@ public sealed class HubTensors
             .MinBy(tensors => tensors.All.Count(t => !stored.TryGetValue(t.Name, out var shape) || !shape.SequenceEqual(t.Shape)))!;
     }
 
-    /// <summary>The same tensors under the naming of the experts that fits these names best, as a library may hold them otherwise than it stores them.</summary>
+    /// <summary>The same tensors under the naming of the experts that fits these names best, as a library may hold them other than stored.</summary>
     public HubTensors NamedAs(IReadOnlyCollection<string> names)
     {
         var table = HubFamilies.Table(Config);
