@@ -1,8 +1,8 @@
 namespace SparseExperts.Cuda;
 
 /// <summary>
-/// Products of groups of rows. Where the groups lie is on the device, and its slices are made there: the host knows how many rows there are at most, and
-/// launches for as many slices as any offsets could give. Slices beyond those that there are have no columns.
+/// Products of groups of rows. Where the groups lie is on the device, and blocks of threads find their slices there: the host knows how many rows there are at
+/// most, and launches for as many slices as any offsets could give. Slices beyond those that there are have no columns.
 /// </summary>
 public sealed partial class CudaBackend
 {
@@ -29,17 +29,16 @@ public sealed partial class CudaBackend
             else CublasGrouped(a, b, transposeB, c, offsets, accumulate);
             return;
         }
-        var shape = new ProductShape(
-            rows, c.Columns, a.Columns, Left(a, false), Right(b, transposeB), Rows(c), SumTree.OfProduct(a.Columns), Chains(accumulate));
+        var shape = OfRows(a, b, transposeB, c, accumulate);
         var (leaves, even) = (shape.Tree.Leaves, Even(groups, rows));
         if (accumulate || !Splits(even, c.Columns, leaves) || leaves * c.Count > ScratchNumbers)
         {
-            MultiplyGroups(a, b, c, shape, offsets, Side(even, c.Columns, 1), shape.Tree, null, zeroes);
+            Pair(Side(even, c.Columns, 1), offsets, new(a, b, c, b.Rows / groups, shape) { Joined = shape.Tree, Zeroes = zeroes }, null);
             return;
         }
         var parts = this.Rent(leaves * rows, c.Columns);
-        Fill(parts, 0);                                                     // rows of no group are joined too
-        MultiplyGroups(a, b, parts, shape with { C = Rows(parts) }, offsets, Side(even, c.Columns, leaves), null, c.Count, zeroes: false);
+        var part = new RowsProduct(a, b, parts, b.Rows / groups, shape with { C = Rows(parts) }) { Part = c.Count, Zeroes = zeroes };
+        Pair(Side(even, c.Columns, leaves), offsets, part, null);
         JoinBlocks(parts, shape.Tree, c, accumulate: false);
         Return(parts.Storage);
     }
@@ -48,7 +47,6 @@ public sealed partial class CudaBackend
     {
         Check.GemmGroupedOuter(this, a, c, b, offsets);
         CheckOffsets("GemmGroupedOuter", offsets, a.Rows);
-        var groups = offsets.Count - 1;
         if (b.Count == 0) return;
         if (IsMade(offsets) ? ByWholeGroups(a, c, offsets) : ByCublas)
         {
@@ -56,39 +54,81 @@ public sealed partial class CudaBackend
             else CublasGroupedOuter(a, c, b, offsets, accumulate);
             return;
         }
-        var shape = new ProductShape(a.Columns, c.Columns, a.Rows, Left(a, true), Right(c, false), Rows(b), new(a.Rows, 0), Chains(accumulate));
-        var side = Side([0, a.Columns], c.Columns, groups);
-        var blocks = Blocks(a.Columns, side);
-        var table = Slices(groups * blocks);
-        Launch("grouped_outer_slices", new(Blocks(groups * blocks, TableThreads), 1, 1, TableThreads),
-            [Pointer(table), Pointer(offsets), groups, side, blocks, a.Columns, c.Columns, a.Stride, c.Stride, b.Stride, (int)shape.End]);
-        Run(Pointer(a), Pointer(c), Pointer(b), shape, side, null, table);
-        Return(table.Storage);
+        Pair(Side([0, a.Columns], c.Columns, offsets.Count - 1), offsets, null, new(a, c, b, OverRows(a, c, b, accumulate)));
     }
 
-    /// <summary>A·op(B_g) for every group; with <paramref name="part"/> every block of k by itself, that many elements apart.</summary>
-    /// <param name="zeroes">Whether rows of no group become 0.</param>
-    void MultiplyGroups(Matrix a, Matrix b, Matrix c, in ProductShape shape, Indices offsets, int side, SumTree? tree, long? part, bool zeroes)
+    /// <summary>Both products in one launch, where they have tiles of one size; two where other tiles serve them better.</summary>
+    public void GemmGroupedBackward(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool accumulateA, Matrix db, bool accumulateB)
+    {
+        Check.GemmGrouped(this, dc, b, true, da, offsets);
+        Check.GemmGroupedOuter(this, a, dc, db, offsets);
+        CheckOffsets("GemmGroupedBackward", offsets, a.Rows);
+        if (PairOfGradients(a, b, dc, offsets, da, accumulateA, db, accumulateB, null)) return;
+        GemmGrouped(dc, b, true, da, offsets, accumulateA);
+        GemmGroupedOuter(a, dc, db, offsets, accumulateB);
+    }
+
+    public void GemmGroupedActivate(Matrix a, Matrix b, Indices offsets, Activation kind, Matrix c, Matrix y)
+    {
+        Check.GemmGroupedActivate(this, a, b, offsets, c, y);
+        CheckOffsets("GemmGroupedActivate", offsets, a.Rows);
+        var groups = offsets.Count - 1;
+        if (!ByCublas && c.Count > 0 && groups > 0 && c.Stride == y.Stride)
+        {
+            var shape = OfRows(a, b, false, c, accumulate: false);
+            var even = Even(groups, a.Rows);
+            if (!Splits(even, c.Columns, shape.Tree.Leaves))
+            {
+                Pair(Side(even, c.Columns, 1), offsets, new RowsProduct(a, b, c, b.Rows / groups, shape)
+                {
+                    Joined = shape.Tree, Zeroes = !Cover(offsets, a.Rows), Finishes = (Finish.Activates, kind, y),
+                }, null);
+                return;
+            }
+        }
+        GemmGrouped(a, b, false, c, offsets, false);
+        Activate(kind, c, y);
+    }
+
+    public void GemmGroupedActivateBackward(
+        Activation kind, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db, bool accumulateB)
+    {
+        Check.GemmGroupedActivateBackward(this, x, a, b, dc, offsets, dx, db);
+        CheckOffsets("GemmGroupedActivateBackward", offsets, a.Rows);
+        if (x.Stride == dx.Stride && PairOfGradients(a, b, dc, offsets, dx, false, db, accumulateB, (Finish.Slopes, kind, x))) return;
+        var slopes = this.Rent(x.Rows, x.Columns);
+        GemmGroupedBackward(a, b, dc, offsets, slopes, false, db, accumulateB);
+        ActivateBackward(kind, x, slopes, dx, false);
+        Return(slopes.Storage);
+    }
+
+    /// <summary>Whether both gradients went in one launch.</summary>
+    bool PairOfGradients(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool accumulateA, Matrix db, bool accumulateB,
+        (Finish How, Activation Kind, Matrix H)? finishes)
     {
         var groups = offsets.Count - 1;
-        var (perLeaf, leaves) = (shape.Rows / side + groups, part is null ? 1 : shape.Tree.Leaves);
-        var table = Slices(perLeaf * leaves);
-        DevicePointer starts = part is null ? default : Pointer(Starts(shape.Tree));
-        var blocks = Math.Max(Blocks(perLeaf * leaves, TableThreads), zeroes ? OutsideBlocks : 1);
-        Launch("grouped_slices", new(blocks, 1, 1, TableThreads),
-        [
-            Pointer(table), Pointer(offsets), groups, side, perLeaf, leaves, starts, shape.Columns, shape.Depth, shape.A.Line, shape.A.Along, shape.B.Along,
-            (long)(b.Rows / groups) * b.Stride, shape.C.Line, part ?? 0, (int)shape.End,
-            zeroes ? Pointer(c) : default, c.Stride, shape.Rows,
-        ]);
-        Run(Pointer(a), Pointer(b), Pointer(c), shape, side, tree, table);
-        Return(table.Storage);
+        if (ByCublas || da.Count == 0 || db.Count == 0) return false;
+        var shape = OfRows(dc, b, true, da, accumulateA);
+        var rows = new RowsProduct(dc, b, da, b.Rows / groups, shape)
+        {
+            Joined = shape.Tree, Zeroes = !accumulateA && !Cover(offsets, a.Rows), Finishes = finishes,
+        };
+        var even = Even(groups, a.Rows);
+        var side = Side(even, da.Columns, 1);
+        if (!accumulateA && Splits(even, da.Columns, shape.Tree.Leaves)) return false;
+        if (side != Side([0, a.Columns], dc.Columns, groups) || !FitsAtOnce(side, offsets, rows)) return false;
+        Pair(side, offsets, rows, new(a, dc, db, OverRows(a, dc, db, accumulateB)));
+        return true;
     }
+
+    static ProductShape OfRows(Matrix a, Matrix b, bool transposeB, Matrix c, bool accumulate) => new(
+        a.Rows, c.Columns, a.Columns, Left(a, false), Right(b, transposeB), Rows(c), SumTree.OfProduct(a.Columns), Chains(accumulate));
+
+    static ProductShape OverRows(Matrix a, Matrix c, Matrix b, bool accumulate) =>
+        new(a.Columns, c.Columns, a.Rows, Left(a, true), Right(c, false), Rows(b), new(a.Rows, 0), Chains(accumulate));
 
     /// <summary>Whether the groups are known to have all rows.</summary>
     bool Cover(Indices offsets, int rows) => !IsMade(offsets) && Integers(offsets) is [0, .., var last] && last == rows;
-
-    Indices Slices(int count) => new(Rent(ElementType.Integer, (long)count * Slice.Integers), 0, count * Slice.Integers);
 
     /// <summary>Offsets of groups of equal size, for what must be decided before anybody knows.</summary>
     static int[] Even(int groups, int rows)

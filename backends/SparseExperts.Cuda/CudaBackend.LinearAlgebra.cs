@@ -15,6 +15,19 @@ public sealed partial class CudaBackend
             c.Rows, c.Columns, depth, Left(a, transposeA), Right(b, transposeB), Rows(c), SumTree.OfProduct(depth), Chains(accumulate)));
     }
 
+    public void GemmAdd(Matrix start, Matrix a, Matrix b, Matrix c)
+    {
+        Check.GemmAdd(this, start, a, b, c);
+        if (ByCublas || start.Stride != c.Stride)
+        {
+            Copy(start, c);
+            Gemm(a, false, b, false, c, true);
+            return;
+        }
+        Multiply(Pointer(a), Pointer(b), c, OfRows(a, b, false, c, accumulate: true), start);
+        if (a.Columns == 0) Copy(start, c);                     // a product of nothing leaves C alone
+    }
+
     public void GemmOuter(Matrix a, Matrix b, Matrix c, int sequence, bool accumulate)
     {
         Check.GemmOuter(this, a, b, c, sequence);

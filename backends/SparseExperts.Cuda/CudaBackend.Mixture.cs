@@ -1,10 +1,12 @@
+using System.Numerics;
+
 namespace SparseExperts.Cuda;
 
 /// <summary>What a router and its losses compute around the experts' products, a kernel or two an op.</summary>
 public sealed partial class CudaBackend
 {
-    /// <summary>Threads of balance_loss's only block, as balance.cu has them.</summary>
-    const int BalanceThreads = 256;
+    /// <summary>Threads of balance_loss's only block, and experts that balance_loss_at_once has columns for, as balance.cu has them.</summary>
+    const int BalanceThreads = 256, MostExpertsAtOnce = 32;
 
     public void ChosenGates(Matrix x, Indices experts, Indices? rows, int count, Matrix y)
     {
@@ -44,6 +46,17 @@ public sealed partial class CudaBackend
         Check.Sequence("BalanceLoss", sequence);
         var named = Looked("BalanceLoss", counts, shares.Rows);
         var of = new TokenGroups(x.Rows, groups, sequence);
+        if (groups == 1 && x.Columns <= MostExpertsAtOnce)
+        {
+            var tree = new SumTree(of.Size, of.SequenceOfRows);
+            var width = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, x.Columns));
+            Launch("balance_loss_at_once", new(1, 1, 1, width, Math.Clamp(tree.Leaves, 1, MostSumThreads / width)),
+            [
+                Pointer(Starts(tree)), Pointer(Joins(tree)), tree.Leaves, x.Columns, Pointer(x), x.Stride, Pointer(shares), shares.Stride, shares.Rows,
+                named, (float)factor, Pointer(y),
+            ]);
+            return;
+        }
         SumTree ofExperts = SumTree.OfProduct(x.Columns), ofGroups = new(groups, of.SequenceOfGroups);
         Matrix sums = this.Rent(groups, x.Columns), losses = this.Rent(groups, 1);
         SumGroups(x, new(of.Size, of.SequenceOfRows), groups, sums, accumulate: false);

@@ -14,9 +14,7 @@ public sealed partial class CudaBackend
         Check.Norm(this, "RmsNormBackward", x, weight, dy, scale, 1);
         Check.Norm(this, "RmsNormBackward", x, dWeight, dx, scale, 1);
         Check.Sequence("RmsNormBackward", sequence);
-        EachRow("rms_norm_backward", [x, scale, dy, dx], x.Rows, x.Columns, Pointer(weight), accumulateX);
-        SumTokens("rms_norm_weight", new(x.Rows, sequence), x.Columns,
-            Pointer(x), x.Stride, Pointer(scale), scale.Stride, Pointer(dy), dy.Stride, Pointer(dWeight), accumulateWeight);
+        Gradients("rms_norm_gradients", [x, scale, dy, dx], new(x.Rows, sequence), weight, accumulateX, Pointer(dWeight), accumulateWeight);
     }
 
     public void LayerNorm(Matrix x, Matrix weight, Matrix bias, double epsilon, Matrix y, Matrix statistics)
@@ -33,8 +31,16 @@ public sealed partial class CudaBackend
         Check.Norm(this, "LayerNormBackward", x, dWeight, dx, statistics, 2);
         Check.Norm(this, "LayerNormBackward", x, dBias, dx, statistics, 2);
         Check.Sequence("LayerNormBackward", sequence);
-        EachRow("layer_norm_backward", [x, statistics, dy, dx], x.Rows, x.Columns, Pointer(weight), accumulateX);
-        SumTokens("layer_norm_parameters", new(x.Rows, sequence), x.Columns,
-            Pointer(x), x.Stride, Pointer(statistics), statistics.Stride, Pointer(dy), dy.Stride, Pointer(dWeight), Pointer(dBias), accumulateParameters);
+        Gradients("layer_norm_gradients", [x, statistics, dy, dx], new(x.Rows, sequence), weight, accumulateX,
+            Pointer(dWeight), Pointer(dBias), accumulateParameters);
+    }
+
+    /// <summary>Rows of dX and sums down the columns in one launch, neither of which waits for the other.</summary>
+    void Gradients(string kernel, ReadOnlySpan<Matrix> views, SumTree tree, Matrix weight, bool accumulate, params ReadOnlySpan<KernelArgument> parameters)
+    {
+        var (rows, columns, height) = (views[0].Rows, views[0].Columns, Math.Clamp(tree.Leaves, RowsOfBlock, MostSumThreads / Lanes));
+        var rowBlocks = Blocks(rows, height);
+        Launch(kernel, new(rowBlocks + Blocks(columns, Lanes), 1, 1, Lanes, height), Arguments(views, rows, columns,
+            [rowBlocks, Pointer(weight), accumulate, Pointer(Starts(tree)), Pointer(Joins(tree)), tree.Leaves, .. parameters]));
     }
 }

@@ -16,20 +16,21 @@ public sealed partial class CudaBackend
     readonly Dictionary<(ProductShape Shape, int Side, long? Part), Indices> _slices = [];
 
     /// <summary>C (+)= op(A)·op(B) in the order of the shape's tree.</summary>
-    void Multiply(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape)
+    /// <param name="start">Where chains that start at C start instead: a view of C's shape and stride.</param>
+    void Multiply(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape, Matrix? start = null)
     {
         if (shape.Rows == 0 || shape.Columns == 0 || shape.Count == 0) return;
         if (shape.Count == 1 && shape.Triangle == Triangle.None && Splits([0, shape.Rows], shape.Columns, shape.Tree.Leaves))
         {
-            MultiplyBlocks(a, b, c, shape);
+            MultiplyBlocks(a, b, c, shape, start ?? c);
             return;
         }
         var side = Side([0, shape.Rows], shape.Columns, shape.Count);
-        Run(a, b, Pointer(c), shape, side, shape.Tree, Table(shape, side, null));
+        Run(a, b, Pointer(start ?? c), Pointer(c), shape, side, shape.Tree, Table(shape, side, null));
     }
 
     /// <summary>The blocks of k by themselves, as many rows at once as the scratch memory holds; then their sums are joined.</summary>
-    void MultiplyBlocks(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape)
+    void MultiplyBlocks(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape, Matrix start)
     {
         var leaves = shape.Tree.Leaves;
         var atOnce = (int)Math.Min(shape.Rows, Math.Max(32, ScratchNumbers / leaves / shape.Columns));
@@ -40,15 +41,15 @@ public sealed partial class CudaBackend
             var some = shape with { Rows = rows, C = new(shape.Columns, 1) };
             var part = (long)rows * shape.Columns;
             var side = Side([0, rows], shape.Columns, leaves);
-            if ((shape.End & ProductEnd.StartsAtC) != 0) Copy(c.RowRange(row, rows), parts.RowRange(0, rows));
-            Run(a + row * shape.A.Line * sizeof(float), b, Pointer(parts), some, side, null, Table(some, side, part));
+            if ((shape.End & ProductEnd.StartsAtC) != 0) Copy(start.RowRange(row, rows), parts.RowRange(0, rows));
+            Run(a + row * shape.A.Line * sizeof(float), b, Pointer(parts), Pointer(parts), some, side, null, Table(some, side, part));
             JoinBlocks(parts, shape.Tree, c.RowRange(row, rows), (shape.End & ProductEnd.AddsToC) != 0);
             Return(parts.Storage);
         }
     }
 
     /// <summary>Starts the kernel for a table of slices; a tree where blocks of threads join blocks of k themselves.</summary>
-    void Run(DevicePointer a, DevicePointer b, DevicePointer c, in ProductShape shape, int side, SumTree? tree, Indices table)
+    void Run(DevicePointer a, DevicePointer b, DevicePointer first, DevicePointer c, in ProductShape shape, int side, SumTree? tree, Indices table)
     {
         var (slices, tiles, leaves) = (table.Count / Slice.Integers, Blocks(shape.Columns, side), Math.Max(1, tree?.Leaves ?? 1));
         var (atOnce, stack) = (int.MaxValue / tiles, default(Storage));
@@ -65,7 +66,7 @@ public sealed partial class CudaBackend
             var blocks = tiles * Math.Min(atOnce, slices - slice);
             Launch($"product_{side}", new(blocks, 1, 1, side == 128 ? 256 : 64),
             [
-                a, shape.A.Line, shape.A.Along, b, shape.B.Line, shape.B.Along, c, shape.C.Line,
+                a, shape.A.Line, shape.A.Along, b, shape.B.Line, shape.B.Along, first, c, shape.C.Line,
                 Pointer(table) + (long)slice * Slice.Integers * sizeof(int), tiles, counts, joins, leaves, waits,
             ]);
         }

@@ -43,6 +43,7 @@ public sealed class CardTests
         public override void Fill(Matrix matrix, double value) { Note(); base.Fill(matrix, value); }
         public override void Copy(Matrix from, Matrix to) { Note(); base.Copy(from, to); }
         public override void Gemm(Matrix a, bool ta, Matrix b, bool tb, Matrix c, bool add) { Note(); base.Gemm(a, ta, b, tb, c, add); }
+        public override void GemmAdd(Matrix start, Matrix a, Matrix b, Matrix c) { Note(); base.GemmAdd(start, a, b, c); }
         public override void GemmGrouped(Matrix a, Matrix b, bool tb, Matrix c, Indices offsets, bool add)
         {
             Note();
@@ -55,6 +56,31 @@ public sealed class CardTests
         {
             Note();
             base.GemmGroupedOuter(a, c, b, offsets, add);
+        }
+
+        public override void LinearBackward(Matrix x, Matrix w, bool tw, Matrix dy, int sequence, Matrix dx, bool addX, Matrix dw, bool addW)
+        {
+            Note();
+            base.LinearBackward(x, w, tw, dy, sequence, dx, addX, dw, addW);
+        }
+
+        public override void GemmGroupedBackward(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool addA, Matrix db, bool addB)
+        {
+            Note();
+            base.GemmGroupedBackward(a, b, dc, offsets, da, addA, db, addB);
+        }
+
+        public override void GemmGroupedActivate(Matrix a, Matrix b, Indices offsets, Activation kind, Matrix c, Matrix y)
+        {
+            Note();
+            base.GemmGroupedActivate(a, b, offsets, kind, c, y);
+        }
+
+        public override void GemmGroupedActivateBackward(
+            Activation kind, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db, bool add)
+        {
+            Note();
+            base.GemmGroupedActivateBackward(kind, x, a, b, dc, offsets, dx, db, add);
         }
 
         public override void Add(Matrix a, Matrix b, Matrix c) { Note(); base.Add(a, b, c); }

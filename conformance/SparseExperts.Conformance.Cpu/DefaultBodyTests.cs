@@ -21,7 +21,8 @@ public sealed class DefaultBodyTests
     static readonly string[] Optional =
     [
         "AdamW", "BalanceLoss", "BalanceLossBackward", "Cast", "ChosenGates", "ChosenGatesBackward", "Combine", "CombineBackward", "Exactly", "Gated",
-        "GatedBackward", "GemmOuter", "Repeated", "Rotary", "RunSquares", "ScatterAddTokens", "SumSquares", "SumSquaresBackward", "get_Routing",
+        "GatedBackward", "GemmAdd", "GemmGroupedActivate", "GemmGroupedActivateBackward", "GemmGroupedBackward", "GemmOuter", "LinearBackward", "Repeated",
+        "Rotary", "RunSquares", "ScatterAddTokens", "SumSquares", "SumSquaresBackward", "get_Routing",
     ];
 
     [Fact]

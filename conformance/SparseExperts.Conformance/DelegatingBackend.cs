@@ -24,6 +24,8 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate) =>
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
 
+    public virtual void GemmAdd(Matrix start, Matrix a, Matrix b, Matrix c) => inner.GemmAdd(start, a, b, c);
+
     public virtual void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate) =>
         inner.GemmGrouped(a, b, transposeB, c, offsets, accumulate);
 
@@ -31,6 +33,20 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
 
     public virtual void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate) =>
         inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
+
+    public virtual void LinearBackward(
+        Matrix x, Matrix w, bool transposeW, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dw, bool accumulateW) =>
+        inner.LinearBackward(x, w, transposeW, dy, sequence, dx, accumulateX, dw, accumulateW);
+
+    public virtual void GemmGroupedBackward(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool accumulateA, Matrix db, bool accumulateB) =>
+        inner.GemmGroupedBackward(a, b, dc, offsets, da, accumulateA, db, accumulateB);
+
+    public virtual void GemmGroupedActivate(Matrix a, Matrix b, Indices offsets, Activation kind, Matrix c, Matrix y) =>
+        inner.GemmGroupedActivate(a, b, offsets, kind, c, y);
+
+    public virtual void GemmGroupedActivateBackward(
+        Activation kind, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db, bool accumulateB) =>
+        inner.GemmGroupedActivateBackward(kind, x, a, b, dc, offsets, dx, db, accumulateB);
 
     public virtual void Add(Matrix a, Matrix b, Matrix c) => inner.Add(a, b, c);
     public virtual void Multiply(Matrix a, Matrix b, Matrix c, bool accumulate) => inner.Multiply(a, b, c, accumulate);

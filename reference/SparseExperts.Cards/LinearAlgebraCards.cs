@@ -7,7 +7,11 @@ static class LinearAlgebraCards
     const string Special = "IEEE: 0·∞ and ∞ − ∞ are NaN, and a NaN reaches its own row and column only. K = 0 gives 0, or C when accumulating.";
 
     public static IEnumerable<OpCard> All =>
-        [Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmGrouped(false), GemmGrouped(true), GemmOuter, GemmGroupedOuter];
+    [
+        Gemm(false, false), Gemm(true, false), Gemm(false, true), Gemm(true, true), GemmGrouped(false), GemmGrouped(true), GemmOuter, GemmGroupedOuter,
+        LinearCards.Linear(false), LinearCards.Linear(true), LinearCards.GemmAdd,
+        LinearCards.FeedForward,
+    ];
 
     static OpCard Gemm(bool ta, bool tb) => new()
     {
@@ -125,9 +129,13 @@ static class LinearAlgebraCards
         Forward = (b, c) => b.GemmGrouped(c["a"], c["b"], tb, c["c"], c.Indices("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {
-            b.GemmGrouped(c["dc"], c["b"], !tb, c["da"], c.Indices("offsets"), c.Accumulate);
-            if (tb) b.GemmGroupedOuter(c["dc"], c["a"], c["db"], c.Indices("offsets"), c.Accumulate);
-            else b.GemmGroupedOuter(c["a"], c["dc"], c["db"], c.Indices("offsets"), c.Accumulate);
+            if (!tb)
+            {
+                b.GemmGroupedBackward(c["a"], c["b"], c["dc"], c.Indices("offsets"), c["da"], c.Accumulate, c["db"], c.Accumulate);
+                return;
+            }
+            b.GemmGrouped(c["dc"], c["b"], false, c["da"], c.Indices("offsets"), c.Accumulate);
+            b.GemmGroupedOuter(c["dc"], c["a"], c["db"], c.Indices("offsets"), c.Accumulate);
         },
         Errors =
         [

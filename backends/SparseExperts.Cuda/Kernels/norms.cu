@@ -10,18 +10,6 @@ ROW_KERNEL rms_norm(SOURCE(x), VIEW(y), VIEW(scale), int rows, int columns, cons
     write_row(ROW(y), own.lane, own.columns, false, [=](int j) { return from[j] * factor * weight[j]; });
 }
 
-/// dx (+)= scale·(dy·w − x̂·mean), x̂ = x·scale, mean = Σ (dy·w)·x̂ / n.
-ROW_KERNEL rms_norm_backward(SOURCE(x), SOURCE(scale), SOURCE(dy), VIEW(dx), int rows, int columns, const float *weight, int accumulate)
-{
-    OwnRow own = own_row(rows, columns);
-    const float *from = ROW(x), *g = ROW(dy);
-    float factor = *ROW(scale), sum = 0.0f;
-    EACH_COLUMN(j, own.lane, own.columns) sum = fma(g[j] * weight[j], from[j] * factor, sum);
-    float mean = join_lanes(sum) / (float)columns;
-    write_row(ROW(dx), own.lane, own.columns, accumulate,
-        [=](int j) { return factor * fma(-(from[j] * factor), mean, g[j] * weight[j]); });
-}
-
 /// mean = Σ x/n and scale = 1/√(Σ (x − mean)²/n + ε), kept; y = fma((x − mean)·scale, w, b).
 ROW_KERNEL layer_norm(SOURCE(x), VIEW(y), VIEW(statistics), int rows, int columns, const float *weight, const float *bias, float epsilon)
 {
@@ -36,24 +24,4 @@ ROW_KERNEL layer_norm(SOURCE(x), VIEW(y), VIEW(statistics), int rows, int column
         ROW(statistics)[1] = factor;
     }
     write_row(ROW(y), own.lane, own.columns, false, [=](int j) { return fma((from[j] - mean) * factor, weight[j], bias[j]); });
-}
-
-/// dx (+)= scale·(dy·w − mean − x̂·along), x̂ = (x − μ)·scale, mean = Σ dy·w / n, along = Σ (dy·w)·x̂ / n.
-ROW_KERNEL layer_norm_backward(SOURCE(x), SOURCE(statistics), SOURCE(dy), VIEW(dx), int rows, int columns, const float *weight, int accumulate)
-{
-    OwnRow own = own_row(rows, columns);
-    const float *from = ROW(x), *g = ROW(dy);
-    float centre = ROW(statistics)[0], factor = ROW(statistics)[1], plain = 0.0f, scaled = 0.0f;
-    EACH_COLUMN(j, own.lane, own.columns)
-    {
-        float slope = g[j] * weight[j];
-        plain = plain + slope;
-        scaled = fma(slope, (from[j] - centre) * factor, scaled);
-    }
-    float mean = join_lanes(plain) / (float)columns, along = join_lanes(scaled) / (float)columns;
-    write_row(ROW(dx), own.lane, own.columns, accumulate, [=](int j)
-    {
-        float hat = (from[j] - centre) * factor;
-        return factor * fma(-hat, along, g[j] * weight[j] - mean);
-    });
 }

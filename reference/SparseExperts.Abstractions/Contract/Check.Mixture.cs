@@ -3,6 +3,23 @@ namespace SparseExperts;
 /// <summary>The rules of ops around experts.</summary>
 public static partial class Check
 {
+    public static void GemmGroupedActivate(IBackend backend, Matrix a, Matrix b, Indices offsets, Matrix c, Matrix y)
+    {
+        GemmGrouped(backend, a, b, false, c, offsets);
+        Owned(backend, "GemmGroupedActivate", y);
+        Same("GemmGroupedActivate", "C", c, "Y", y);
+    }
+
+    public static void GemmGroupedActivateBackward(IBackend backend, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db)
+    {
+        const string op = "GemmGroupedActivateBackward";
+        GemmGrouped(backend, dc, b, true, dx, offsets);
+        GemmGroupedOuter(backend, a, dc, db, offsets);
+        Owned(backend, op, x);
+        Same(op, "X", x, "A", a);
+        Same(op, "X", x, "dX", dx);
+    }
+
     public static void SumSquares(IBackend backend, string op, Matrix x, Matrix like, Matrix y)
     {
         Owned(backend, op, x, like, y);

@@ -43,12 +43,29 @@ public static partial class Check
         Shape(op, "C", c, m, n);
     }
 
+    public static void GemmAdd(IBackend backend, Matrix start, Matrix a, Matrix b, Matrix c)
+    {
+        Gemm(backend, "GemmAdd", a, false, b, false, c);
+        Owned(backend, "GemmAdd", start);
+        Same("GemmAdd", "C", c, "S", start);
+    }
+
     public static void GemmOuter(IBackend backend, Matrix a, Matrix b, Matrix c, int sequence)
     {
         const string op = "GemmOuter";
         Owned(backend, op, a, b, c);
         if (a.Rows != b.Rows) throw new ShapeException($"{op}: A is {a.Shape}, B is {b.Shape}; both need one row a token");
         Shape(op, "C", c, a.Columns, b.Columns);
+        Sequence(op, sequence);
+    }
+
+    public static void LinearBackward(IBackend backend, Matrix x, Matrix w, bool transposeW, Matrix dy, int sequence, Matrix dx, Matrix dw)
+    {
+        const string op = "LinearBackward";
+        Gemm(backend, op, x, false, w, transposeW, dy);
+        Owned(backend, op, dx, dw);
+        Same(op, "X", x, "dX", dx);
+        Same(op, "W", w, "dW", dw);
         Sequence(op, sequence);
     }
 

@@ -29,6 +29,51 @@ public partial interface IBackend
         Return(sums.Storage);
     }
 
+    /// <summary>A copy, to which the product is added.</summary>
+    void ILinearAlgebra.GemmAdd(Matrix start, Matrix a, Matrix b, Matrix c)
+    {
+        Check.GemmAdd(this, start, a, b, c);
+        Copy(start, c);
+        Gemm(a, false, b, false, c, true);
+    }
+
+    /// <summary>One after the other.</summary>
+    void ILinearAlgebra.LinearBackward(
+        Matrix x, Matrix w, bool transposeW, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dw, bool accumulateW)
+    {
+        Check.LinearBackward(this, x, w, transposeW, dy, sequence, dx, dw);
+        Gemm(dy, false, w, !transposeW, dx, accumulateX);
+        if (transposeW) GemmOuter(dy, x, dw, sequence, accumulateW);
+        else GemmOuter(x, dy, dw, sequence, accumulateW);
+    }
+
+    /// <summary>One after the other.</summary>
+    void ILinearAlgebra.GemmGroupedBackward(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool accumulateA, Matrix db, bool accumulateB)
+    {
+        GemmGrouped(dc, b, true, da, offsets, accumulateA);
+        GemmGroupedOuter(a, dc, db, offsets, accumulateB);
+    }
+
+    /// <summary>One after the other.</summary>
+    void ILinearAlgebra.GemmGroupedActivate(Matrix a, Matrix b, Indices offsets, Activation kind, Matrix c, Matrix y)
+    {
+        Check.GemmGroupedActivate(this, a, b, offsets, c, y);
+        GemmGrouped(a, b, false, c, offsets, false);
+        Activate(kind, c, y);
+    }
+
+    /// <summary>dC·Bᵀ through the function.</summary>
+    void ILinearAlgebra.GemmGroupedActivateBackward(
+        Activation kind, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db, bool accumulateB)
+    {
+        Check.GemmGroupedActivateBackward(this, x, a, b, dc, offsets, dx, db);
+        var slopes = this.Rent(x.Rows, x.Columns);
+        GemmGrouped(dc, b, true, slopes, offsets, false);
+        GemmGroupedOuter(a, dc, db, offsets, accumulateB);
+        ActivateBackward(kind, x, slopes, dx, false);
+        Return(slopes.Storage);
+    }
+
     /// <summary>f(gate), then times linear.</summary>
     void IPointwise.Gated(Activation kind, Matrix gate, Matrix linear, Matrix y)
     {

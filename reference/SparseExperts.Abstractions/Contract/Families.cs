@@ -9,6 +9,9 @@ public interface ILinearAlgebra
     /// <summary>C (+)= op(A)·op(B), op = transpose where the flag says so. Shapes [M,K]·[K,N] → [M,N].</summary>
     void Gemm(Matrix a, bool transposeA, Matrix b, bool transposeB, Matrix c, bool accumulate);
 
+    /// <summary>C = S + A·B as <see cref="Gemm"/> has it where C holds S before: the first chain of every output starts there.</summary>
+    void GemmAdd(Matrix start, Matrix a, Matrix b, Matrix c);
+
     /// <summary>
     /// C[o_g…o_{g+1}) (+)= A[o_g…o_{g+1}) · op(B_g): row blocks of A meet their own matrix. B holds the G matrices one
     /// below the other; <paramref name="offsets"/> has G+1 ascending entries, the last is at most A.Rows. Rows of C that are in no group become 0, or stay
@@ -28,6 +31,26 @@ public interface ILinearAlgebra
     /// one owner, who has all of its rows. An empty group gives 0.
     /// </summary>
     void GemmGroupedOuter(Matrix a, Matrix c, Matrix b, Indices offsets, bool accumulate);
+
+    /// <summary>
+    /// Both gradients of Y = X·op(W) for tokens in sequences: dX (+)= dY·op(W)ᵀ as <see cref="Gemm"/> has it, and dW (+)= Σ_t x_tᵀ·dy_t (transposed where W
+    /// is) as <see cref="GemmOuter"/> has it.
+    /// </summary>
+    void LinearBackward(Matrix x, Matrix w, bool transposeW, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dw, bool accumulateW);
+
+    /// <summary>
+    /// Both gradients of <see cref="GemmGrouped"/> with B as it is: dA (+)= dC·B_gᵀ in groups of rows, and dB_g (+)= A_gᵀ·dC_g as
+    /// <see cref="GemmGroupedOuter"/> has it.
+    /// </summary>
+    void GemmGroupedBackward(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool accumulateA, Matrix db, bool accumulateB);
+
+    /// <summary>C = A·B_g in groups of rows as <see cref="GemmGrouped"/> has it, and Y = f(C).</summary>
+    void GemmGroupedActivate(Matrix a, Matrix b, Indices offsets, Activation kind, Matrix c, Matrix y);
+
+    /// <summary>
+    /// Both gradients of f(X)·B_g in groups of rows, A = f(X): dX = (dC·B_gᵀ) ∘ f'(X), and dB_g (+)= A_gᵀ·dC_g as <see cref="GemmGroupedOuter"/> has it.
+    /// </summary>
+    void GemmGroupedActivateBackward(Activation kind, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db, bool accumulateB);
 }
 
 /// <summary>

@@ -173,6 +173,19 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         Flow();
     }
 
+    /// <summary>
+    /// Whether gradients of what ops compute may share memory where one goes through unchanged; those of inputs and parameters stay their own. Afterwards
+    /// nobody can read the shared ones, whose numbers others may have changed.
+    /// </summary>
+    public bool SharesGradients { get; set; }
+
+    /// <summary>The gradient of <paramref name="from"/> goes through unchanged.</summary>
+    internal void Pass(Tensor from, Tensor to)
+    {
+        if (SharesGradients && !to.HasGradient && to.Node is { Memory: null } && from.Node is { Memory: null }) to.ShareGradient(from);
+        else Pass(from.Gradient, to);
+    }
+
     /// <summary>A gradient goes through unchanged.</summary>
     internal void Pass(Matrix gradient, Tensor to)
     {
@@ -194,6 +207,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
                 _ofNode = node.Memory;
                 node.Backward();
                 _ofNode = null;
+                node.Output.ForgetSharedGradient();
             }
             if (node.Output.RequiresGradient) Done(node);
             node.Memory?.Reset();

@@ -52,9 +52,45 @@ public class Tensor
     {
         accumulate = HasGradient;
         if (!HasGradient) _gradient = RentGradient(_tape);
+        else if (_owners is { Count: > 1 })
+        {
+            var own = RentGradient(_tape);
+            _tape.Backend.Copy(_gradient, own);
+            LeaveGradient();
+            _gradient = own;
+        }
         HasGradient = true;
         return _gradient;
     }
+
+    /// <summary>Takes another tensor's gradient for its own first one, without a copy until one of them changes.</summary>
+    internal void ShareGradient(Tensor with)
+    {
+        (_gradient, _owners, HasGradient) = (with._gradient, with._owners ??= new(), true);
+        _owners.Count++;
+    }
+
+    /// <summary>Nobody asks for this tensor's gradient any more: who shares it may change it.</summary>
+    internal void ForgetSharedGradient()
+    {
+        if (_owners is null) return;
+        LeaveGradient();
+        HasGradient = false;
+    }
+
+    void LeaveGradient()
+    {
+        _owners!.Count--;
+        _owners = null;
+    }
+
+    /// <summary>How many tensors have a gradient in the same memory.</summary>
+    sealed class Owners
+    {
+        public int Count { get; set; } = 1;
+    }
+
+    Owners? _owners;
 
     /// <summary>The gradient as a place to add to; zero before the first writer.</summary>
     public Matrix GradientSum()

@@ -15,6 +15,8 @@ public static class FeedForward
     {
         var experts = call.HeldExperts;
         if (experts < call.Experts) offsets = offsets.First(experts);
+        if (IsPlain(call, weights, dropout))
+            return tape.GroupedFeedForward(ExpertKinds.Function(call.Dialect.Activation), rows, weights.Wi, weights.Wo, offsets);
         Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets.OnHost(), rows.Rows));
         var rounded = tape.In(call.ExpertsFormat);
         Tensor Project(Tensor from, Tensor w, Tensor? bias)
@@ -27,6 +29,14 @@ public static class FeedForward
         hidden = Activate(tape, call, hidden, gate);                                                                    // [rows, F]
         if (call.Training && indices is not null) hidden = tape.Dropout(hidden, dropout, streams[RandomUse.ExpertDropout], indices);
         return Project(hidden, weights.Wo, weights.Bo);                                                                 // [rows, M]
+    }
+
+    /// <summary>Whether an expert is two matrices and a function between them, in float32.</summary>
+    static bool IsPlain(RouterCall call, ExpertWeights weights, double dropout)
+    {
+        if (weights.Bi is not null || weights.Bo is not null || weights.WiGate is not null) return false;
+        if (call.ExpertsFormat != NumberFormat.Float32 || call.ActivationFormat != NumberFormat.Float32 || call.Training && dropout > 0) return false;
+        return call.Dialect.Activation != ExpertActivation.ReluSquared && !call.Dialect.Activation.IsLimited();
     }
 
     /// <summary>The expert of every row, −1 for rows of nobody.</summary>

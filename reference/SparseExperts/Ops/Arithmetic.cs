@@ -10,8 +10,8 @@ public static partial class Op
         c => tape.Backend.Add(a.Value, b.Value, c.Value),
         c =>
         {
-            if (a.RequiresGradient) tape.Pass(c.Gradient, a);
-            if (b.RequiresGradient) tape.Pass(c.Gradient, b);
+            if (a.RequiresGradient) tape.Pass(c.Output, a);
+            if (b.RequiresGradient) tape.Pass(c.Output, b);
         });
 
     /// <summary>C = A ∘ B.</summary>

@@ -21,18 +21,20 @@ public static partial class Op
     /// <remarks>dX_e = dY_e·W_eᵀ, dW_e = X_eᵀ·dY_e; an expert without rows has dW_e = 0.</remarks>
     public static Tensor GroupedLinear(this Tape tape, Tensor x, Tensor w, GroupOffsets offsets) => tape.Apply(nameof(GroupedLinear), x.Rows, w.Columns, [x, w],
         y => tape.Backend.GemmGrouped(x.Value, w.Value, false, y.Value, offsets.OnBackend, false),
-        y =>
+        y => tape.BackwardOfGroups(x, w, y.Gradient, offsets));
+
+    /// <summary>Adds X_eᵀ·dY_e to the gradient of every expert's matrix, over the rows of all shards.</summary>
+    static void OuterOfGroups(this Tape tape, Matrix rows, Matrix slopes, Tensor w, GroupOffsets offsets)
+    {
+        if (!w.RequiresGradient) return;
+        var all = offsets.OnBackend;
+        if (tape.Shards is not null)
         {
-            if (x.RequiresGradient) tape.Backend.GemmGrouped(y.Gradient, w.Value, true, x.GradientTarget(out var more), offsets.OnBackend, more);
-            if (!w.RequiresGradient) return;
-            var (rows, slopes, all) = (x.Value, y.Gradient, offsets.OnBackend);
-            if (tape.Shards is not null)
-            {
-                (rows, slopes, var joined) = tape.OfAllShards(rows, slopes, offsets.OnHost());
-                all = tape.UploadPlan(joined);
-            }
-            tape.Backend.GemmGroupedOuter(rows, slopes, w.GradientTarget(out var add), all, add);
-        });
+            (rows, slopes, var joined) = tape.OfAllShards(rows, slopes, offsets.OnHost());
+            all = tape.UploadPlan(joined);
+        }
+        tape.Backend.GemmGroupedOuter(rows, slopes, w.GradientTarget(out var add), all, add);
+    }
 
     /// <summary>The same with offsets of the host.</summary>
     public static Tensor GroupedLinear(this Tape tape, Tensor x, Tensor w, int[] offsets) => tape.GroupedLinear(x, w, GroupOffsets.Upload(tape, offsets));

@@ -9,11 +9,20 @@ public static partial class Op
     public static Tensor Linear(this Tape tape, Tensor x, Tensor w, bool transpose = false) => tape.Apply(nameof(Linear),
         x.Rows, transpose ? w.Rows : w.Columns, [x, w],
         y => tape.Backend.Gemm(x.Value, false, w.Value, transpose, y.Value, false),
-        y =>
+        y => tape.BackwardOfProduct(x, w, transpose, y.Gradient));
+
+    /// <summary>Gradients of Y = X·op(W), in one op where nobody else has tokens.</summary>
+    static void BackwardOfProduct(this Tape tape, Tensor x, Tensor w, bool transpose, Matrix dy)
+    {
+        if (x.RequiresGradient && !ReferenceEquals(x, w) && tape.SumsAtOnce(x.Sequence, w))
         {
-            if (x.RequiresGradient) tape.Backend.Gemm(y.Gradient, false, w.Value, !transpose, x.GradientTarget(out var more), more);
-            if (!w.RequiresGradient) return;
-            var (left, right) = transpose ? (y.Gradient, x.Value) : (x.Value, y.Gradient);
-            tape.SumOverTokens(w, x.Sequence, (dw, add) => tape.Backend.GemmOuter(left, right, dw, x.Sequence, add));
-        });
+            Matrix dx = x.GradientTarget(out var addX), dw = w.GradientTarget(out var addW);
+            tape.Backend.LinearBackward(x.Value, w.Value, transpose, dy, x.Sequence, dx, addX, dw, addW);
+            return;
+        }
+        if (x.RequiresGradient) tape.Backend.Gemm(dy, false, w.Value, !transpose, x.GradientTarget(out var more), more);
+        if (!w.RequiresGradient) return;
+        var (left, right) = transpose ? (dy, x.Value) : (x.Value, dy);
+        tape.SumOverTokens(w, x.Sequence, (to, add) => tape.Backend.GemmOuter(left, right, to, x.Sequence, add));
+    }
 }

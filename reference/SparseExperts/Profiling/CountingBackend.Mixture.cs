@@ -3,6 +3,20 @@ namespace SparseExperts.Profiling;
 /// <summary>The ops around experts, counted one by one.</summary>
 public sealed partial class CountingBackend
 {
+    public void GemmGroupedActivate(Matrix a, Matrix b, Indices offsets, Activation kind, Matrix c, Matrix y)
+    {
+        using var call = Begin(Bytes(a) + Bytes(b) + Bytes(offsets), Bytes(c) + Bytes(y), y);
+        inner.GemmGroupedActivate(a, b, offsets, kind, c, y);
+    }
+
+    public void GemmGroupedActivateBackward(
+        Activation kind, Matrix x, Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix dx, Matrix db, bool accumulateB)
+    {
+        var read = Bytes(x) + Bytes(a) + Bytes(b) + 2 * Bytes(dc) + 2 * Bytes(offsets) + (accumulateB ? Bytes(db) : 0);
+        using var call = Begin(read, Bytes(dx) + Bytes(db), db);
+        inner.GemmGroupedActivateBackward(kind, x, a, b, dc, offsets, dx, db, accumulateB);
+    }
+
     public void SumSquares(Matrix x, double factor, int sequence, Matrix y)
     {
         using var call = Begin(Bytes(x), y);

@@ -9,6 +9,12 @@ public sealed partial class CountingBackend
         inner.Gemm(a, transposeA, b, transposeB, c, accumulate);
     }
 
+    public void GemmAdd(Matrix start, Matrix a, Matrix b, Matrix c)
+    {
+        using var call = Begin(Bytes(start) + Bytes(a) + Bytes(b), c);
+        inner.GemmAdd(start, a, b, c);
+    }
+
     public void GemmGrouped(Matrix a, Matrix b, bool transposeB, Matrix c, Indices offsets, bool accumulate)
     {
         using var call = Begin(Bytes(a) + Bytes(b) + Bytes(offsets), c, accumulate);
@@ -25,6 +31,20 @@ public sealed partial class CountingBackend
     {
         using var call = Begin(Bytes(a) + Bytes(c) + Bytes(offsets), b, accumulate);
         inner.GemmGroupedOuter(a, c, b, offsets, accumulate);
+    }
+
+    public void LinearBackward(Matrix x, Matrix w, bool transposeW, Matrix dy, int sequence, Matrix dx, bool accumulateX, Matrix dw, bool accumulateW)
+    {
+        var added = (accumulateX ? Bytes(dx) : 0) + (accumulateW ? Bytes(dw) : 0);
+        using var call = Begin(Bytes(x) + Bytes(w) + 2 * Bytes(dy) + added, Bytes(dx) + Bytes(dw), dw);
+        inner.LinearBackward(x, w, transposeW, dy, sequence, dx, accumulateX, dw, accumulateW);
+    }
+
+    public void GemmGroupedBackward(Matrix a, Matrix b, Matrix dc, Indices offsets, Matrix da, bool accumulateA, Matrix db, bool accumulateB)
+    {
+        var added = (accumulateA ? Bytes(da) : 0) + (accumulateB ? Bytes(db) : 0);
+        using var call = Begin(Bytes(a) + Bytes(b) + 2 * Bytes(dc) + 2 * Bytes(offsets) + added, Bytes(da) + Bytes(db), db);
+        inner.GemmGroupedBackward(a, b, dc, offsets, da, accumulateA, db, accumulateB);
     }
 
     public void Add(Matrix a, Matrix b, Matrix c)

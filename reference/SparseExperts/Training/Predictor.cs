@@ -23,7 +23,7 @@ public class Predictor
     public Predictor(IBackend backend, IModelConfig model, IWeightSource source, bool recompute = false, IObjective? objective = null)
     {
         (Backend, Objective) = (backend, objective ?? new NextToken());
-        _tape = new Tape(backend) { Recomputes = recompute };
+        _tape = new Tape(backend) { Recomputes = recompute, SharesGradients = true };
         Model = ModelFamily.Make(_tape, model, source);
     }
 

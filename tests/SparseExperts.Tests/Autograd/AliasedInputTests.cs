@@ -26,6 +26,7 @@ public sealed class AliasedInputTests
         new("Linear", Square(2), (t, x) => t.Linear(x[0], x[1], transpose: true)),
         new("LinearAdd", Square(3), (t, x) => t.LinearAdd(x[0], x[1], x[2])),
         new("GroupedLinear", Square(2), (t, x) => t.GroupedLinear(x[0], x[1], [0, 3])),
+        new("GroupedFeedForward", Square(3), (t, x) => t.GroupedFeedForward(Activation.Tanh, x[0], x[1], x[2], GroupOffsets.Upload(t, [0, 3]))),
         new("LayerNorm", [(1, 4), (1, 4), (1, 4)], (t, x) => t.LayerNorm(x[0], x[1], x[2], 1e-3)),
         new("LayerNorm", [(3, 4), (1, 4), (1, 4)], (t, x) => t.LayerNorm(x[0], x[1], x[2], 1e-3)),
         new("RmsNorm", [(1, 4), (1, 4)], (t, x) => t.RmsNorm(x[0], x[1], 1e-3)),

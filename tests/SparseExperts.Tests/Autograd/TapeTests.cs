@@ -51,7 +51,7 @@ public sealed class TapeTests
         var norm = tape.Nodes.First(node => node.Op == "LayerNorm");
         Assert.Equal(["blocks.0.norm1.weight", "blocks.0.norm1.bias"], norm.Inputs.OfType<Parameter>().Select(p => p.Name));
         Assert.Equal((24, 2), (norm.Saved.Single().Rows, norm.Saved.Single().Columns));
-        Assert.Equal("blocks.1.experts", tape.Nodes.Last(node => node.Op == "GroupedLinear").Path);
+        Assert.Equal("blocks.1.experts", tape.Nodes.Last(node => node.Op == "GroupedFeedForward").Path);
         Assert.Equal("blocks.0.attention", tape.Nodes.First(node => node.Op == "SelfAttention").Path);
     }
 
