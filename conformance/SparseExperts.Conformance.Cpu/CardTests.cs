@@ -184,17 +184,17 @@ public sealed class CardTests
 
         public override (int Rows, int Columns) AttentionSaved(in AttentionShape shape) { Note(); return base.AttentionSaved(shape); }
 
-        public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
+        public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y)
         {
             Note();
-            base.Attention(shape, q, k, v, bias, pad, saved, y);
+            base.Attention(shape, q, k, v, terms, saved, y);
         }
 
-        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y,
-            Matrix dy, Matrix dq, bool addQ, Matrix dk, bool addK, Matrix dv, bool addV, Matrix? dBias)
+        public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y,
+            Matrix dy, Matrix dq, bool addQ, Matrix dk, bool addK, Matrix dv, bool addV, Matrix? dBias, Matrix? dSinks)
         {
             Note();
-            base.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, addQ, dk, addK, dv, addV, dBias);
+            base.AttentionBackward(shape, q, k, v, terms, saved, y, dy, dq, addQ, dk, addK, dv, addV, dBias, dSinks);
         }
 
         public override void GatherRows(Matrix x, Indices rows, Matrix y, bool add) { Note(); base.GatherRows(x, rows, y, add); }

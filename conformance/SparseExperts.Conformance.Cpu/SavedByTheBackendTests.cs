@@ -10,23 +10,23 @@ sealed class RecomputingAttention(IBackend inner) : DelegatingBackend(inner)
 
     public override (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => (shape.ScoreRows, 1);
 
-    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
+    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y)
     {
         RequireSize(shape, saved);
-        var probabilities = Inner.Rent(shape.ScoreRows, shape.Keys);
-        base.Attention(shape, q, k, v, bias, pad, probabilities, y);
+        var probabilities = Inner.Rent(shape.ScoreRows, shape.Keys + (shape.Sinks ? 1 : 0));
+        base.Attention(shape, q, k, v, terms, probabilities, y);
         Inner.Return(probabilities.Storage);
         Fill(saved, Mark);
     }
 
-    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
-        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias)
+    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias, Matrix? dSinks)
     {
         RequireSize(shape, saved);
         Assert.All(Inner.ToDoubles(saved), number => Assert.Equal(Mark, number));
-        Matrix probabilities = Inner.Rent(shape.ScoreRows, shape.Keys), again = Inner.Rent(y.Rows, y.Columns);
-        base.Attention(shape, q, k, v, bias, pad, probabilities, again);
-        base.AttentionBackward(shape, q, k, v, bias, pad, probabilities, again, dy, dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias);
+        Matrix probabilities = Inner.Rent(shape.ScoreRows, shape.Keys + (shape.Sinks ? 1 : 0)), again = Inner.Rent(y.Rows, y.Columns);
+        base.Attention(shape, q, k, v, terms, probabilities, again);
+        base.AttentionBackward(shape, q, k, v, terms, probabilities, again, dy, dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias, dSinks);
         foreach (var matrix in (Matrix[])[probabilities, again]) Inner.Return(matrix.Storage);
     }
 

@@ -109,12 +109,12 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
 
     public virtual (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => inner.AttentionSaved(shape);
 
-    public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y) =>
-        inner.Attention(shape, q, k, v, bias, pad, saved, y);
+    public virtual void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y) =>
+        inner.Attention(shape, q, k, v, terms, saved, y);
 
-    public virtual void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
-        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
-        inner.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias);
+    public virtual void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias, Matrix? dSinks) =>
+        inner.AttentionBackward(shape, q, k, v, terms, saved, y, dy, dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias, dSinks);
 
     public virtual void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate) => inner.GatherRows(x, rows, y, accumulate);
     public virtual void ScatterAddRows(Matrix x, Indices rows, Matrix y) => inner.ScatterAddRows(x, rows, y);

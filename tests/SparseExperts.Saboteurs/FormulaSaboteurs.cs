@@ -83,15 +83,15 @@ public sealed class SmoothingOverTheOtherClasses(IBackend inner) : Saboteur(inne
 /// <summary>Each query sees the next key too.</summary>
 public sealed class CausalMaskOffByOne(IBackend inner) : Saboteur(inner)
 {
-    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
+    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y)
     {
-        if (!shape.Causal) { base.Attention(shape, q, k, v, bias, pad, saved, y); return; }
+        if (!shape.Causal) { base.Attention(shape, q, k, v, terms, saved, y); return; }
         var mask = Inner.Rent(shape.Heads * shape.Queries, shape.Keys);
-        var values = bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
+        var values = terms.Bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
         for (var row = 0; row < values.Rows; row++)
             for (var key = shape.Visible(row % shape.Queries) + 1; key < shape.Keys; key++) values[row, key] = double.NegativeInfinity;
         Put(mask, values);
-        base.Attention(shape with { Causal = false }, q, k, v, mask, pad, saved, y);
+        base.Attention(shape with { Causal = false }, q, k, v, terms with { Bias = mask }, saved, y);
         Inner.Return(mask.Storage);
     }
 }
@@ -99,24 +99,24 @@ public sealed class CausalMaskOffByOne(IBackend inner) : Saboteur(inner)
 /// <summary>The scale multiplies dS and then the products again.</summary>
 public sealed class ScaleAppliedTwiceInTheBackward(IBackend inner) : Saboteur(inner)
 {
-    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
-        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
-        base.AttentionBackward(shape with { Scale = shape.Scale * shape.Scale }, q, k, v, bias, pad, saved, y, dy,
-            dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias);
+    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias, Matrix? dSinks) =>
+        base.AttentionBackward(shape with { Scale = shape.Scale * shape.Scale }, q, k, v, terms, saved, y, dy,
+            dq, accumulateQ, dk, accumulateK, dv, accumulateV, dBias, dSinks);
 }
 
 /// <summary>Causal queries stand at the start of the keys instead of at their end.</summary>
 public sealed class CausalWithoutOffset(IBackend inner) : Saboteur(inner)
 {
-    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
+    public override void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y)
     {
-        if (!shape.Causal) { base.Attention(shape, q, k, v, bias, pad, saved, y); return; }
+        if (!shape.Causal) { base.Attention(shape, q, k, v, terms, saved, y); return; }
         var mask = Inner.Rent(shape.Heads * shape.Queries, shape.Keys);
-        var values = bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
+        var values = terms.Bias is { } given ? Look(given) : new Table(new double[mask.Count], mask.Rows, mask.Columns);
         for (var row = 0; row < values.Rows; row++)
             for (var key = row % shape.Queries + 1; key < shape.Keys; key++) values[row, key] = double.NegativeInfinity;
         Put(mask, values);
-        base.Attention(shape with { Causal = false }, q, k, v, mask, pad, saved, y);
+        base.Attention(shape with { Causal = false }, q, k, v, terms with { Bias = mask }, saved, y);
         Inner.Return(mask.Storage);
     }
 }
@@ -124,9 +124,9 @@ public sealed class CausalWithoutOffset(IBackend inner) : Saboteur(inner)
 /// <summary>One flag for dQ, dK and dV: that of dQ.</summary>
 public sealed class OneFlagForThreeGradients(IBackend inner) : Saboteur(inner)
 {
-    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
-        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
-        base.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, accumulateQ, dk, accumulateQ, dv, accumulateQ, dBias);
+    public override void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias, Matrix? dSinks) =>
+        base.AttentionBackward(shape, q, k, v, terms, saved, y, dy, dq, accumulateQ, dk, accumulateQ, dv, accumulateQ, dBias, dSinks);
 }
 
 /// <summary>Drops, but does not make up for what it dropped.</summary>

@@ -90,13 +90,13 @@ public class SampleBackend : IBackend
     public void RowDots(Matrix a, Matrix b, Matrix y, bool accumulate) => _inner.RowDots(In(a), In(b), In(y), accumulate);
     public (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => _inner.AttentionSaved(shape);
 
-    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y) =>
-        _inner.Attention(shape, In(q), In(k), In(v), In(bias), In(pad), In(saved), In(y));
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y) =>
+        _inner.Attention(shape, In(q), In(k), In(v), In(terms), In(saved), In(y));
 
-    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y,
-        Matrix dy, Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias) =>
-        _inner.AttentionBackward(shape, In(q), In(k), In(v), In(bias), In(pad), In(saved), In(y), In(dy), In(dq), accumulateQ, In(dk), accumulateK,
-            In(dv), accumulateV, In(dBias));
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y,
+        Matrix dy, Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias, Matrix? dSinks) =>
+        _inner.AttentionBackward(shape, In(q), In(k), In(v), In(terms), In(saved), In(y), In(dy), In(dq), accumulateQ, In(dk), accumulateK,
+            In(dv), accumulateV, In(dBias), In(dSinks));
 
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate) => _inner.GatherRows(In(x), In(rows), In(y), accumulate);
     public void ScatterAddRows(Matrix x, Indices rows, Matrix y) => _inner.ScatterAddRows(In(x), In(rows), In(y));
@@ -113,6 +113,7 @@ public class SampleBackend : IBackend
     Storage In(Storage storage) => storage is SampleStorage own && own.Owner == this ? own.Inner : storage;
 
     Matrix In(Matrix matrix) => matrix with { Storage = In(matrix.Storage) };
+    AttentionTerms In(in AttentionTerms terms) => new(In(terms.Bias), In(terms.Pad), In(terms.Sinks));
     Matrix? In(Matrix? matrix) => matrix is { } one ? In(one) : null;
     Indices In(Indices indices) => indices with { Storage = In(indices.Storage) };
     Indices? In(Indices? indices) => indices is { } some ? In(some) : null;

@@ -287,34 +287,4 @@ public static partial class Check
     {
         if (rule.Find(indices) is { } fault) throw new ShapeException(fault.Message);
     }
-
-    public static void Attention(IBackend backend, string op, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad,
-        Matrix saved, Matrix y)
-    {
-        Owned(backend, op, q, k, v, saved, y);
-        if (s.Causal && s.Keys < s.Queries)
-            throw new ShapeException($"{op}: {s.Queries} causal queries of {s.Keys} keys; the last query sees the last key, so give at least as many keys");
-        Shape(op, "Q", q, s.QueryRows, s.Width);
-        Shape(op, "K", k, s.KeyRows, s.Width);
-        Shape(op, "V", v, s.KeyRows, s.Width);
-        Shape(op, "Y", y, s.QueryRows, s.Width);
-        var (rows, columns) = backend.AttentionSaved(s);
-        Shape(op, "saved", saved, rows, columns);
-        if (bias is { } b) { Owned(backend, op, b, "bias"); Shape(op, "bias", b, s.Heads * s.Queries, s.Keys); }
-        if (pad is { } p) { Owned(backend, op, p, "pad"); Shape(op, "pad", p, s.Sequences, s.Keys); }
-    }
-
-    /// <summary>The forward op's arguments again, and gradients of the shapes of what they belong to.</summary>
-    public static void AttentionBackward(IBackend backend, in AttentionShape s, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad,
-        Matrix saved, Matrix y, Matrix dy, Matrix dq, Matrix dk, Matrix dv, Matrix? dBias)
-    {
-        const string op = "AttentionBackward";
-        Attention(backend, op, s, q, k, v, bias, pad, saved, y);
-        Owned(backend, op, dy, dq, dk, dv);
-        Shape(op, "dY", dy, s.QueryRows, s.Width);
-        Shape(op, "dQ", dq, s.QueryRows, s.Width);
-        Shape(op, "dK", dk, s.KeyRows, s.Width);
-        Shape(op, "dV", dv, s.KeyRows, s.Width);
-        if (dBias is { } b) { Owned(backend, op, b, "dBias"); Shape(op, "dBias", b, s.Heads * s.Queries, s.Keys); }
-    }
 }

@@ -202,59 +202,6 @@ public interface IRows
 }
 
 /// <summary>
-/// Shapes of an attention call, B sequences of Q queries that look at K keys: rows of queries and outputs are (sequence, query), rows of keys and values
-/// (sequence, key), columns hold the heads side by side. In self-attention Q = K; a decoder that looks at an encoder has lengths of its own; a decoder
-/// with a cache has few queries and many keys.
-/// </summary>
-/// <param name="Causal">
-/// Query i sees the keys j ≤ i + (K − Q) alone: the queries stand at the end of the keys, so that the last query sees the last key. There are then at
-/// least as many keys as queries.
-/// </param>
-public readonly record struct AttentionShape(int Sequences, int Queries, int Keys, int Heads, int HeadWidth, double Scale, bool Causal)
-{
-    /// <summary>Of a sequence that looks at itself.</summary>
-    public static AttentionShape OfSelf(int sequences, int length, int heads, int headWidth, double scale, bool causal) =>
-        new(sequences, length, length, heads, headWidth, scale, causal);
-
-    public int Width => Heads * HeadWidth;
-    public int QueryRows => Sequences * Queries;
-    public int KeyRows => Sequences * Keys;
-    public int ScoreRows => Sequences * Heads * Queries;
-
-    /// <summary>Keys that come before the first query.</summary>
-    public int Offset => Keys - Queries;
-
-    /// <summary>How many keys a query sees: they are the first ones.</summary>
-    public int Visible(int query) => Causal ? query + 1 + Offset : Keys;
-}
-
-/// <summary>Scaled dot-product attention (Vaswani et al. 2017, eq. 1) on all heads at once.</summary>
-public interface IAttention
-{
-    /// <summary>
-    /// Shape of what <see cref="Attention"/> keeps for <see cref="AttentionBackward"/>. Size and content are the backend's own: probabilities
-    /// [B·H·Q, K], or a log-sum-exp a row where the backward op computes tiles of them again.
-    /// </summary>
-    (int Rows, int Columns) AttentionSaved(in AttentionShape shape);
-
-    /// <summary>
-    /// P = softmax(scale·QKᵀ + bias + pad, −∞ where causal attention does not look), Y = P·V, per sequence and head. Q, Y are [B·Q, H·d], K, V [B·K, H·d];
-    /// <paramref name="bias"/> [H·Q, K] or null; <paramref name="pad"/> [B, K] (added to the scores) or null; <paramref name="saved"/> as
-    /// <see cref="AttentionSaved"/> says. Masked keys have probability 0. Without keys Y is 0. A zero in Y, dQ, dK or dV is +0, so that masked keys may be
-    /// left out of the chains.
-    /// </summary>
-    void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y);
-
-    /// <summary>
-    /// dV (+)= PᵀdY; dS = P ∘ (dYVᵀ − rowsum(P ∘ dYVᵀ)); dQ (+)= scale·dS·K; dK (+)= scale·dSᵀ·Q; dBias += Σ over sequences dS, always,
-    /// the sequences halved and joined as in <see cref="SumTree"/>. The scale multiplies dS once, before the products. Inputs, <paramref name="saved"/> and
-    /// <paramref name="y"/> are those of the forward op; destinations do not overlap.
-    /// </summary>
-    void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
-        Matrix dq, bool accumulateQ, Matrix dk, bool accumulateK, Matrix dv, bool accumulateV, Matrix? dBias);
-}
-
-/// <summary>
 /// Rows and elements chosen by integers. An index of −1 means "nothing": a gather reads 0, a scatter skips. Any other index outside of the rows or columns
 /// counts as −1 and is a fault (<see cref="IBackend.TakeFault"/>).
 /// </summary>

@@ -51,7 +51,7 @@ static class Throughput
         var v = Filled(backend, shape.KeyRows, shape.Width);
         var (rows, columns) = backend.AttentionSaved(shape);
         Matrix saved = backend.Rent(rows, columns), y = backend.Rent(shape.QueryRows, shape.Width);
-        var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, null, null, saved, y));
+        var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, default, saved, y));
         foreach (var m in new[] { q, k, v, saved, y }) backend.Return(m.Storage);
         return Line($"causal attention {shape.Sequences} × {shape.Queries}, {shape.Heads} heads of {shape.HeadWidth}",
             2.0 * shape.ScoreRows * shape.Keys * shape.HeadWidth, seconds);

@@ -235,19 +235,19 @@ public sealed partial class CountingBackend
 
     public (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => inner.AttentionSaved(shape);
 
-    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y)
+    public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y)
     {
-        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad), Bytes(saved) + Bytes(y), y);
-        inner.Attention(shape, q, k, v, bias, pad, saved, y);
+        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(terms), Bytes(saved) + Bytes(y), y);
+        inner.Attention(shape, q, k, v, terms, saved, y);
     }
 
-    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, Matrix? bias, Matrix? pad, Matrix saved, Matrix y, Matrix dy,
-        Matrix dq, bool addQ, Matrix dk, bool addK, Matrix dv, bool addV, Matrix? dBias)
+    public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y, Matrix dy,
+        Matrix dq, bool addQ, Matrix dk, bool addK, Matrix dv, bool addV, Matrix? dBias, Matrix? dSinks)
     {
-        var written = Bytes(dq) + Bytes(dk) + Bytes(dv) + Bytes(dBias);
+        var written = Bytes(dq) + Bytes(dk) + Bytes(dv) + Bytes(dBias) + Bytes(dSinks);
         var added = (addQ ? Bytes(dq) : 0) + (addK ? Bytes(dk) : 0) + (addV ? Bytes(dv) : 0) + Bytes(dBias);
-        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(bias) + Bytes(pad) + Bytes(saved) + Bytes(y) + Bytes(dy) + added, written, dv);
-        inner.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, addQ, dk, addK, dv, addV, dBias);
+        using var call = Begin(Bytes(q) + Bytes(k) + Bytes(v) + Bytes(terms) + Bytes(saved) + Bytes(y) + Bytes(dy) + added, written, dv);
+        inner.AttentionBackward(shape, q, k, v, terms, saved, y, dy, dq, addQ, dk, addK, dv, addV, dBias, dSinks);
     }
 
     public void GatherRows(Matrix x, Indices rows, Matrix y, bool accumulate)

@@ -70,6 +70,7 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
     public void Dispose() => inner.Dispose();
 
     static long Bytes(Matrix matrix) => matrix.Count * matrix.Type.Bytes();
+    static long Bytes(in AttentionTerms terms) => Bytes(terms.Bias) + Bytes(terms.Pad) + Bytes(terms.Sinks);
     static long Bytes(Matrix? matrix) => matrix is { } m ? Bytes(m) : 0;
     static long Bytes(Indices? indices) => indices is { } i ? (long)i.Count * i.Storage.Type.Bytes() : 0;
 

@@ -38,7 +38,7 @@ public sealed class BackendCallTests
         Matrix M(int rows, int columns) => backend.Rent(rows, columns);
         var shape = AttentionShape.OfSelf(1, 3, 1, 2, 1, false);
         void Backward(Matrix q, Matrix dk) => backend.AttentionBackward(
-            shape, q, M(3, 2), M(3, 2), null, null, M(3, 3), M(3, 2), M(3, 2), M(3, 2), false, dk, false, M(3, 2), false, null);
+            shape, q, M(3, 2), M(3, 2), default, M(3, 3), M(3, 2), M(3, 2), M(3, 2), false, dk, false, M(3, 2), false, null, null);
         Assert.StartsWith("AttentionBackward: Q is 2×2", Assert.Throws<ShapeException>(() => Backward(M(2, 2), M(3, 2))).Message);
         Assert.StartsWith("AttentionBackward: dK is 2×2", Assert.Throws<ShapeException>(() => Backward(M(3, 2), M(2, 2))).Message);
         Assert.StartsWith("CrossEntropyBackward: losses is 3×1", Assert.Throws<ShapeException>(() =>

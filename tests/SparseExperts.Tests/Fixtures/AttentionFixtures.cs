@@ -24,8 +24,8 @@ static class AttentionFixtures
         Matrix? dBias = bias is null ? null : backend.Rent(h * s, s);
         if (dBias is { } empty) backend.Fill(empty, 0);
 
-        backend.Attention(shape, q, k, v, bias, pad, saved, y);
-        backend.AttentionBackward(shape, q, k, v, bias, pad, saved, y, dy, dq, false, dk, false, dv, false, dBias);
+        backend.Attention(shape, q, k, v, new(bias, pad), saved, y);
+        backend.AttentionBackward(shape, q, k, v, new(bias, pad), saved, y, dy, dq, false, dk, false, dv, false, dBias, null);
 
         var results = new Dictionary<string, T[]>
         {

@@ -159,7 +159,7 @@ public sealed class BoundTests
         backend.CrossEntropy(Of(0.3f), backend.Upload([0]), 0, loss, sum);
         Assert.Equal((0, 0), (backend.Elements(loss)[0].Value, backend.Elements(loss)[0].Error));
         Assert.Equal(0, backend.Elements(sum)[0].Error);
-        backend.Attention(new(1, 1, 1, 1, 3, 0.5, false), Of(0.1f, 0.2f, 0.3f), Of(0.4f, 0.5f, 0.6f), Of(0.7f, 0.8f, 0.9f), null, null, p, y);
+        backend.Attention(new(1, 1, 1, 1, 3, 0.5, false), Of(0.1f, 0.2f, 0.3f), Of(0.4f, 0.5f, 0.6f), Of(0.7f, 0.8f, 0.9f), default, p, y);
         Assert.Equal(new Tracked(1, 0).Error, backend.Elements(p)[0].Error);
         Assert.All(backend.Elements(y), element => Assert.Equal(0, element.Error));
     }
