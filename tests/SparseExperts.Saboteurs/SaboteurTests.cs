@@ -157,6 +157,16 @@ public sealed class SaboteurTests
         Caught(inner => new OneFlagForThreeGradients(inner), DefinitionLaws.WithinTheBound, "Attention full");
 
     [Fact]
+    public void A_window_of_one_key_more_leaves_the_bound() =>
+        Caught(inner => new WindowOfOneMore(inner), DefinitionLaws.WithinTheBound, "Attention window");
+
+    [Fact]
+    public void Sinks_that_take_no_share_leave_the_bound() => Caught(inner => new SinksIgnored(inner), DefinitionLaws.WithinTheBound, "Attention sinks");
+
+    [Fact]
+    public void Keys_of_the_last_head_alone_are_not_the_derivative() => CaughtByDifferences(inner => new KeysOfTheLastHead(inner), "Attention grouped");
+
+    [Fact]
     public void A_scale_applied_twice_is_not_the_derivative() => CaughtByDifferences(inner => new ScaleAppliedTwiceInTheBackward(inner), "Attention full");
 
     [Fact]

@@ -1,3 +1,5 @@
+using SparseExperts.Autograd;
+
 namespace SparseExperts.Ops;
 
 /// <summary>cos and sin of position·base^(−2i/d), [positions, d/2], for rotary embeddings.</summary>
@@ -22,4 +24,13 @@ public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
         backend.Write(sines, sin);
         return new(cosines, sines);
     }
+}
+
+public static partial class Op
+{
+    /// <summary>Rotary positions on heads side by side, halves turning together; row r has the tables' row r mod their rows.</summary>
+    /// <remarks>The gradient is turned back.</remarks>
+    public static Tensor Rotary(this Tape tape, Tensor x, RotaryTables tables, int headWidth) => tape.Apply(nameof(Rotary), x.Rows, x.Columns, [x],
+        y => tape.Backend.Rotary(x.Value, tables.Cosines, tables.Sines, headWidth, false, y.Value, false),
+        y => tape.Backend.Rotary(y.Gradient, tables.Cosines, tables.Sines, headWidth, true, x.GradientTarget(out var add), add));
 }

@@ -39,16 +39,47 @@ static class AttentionMask
         for (var r = 0; r < layout.Count; r++)
         {
             var (row, query) = (layout.Token(r) / length, layout.Token(r) % length);
-            var first = form.Reach == AttentionReach.Chunked && !form.ChunksFromColumnZero ? inputs.FirstReal(row) : 0;
             var any = false;
             for (var key = 0; key < length; key++)
-                if (key - query <= form.Ahead && inputs.IsReal(row, key) && Reaches(form, query - first, key - first)) any = true;
+                if (Sees(form, inputs, row, query, key)) any = true;
                 else values[r * columns + key] = float.NegativeInfinity;
             if (any || form.Sinks) continue;
             blind.Add(r);
             values.AsSpan(r * columns, columns).Clear();
         }
         return (tape.PlanConstant(layout.Count, columns, values), blind);
+    }
+
+    /// <summary>
+    /// The same for the op on heads side by side: what its shape says, and for what that cannot say a mask, a row a sequence where it is padding alone.
+    /// </summary>
+    public static (AttentionShape Shape, Matrix? Pad) Of(Tape tape, AttentionForm form, HubInputs inputs)
+    {
+        var (rows, length) = (inputs.Rows, inputs.Length);
+        var isOrdinary = form.Ahead == 0 && form.Reach != AttentionReach.Chunked;
+        var shape = AttentionShape.OfSelf(rows, length, form.Heads, form.HeadWidth, form.Scale, isOrdinary) with
+        {
+            KeyHeads = form.KeysTakeTurns ? form.Heads : form.KeyHeads,
+            ValueWidth = form.ValueWidth,
+            Window = isOrdinary && form.Reach == AttentionReach.Sliding ? form.Span : 0,
+            BlindSeesAll = !isOrdinary || inputs.Mask.Contains(0),
+        };
+        if (!shape.BlindSeesAll) return (shape, null);
+        var each = isOrdinary ? 1 : length;
+        var values = new float[rows * each * length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            var (line, key) = (i / length, i % length);
+            var sees = isOrdinary ? inputs.IsReal(line, key) : Sees(form, inputs, line / length, line % length, key);
+            values[i] = sees ? 0 : float.NegativeInfinity;
+        }
+        return (shape, tape.PlanConstant(rows * each, length, values).Value);
+    }
+
+    static bool Sees(AttentionForm form, HubInputs inputs, int row, int query, int key)
+    {
+        var first = form.Reach == AttentionReach.Chunked && !form.ChunksFromColumnZero ? inputs.FirstReal(row) : 0;
+        return key - query <= form.Ahead && inputs.IsReal(row, key) && Reaches(form, query - first, key - first);
     }
 
     static bool Reaches(AttentionForm form, int query, int key) => form.Reach switch

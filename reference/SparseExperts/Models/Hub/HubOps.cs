@@ -20,11 +20,4 @@ static class HubOps
         NormRounding.Once => rounded.Round(rounded.Tape.RmsNorm(x, weight, epsilon)),
         _ => throw new ConfigurationException($"rounding of norms {when}: unknown"),
     };
-
-    /// <summary>Columns first … first + count − 1.</summary>
-    public static Tensor Columns(this Tape tape, Tensor x, int first, int count)
-    {
-        int[] ids = [.. Enumerable.Range(0, x.Rows * count).Select(i => i / count * x.Columns + first + i % count)];
-        return tape.GatherElements(x, ids, x.Rows, count);
-    }
 }

@@ -61,19 +61,11 @@ static class Rotation
                     }
                 }
             }
-            return (Written(tape, layout.Count, columns, cos, cosErrors), Written(tape, layout.Count, columns, sin, sinErrors));
+            Tensor Written(double[] values, double[] errors) => tape.Constant(HeadRotation.Written(tape, layout.Count, columns, values, errors));
+            return (Written(cos, cosErrors), Written(sin, sinErrors));
         }
     }
 
     /// <summary>A function has two of them, the factor on it one.</summary>
     const double Unit = 1.0 / 16777216;
-
-    /// <summary>Constants with their bounds, where the backend carries any or disturbs within them.</summary>
-    static Tensor Written(Tape tape, int rows, int columns, double[] values, double[] errors)
-    {
-        var matrix = tape.Rent(rows, columns);
-        if (tape.Backend is IErrorBounds bounds) bounds.WriteErrors(matrix, values, errors);
-        else tape.Backend.Write(matrix, (ReadOnlySpan<double>)values);
-        return tape.Constant(matrix);
-    }
 }
