@@ -26,12 +26,17 @@ static class CompareCommand
         Description = "With --rows: rows that depart by no more than rounding explains are no difference.",
     };
     static readonly FormatOption Format = new();
+    static readonly Option<string?> ModelOption = new("--model")
+    {
+        Description = "Folder of a checkpoint: the files are recordings of whole models (python/moe_record_model.py), and replay says how much of the "
+            + "difference in log-probabilities comes from routes.",
+    };
 
     public static Command Create()
     {
         var command = new Command("compare", "Compare the routing decisions of two engines on the same tokens.")
         {
-            FirstArgument, SecondArgument, JsonOption, StrictOption, RowsOption, AllowRoundingOption, Format.Option,
+            FirstArgument, SecondArgument, JsonOption, StrictOption, RowsOption, AllowRoundingOption, Format.Option, ModelOption,
         };
         command.SetAction(Run);
         return command;
@@ -43,6 +48,7 @@ static class CompareCommand
         var format = Format.Read(parsed);
         var pairs = Pairs(parsed.GetValue(FirstArgument)!, parsed.GetValue(SecondArgument)!);
         var json = parsed.GetValue(JsonOption);
+        if (parsed.GetValue(ModelOption) is { } model) return CompareModels.Run(model, pairs, json, parsed.GetValue(StrictOption));
         if (parsed.GetValue(RowsOption))
         {
             RowComparison ByRow(string name, Case a, Case b) => RowComparison.Of(name, a, b, () => new ScalarBackend<Tracked>(), format);
@@ -72,6 +78,7 @@ static class CompareCommand
     static void RefuseUnread(ParseResult parsed)
     {
         var rows = parsed.GetValue(RowsOption);
+        if (rows && parsed.GetValue(ModelOption) is not null) throw new CaseException("--rows is of calls of one layer, --model of whole models; give one");
         if (!rows && parsed.GetValue(AllowRoundingOption)) throw new CaseException("--allow-rounding goes with --rows; give both");
         if (!rows && parsed.GetValue(Format.Option) is not null) throw new CaseException("--format goes with --rows; give both");
         if (rows && parsed.GetValue(StrictOption)) throw new CaseException("--strict: with --rows every difference counts already; leave it out");

@@ -12,8 +12,9 @@ public static class Experts
     /// <param name="gates">As they are applied [T, K].</param>
     /// <param name="dropout">Dropout of the hidden layer while training.</param>
     /// <param name="sharedGates">Gates of the shared experts that have some [T, N].</param>
+    /// <param name="hidden">What becomes of the hidden layer [rows, F] before the second matrix; nothing by default.</param>
     public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, PlanHandle plan, double dropout = 0,
-        LayerStreams streams = default, Tensor? sharedGates = null)
+        LayerStreams streams = default, Tensor? sharedGates = null, Func<Tensor, Tensor>? hidden = null)
     {
         using var place = tape.In("experts");
         var indices = new PlanIndices(tape, plan, x.Sequence);
@@ -24,7 +25,7 @@ public static class Experts
         if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.ExpertsFormat).ScaleRows(inputs, rowGates!);
         // 2. Experts: every row meets its expert's matrices.
         var outputs = IdentityExperts.Around(tape, call, inputs, plan,
-            rows => FeedForward.Grouped(tape, call, rows, weights, indices.Offsets, dropout, streams, indices));
+            rows => FeedForward.Grouped(tape, call, rows, weights, indices.Offsets, dropout, streams, indices, hidden));
         outputs = TokenDropout.Apply(tape, call, outputs, streams, indices);                                            // [rows, L]
         outputs = LatentExperts.Normed(tape, call, outputs, weights);                                                   // [rows, L]
         // 3. Combine: a token's rows, each times its gate, added up.

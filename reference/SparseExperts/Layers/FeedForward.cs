@@ -10,8 +10,9 @@ public static class FeedForward
     /// <summary>All experts, each on its own rows: rows [offsets[e], offsets[e + 1]) meet the matrices of expert e.</summary>
     /// <param name="rows">[rows, M] in expert order.</param>
     /// <param name="indices">Where the rows come from, for dropout's words; null where nothing is dropped out.</param>
+    /// <param name="instead">What becomes of the hidden layer; nothing by default.</param>
     internal static Tensor Grouped(Tape tape, RouterCall call, Tensor rows, ExpertWeights weights, GroupOffsets offsets, double dropout = 0,
-        LayerStreams streams = default, PlanIndices? indices = null)
+        LayerStreams streams = default, PlanIndices? indices = null, Func<Tensor, Tensor>? instead = null)
     {
         var experts = call.HeldExperts;
         if (experts < call.Experts) offsets = offsets.First(experts);
@@ -28,6 +29,7 @@ public static class FeedForward
         var gate = weights.WiGate is null ? null : Project(rows, weights.WiGate, weights.BiGate);                       // [rows, F]
         hidden = Activate(tape, call, hidden, gate);                                                                    // [rows, F]
         if (call.Training && indices is not null) hidden = tape.Dropout(hidden, dropout, streams[RandomUse.ExpertDropout], indices);
+        if (instead is not null) hidden = instead(hidden);
         return Project(hidden, weights.Wo, weights.Bo);                                                                 // [rows, M]
     }
 

@@ -48,35 +48,59 @@ public sealed record LossTerm(string Name, Tensor Value, double Coefficient)
 /// <summary>The auxiliary losses of a dialect, by name, and their weighted sum.</summary>
 public static class AuxiliaryLosses
 {
+    /// <summary>A loss: its name, when a call has it, its value and its coefficient.</summary>
+    sealed record Kind(string Name, Func<RouterCall, bool> IsThere, Func<Tape, RouterCall, LossInputs, Tensor> Compute, Func<Dialect, double> Coefficient)
+    {
+        /// <summary>Of a product loss: what it is taken over.</summary>
+        public Func<Dialect, BalanceLevel>? Level { get; init; }
+
+        public LossTerm Of(Tape tape, RouterCall call, LossInputs inputs) =>
+            new(Name, Compute(tape, call, inputs), Coefficient(call.Dialect)) { Level = Level?.Invoke(call.Dialect) };
+    }
+
+    /// <summary>In the order in which they are added up.</summary>
+    static readonly Kind[] Kinds =
+    [
+        Product("gshard", call => HasBalance(call) && call.Dialect.GshardLoss, d => d.BalanceLevel, d => d.GshardCoefficient),
+        Product("balance", call => HasBalance(call) && call.Dialect is { GshardLoss: false, Balance: BalanceLoss.Product },
+            d => d.BalanceLevel, d => d.BalanceCoefficient),
+        new("balance", call => HasBalance(call) && call.Dialect is { GshardLoss: false, Balance: not BalanceLoss.Product }, Balance, d => d.BalanceCoefficient),
+        Product("sequence_balance", call => HasLosses(call) && call.Dialect.SequenceBalanceCoefficient != 0,
+            _ => BalanceLevel.Sequence, d => d.SequenceBalanceCoefficient),
+        Product("global_balance", call => HasLosses(call) && call.Dialect.GlobalBalanceCoefficient != 0,
+            _ => BalanceLevel.Global, d => d.GlobalBalanceCoefficient),
+        new("load_importance", call => HasLosses(call) && call.Dialect is { Loss: LossChoice.LoadImportance, NoiseStd: > 0 }, LoadLosses.MixedUnits,
+            d => d.BalanceCoefficient),
+        new("importance", call => HasLosses(call) && call.Dialect.Importance != ImportanceLoss.None, LoadLosses.Importance, d => d.ImportanceCoefficient),
+        new("load", call => HasLosses(call) && call.Dialect.Load != LoadLoss.None && (call.Dialect.Load == LoadLoss.ExcludingItself || call.IsNoisy),
+            LoadLosses.Load, d => d.LoadCoefficient),
+        new("sparsity", call => HasLosses(call) && call.Dialect.SparsityCoefficient != 0, (tape, _, inputs) => EntropyLosses.Sparsity(tape, inputs.Scores),
+            d => d.SparsityCoefficient),
+        new("alignment", call => HasLosses(call) && call.Dialect.AlignmentCoefficient != 0, EntropyLosses.Alignment, d => d.AlignmentCoefficient),
+        new("entropy", call => HasLosses(call) && call.Dialect.EntropyLosses, EntropyLosses.PerModality, d => d.EntropyCoefficient),
+        new("z", call => call.Dialect.ZLoss != ZLoss.None && call.Is(call.Dialect.ZPhase), (tape, call, inputs) => RouterZLoss.Mean(tape, call, inputs.Logits),
+            d => d.ZCoefficient),
+    ];
+
+    static Kind Product(string name, Func<RouterCall, bool> isThere, Func<Dialect, BalanceLevel> level, Func<Dialect, double> coefficient) =>
+        new(name, isThere, (tape, call, inputs) => ProductLoss.Compute(tape, call, inputs, level(call.Dialect)), coefficient) { Level = level };
+
+    static bool HasLosses(RouterCall call) => call.Is(call.Dialect.LossPhase);
+
+    static bool HasBalance(RouterCall call) =>
+        HasLosses(call) && call.Dialect.Balance != BalanceLoss.None && call.Dialect.Loss != LossChoice.LoadImportance;
+
+    /// <summary>Names of all losses that some dialect has.</summary>
+    public static IReadOnlyList<string> AllNames { get; } = [.. Kinds.Select(k => k.Name).Distinct()];
+
+    /// <summary>Names of the losses that a call has, those with coefficient 0 as well.</summary>
+    public static IEnumerable<string> Names(RouterCall call) => Kinds.Where(k => k.IsThere(call)).Select(k => k.Name);
+
     /// <summary>Every loss that the dialect has in this mode; those with coefficient 0 as well, for they are reported.</summary>
     public static List<LossTerm> Compute(Tape tape, RouterCall call, LossInputs inputs)
     {
         using var exact = tape.Exactly();
-        var d = call.Dialect;
-        List<LossTerm> terms = [];
-        if (call.Is(d.LossPhase))
-        {
-            if (d.Balance != BalanceLoss.None && d.Loss != LossChoice.LoadImportance)
-                terms.Add(d.GshardLoss
-                    ? Product("gshard", d.BalanceLevel, d.GshardCoefficient)
-                    : d.Balance == BalanceLoss.Product ? Product("balance", d.BalanceLevel, d.BalanceCoefficient)
-                    : new("balance", Balance(tape, call, inputs), d.BalanceCoefficient));
-            if (d.SequenceBalanceCoefficient != 0) terms.Add(Product("sequence_balance", BalanceLevel.Sequence, d.SequenceBalanceCoefficient));
-            if (d.GlobalBalanceCoefficient != 0) terms.Add(Product("global_balance", BalanceLevel.Global, d.GlobalBalanceCoefficient));
-            if (d.Loss == LossChoice.LoadImportance && d.NoiseStd > 0)
-                terms.Add(new("load_importance", LoadLosses.MixedUnits(tape, call, inputs), d.BalanceCoefficient));
-            if (d.Importance != ImportanceLoss.None) terms.Add(new("importance", LoadLosses.Importance(tape, call, inputs), d.ImportanceCoefficient));
-            if (d.Load != LoadLoss.None && (d.Load == LoadLoss.ExcludingItself || call.IsNoisy))
-                terms.Add(new("load", LoadLosses.Load(tape, call, inputs), d.LoadCoefficient));
-            if (d.SparsityCoefficient != 0) terms.Add(new("sparsity", EntropyLosses.Sparsity(tape, inputs.Scores), d.SparsityCoefficient));
-            if (d.AlignmentCoefficient != 0) terms.Add(new("alignment", EntropyLosses.Alignment(tape, call, inputs), d.AlignmentCoefficient));
-            if (d.EntropyLosses) terms.Add(new("entropy", EntropyLosses.PerModality(tape, call, inputs), d.EntropyCoefficient));
-        }
-        if (d.ZLoss != ZLoss.None && call.Is(d.ZPhase)) terms.Add(new("z", RouterZLoss.Mean(tape, call, inputs.Logits), d.ZCoefficient));
-        return terms;
-
-        LossTerm Product(string name, BalanceLevel level, double coefficient) =>
-            new(name, ProductLoss.Compute(tape, call, inputs, level), coefficient) { Level = level };
+        return [.. Kinds.Where(k => k.IsThere(call)).Select(k => k.Of(tape, call, inputs))];
     }
 
     /// <summary>Σ coefficient·loss; null where nothing is added.</summary>

@@ -105,6 +105,7 @@ public sealed partial class CaseCheck
     {
         int columns = RouterLogits.Needed(_call, tensors.Router.Slots, "router.slots").Columns, slots = columns / _call.Experts;
         if (_case.Find("claim.capacity") is { } capacity) Whole("capacity", [(int)capacity.Values[0]], [SoftLayer.SlotsPerExpert(_call)]);
+        if (LossClaims.FirstOrDefault(c => c.Name != "claim.loss.total") is { } loss) throw MissingLoss.Of(_case, _call, loss.Name["claim.loss.".Length..], []);
         var logits = SoftLayer.Logits(tape, _call, tensors.X, tensors.Router);
         Tensor dispatch = SoftLayer.OverTokens(tape, _call, logits), combine = tape.Softmax(logits);
         Compare("slot_dispatch", tape, dispatch);
@@ -216,7 +217,7 @@ public sealed partial class CaseCheck
             var name = claim.Name["claim.loss.".Length..];
             Tensor Value(IReadOnlyList<LossTerm> terms) => name == "total"
                 ? AuxiliaryLosses.Total(tape, _call, terms) ?? tape.Scalar(0)
-                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw NoSuchLoss(claim.Name, terms);
+                : terms.FirstOrDefault(t => t.Name == name)?.Value ?? throw MissingLoss.Of(_case, _call, name, [.. terms.Select(t => t.Name)]);
             Numbers[] each = [.. ends(name).Prepend(own).Select(terms => HostNumbers.Of(tape, Value(terms)))];
             double Room(Numbers n) => Bound(claim, n.Values[0], n.Errors[0]) + claim.HalfDigit(0);
             var isBetween = claim.Values[0] >= each.Min(n => n.Values[0] - Room(n)) && claim.Values[0] <= each.Max(n => n.Values[0] + Room(n));
@@ -224,10 +225,6 @@ public sealed partial class CaseCheck
         }
     }
 
-    CaseException NoSuchLoss(string claim, IReadOnlyList<LossTerm> terms) => new($"{_case.Path}: {claim}: {_call.Dialect.Name} has "
-        + (terms.Count == 0
-            ? $"no auxiliary losses in mode {_case.Mode}; remove the claim or name another dialect"
-            : $"no such loss in mode {_case.Mode}; it has {string.Join(", ", terms.Select(t => t.Name))}"));
 
     /// <summary>
     /// What a claim may be off by: once what float32 may lose on the way (the other side is a double, which loses nothing that counts), half a unit

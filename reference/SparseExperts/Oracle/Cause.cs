@@ -8,6 +8,9 @@ public sealed record Cause(string What, string Value, string Sentence)
 {
     /// <summary>The axis one of whose values is the same thing; null where there is none.</summary>
     internal string? Axis { get; init; }
+
+    /// <summary>What the departing numbers have in common, which more than one fault may give them: never certain.</summary>
+    internal bool IsPattern { get; init; }
 }
 
 /// <summary>A call with one fault in its tensors or its dialect: as it would have to be for the claims to be right.</summary>

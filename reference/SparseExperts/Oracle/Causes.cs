@@ -11,6 +11,7 @@ public static class Causes
     {
         var explanation = Diagnosis.Explain(held, verdict, backend);
         var (factor, own) = Own(held, verdict, backend);
+        if (factor is null && own.Causes.Count == 0 && explanation.Changes.Count == 0) own = own.And(OfParts(held, verdict));
         // A fault that a value of an axis stands for is named by it, with the fault's own words.
         Cause? Twin(AxisChange change) => own.Causes.Append(factor).FirstOrDefault(c => c?.Axis == change.Axis);
         Cause Of(AxisChange change) => new(change.Axis, change.Is, $"as if {change}{(Twin(change) is { } twin ? $": {twin.Sentence}" : "")}");
@@ -36,9 +37,16 @@ public static class Causes
         {
             Say = Diagnosis.Say(held, verdict, explanation) + words + own.Untried + (pattern is null ? "" : $"; {pattern}"),
             Causes = causes,
-            IsCertain = causes.Length == 1 && (stages.Length == 1 ? IsAlone(verdict) : explanation.CuresAll),
+            IsCertain = causes is [{ IsPattern: false }] && (stages.Length == 1 ? IsAlone(verdict) : explanation.CuresAll),
         };
         return named with { Notes = Notes.On(held, named, backend) };
+    }
+
+    /// <summary>What the numbers of each expert, token or column have in common, where no fault was found.</summary>
+    static FoundCauses OfParts(Case held, Verdict verdict)
+    {
+        if (verdict.Culprit is not { Numbers: { } numbers } culprit) return FoundCauses.None;
+        return PartFactors.Find(held, culprit.Stage, numbers) is { } pattern ? new([pattern]) : FoundCauses.None;
     }
 
     /// <summary>Whether nothing but the culprit differs, or, where gradients are looked at together, nothing but gradients.</summary>
@@ -56,6 +64,7 @@ public static class Causes
     {
         if (verdict.Culprit is not { Numbers: { } numbers } culprit) return (null, FoundCauses.None);
         var (bare, stage) = (Stage.Until(held, verdict), culprit.Stage);
+        if (PrintedDigits.Find(stage, numbers) is { } printed) return (null, new([printed]));
         if (IsOfTokens(stage) && (held.Find("x") ?? held.Find("claim.logits")) is { } rows
             && OtherTokens.Find(stage, numbers, rows.Size(0), rows.Size(1)) is { } others) return (null, new([others]));
         var experts = held.Find("experts.wi")?.Size(0) ?? held.Find("claim.logits")?.Size(-1) ?? 1;
@@ -65,7 +74,8 @@ public static class Causes
         if (factor is not null && factor.Value != "times 0" && !stage.StartsWith("loss.", StringComparison.Ordinal)) return (factor, FoundCauses.None);
         var found = OfStage(bare, verdict, stage, numbers, backend);
         if (found.Causes.Count == 0 && factor is null) found = found.And(Upstream(bare, stage, numbers, backend));
-        return (factor, found.Causes.Count == 0 && factor is null ? found.And(CallCauses.Find(bare, stage, numbers, backend)) : found);
+        if (found.Causes.Count == 0 && factor is null) found = found.And(CallCauses.Find(bare, stage, numbers, backend));
+        return (factor, found);
     }
 
     static bool IsOfTokens(string stage) => stage is "logits" or "scores" or "gate" or "combine" or "y" or "shared_logits" or "shared_gate" or "router_state"

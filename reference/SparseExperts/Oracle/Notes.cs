@@ -6,7 +6,7 @@ namespace SparseExperts.Oracle;
 static class Notes
 {
     public static IReadOnlyList<string> On(Case held, Verdict verdict, Func<IBackend> backend) =>
-        [.. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend)];
+        [.. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict)];
 
     static IEnumerable<string> Absent(Case c)
     {
@@ -28,6 +28,29 @@ static class Notes
         };
         if (isDivided || d.Score == Score.SoftmaxPost)
             yield return "k = 1 and the gates are divided by their sum: they are constant 1, so that the router gets its gradient from the losses alone";
+    }
+
+    /// <summary>
+    /// Outputs all of which depart, by no fault that is made again here: whether they follow what is expected says where to look. Weights that are not in the
+    /// file cannot be found.
+    /// </summary>
+    static IEnumerable<string> OtherWeights(Verdict verdict)
+    {
+        if (verdict.Causes.Count > 0 || verdict.Culprit is not { Stage: "y", Numbers: { } of } || 10 * of.Places.Count() < 9 * of.Claimed.Length) yield break;
+        double product = 0, claimed = 0, expected = 0;
+        for (var i = 0; i < of.Claimed.Length; i++)
+        {
+            product += of.Claimed[i] * of.Expected[i];
+            (claimed, expected) = (claimed + of.Claimed[i] * of.Claimed[i], expected + of.Expected[i] * of.Expected[i]);
+        }
+        var likeness = product / Math.Sqrt(claimed * expected);
+        // Of n numbers that have nothing to do with each other the likeness is about 1 / √n.
+        if (!double.IsFinite(likeness)) yield break;
+        var isAlien = likeness * likeness * of.Claimed.Length < 16;
+        var how = isAlien ? "has nothing to do with what is expected" : "follows what is expected in part";
+        var why = isAlien ? "was it left by another call, or made by another layer?"
+            : "were the experts' weights others than the file's, as before an adapter was merged, or after an update?";
+        yield return FormattableString.Invariant($"no fault of the experts that is known gives these numbers; y {how} (correlation {likeness:F2}): {why}");
     }
 
     /// <summary>Float32 numbers that are off by more than float32 loses and by no more than a narrower format would.</summary>

@@ -8,8 +8,9 @@ static class OutputCauses
     public static FoundCauses Find(Case bare, Departure departure, Func<IBackend> backend)
     {
         if (OutputSums.Find(bare, departure, backend) is { } own) return new([own]);
-        return FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)],
+        var found = FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)],
             fault => Stage.Agrees(fault, "y", departure, backend));
+        return found.Causes.Count > 0 ? found : found.And(QuantizedExperts.Find(bare, departure, backend));
     }
 
     /// <summary>Experts whose every token departs, all of them missing or doubled together.</summary>

@@ -101,7 +101,12 @@ public sealed class TieTests
     {
         var loss = new CaseTensor("claim.loss.balance", "F32", [1], [1]);
         string Refusal(string dialect, CaseTensor claim) => Assert.Throws<CaseException>(() => Check(dialect, [], Logits(3, 1, 0, 0), claim)).Message;
-        Assert.EndsWith("has no auxiliary losses in mode eval; remove the claim or name another dialect", Refusal("hf.llama4", loss));
-        Assert.EndsWith("has no such loss in mode eval; it has balance", Refusal("hf.mixtral", loss with { Name = "claim.loss.importance" }));
+        CaseTensor Named(string name) => loss with { Name = $"claim.loss.{name}" };
+        const string remedy = "remove the claim, or name a dialect that has it (as ";
+        Assert.Contains($"hf.llama4 has no auxiliary losses in mode eval; {remedy}", Refusal("hf.llama4", loss));
+        Assert.Contains($"hf.mixtral has no loss 'z' in mode eval, it has balance; {remedy}", Refusal("hf.mixtral", Named("z")));
+        Assert.Contains("no dialect has a loss of that name, near it are balance, ", Refusal("hf.mixtral", Named("balanse")));
+        Assert.Contains("it is there in mode train; name that mode", Refusal("megablocks.dropless", loss));
+        Assert.Contains("set the parameter sequence_balance_coefficient", Refusal("megatron.topk", Named("sequence_balance")));
     }
 }

@@ -56,13 +56,30 @@ public sealed class DecoderModel : ICheckedModel
 
     public IEnumerable<BlockVerdict> Generation(Recording recording, CheckedPair pair) => DecoderGeneration.Check(recording, pair);
 
+    internal int Vocabulary => _model.Form.Vocabulary;
+
+    /// <summary>Layers with experts.</summary>
+    internal IEnumerable<int> SparseLayers => Enumerable.Range(0, _model.Layers.Count).Where(i => _model.Layers[i].Weights.Experts is not null);
+
+    /// <summary>The recorded choice of a layer [T·k]; null where the recording shows none.</summary>
+    /// <exception cref="Formats.InvalidFileException">It names experts that are not there.</exception>
+    internal int[]? ChoicesOf(Recording recording, int layer)
+    {
+        if (RecordedChoices.Of(_model, recording, layer)?.Experts is not { } chosen) return null;
+        var experts = _model.Layers[layer].Weights.Experts!.Form.Experts;
+        if (chosen.FirstOrDefault(e => e < 0 || e >= experts, -1) is not -1 and var bad)
+            throw new Formats.InvalidFileException($"{recording.Path}: layer {layer} chose expert {bad}, there are 0 … {experts - 1}; record it of this model");
+        return chosen;
+    }
+
     /// <summary>Logits of a batch [T·V], without a gradient.</summary>
-    internal double[] Logits(HubInputs inputs)
+    /// <param name="instead">What takes the place of stages of a layer's router.</param>
+    internal double[] Logits(HubInputs inputs, Func<int, Substitution?>? instead = null)
     {
         Tape.Recording = false;
         try
         {
-            return Tape.Backend.ToDoubles(_model.Forward(inputs, false).Logits.Value);
+            return Tape.Backend.ToDoubles(_model.Forward(inputs, false, instead).Logits.Value);
         }
         finally
         {

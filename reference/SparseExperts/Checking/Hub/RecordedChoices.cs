@@ -7,6 +7,8 @@ namespace SparseExperts.Checking.Hub;
 /// <summary>The recorded choice of experts in the place of a router's own, where it was recorded: margins below rounding are the library's to decide.</summary>
 sealed class RecordedChoices(int[] experts) : Substitution
 {
+    public int[] Experts => experts;
+
     /// <summary>Of a layer; null where the recording shows no choice.</summary>
     public static RecordedChoices? Of(HubModel model, Recording recording, int layer)
     {

@@ -106,7 +106,7 @@ static class HuggingFaceDialects
             Summary = "router with bias, softmax over the chosen, clamped gated experts with biases; Mixtral's balance loss",
             Source = "transformers modeling_gpt_oss.py",
             Parameters = [.. Shared, "balance_coefficient"],
-            BalanceCoefficient = 0.9,
+            BalanceCoefficient = 0.9,           // transformers 4; the class of version 5 has 0.001, which reading its configuration gives
             EvalBalanceCoefficient = 0,
             RouterBias = true,
             Score = Score.SoftmaxPost,
@@ -170,7 +170,7 @@ static class HuggingFaceDialects
             Normalize = Normalize.Sum,
             SharedExpert = true,
         },
-        Qwen3 with { Name = "hf.flex_olmo", Summary = "as OLMoE", Source = "transformers modeling_flex_olmo.py" },
+        Qwen3 with { Name = "hf.flex_olmo", Summary = "as OLMoE", Source = "transformers modeling_flex_olmo.py", BalanceCoefficient = 0.01 },
         Plain.InTokensFormat() with
         {
             Name = "hf.lfm2_moe",
