@@ -1,4 +1,3 @@
-using SparseExperts.Layers;
 using SparseExperts.Losses;
 using SparseExperts.Routing;
 

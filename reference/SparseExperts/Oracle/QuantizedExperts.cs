@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
+using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
