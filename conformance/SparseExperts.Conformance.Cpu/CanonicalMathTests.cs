@@ -43,7 +43,9 @@ public sealed class CanonicalMathTests
     {
         float[] x = [.. Arguments()];
         using var cpu = new CpuBackend(1);
-        Assert.Equal(Bits(new ScalarBackend<Float32>(), kind, x), Bits(cpu, kind, x));
+        float[] expected = Activated(new ScalarBackend<Float32>(), kind, x), seen = Activated(cpu, kind, x);
+        var at = Enumerable.Range(0, x.Length).FirstOrDefault(i => !HasBitsOf(expected[i], seen[i]), -1);
+        Assert.True(at < 0, at < 0 ? "" : $"{kind} of {x[at]:R} is {seen[at]:R}, expected {expected[at]:R}");
     }
 
     [Fact]
@@ -102,11 +104,14 @@ public sealed class CanonicalMathTests
         return Math.Abs(number - value) / Math.ScaleB(1, Math.Clamp(Math.ILogB(value), -126, 127) - 23);
     }
 
-    static string[] Bits(IBackend backend, Activation kind, float[] x)
+    /// <summary>Equal bits, any NaN counting as any other.</summary>
+    static bool HasBitsOf(float a, float b) => BitConverter.SingleToInt32Bits(a) == BitConverter.SingleToInt32Bits(b) || float.IsNaN(a) && float.IsNaN(b);
+
+    static float[] Activated(IBackend backend, Activation kind, float[] x)
     {
         Matrix from = backend.Rent(1, x.Length), to = backend.Rent(1, x.Length);
         backend.Write(from, x);
         backend.Activate(kind, from, to);
-        return [.. backend.ToArray(to).Zip(x, (y, argument) => $"{argument:R}: {(float.IsNaN(y) ? "NaN" : $"{BitConverter.SingleToInt32Bits(y):x8}")}")];
+        return backend.ToArray(to);
     }
 }

@@ -8,6 +8,7 @@ public sealed class RequiredOpsFixture : IBackendFixture
 {
     public IBackend Create(int threads) => new SampleBackend();
     public bool Canonical => true;
+    public bool HasThreads => false;
     public int EveryEdge => 6;
 }
 

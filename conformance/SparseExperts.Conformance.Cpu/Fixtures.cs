@@ -13,6 +13,7 @@ public sealed class ScalarFixture : IBackendFixture
 {
     public IBackend Create(int threads) => new ScalarBackend<Float32>();
     public bool Canonical => true;
+    public bool HasThreads => false;
 }
 
 public sealed class DoubleFixture : IBackendFixture

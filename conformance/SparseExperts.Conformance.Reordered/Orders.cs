@@ -1,70 +1,60 @@
 namespace SparseExperts.Conformance.Reordered;
 
-/// <summary>Two running sums, of even and of odd terms.</summary>
-public readonly struct InTwoLanes : ISumOrder
+/// <summary>Orders in which a sum can be taken.</summary>
+public static class Orders
 {
-    public static float Sum(ReadOnlySpan<Term> terms) => Orders.Lanes(terms, 2);
-}
+    /// <summary>SUM_SEED=n turns to other orders.</summary>
+    static readonly int Seed = int.TryParse(Environment.GetEnvironmentVariable("SUM_SEED"), out var seed) ? Math.Abs(seed % 1000) : 0;
 
-/// <summary>Eight running sums, as a vector unit has them.</summary>
-public readonly struct InEightLanes : ISumOrder
-{
-    public static float Sum(ReadOnlySpan<Term> terms) => Orders.Lanes(terms, 8);
-}
+    static readonly SumOrder[] Each = [InTwoLanes, InEightLanes, Pairwise, Backwards, InFourParts, WithoutFusing, InDrawnPairs];
 
-/// <summary>Each half by itself, down to single terms.</summary>
-public readonly struct Pairwise : ISumOrder
-{
-    public static float Sum(ReadOnlySpan<Term> terms) => terms.Length switch
+    public static IReadOnlyList<SumOrder> All => Each;
+
+    /// <summary>Two running sums, of even and of odd terms.</summary>
+    public static float InTwoLanes(ReadOnlySpan<Term> terms) => Lanes(terms, 2);
+
+    /// <summary>Eight running sums, as a vector unit has them.</summary>
+    public static float InEightLanes(ReadOnlySpan<Term> terms) => Lanes(terms, 8);
+
+    /// <summary>Each half by itself, down to single terms.</summary>
+    public static float Pairwise(ReadOnlySpan<Term> terms) => terms.Length switch
     {
         0 => 0,
         1 => terms[0].Rounded,
-        _ => Sum(terms[..(terms.Length / 2)]) + Sum(terms[(terms.Length / 2)..]),
+        _ => Pairwise(terms[..(terms.Length / 2)]) + Pairwise(terms[(terms.Length / 2)..]),
     };
-}
 
-/// <summary>From the last term to the first.</summary>
-public readonly struct Backwards : ISumOrder
-{
-    public static float Sum(ReadOnlySpan<Term> terms)
+    /// <summary>From the last term to the first.</summary>
+    public static float Backwards(ReadOnlySpan<Term> terms)
     {
         Term[] reversed = [.. terms];
         Array.Reverse(reversed);
-        return Orders.Chain(reversed);
+        return Chain(reversed);
     }
-}
 
-/// <summary>Four parts one after the other, then their sums: a product that is split along k.</summary>
-public readonly struct InFourParts : ISumOrder
-{
-    public static float Sum(ReadOnlySpan<Term> terms)
+    /// <summary>Four parts one after the other, then their sums: a product that is split along k.</summary>
+    public static float InFourParts(ReadOnlySpan<Term> terms)
     {
-        if (terms.Length < 4) return Orders.Chain(terms);
+        if (terms.Length < 4) return Chain(terms);
         var sum = 0f;
-        for (var part = 0; part < 4; part++) sum += Orders.Chain(terms[(terms.Length * part / 4)..(terms.Length * (part + 1) / 4)]);
+        for (var part = 0; part < 4; part++) sum += Chain(terms[(terms.Length * part / 4)..(terms.Length * (part + 1) / 4)]);
         return sum;
     }
-}
 
-/// <summary>The definition's order, but every product is rounded before it is added.</summary>
-public readonly struct WithoutFusing : ISumOrder
-{
-    public static float Sum(ReadOnlySpan<Term> terms)
+    /// <summary>The definition's order, but every product is rounded before it is added.</summary>
+    public static float WithoutFusing(ReadOnlySpan<Term> terms)
     {
         if (terms.Length == 0) return 0;
         var sum = terms[0].Rounded;
         foreach (var term in terms[1..]) sum += term.Rounded;
         return sum;
     }
-}
 
-/// <summary>A drawn pair of what is left is added, until one number is left.</summary>
-public readonly struct InDrawnPairs : ISumOrder
-{
-    public static float Sum(ReadOnlySpan<Term> terms)
+    /// <summary>A drawn pair of what is left is added, until one number is left.</summary>
+    public static float InDrawnPairs(ReadOnlySpan<Term> terms)
     {
         if (terms.Length == 0) return 0;
-        var random = new Random(Orders.Seed * 65537 + terms.Length);
+        var random = new Random(Seed * 65537 + terms.Length);
         List<float> left = [];
         foreach (var term in terms) left.Add(term.Rounded);
         while (left.Count > 1)
@@ -76,24 +66,12 @@ public readonly struct InDrawnPairs : ISumOrder
         }
         return left[0];
     }
-}
 
-/// <summary>All orders by turns, by the number of terms and a seed.</summary>
-public readonly struct ByTurns : ISumOrder
-{
-    static readonly Func<ReadOnlySpan<Term>, float>[] Each =
-        [InTwoLanes.Sum, InEightLanes.Sum, Pairwise.Sum, Backwards.Sum, InFourParts.Sum, WithoutFusing.Sum, InDrawnPairs.Sum];
-
-    public static float Sum(ReadOnlySpan<Term> terms) => Each[(terms.Length + Orders.Seed) % Each.Length](terms);
-}
-
-static class Orders
-{
-    /// <summary>SUM_SEED=n turns to other orders.</summary>
-    public static int Seed { get; } = int.TryParse(Environment.GetEnvironmentVariable("SUM_SEED"), out var seed) ? Math.Abs(seed % 1000) : 0;
+    /// <summary>All orders by turns, by the number of terms and a seed.</summary>
+    public static float ByTurns(ReadOnlySpan<Term> terms) => Each[(terms.Length + Seed) % Each.Length](terms);
 
     /// <summary>One after the other, each with a fused multiply-add.</summary>
-    public static float Chain(ReadOnlySpan<Term> terms)
+    static float Chain(ReadOnlySpan<Term> terms)
     {
         if (terms.Length == 0) return 0;
         var sum = terms[0].Rounded;
@@ -101,7 +79,7 @@ static class Orders
         return sum;
     }
 
-    public static float Lanes(ReadOnlySpan<Term> terms, int count)
+    static float Lanes(ReadOnlySpan<Term> terms, int count)
     {
         var sum = 0f;
         for (var lane = 0; lane < Math.Min(count, terms.Length); lane++)

@@ -13,11 +13,20 @@ public sealed record Deviation(string? Fault, double WorstShare)
     /// overflow on the way, and nothing is demanded; ∞ or NaN that no order avoids must be there.
     /// </summary>
     /// <param name="operandError">What the backend may round a product's factors by (<see cref="BackendInfo.ProductOperandError"/>).</param>
-    public static Deviation Of(OpResult actual, OpCard card, OpCase @case, double operandError = 0)
+    public static Deviation Of(OpResult actual, OpCard card, OpCase @case, double operandError = 0) =>
+        Of(actual, card, @case, Bounds(card, @case, operandError));
+
+    /// <summary>The bounds of a case's numbers: what a right float32 computation of it may be off.</summary>
+    public static OpResult Bounds(OpCard card, OpCase @case, double operandError = 0)
     {
         var tracked = new ScalarBackend<Tracked> { OperandError = operandError };
+        return OpRunner.Run(tracked, card, @case, read: view => [.. tracked.Elements(view).Select(element => element.Error)]);
+    }
+
+    /// <summary>The same with bounds that are known already.</summary>
+    public static Deviation Of(OpResult actual, OpCard card, OpCase @case, OpResult bounds)
+    {
         var arbiter = OpRunner.Run(new ScalarBackend<Float64>(), card, @case);
-        var bounds = OpRunner.Run(tracked, card, @case, read: view => [.. tracked.Elements(view).Select(element => element.Error)]);
         var worst = 0.0;
         foreach (var (name, exact) in arbiter.Values)
             for (var i = 0; i < exact.Length; i++)

@@ -199,7 +199,7 @@ public sealed class SaboteurTests
         Examine(sabotage, () => new ScalarBackend<Float32>(), true, law, card);
         var isOfBits = law == DefinitionLaws.EqualsTheDefinition || law == ShardLaws.Shards || law == ShardLaws.Products;
         if (isOfBits && OpCards.Named(card).Exactness is not Bitwise) return;
-        Examine(sabotage, () => new ScalarBackend<Reordered<ByTurns>>(), false, law, card);
+        Examine(sabotage, () => new ScalarBackend<Reordered>(), false, law, card);
     }
 
     static void Examine(Func<IBackend, int, IBackend> sabotage, Func<IBackend> healthy, bool isCanonical, Law law, string name)

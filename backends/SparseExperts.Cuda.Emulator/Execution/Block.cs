@@ -84,6 +84,9 @@ sealed partial class Block : IDisposable
         _ => throw new CudaFault($"special register {name} is not known here"),
     };
 
+    /// <summary>Whether a special register changes from block to block; it is one for all threads then.</summary>
+    public static bool IsOfTheBlock(string name) => name.StartsWith("%ctaid", StringComparison.Ordinal);
+
     public static bool IsSpecial(string name) => name is "%tid.x" or "%tid.y" or "%tid.z" or "%ntid.x" or "%ntid.y" or "%ntid.z" or "%laneid" or "%warpid"
         or "%ctaid.x" or "%ctaid.y" or "%ctaid.z" or "%nctaid.x" or "%nctaid.y" or "%nctaid.z";
 

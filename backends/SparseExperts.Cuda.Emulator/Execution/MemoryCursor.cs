@@ -4,8 +4,8 @@ using SparseExperts.Cuda.Emulator.Memory;
 namespace SparseExperts.Cuda.Emulator.Execution;
 
 /// <summary>
-/// From the addresses of one instruction's lanes to memory, with every check on the way. Lanes mostly touch the same region, and mostly words that
-/// nobody touched in this launch: both are found out first.
+/// From the addresses of one instruction's lanes to memory, with every check on the way. Lanes mostly touch the same region, and mostly words whose
+/// records say at once that nothing is wrong: both are found out first.
 /// </summary>
 unsafe ref struct MemoryCursor(Warp warp, Space space, int bytes, int alignment, Access access)
 {
@@ -60,9 +60,15 @@ unsafe ref struct MemoryCursor(Warp warp, Space space, int bytes, int alignment,
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     readonly void Order(int lane, long word, ulong* writes, ulong* reads)
     {
-        if (writes[word] < _launch && reads[word] < _launch && access is Access.Read or Access.Write)
-            (access == Access.Read ? reads : writes)[word] = _first.Record(lane);
-        else if (warp.Block.Races(warp.Thread(lane)).Touch(ref writes[word], ref reads[word], access) is { } wrong)
+        var self = _first.Record(lane);
+        var isNoted = access switch
+        {
+            Access.Read => RaceCheck.NotesRead(self, _launch, writes[word], ref reads[word]),
+            Access.Read | Access.NonCoherent => RaceCheck.NotesNonCoherentRead(self, _launch, writes[word], ref reads[word]),
+            Access.Write => RaceCheck.NotesWrite(self, _launch, ref writes[word], reads[word]),
+            _ => false,
+        };
+        if (!isNoted && warp.Block.Races(warp.Thread(lane)).Touch(ref writes[word], ref reads[word], access) is { } wrong)
             throw warp.Fault(lane, $"a race: word {word} of {_region!.Name} {wrong}");
     }
 }

@@ -41,6 +41,8 @@ sealed unsafe class Warp : IDisposable
         Registers = (byte*)NativeMemory.AlignedAlloc((nuint)block.Kernel.RegisterBytes + 64, 64);
         NativeMemory.Clear(Registers, (nuint)block.Kernel.RegisterBytes + 64);
         foreach (var ((value, size), register) in block.Kernel.Constants) Fill(register, value, size);
+        foreach (var (name, register) in block.Kernel.Special)
+            for (var lane = 0; lane < 32; lane++) ((uint*)(Registers + register.Offset))[lane] = block.Special(name, Thread(lane));
     }
 
     public int Thread(int lane) => 32 * Number + lane;
@@ -51,7 +53,7 @@ sealed unsafe class Warp : IDisposable
         _count = 0;
         Add(0, Lanes, Wait.None);
         foreach (var (name, register) in Block.Kernel.Special)
-            for (var lane = 0; lane < 32; lane++) ((uint*)(Registers + register.Offset))[lane] = Block.Special(name, Thread(lane));
+            if (Block.IsOfTheBlock(name)) Fill(register, Block.Special(name, Thread(0)), sizeof(uint));
     }
 
     /// <summary>Runs until every lane has ended or waits for the block.</summary>

@@ -24,6 +24,46 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
     /// <summary>A touch, without flags, by the thread that is so many behind.</summary>
     public ulong Record(int behind) => _self + ((ulong)(uint)behind << ThreadShift);
 
+    /// <summary>Notes a read by <paramref name="self"/> where the records show at a glance that it is ordered; else <see cref="Touch"/> decides.</summary>
+    public static bool NotesRead(ulong self, ulong launch, ulong write, ref ulong reads)
+    {
+        if (write >= launch && !IsOrdered(write, self)) return false;
+        reads = reads < launch ? self : self | Together(self, reads);
+        return true;
+    }
+
+    /// <summary>The same of a read by ld.global.nc.</summary>
+    public static bool NotesNonCoherentRead(ulong self, ulong launch, ulong write, ref ulong reads)
+    {
+        if (write >= launch) return false;
+        reads = self | NonCoherentFlag | (reads < launch ? 0 : Together(self, reads));
+        return true;
+    }
+
+    /// <summary>The same of a write.</summary>
+    public static bool NotesWrite(ulong self, ulong launch, ref ulong write, ulong reads)
+    {
+        if (write >= launch && !IsOrdered(write, self)) return false;
+        if (reads >= launch && ((reads & (NonCoherentFlag | ManyBlocks | ManyThreads)) != 0 || !IsOrdered(reads, self))) return false;
+        write = self;
+        return true;
+    }
+
+    /// <summary>A touch of this launch by the thread itself, or by its block before the last barrier.</summary>
+    static bool IsOrdered(ulong record, ulong self)
+    {
+        var apart = record ^ self;
+        return apart >> BlockShift == 0 && (apart >> IntervalShift != 0 || apart >> ThreadShift == 0);
+    }
+
+    /// <summary>The flags of a read that joins those of its launch before.</summary>
+    static ulong Together(ulong self, ulong reads)
+    {
+        var (kept, apart) = (reads & (NonCoherentFlag | ManyBlocks), reads ^ self);
+        if (apart >> BlockShift != 0) return kept | ManyBlocks;
+        return apart >> IntervalShift == 0 && (apart >> ThreadShift != 0 || (reads & ManyThreads) != 0) ? kept | ManyThreads : kept;
+    }
+
     /// <summary>Notes a touch; answers what is wrong with it, or null.</summary>
     public string? Touch(ref ulong write, ref ulong reads, Access access)
     {
@@ -52,13 +92,7 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
         else
         {
             var flags = (access & Access.NonCoherent) != 0 ? NonCoherentFlag : 0;
-            if (InLaunch(reads))
-            {
-                flags |= reads & (NonCoherentFlag | ManyBlocks);
-                if (BlockOf(reads) != block) flags |= ManyBlocks;
-                else if (SameInterval(reads) && (ThreadOf(reads) != thread || (reads & ManyThreads) != 0)) flags |= ManyThreads;
-            }
-            reads = _self | flags;
+            reads = _self | flags | (InLaunch(reads) ? Together(_self, reads) : 0);
         }
         return null;
     }

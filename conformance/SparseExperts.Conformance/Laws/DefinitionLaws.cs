@@ -9,13 +9,13 @@ public static class DefinitionLaws
     public static Law EqualsTheDefinition { get; } = new("Equals_the_scalar_definition_bit_for_bit", (subject, card, @case) =>
     {
         if (!subject.Canonical && card.Exactness is not Bitwise) return null;
-        return Different(OpRunner.Run(new ScalarBackend<Float32>(), card, @case), OpRunner.Run(subject.Backend, card, @case),
+        return Different(OpRunner.Run(new ScalarBackend<Float32>(), card, @case), subject.Run(card, @case),
             name => subject.Canonical || Deviation.IsAsTheCardSays(@case, name));
     });
 
     /// <summary>As close to the double arbiter as the card says.</summary>
     public static Law WithinTheBound { get; } = new("Lies_within_the_derived_bound_of_the_double_arbiter", (subject, card, @case) =>
-        Deviation.Of(OpRunner.Run(subject.Backend, card, @case), card, @case, subject.Backend.Info.ProductOperandError).Fault);
+        Deviation.Of(subject.Run(card, @case), card, @case, subject.Bounds(card, @case)).Fault);
 
     public static Law AtAKink { get; } = new("Gives_the_documented_slope_at_a_kink", (subject, card, _) =>
     {

@@ -16,7 +16,7 @@ public static class InvarianceLaws
     public static Law Batch { get; } = new("A_row_does_not_depend_on_its_batch", (subject, card, @case) =>
     {
         if (@case.Items < 2) return null;
-        var whole = OpRunner.Run(subject.Backend, card, @case);
+        var whole = subject.Run(card, @case);
         foreach (var (start, count) in ((int, int)[])[(0, 1), (@case.Items - 1, 1), (1, @case.Items - 1)])
         {
             var part = OpRunner.Run(subject.Backend, card, @case.Slice(start, count));

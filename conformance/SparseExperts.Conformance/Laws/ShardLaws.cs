@@ -13,7 +13,7 @@ public static class ShardLaws
     {
         if (!subject.Canonical || @case.Sequence == 0 || @case.Tokens == 0) return null;
         var sums = Sums(@case, card.Backward is not null);
-        var whole = OpRunner.Run(subject.Backend, card, @case);
+        var whole = subject.Run(card, @case);
         var sequences = (@case.Tokens + @case.Sequence - 1) / @case.Sequence;
         for (var level = 1; level <= 3; level++)
         {

@@ -18,10 +18,10 @@ public sealed class BackendPluginTests : IDisposable
     {
         Copy("sample-plugins/sample", "sample");
         string[] small = ["--steps", "2", "--batch", "1", "--context", "16"];
-        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("plugin", [.. small, "--backend", "sample", "--plugins", Plugins])).ExitCode);
-        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("built-in", [.. small, "--backend", "scalar"])).ExitCode);
+        Assert.Equal(0, MoeCommand.RunAlone(_workspace.Tiny("plugin", [.. small, "--backend", "sample", "--plugins", Plugins])).ExitCode);
+        Assert.Equal(0, MoeCommand.RunAlone(_workspace.Tiny("built-in", [.. small, "--backend", "scalar"])).ExitCode);
         Assert.Equal(_workspace.CheckpointHash("built-in"), _workspace.CheckpointHash("plugin"));
-        Assert.Equal(0, MoeCommand.Run(["evaluate", _workspace.At("plugin"), "--backend", "sample", "--plugins", Plugins]).ExitCode);
+        Assert.Equal(0, MoeCommand.RunAlone(["evaluate", _workspace.At("plugin"), "--backend", "sample", "--plugins", Plugins]).ExitCode);
     }
 
     [Fact]
@@ -29,7 +29,7 @@ public sealed class BackendPluginTests : IDisposable
     {
         Copy("sample-plugins/sample", "sample");
         Directory.CreateDirectory(Path.Combine(Plugins, "empty"));
-        var result = MoeCommand.Run(["backends", "--plugins", Plugins, "--json"], (NoLibraries, ""));
+        var result = MoeCommand.RunAlone(["backends", "--plugins", Plugins, "--json"], (NoLibraries, ""));
         Assert.Equal(0, result.ExitCode);
         var all = JsonDocument.Parse(result.Output).RootElement.EnumerateArray().ToDictionary(b => b.GetProperty("name").GetString()!);
         Assert.Superset(new HashSet<string> { "cpu", "scalar", "scalar-double", "sample", "empty", "cuda" }, all.Keys.ToHashSet());
@@ -38,7 +38,7 @@ public sealed class BackendPluginTests : IDisposable
         Assert.False(all["empty"].GetProperty("available").GetBoolean());
         Assert.Contains("no .dll in it; this is not a plugin", all["empty"].GetProperty("why").GetString());
 
-        var text = MoeCommand.Run(["backends", "--plugins", Plugins]).Output;
+        var text = MoeCommand.RunAlone(["backends", "--plugins", Plugins]).Output;
         Assert.Contains("the definition as a plugin", text);
         Assert.Contains("empty          not here: ", text);
     }
@@ -61,10 +61,10 @@ public sealed class BackendPluginTests : IDisposable
         Copy("sample-plugins/sample", "sample");
         File.WriteAllText(Path.Combine(Plugins, "sample", "fault"), "two plus two is five");
         string[] call = _workspace.Tiny("run", "--steps", "1", "--backend", "sample", "--plugins", Plugins);
-        var result = MoeCommand.Run(call);
+        var result = MoeCommand.RunAlone(call);
         Assert.Equal(70, result.ExitCode);
         Assert.Matches("^moe: a fault of this program [^\n]*two plus two is five[^\n]*please report it as CONTRIBUTING.md says[^\n]*\n$", result.Error);
-        result = MoeCommand.Run([.. call, "--debug"]);
+        result = MoeCommand.RunAlone([.. call, "--debug"]);
         Assert.Equal(70, result.ExitCode);
         Assert.Contains("at SparseExperts.SamplePlugin.SampleProvider.Create", result.Error);
     }
@@ -97,7 +97,7 @@ public sealed class BackendPluginTests : IDisposable
     public void A_wrong_name_is_refused(string plugins, string backend, string expected, int code)
     {
         string[] more = plugins.Length == 0 ? [] : ["--plugins", _workspace.At(plugins)];
-        var result = MoeCommand.Run(_workspace.Tiny("run", ["--steps", "1", "--backend", backend, .. more]));
+        var result = MoeCommand.RunAlone(_workspace.Tiny("run", ["--steps", "1", "--backend", backend, .. more]));
         Assert.Equal(code, result.ExitCode);
         Assert.Contains(expected, result.Error);
     }
@@ -115,7 +115,7 @@ public sealed class BackendPluginTests : IDisposable
 
         string Train(params (string, string)[] environment)
         {
-            var result = MoeCommand.Run(_workspace.Tiny("run", "--steps", "1", "--backend", "cuda"), environment);
+            var result = MoeCommand.RunAlone(_workspace.Tiny("run", "--steps", "1", "--backend", "cuda"), environment);
             Assert.Equal(3, result.ExitCode);
             return Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
         }
@@ -125,7 +125,7 @@ public sealed class BackendPluginTests : IDisposable
 
     void Refused(string backend, string expected)
     {
-        var result = MoeCommand.Run(_workspace.Tiny("run", "--steps", "1", "--backend", backend, "--plugins", Plugins));
+        var result = MoeCommand.RunAlone(_workspace.Tiny("run", "--steps", "1", "--backend", backend, "--plugins", Plugins));
         Assert.Equal(3, result.ExitCode);
         Assert.Contains(expected, Assert.Single(result.Error.TrimEnd('\n').Split('\n')));
         Assert.False(Directory.Exists(_workspace.At("run")));

@@ -70,7 +70,7 @@ public sealed class CheckpointTests(CheckpointTests.Trained trained) : IClassFix
         using var workspace = new Workspace();
         string[] options = ["--steps", "150", "--checkpoint-every", "10"];
         var clock = Stopwatch.StartNew();
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("whole", options)).ExitCode);
+        Assert.Equal(0, MoeCommand.RunAlone(workspace.Tiny("whole", options)).ExitCode);
         var whole = (int)clock.ElapsedMilliseconds;
         var kills = int.Parse(Environment.GetEnvironmentVariable("SPARSEEXPERTS_KILLS") ?? "8", CultureInfo.InvariantCulture);
         var seed = Environment.GetEnvironmentVariable("SPARSEEXPERTS_KILLS") is null ? 5 : Environment.TickCount;
@@ -116,7 +116,7 @@ public sealed class CheckpointTests(CheckpointTests.Trained trained) : IClassFix
     public void A_training_that_cannot_fit_is_refused_with_both_numbers()
     {
         using var workspace = new Workspace();
-        var result = MoeCommand.Run(workspace.Tiny("run", "--steps", "1", "--batch", "8192"), ("DOTNET_GCHeapHardLimit", "0x20000000"));
+        var result = MoeCommand.RunAlone(workspace.Tiny("run", "--steps", "1", "--batch", "8192"), ("DOTNET_GCHeapHardLimit", "0x20000000"));
         Assert.Equal(2, result.ExitCode);
         Assert.Matches(@"^moe: batch 8192 of 64: about [67]\.[0-9] GiB of memory are needed, 0\.5 GiB are there; [^\n]*--batch[^\n]*\n$", result.Error);
         Assert.False(Directory.Exists(workspace.At("run")));

@@ -5,12 +5,18 @@ using System.Text;
 
 namespace SparseExperts.Tests.EndToEnd;
 
-/// <summary>The command as a user runs it: a process with arguments, an exit code and two streams.</summary>
+/// <summary>
+/// The command as a user runs it: arguments, an exit code and two streams. Calls that only their answer matters of share processes
+/// (<see cref="MoeWorker"/>); what is about processes (environment, signals, locks, kills, threads, bits of another process) has one for itself.
+/// </summary>
 static partial class MoeCommand
 {
     public sealed record Result(int ExitCode, string Output, string Error);
 
-    public static Result Run(string[] arguments, params (string Name, string Value)[] environment)
+    public static Result Run(params string[] arguments) => MoeWorker.Run(arguments);
+
+    /// <summary>In a process of its own.</summary>
+    public static Result RunAlone(string[] arguments, params (string Name, string Value)[] environment)
     {
         using var process = Start(arguments, environment);
         var error = process.StandardError.ReadToEndAsync();
@@ -19,16 +25,18 @@ static partial class MoeCommand
         return new(process.ExitCode, output, error.Result);
     }
 
-    public static Process Start(string[] arguments, params (string Name, string Value)[] environment) => Start("dotnet", [Moe, .. arguments], environment);
+    public static Process Start(string[] arguments, params (string Name, string Value)[] environment) =>
+        StartProcess("dotnet", [Moe, .. arguments], environment: environment);
 
     /// <summary>One that obeys signals, even where whoever runs the tests ignores them, as a shell does for what it runs in the background.</summary>
-    public static Process StartToBeStopped(string[] arguments) => Start("env", ["--default-signal=HUP,INT,TERM", "dotnet", Moe, .. arguments]);
+    public static Process StartToBeStopped(string[] arguments) =>
+        StartProcess("env", ["--default-signal=HUP,INT,TERM", "dotnet", Moe, .. arguments]);
 
     static string Moe => Path.Combine(AppContext.BaseDirectory, "moe.dll");
 
-    static Process Start(string command, string[] arguments, params (string Name, string Value)[] environment)
+    public static Process StartProcess(string command, string[] arguments, bool input = false, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(command, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(command, arguments) { RedirectStandardInput = input, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DOTNET_TieredPGO"] = "0";        // which pays only in longer runs
         foreach (var (name, value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;

@@ -14,7 +14,7 @@ public sealed class OracleCommandTests
     [Fact]
     public void A_right_file_agrees()
     {
-        var result = MoeCommand.Run(["check", Switch]);
+        var result = MoeCommand.RunAlone(["check", Switch]);
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.StartsWith("agrees", result.Output);
     }
@@ -23,7 +23,7 @@ public sealed class OracleCommandTests
     public void A_departure_has_a_place_a_sentence_and_exit_code_1()
     {
         using var workspace = new Workspace();
-        var result = MoeCommand.Run(["check", Switch, "--set", "capacity_factor=3", "--json", "--junit", workspace.At("report.xml")]);
+        var result = MoeCommand.RunAlone(["check", Switch, "--set", "capacity_factor=3", "--json", "--junit", workspace.At("report.xml")]);
         Assert.Equal(1, result.ExitCode);
         var json = JsonNode.Parse(result.Output)!;
         Assert.Equal(("differs", "capacity", "mesh.switch"), ((string?)json["verdict"], (string?)json["stage"], (string?)json["dialect"]));

@@ -9,7 +9,7 @@ public sealed class ReproducibilityTests
     static readonly Lazy<string> Expected = new(() =>
     {
         using var workspace = new Workspace();
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", [.. Twenty, "--threads", "1"])).ExitCode);
+        Assert.Equal(0, MoeCommand.RunAlone(workspace.Tiny("run", [.. Twenty, "--threads", "1"])).ExitCode);
         return workspace.CheckpointHash("run");
     });
 
@@ -28,9 +28,9 @@ public sealed class ReproducibilityTests
     public void Twenty_steps_give_the_same_checkpoint_at_every_SIMD_level(string variable, string level)
     {
         using var workspace = new Workspace();
-        var backends = MoeCommand.Run(["backends"], (variable, "0"));
+        var backends = MoeCommand.RunAlone(["backends"], (variable, "0"));
         Assert.Contains($"SIMD level: {level}", backends.Output);
-        Assert.Equal(0, MoeCommand.Run(workspace.Tiny("run", Twenty), (variable, "0")).ExitCode);
+        Assert.Equal(0, MoeCommand.RunAlone(workspace.Tiny("run", Twenty), (variable, "0")).ExitCode);
         Assert.Equal(Expected.Value, workspace.CheckpointHash("run"));
     }
 
