@@ -1,9 +1,12 @@
 using SparseExperts.Autograd;
 using SparseExperts.Conformance.Mutants;
+using SparseExperts.Cpu;
 using SparseExperts.Cuda;
 using SparseExperts.Cuda.Emulator;
 using SparseExperts.Layers;
+using SparseExperts.Models;
 using SparseExperts.Routing;
+using SparseExperts.Training;
 using Xunit;
 
 namespace SparseExperts.Conformance.Cuda;
@@ -119,5 +122,42 @@ public sealed class PlanTests
         Assert.StartsWith("blocks.1: router score of token 2 for expert 0 is NaN", Assert.Throws<RoutingException>(() => routed.Plan).Message);
         tape.Reset();
         Assert.Throws<InvalidOperationException>(() => routed.Plan);
+    }
+
+    /// <summary>Where nobody reads the plan, and numbers that came of it are handed out.</summary>
+    [Fact]
+    public void A_router_s_NaN_ends_an_evaluation_and_a_generation_with_the_host_s_line()
+    {
+        using var device = Small();
+        using var host = new CpuBackend(1);
+        foreach (var run in (Action<Predictor>[])[Evaluate, Continue])
+        {
+            var expected = Assert.Throws<RoutingException>(() => run(Poisoned(host))).Message;
+            Assert.Contains("router score of token 0 for expert 0 is NaN", expected);
+            Assert.Equal(expected, Assert.Throws<RoutingException>(() => run(Poisoned(device))).Message);
+        }
+
+        static void Evaluate(Predictor predictor) => predictor.Evaluate(new TokenBatch([97, 98, 99, 100], 1), (_, _) => 0);
+        static void Continue(Predictor predictor) => Generation.Continue(predictor, "abcd"u8, 1, 0, 0, 1, caches: false);
+    }
+
+    /// <summary>A model with one NaN among its router's weights.</summary>
+    static Predictor Poisoned(IBackend backend)
+    {
+        var predictor = new Predictor(backend, new ModelConfig
+        {
+            Width = 8,
+            HeadWidth = 8,
+            Layers = 1,
+            Hidden = 8,
+            Experts = 3,
+            Context = 4,
+            Dialect = BuiltIn.Named("mesh.switch"),
+        }, 1);
+        var router = predictor.Model.Parameters.Single(p => p.Name.EndsWith(".router", StringComparison.Ordinal)).Value;
+        var values = backend.ToArray(router);
+        values[0] = float.NaN;
+        backend.Write(router, values);
+        return predictor;
     }
 }

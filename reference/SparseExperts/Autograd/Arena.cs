@@ -14,9 +14,12 @@ sealed class Arena(IBackend backend)
     }
 
     /// <summary>Integers of arbitrary contents.</summary>
-    public Storage RentIntegers(long count)
+    public Storage RentIntegers(long count) => Rent(ElementType.Integer, count);
+
+    /// <summary>Elements of arbitrary contents.</summary>
+    public Storage Rent(ElementType type, long count)
     {
-        var storage = backend.Rent(ElementType.Integer, Math.Max(1, count));
+        var storage = backend.Rent(type, Math.Max(1, count));
         _rented.Add(storage);
         return storage;
     }

@@ -1,8 +1,9 @@
 namespace SparseExperts.Autograd;
 
-/// <summary>What is the same in every step, made once and kept for ever: matrices that are products' other factor, and regular runs of indices.</summary>
-sealed class Constants(IBackend backend)
+/// <summary>What is the same in every step, made once and kept until disposal: matrices that are products' other factor, and regular runs of indices.</summary>
+sealed class Constants(IBackend backend) : IDisposable
 {
+    readonly Arena _arena = new(backend);
     readonly Dictionary<int, Matrix> _ones = [], _units = [];
     readonly Dictionary<object, Matrix> _columns = [];
     readonly Dictionary<object, Indices> _indices = [];
@@ -11,7 +12,7 @@ sealed class Constants(IBackend backend)
     public Matrix Ones(int rows)
     {
         if (_ones.TryGetValue(rows, out var ones)) return ones;
-        ones = backend.Rent(rows, 1);
+        ones = _arena.Rent(rows, 1);
         backend.Fill(ones, 1);
         return _ones[rows] = ones;
     }
@@ -20,7 +21,7 @@ sealed class Constants(IBackend backend)
     public Matrix Unit(int n)
     {
         if (_units.TryGetValue(n, out var unit)) return unit;
-        unit = backend.Rent(n, n);
+        unit = _arena.Rent(n, n);
         var values = new float[n * n];
         for (var i = 0; i < n; i++) values[i * n + i] = 1;
         backend.Write(unit, values);
@@ -43,12 +44,14 @@ sealed class Constants(IBackend backend)
     {
         if (_columns.TryGetValue(key, out var known)) return known;
         var values = make();
-        var column = backend.Rent(values.Length, 1);
+        var column = _arena.Rent(values.Length, 1);
         backend.Write(column, (ReadOnlySpan<double>)values);
         return _columns[key] = column;
     }
 
     /// <summary>Indices that <paramref name="key"/> alone decides.</summary>
     public Indices Indices(object key, Func<int[]> make) =>
-        _indices.TryGetValue(key, out var known) ? known : _indices[key] = backend.Upload(make());
+        _indices.TryGetValue(key, out var known) ? known : _indices[key] = _arena.Upload(make());
+
+    public void Dispose() => _arena.Reset();
 }

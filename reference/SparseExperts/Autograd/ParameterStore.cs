@@ -14,7 +14,7 @@ public readonly record struct StorageRun(long Start, int Length)
 /// op and one read. Places are fixed when the first value is asked for: all parameters are declared before. What lies between two of them is 0 in every
 /// storage of this layout, and nobody writes there.
 /// </summary>
-public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
+public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>, IDisposable
 {
     /// <summary>Every matrix starts at a multiple of so many numbers, a cache line.</summary>
     const int Alignment = 16;
@@ -26,6 +26,9 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
     readonly List<Action<Matrix>> _fill = [];
     Storage? _values, _gradients;
     long _length;
+
+    /// <summary>Values, gradients, and what else is kept for the parameters as long as they live: moments, sums of a norm.</summary>
+    internal Arena Memory { get; } = new(backend);
 
     public int Count => _parameters.Count;
     public Parameter this[int index] => _parameters[index];
@@ -85,6 +88,9 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
         if (open is { } last) yield return last;
     }
 
+    /// <summary>Gives the memory of values, gradients and moments back to the backend.</summary>
+    public void Dispose() => Memory.Reset();
+
     Storage Place()
     {
         var values = Rented();
@@ -95,7 +101,7 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>
 
     Storage Rented()
     {
-        var storage = backend.Rent(ElementType.Real, Math.Max(1, _length));
+        var storage = Memory.Rent(ElementType.Real, _length);
         foreach (var run in Runs(_ => true)) backend.Fill(run.Of(storage), 0);
         return storage;
     }

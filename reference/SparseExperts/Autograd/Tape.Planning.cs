@@ -20,6 +20,21 @@ public sealed partial class Tape
         return Backend.ToArray(from);
     }
 
+    readonly List<Action> _plans = [];
+
+    /// <summary>A plan that the backend made and that is believed with the step's other numbers: <paramref name="refuse"/> throws where it may not be.</summary>
+    internal void Watch(Action refuse) => _plans.Add(refuse);
+
+    /// <summary>
+    /// Throws where an op has met an index out of its range, and where a backend's plan since the last reset ranked NaN, with the line of the host's engine:
+    /// before numbers that came of them are believed. Waits for the work that was given; one small read a plan.
+    /// </summary>
+    public void CheckFaults()
+    {
+        Backend.CheckFaults();
+        foreach (var refuse in _plans) refuse();
+    }
+
     /// <summary>A plan that the backend makes, until the next reset.</summary>
     internal PlanArrays PlanOnBackend(in PlanRule rule, Matrix scores, Matrix? bias)
     {

@@ -4,13 +4,14 @@ namespace SparseExperts.Autograd;
 
 /// <summary>
 /// Remembers what was computed, node by node, so that gradients can be found by going back. One training step: run the model,
-/// <c>Backward</c>, update, <see cref="Reset"/>. All memory that ops rent here returns to the backend's pool on reset.
+/// <c>Backward</c>, update, <see cref="Reset"/>. All memory that ops rent here returns to the backend's pool on reset, and all that is kept from step to
+/// step (parameters, their gradients and moments, state, constants) when the tape is disposed of.
 /// </summary>
 /// <param name="shards">The other shards of the batch; null where this tape has the whole of it.</param>
-public sealed partial class Tape(IBackend backend, IShards? shards = null)
+public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDisposable
 {
     readonly List<Node> _nodes = [];
-    readonly Arena _step = new(backend);
+    readonly Arena _step = new(backend), _kept = new(backend);
     readonly HostScratch _host = new();
     Arena? _ofNode;
     Segment? _segment;
@@ -124,6 +125,9 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
     /// <summary>Memory until the next reset; of an op in a segment, until its activations are given up.</summary>
     public Matrix Rent(int rows, int columns) => (_ofNode ?? _step).Rent(rows, columns);
 
+    /// <summary>Memory until the tape is disposed of: what is carried from step to step.</summary>
+    internal Matrix Keep(int rows, int columns) => _kept.Rent(rows, columns);
+
     /// <summary>Memory that lives as long as what <paramref name="node"/> computes.</summary>
     internal Matrix RentWith(Node? node, int rows, int columns) => (node?.Memory ?? _step).Rent(rows, columns);
 
@@ -226,7 +230,17 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null)
         if (!keepGradients)
             foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
+        _plans.Clear();
         _host.Reset();
         Resets++;
+    }
+
+    /// <summary>Gives everything back to the backend's pool. Nothing of this tape may be read afterwards.</summary>
+    public void Dispose()
+    {
+        Reset();
+        Parameters.Dispose();
+        Constants.Dispose();
+        _kept.Reset();
     }
 }

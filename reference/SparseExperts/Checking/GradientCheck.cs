@@ -44,7 +44,7 @@ public static class GradientCheck
         names.AddRange(losses.Select(l => l.Name));
         List<double[]> computed = [.. losses.Select(l => model.Tape.Backend.ToDoubles(l.Value.Value))];
         model.Tape.Backward(losses.First(l => l.Name == "loss").Value);
-        model.Tape.Backend.CheckFaults();
+        model.Tape.CheckFaults();
         var trained = TrainedTensors.Of(tensors, model.Tape).ToDictionary(t => t.Name);
         computed.AddRange(gradients.Select(name => trained[name[Prefix.Length..]].Gradient(model.Tape)));
         model.Tape.Reset();

@@ -74,7 +74,7 @@ public static class ModelCheck
             try
             {
                 compute(run);
-                of.Tape.Backend.CheckFaults();
+                of.Tape.CheckFaults();
             }
             finally
             {

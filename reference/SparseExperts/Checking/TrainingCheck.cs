@@ -89,7 +89,7 @@ public static class TrainingCheck
     {
         var loss = model.Losses(batch).First(l => l.Name == "loss").Value;
         if (backward) model.Tape.Backward(loss);
-        model.Tape.Backend.CheckFaults();
+        model.Tape.CheckFaults();
         return model.Tape.Backend.ToDoubles(loss.Value)[0];
     }
 

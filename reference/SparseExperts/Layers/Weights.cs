@@ -54,7 +54,7 @@ public sealed class Weights
     {
         var part = new WeightPart(Name(name), 1, rows, columns);
         _source.Declare(part);
-        var matrix = _tape.Backend.Rent(rows, columns);
+        var matrix = _tape.Keep(rows, columns);
         _source.Fill(part, Starts.Constant(start), _tape.Backend, matrix);
         _state.Add(new(part.Name, matrix));
         return matrix;

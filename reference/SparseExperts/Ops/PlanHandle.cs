@@ -33,7 +33,9 @@ public sealed class PlanHandle
         int[] Read(Indices array) => tape.Resets == made
             ? tape.ReadPlan(array)
             : throw new InvalidOperationException("the plan that the backend made is gone with the tape's reset; read it before");
-        return new(() => OfToken(rule, Read(arrays.Expert), Read(arrays.Slot)), () => refuse(Read(arrays.Fault)))
+        void Refuse() => refuse(Read(arrays.Fault));
+        tape.Watch(Refuse);
+        return new(() => OfToken(rule, Read(arrays.Expert), Read(arrays.Slot)), Refuse)
         {
             Experts = rule.Experts,
             Groups = rule.Groups,
@@ -73,7 +75,10 @@ public sealed class PlanHandle
     /// <summary>Where the backend's plan is; null where the host planned.</summary>
     public PlanArrays? OnBackend { get; private init; }
 
-    /// <summary>The plan in integers; a read that waits where the backend planned. Throws where <see cref="RefuseFaults"/> does.</summary>
+    /// <summary>
+    /// The plan in integers; a read that waits where the backend planned. What the host's engine refuses before it plans is refused here, and by
+    /// <see cref="Tape.CheckFaults"/> where nobody reads the plan.
+    /// </summary>
     public RoutingPlan Host
     {
         get
@@ -83,9 +88,6 @@ public sealed class PlanHandle
             return _host = _read();
         }
     }
-
-    /// <summary>What the host's engine refuses before it plans, a backend's plan says when it is asked: a read that waits.</summary>
-    public void RefuseFaults() => _refuseFaults();
 
     /// <summary>From all first choices, then all second ones, to token by token.</summary>
     static RoutingPlan OfToken(in PlanRule rule, int[] expert, int[] slot)

@@ -11,7 +11,14 @@ public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
     public RotaryTables Range(int first, int count) => new(Cosines.RowRange(first, count), Sines.RowRange(first, count));
 
     /// <summary>Computed in double, rounded once.</summary>
-    public static RotaryTables Create(IBackend backend, int positions, int headWidth, double frequencyBase = 10000)
+    public static RotaryTables Create(IBackend backend, int positions, int headWidth, double frequencyBase = 10000) =>
+        Create(backend, backend.Rent, positions, headWidth, frequencyBase);
+
+    /// <summary>The same in memory of the tape, until its disposal.</summary>
+    internal static RotaryTables Create(Tape tape, int positions, int headWidth, double frequencyBase = 10000) =>
+        Create(tape.Backend, (rows, columns, _) => tape.Keep(rows, columns), positions, headWidth, frequencyBase);
+
+    static RotaryTables Create(IBackend backend, Func<int, int, ElementType, Matrix> rent, int positions, int headWidth, double frequencyBase)
     {
         var half = headWidth / 2;
         double[] cos = new double[positions * half], sin = new double[positions * half];
@@ -19,7 +26,7 @@ public readonly record struct RotaryTables(Matrix Cosines, Matrix Sines)
         for (var p = 0; p < positions; p++)
             for (var i = 0; i < half; i++)
                 (sin[p * half + i], cos[p * half + i]) = ReproducibleMath.SinCos(p * frequency[i]);
-        Matrix cosines = backend.Rent(positions, half), sines = backend.Rent(positions, half);
+        Matrix cosines = rent(positions, half, ElementType.Real), sines = rent(positions, half, ElementType.Real);
         backend.Write(cosines, cos);
         backend.Write(sines, sin);
         return new(cosines, sines);

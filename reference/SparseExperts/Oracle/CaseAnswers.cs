@@ -85,7 +85,7 @@ public static class CaseAnswers
             || isForced && name is "claim.expert" or "claim.slot";
         asked = asked.Without([.. asked.Tensors.Select(t => t.Name).Where(n => !Stays(n))]);
         var call = CaseCall.Of(asked);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var tensors = new CaseTensors(asked, tape, call);
         var claims = new List<CaseTensor>();
         long g = call.Groups, s = call.Size, e = call.Experts;

@@ -44,7 +44,7 @@ public sealed partial class CaseCheck
     /// <summary>The whole layer from x with the claimed integers held fixed, forward and back.</summary>
     void Again(Choices choices, RoutingPlan plan, RouterNumbers numbers)
     {
-        var tape = new Tape(_backend);
+        using var tape = new Tape(_backend);
         var tensors = new CaseTensors(_case, tape, _call);
         var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, new HeldDecisions(numbers, choices, plan, _case.HasConstantGates ? tape : null));
         var y = tensors.Experts is { } experts ? RoutedLayer.Output(tape, _call, routed, tensors.X, tensors.ExpertsX, experts) : null;

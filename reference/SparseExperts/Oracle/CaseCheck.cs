@@ -39,7 +39,7 @@ public sealed partial class CaseCheck
 
     Verdict Run()
     {
-        var tape = new Tape(_backend);
+        using var tape = new Tape(_backend);
         var tensors = new CaseTensors(_case, tape, _call);
         switch (_call.Dialect.LayerKind())
         {
@@ -117,7 +117,7 @@ public sealed partial class CaseCheck
         var y = SoftLayer.Mix(tape, _call, tensors.X, sends, gathers, experts, slots);
         Compare("y", tape, y);
         if (!Gradients.Any()) return;
-        var second = new Tape(_backend);
+        using var second = new Tape(_backend);
         var again = new CaseTensors(_case, second, _call);
         Backward(second, again, SoftLayer.Forward(second, _call, again.X, again.Router, again.Experts!).Output, null, false);
     }
@@ -131,7 +131,7 @@ public sealed partial class CaseCheck
         if (tensors.Experts is { } experts) Compare("y", tape, Experts.Apply(tape, _call, tensors.X, experts, gates, plan));
         CompareLosses(tape, routed.Losses, _ => []);
         if (!Gradients.Any()) return;
-        var second = new Tape(_backend);
+        using var second = new Tape(_backend);
         var again = new CaseTensors(_case, second, _call);
         var result = TwoLevelRouter.Route(second, _call, again.X, again.Router);
         var y = again.Experts is { } held ? Experts.Apply(second, _call, again.X, held, result.Gates, result.Plan) : null;

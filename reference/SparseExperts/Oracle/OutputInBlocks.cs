@@ -25,14 +25,13 @@ static class OutputInBlocks
         Parallelism.For(blocks, b =>
         {
             int first = b * block, count = Math.Min(block, plan.Tokens - first);
-            var tape = new Tape(backend) { Recording = false };
+            using var tape = new Tape(backend) { Recording = false };
             var part = call with { Groups = 1, Size = count, Importance = call.Importance.Length == 0 ? [] : call.Importance[first..(first + count)] };
             Tensor Rows(Tensor whole) => tape.Constant(whole.Value.RowRange(first, count));
             var shared = sharedGates is null ? null : Rows(sharedGates);
             var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count), sharedGates: shared);
             backend.Read(y.Value, values.AsSpan(first * width, count * width));
             ((IErrorBounds)backend).ReadErrors(y.Value, errors.AsSpan(first * width, count * width));
-            tape.Reset();
         });
         return new(values, errors);
     }

@@ -33,10 +33,17 @@ public sealed class Adafactor : Optimizer
         _settings = settings;
         var momentum = settings.Beta1 is null ? null : parameters.Zeros();
         _slots = [.. parameters.Select(p => new Slot(p,
-            p.Rows > 1 ? Zeros(backend, p.Rows, 1) : null,
-            p.Rows > 1 ? Zeros(backend, p.Stack, p.Columns) : null,
-            p.Rows > 1 ? null : Zeros(backend, 1, p.Columns),
+            p.Rows > 1 ? Zeros(p.Rows, 1) : null,
+            p.Rows > 1 ? Zeros(p.Stack, p.Columns) : null,
+            p.Rows > 1 ? null : Zeros(1, p.Columns),
             momentum is null ? null : ParameterStore.View(p, momentum)))];
+
+        Matrix Zeros(int rows, int columns)
+        {
+            var matrix = parameters.Memory.Rent(rows, columns);
+            backend.Fill(matrix, 0);
+            return matrix;
+        }
     }
 
     public override IEnumerable<(string Name, Matrix Value)> State =>
@@ -61,11 +68,4 @@ public sealed class Adafactor : Optimizer
     double RelativeRate(double rate) => _settings.RelativeStep
         ? Math.Min(_settings.WarmUpInit ? 1e-6 * Steps : 1e-2, 1 / Math.Sqrt(Steps))
         : rate;
-
-    static Matrix Zeros(IBackend backend, int rows, int columns)
-    {
-        var matrix = backend.Rent(rows, columns);
-        backend.Fill(matrix, 0);
-        return matrix;
-    }
 }

@@ -16,14 +16,14 @@ public sealed class GradientNorm
     public GradientNorm(IBackend backend, ParameterStore parameters)
     {
         (_backend, _parameters) = (backend, parameters);
-        _sums = backend.Rent(parameters.Sum(p => p.Rows), 1);
+        _sums = parameters.Memory.Rent(parameters.Sum(p => p.Rows), 1);
         _host = new float[_sums.Rows];
         var rows = 0;
         _runs = [.. parameters.Runs(_ => true).Select(run =>
         {
             var offsets = Offsets(parameters, run);
             rows += offsets.Length - 1;
-            return (run, backend.Upload(offsets), _sums.RowRange(rows - offsets.Length + 1, offsets.Length - 1));
+            return (run, parameters.Memory.Upload(offsets), _sums.RowRange(rows - offsets.Length + 1, offsets.Length - 1));
         })];
     }
 

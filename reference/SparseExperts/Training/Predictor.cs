@@ -4,8 +4,11 @@ using SparseExperts.Models;
 
 namespace SparseExperts.Training;
 
-/// <summary>A model and the tape that it runs on: all that evaluation and generation need. It has no optimizer and holds no gradients.</summary>
-public class Predictor
+/// <summary>
+/// A model and the tape that it runs on: all that evaluation and generation need. It has no optimizer and holds no gradients. Disposal gives the model's
+/// memory back to the backend, which lives longer.
+/// </summary>
+public class Predictor : IDisposable
 {
     /// <summary>Where the calls of evaluations are counted.</summary>
     public const string EvaluationPath = "evaluation";
@@ -37,8 +40,15 @@ public class Predictor
     /// <summary>Training steps behind the parameters, skipped ones included.</summary>
     public long Step { get; set; }
 
+    public void Dispose()
+    {
+        _tape.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
     /// <summary>
-    /// Runs the model without recording and hands out the result before its memory is taken back. What comes of an index that an op could not follow is thrown.
+    /// Runs the model without recording and hands out the result before its memory is taken back. What comes of an index that
+    /// an op could not follow, or of a backend's plan over NaN, is thrown.
     /// </summary>
     /// <param name="cache">What was computed of the text that <paramref name="batch"/> continues.</param>
     public T Evaluate<T>(TokenBatch batch, Func<ModelResult, Tape, T> use, KeyValueCache? cache = null)
@@ -48,7 +58,7 @@ public class Predictor
         try
         {
             var used = use(Model.Forward(batch, new() { Cache = cache }), _tape);
-            Backend.CheckFaults();
+            _tape.CheckFaults();
             return used;
         }
         finally

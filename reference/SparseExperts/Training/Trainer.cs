@@ -131,7 +131,7 @@ public sealed class Trainer : Predictor
         // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
         var (norm, total, nats) = Measured(loss, entropy);
         var skip = !double.IsFinite(norm) || !float.IsFinite(total);
-        if (skip) foreach (var layer in result.Sparse) layer.Handle.RefuseFaults();
+        if (skip) _tape.CheckFaults();
         if (skip) Skipped++;
         else
         {

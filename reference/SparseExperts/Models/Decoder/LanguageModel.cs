@@ -118,7 +118,7 @@ public sealed class LanguageModel : ICausalModel
     {
         if (Config.Positions != Positions.Rotary) return null;
         if (_rotary is not { } tables || tables.Positions < first + length)
-            _rotary = tables = RotaryTables.Create(_tape.Backend, Math.Max(Config.Context, first + length), Config.HeadWidth);
+            _rotary = tables = RotaryTables.Create(_tape, Math.Max(Config.Context, first + length), Config.HeadWidth);
         return tables.Range(first, length);
     }
 

@@ -86,7 +86,7 @@ public sealed class T5Writer : IDisposable
         try
         {
             var result = compute();
-            _tape.Backend.CheckFaults();
+            _tape.CheckFaults();
             return result;
         }
         finally

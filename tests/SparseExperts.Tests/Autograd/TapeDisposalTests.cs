@@ -1,0 +1,47 @@
+using SparseExperts.Cpu;
+using SparseExperts.Data;
+using SparseExperts.Models;
+using SparseExperts.Oracle;
+using SparseExperts.Profiling;
+using SparseExperts.Routing;
+using SparseExperts.Scalar;
+using SparseExperts.Training;
+using Xunit;
+
+namespace SparseExperts.Tests.Autograd;
+
+/// <summary>What a tape has rented is the backend's again when it is disposed of, whatever was computed on it.</summary>
+public sealed class TapeDisposalTests
+{
+    static readonly ByteText Text = ByteText.FromBytes("text", [.. Enumerable.Range(0, 3000).Select(i => (byte)(97 + i * i % 23))], 8);
+
+    [Theory]
+    [InlineData(OptimizerKind.AdamW, 1)]
+    [InlineData(OptimizerKind.Adafactor, 1)]
+    [InlineData(OptimizerKind.AdamW, 2)]
+    public void A_trainer_gives_all_its_memory_back(OptimizerKind optimizer, int accumulate)
+    {
+        using var backend = new CountingBackend(new CpuBackend(1));
+        var model = new ModelConfig { Width = 8, HeadWidth = 8, Layers = 2, Hidden = 8, Experts = 4, Context = 8, Dialect = BuiltIn.Named("hf.deepseek_v3") with { K = 2 } };
+        using (var trainer = new Trainer(backend, model, new() { Batch = 4, Steps = 2, WarmUp = 1, Optimizer = optimizer, Accumulate = accumulate }))
+        {
+            trainer.Train(Text, 0);
+            Evaluation.Run(trainer, Text.HeldOut, 2);
+            Generation.Continue(trainer, "ab"u8, 2, 0, 0, 1);
+            Assert.True(backend.LiveBytes > 0);
+        }
+        Assert.Equal(0, backend.LiveBytes);
+    }
+
+    [Theory]
+    [InlineData("mesh.switch")]
+    [InlineData("t2t.hierarchical")]
+    [InlineData("vmoe.soft")]
+    public void A_check_gives_all_its_memory_back(string dialect)
+    {
+        using var backend = new CountingBackend(new ScalarBackend<Tracked>());
+        var answered = CaseAnswers.Fill(Probes.Of(BuiltIn.Named(dialect), "train")[0].Case, backend);
+        Assert.Equal(Outcome.Agrees, CaseCheck.Run(answered, backend).Outcome);
+        Assert.Equal(0, backend.LiveBytes);
+    }
+}
