@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SparseExperts.Analysis;
+using SparseExperts.Cpu;
 using SparseExperts.Describing;
 using SparseExperts.Formats;
 using SparseExperts.Routing;
@@ -35,6 +36,10 @@ static class DialectsCommand
         Description =
         "The number format of every stage side by side; with --json as objects."
     };
+    static readonly Option<bool> WalkOption = new("--walk")
+    {
+        Description = "Follow one small call through every stage of the named dialect's layer, with its numbers and the stage's file.",
+    };
     static readonly Option<string?> HtmlOption = new("--html")
     {
         Description = "Write all dialects as one page: searched, compared two by two, linked by name.",
@@ -48,11 +53,18 @@ static class DialectsCommand
     {
         var command = new Command("dialects", "What every framework's sparse layer really computes.")
         {
-            NameArgument, ConfigOption, JsonOption, MarkdownOption, PrecisionOption, HtmlOption, ForceOption,
+            NameArgument, ConfigOption, JsonOption, MarkdownOption, PrecisionOption, WalkOption, HtmlOption, ForceOption,
         };
         command.SetAction(parsed =>
         {
             var name = parsed.GetValue(NameArgument);
+            if (parsed.GetValue(WalkOption))
+            {
+                if (name is null || command.Options.Any(o => o != WalkOption && parsed.GetResult(o) is { Implicit: false }))
+                    throw new DialectException("--walk: name one dialect and give no other option");
+                Walk(name);
+                return ExitCode.Ok;
+            }
             if (parsed.GetValue(ConfigOption) is { } config)
             {
                 if (name is not null || parsed.GetValue(MarkdownOption) || parsed.GetValue(PrecisionOption) || parsed.GetValue(HtmlOption) is not null)
@@ -81,6 +93,12 @@ static class DialectsCommand
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    static void Walk(string name)
+    {
+        using var backend = new CpuBackend(1);
+        Console.WriteLine(Walkthrough.Of(DialectFile.Resolve(name), backend));
     }
 
     /// <summary>Writes the page whole, or not at all.</summary>
