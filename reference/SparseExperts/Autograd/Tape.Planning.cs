@@ -22,7 +22,7 @@ public sealed partial class Tape
 
     readonly List<Action> _plans = [];
 
-    /// <summary>A plan that the backend made and that is believed with the step's other numbers: <paramref name="refuse"/> throws where it may not be.</summary>
+    /// <summary>A plan of the backend that is believed with the step's other numbers: <paramref name="refuse"/> throws where it may not be.</summary>
     internal void Watch(Action refuse) => _plans.Add(refuse);
 
     /// <summary>

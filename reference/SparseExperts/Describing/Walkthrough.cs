@@ -51,9 +51,10 @@ public static class Walkthrough
         ]);
 
         string[] Matrix(Tensor of) =>
-            [.. Values(of).Select((row, t) => $"token {t}:{string.Concat(row.Select(v => Number(v).PadLeft(9)))}")];
+            [.. Values(of).Select((row, t) => $"token {t}:{Line(row)}")];
         string[] OfRows(RoutingPlan plan, Tensor of) =>
-            [.. Values(of).Select((row, r) => $"expert {ExpertOf(plan, r)}, token {plan.TokenOfRow[r]}:{string.Concat(row.Select(v => Number(v).PadLeft(9)))}")];
+            [.. Values(of).Select((row, r) => $"expert {ExpertOf(plan, r)}, token {plan.TokenOfRow[r]}:{Line(row)}")];
+        string Line(double[] row) => string.Concat(row.Select(v => Number(v).PadLeft(9)));
         IEnumerable<double[]> Values(Tensor of) => backend.ToDoubles(of.Value).Chunk(of.Columns);
     }
 

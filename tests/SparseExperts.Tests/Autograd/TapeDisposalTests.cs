@@ -22,7 +22,8 @@ public sealed class TapeDisposalTests
     public void A_trainer_gives_all_its_memory_back(OptimizerKind optimizer, int accumulate)
     {
         using var backend = new CountingBackend(new CpuBackend(1));
-        var model = new ModelConfig { Width = 8, HeadWidth = 8, Layers = 2, Hidden = 8, Experts = 4, Context = 8, Dialect = BuiltIn.Named("hf.deepseek_v3") with { K = 2 } };
+        var dialect = BuiltIn.Named("hf.deepseek_v3") with { K = 2 };
+        var model = new ModelConfig { Width = 8, HeadWidth = 8, Layers = 2, Hidden = 8, Experts = 4, Context = 8, Dialect = dialect };
         using (var trainer = new Trainer(backend, model, new() { Batch = 4, Steps = 2, WarmUp = 1, Optimizer = optimizer, Accumulate = accumulate }))
         {
             trainer.Train(Text, 0);
