@@ -81,7 +81,9 @@ public sealed partial class CudaBackend
             {
                 Pair(Side(even, c.Columns, 1), offsets, new RowsProduct(a, b, c, b.Rows / groups, shape)
                 {
-                    Joined = shape.Tree, Zeroes = !Cover(offsets, a.Rows), Finishes = (Finish.Activates, kind, y),
+                    Joined = shape.Tree,
+                    Zeroes = !Cover(offsets, a.Rows),
+                    Finishes = (Finish.Activates, kind, y),
                 }, null);
                 return;
             }
@@ -111,7 +113,9 @@ public sealed partial class CudaBackend
         var shape = OfRows(dc, b, true, da, accumulateA);
         var rows = new RowsProduct(dc, b, da, b.Rows / groups, shape)
         {
-            Joined = shape.Tree, Zeroes = !accumulateA && !Cover(offsets, a.Rows), Finishes = finishes,
+            Joined = shape.Tree,
+            Zeroes = !accumulateA && !Cover(offsets, a.Rows),
+            Finishes = finishes,
         };
         var even = Even(groups, a.Rows);
         var side = Side(even, da.Columns, 1);

@@ -47,7 +47,8 @@ public sealed partial class CudaBackend
             var ofRows = OfRows(dy, w, !transposeW, dx, accumulateX);
             var overRows = OverRows(left, right, dw, false) with
             {
-                Tree = new(x.Rows, sequence), End = accumulateW ? ProductEnd.AddsToC : ProductEnd.Overwrites,
+                Tree = new(x.Rows, sequence),
+                End = accumulateW ? ProductEnd.AddsToC : ProductEnd.Overwrites,
             };
             var (side, leaves) = (Side([0, dx.Rows], dx.Columns, 1), overRows.Tree.Leaves);
             var isCut = Splits([0, dw.Rows], dw.Columns, leaves);
