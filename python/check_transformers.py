@@ -146,13 +146,14 @@ def models(path, out, moe, config):
     return lines
 
 
-def exported(folder, moe):
+def exported(folder, moe, tell):
     config = transformers.AutoConfig.from_pretrained(folder)
     config._attn_implementation = config._experts_implementation = "eager"
     model, loading = class_of(config).from_pretrained(folder, config=config, output_loading_info=True)
     left = {key: sorted(value) for key, value in loading.items() if value}
     lines = [("differs" if left else "agrees", f"{folder} loads", json.dumps(left, default=str) if left else "")]
-    return lines + [(verdict, f"{folder} {what}", text) for verdict, what, text in checked(model.eval(), folder, moe)]
+    tell(lines)
+    return [(verdict, f"{folder} {what}", text) for verdict, what, text in checked(model.eval(), folder, moe)]
 
 
 def main():
@@ -189,7 +190,7 @@ def main():
             tell([("unrun", what, f"{type(fault).__name__}: {fault} ({os.path.basename(where.filename)}:{where.lineno})")])
 
     for folder in given.exports:
-        attempt(folder, lambda: exported(folder, given.moe))
+        attempt(folder, lambda: exported(folder, given.moe, tell))
     for path in configurations(given.configs):
         if os.path.basename(path) == "config.json":
             attempt(path, lambda: models(path, given.out, given.moe, built(path)))

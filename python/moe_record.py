@@ -161,25 +161,30 @@ class Watch:
         return expert, dense.gather(-1, expert)
 
     def switch(self):
-        """What a router with a capacity returned, in whatever order: kept [G,S,E], one-hot or 0 where dropped, probability [G,S,1], logits [G,S,E]."""
+        """
+        What a router with a capacity returned, in whatever order: kept [G,S,E], one-hot or 0 where dropped, probability [G,S,1], logits [G,S,E] or None:
+        early releases of transformers 5 return the probability in their place, take all tokens for groups of one, and drop none.
+        """
         count, inputs = self.parts.count, self.block_inputs[0]
         shape = inputs.shape[:2] if inputs is not None and inputs.dim() == 3 else self.returned[0][0].shape[:-1]
-        returned = [t.reshape(*shape, t.shape[-1]) for t in self.returned[0] if t.numel() // t.shape[-1] == shape.numel()]
+        returned = [t.reshape(*shape, t.shape[-1]) for t in self.returned[0] if t.numel() == shape.numel() * t.shape[-1]]
         wide = [t for t in returned if t.shape[-1] == count]
         masks = [t for t in wide if not t.is_floating_point() or bool(((t == 0) | (t == 1)).all())]
         kept = next(iter(masks), None)
         logits = next((t for t in wide if not any(t is m for m in masks)), None)
         probability = next((t for t in returned if t.is_floating_point() and t.shape[-1] == 1), None)
-        if kept is None or logits is None or probability is None:
+        if kept is None or probability is None:
             shapes = ", ".join(f"{str(t.dtype).split('.')[-1]} {list(t.shape)}" for t in self.returned[0])
-            raise ValueError(f"the router {type(self.parts.router).__name__} has a capacity and does not return one-hot choices, probability and logits as "
-                             f"Switch's of transformers 4, but {shapes}; write its claims with write_case")
+            raise ValueError(f"the router {type(self.parts.router).__name__} has a capacity and does not return one-hot choices and their probability as "
+                             f"Switch's, but {shapes}; write its claims with write_case")
         return kept.long(), probability, logits
 
     def _switch(self):
         """The choice before dropping, places in token order, gates of what is kept."""
         kept, probability, logits = self.switch()
         here = kept.sum(-1, keepdim=True) > 0
+        if logits is None:
+            return {"expert": kept.argmax(-1, keepdim=True).int(), "gate": torch.where(here, probability, torch.zeros_like(probability))}, {}
         chosen = logits.softmax(-1).to(probability.dtype).argmax(-1, keepdim=True)
         expert = torch.where(here, kept.argmax(-1, keepdim=True), chosen)
         place = (kept.cumsum(1) - 1).gather(-1, expert)

@@ -143,7 +143,7 @@ def _decisions(watch):
     returned = watch.returned[0] if watch.returned else []
     if watch.parts.setting("expert_capacity") is not None:
         kept, probability, logits = watch.switch()
-        return {".logits": logits, ".probability": probability, ".kept": kept.int()}
+        return ({} if logits is None else {".logits": logits}) | {".probability": probability, ".kept": kept.int()}
     wide = [t for t in returned if t.is_floating_point() and t.shape[-1] == watch.parts.count]
     if len(wide) == 2 and all(t.is_floating_point() for t in returned):
         # Llama 4: gates over all experts, 0 where nothing is, and logits; no choice.

@@ -269,3 +269,26 @@ class SwitchBlock(nn.Module):
         for e, expert in enumerate(self.experts.values()):
             y = y + kept[..., e:e + 1].to(y.dtype) * expert(hidden_states)
         return y * probability, (logits, kept.argmax(-1))
+
+
+class EarlySwitchBlock(SwitchBlock):
+    """As in early releases of transformers 5: flat tokens, no token dropped, the probability where the logits were."""
+
+    def __init__(self):
+        super().__init__()
+        self.router = EarlySwitchRouter(12, 4, 4)
+        init(self)
+
+    def forward(self, hidden_states):
+        flat = hidden_states.reshape(-1, hidden_states.shape[-1])
+        _, kept, probability = self.router(flat)
+        y = torch.zeros_like(flat)
+        for e, expert in enumerate(self.experts.values()):
+            y = y + kept[:, 0, e:e + 1].to(y.dtype) * expert(flat)
+        return (y * probability).reshape(hidden_states.shape)
+
+
+class EarlySwitchRouter(SwitchRouter):
+    def forward(self, hidden_states):
+        probability, expert = self.classifier(hidden_states).softmax(-1).max(-1, keepdim=True)
+        return probability, torch.nn.functional.one_hot(expert, self.classifier.out_features), probability

@@ -21,6 +21,7 @@ RIGHT = {   # name: dialect, block, what a float32 case claims besides y and gra
     "gpt_oss-5": ("hf.gpt_oss", lambda s: s.GptOssBlock(), "logits expert gate"),
     "gpt_oss-4": ("hf.gpt_oss", lambda s: s.GptOssBlock(dense=True), "expert gate"),
     "switch-4": ("hf.switch.v4", lambda s: s.SwitchBlock(), "logits capacity expert slot gate"),
+    "switch-5": ("hf.switch.v5", lambda s: s.EarlySwitchBlock(), "expert gate"),
 }
 
 

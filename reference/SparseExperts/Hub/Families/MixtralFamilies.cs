@@ -101,9 +101,15 @@ static class MixtralFamilies
                 LogitsDivisor = keys.Positive("logits_scaling"),
             },
             Table = new(
-                [.. HubRows.Frame, .. HubRows.Attention, HubRows.Router("block_sparse_moe.router.layer.weight")],
-                HubRows.Packed("block_sparse_moe.input_linear.weight", "block_sparse_moe.output_linear.weight"),
-                HubRows.Packed("block_sparse_moe.experts.gate_up_proj", "block_sparse_moe.experts.down_proj")),
+                [.. HubRows.Frame, .. HubRows.Attention],
+                [
+                    HubRows.Router("block_sparse_moe.router.layer.weight"),
+                    .. HubRows.Packed("block_sparse_moe.input_linear.weight", "block_sparse_moe.output_linear.weight"),
+                ],
+                [
+                    HubRows.Router("block_sparse_moe.router.weight"),
+                    .. HubRows.Packed("block_sparse_moe.experts.gate_up_proj", "block_sparse_moe.experts.down_proj"),
+                ]),
         },
     ];
 
