@@ -85,7 +85,9 @@ static class LinearAlgebraCards
         SpecialValues = "IEEE: 0·∞ and ∞ − ∞ are NaN. No tokens give 0, or C + 0 when accumulating.",
         Exactness = new Reduction("tokens"),
         Case = (draw, e) => Outer(draw, e.Depth, e.Rows, e.Columns, draw.Sequence(e.Depth)),
-        MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300, 700] select Outer(draw, 700, 13, 33, sequence),
+        MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300, 700]
+                            from accumulate in (bool[])[false, true]
+                            select Outer(draw, 700, 13, 33, sequence) with { Accumulate = accumulate },
         Forward = (b, c) => b.GemmOuter(c["a"], c["b"], c["c"], c.Sequence, c.Accumulate),
         Backward = (b, c) =>
         {
@@ -171,7 +173,12 @@ static class LinearAlgebraCards
         SpecialValues = Special + " An empty group gives a matrix of zeros, or what was there when accumulating.",
         Exactness = new Reduction("rows of a group"),
         Case = (draw, e) => Outer(draw, e, draw.Offsets(draw.Between(1, 5), e.Rows)),
-        MoreEdges = draw => [Outer(draw, new(7, 9, 5), [0, 2, 2, 7]), Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true }],
+        MoreEdges = draw =>
+        [
+            Outer(draw, new(7, 9, 5), [0, 2, 2, 7]),
+            Outer(draw, new(7, 9, 5), [2, 6]) with { Accumulate = true },
+            Outer(draw, new(310, 9, 5), [0, 300, 310]) with { Accumulate = true },
+        ],
         Forward = (b, c) => b.GemmGroupedOuter(c["a"], c["c"], c["b"], c.Indices("offsets"), c.Accumulate),
         Backward = (b, c) =>
         {

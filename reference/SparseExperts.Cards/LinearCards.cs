@@ -14,7 +14,7 @@ static class LinearCards
         Exactness = new Reduction("k"),
         Case = (draw, e) => Projection(draw, e, transpose, draw.Sequence(e.Rows)),
         MoreEdges = draw => from sequence in (int[])[0, 1, 128, 300]
-                            select Projection(draw, new(300, 33, 13), transpose, sequence) with { Accumulate = sequence > 0 },
+                            select Projection(draw, new(300, 33, 13), transpose, sequence) with { Accumulate = true },
         Forward = (b, c) => b.Gemm(c["x"], false, c["w"], transpose, c["y"], false),
         Backward = (b, c) => b.LinearBackward(c["x"], c["w"], transpose, c["dy"], c.Sequence, c["dx"], c.Accumulate, c["dw"], c.Accumulate),
         Errors =

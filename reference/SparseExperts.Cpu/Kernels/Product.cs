@@ -101,7 +101,8 @@ unsafe struct Product
     /// </summary>
     public readonly void Run(SumTree tree)
     {
-        if (tree.Leaves <= 1) { Run(); return; }
+        // One chain that is longer than a block of the kernels is added when it is whole.
+        if (tree.Leaves <= 1 && (Start != Start.AtZeroThenC || K <= BlockK)) { Run(); return; }
         for (var i = 0; i < M; i += TileRows)
             for (var j = 0; j < N; j += TileColumns)
                 Rows(i, Math.Min(TileRows, M - i)).Columns(j, Math.Min(TileColumns, N - j)).RunTile(tree);
