@@ -35,10 +35,10 @@ public sealed partial class CudaBackend
             Pointer(dWeight), Pointer(dBias), accumulateParameters);
     }
 
-    /// <summary>Rows of dX and sums down the columns in one launch, neither of which waits for the other.</summary>
+    /// <summary>Rows of dX and sums down the columns in one launch, neither of which waits for the other. A warp is two rows: an even number of them.</summary>
     void Gradients(string kernel, ReadOnlySpan<Matrix> views, SumTree tree, Matrix weight, bool accumulate, params ReadOnlySpan<KernelArgument> parameters)
     {
-        var (rows, columns, height) = (views[0].Rows, views[0].Columns, Math.Clamp(tree.Leaves, RowsOfBlock, MostSumThreads / Lanes));
+        var (rows, columns, height) = (views[0].Rows, views[0].Columns, Math.Clamp(tree.Leaves + tree.Leaves % 2, RowsOfBlock, MostSumThreads / Lanes));
         var rowBlocks = Blocks(rows, height);
         Launch(kernel, new(rowBlocks + Blocks(columns, Lanes), 1, 1, Lanes, height), Arguments(views, rows, columns,
             [rowBlocks, Pointer(weight), accumulate, Pointer(Starts(tree)), Pointer(Joins(tree)), tree.Leaves, .. parameters]));

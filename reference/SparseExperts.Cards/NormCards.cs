@@ -19,6 +19,7 @@ static class NormCards
         [
             Rms(draw.With(Temper.Wide), new(2, 5, 1), 0),
             Rms(draw, new(700, 3, 1), 1e-6) with { Sequence = 300 },
+            Rms(draw, new(19, 3, 1), 1e-6) with { Sequence = 1 },
             Constant("RmsNorm", 0, 1e-6),
             Constant("RmsNorm", 1e30, 1e-6),
             Constant("RmsNorm", 1e-42, 0),
@@ -58,6 +59,7 @@ static class NormCards
         [
             Layer(draw.With(Temper.Wide), new(2, 5, 1), 0),
             Layer(draw, new(700, 3, 1), 1e-5) with { Sequence = 300 },
+            Layer(draw, new(19, 3, 1), 1e-5) with { Sequence = 1 },
             Constant("LayerNorm", 7, 1e-5),
             Constant("LayerNorm", 1e37, 1e-5),
             Constant("LayerNorm", 1e-42, 0),
