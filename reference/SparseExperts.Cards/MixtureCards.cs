@@ -138,7 +138,9 @@ static class MixtureCards
         Outputs = [new("y", 1, 1)],
         Parameters = new Dictionary<string, object>
         {
-            ["groups"] = groups, ["factor"] = draw.One(1.0, -0.375, 1.0 / 3), ["sequence"] = sequence,
+            ["groups"] = groups,
+            ["factor"] = draw.One(1.0, -0.375, 1.0 / 3),
+            ["sequence"] = sequence,
         },
     };
 }
