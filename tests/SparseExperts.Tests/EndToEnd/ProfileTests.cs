@@ -21,7 +21,7 @@ public sealed class ProfileTests
         Assert.Equal(calls.Select(c => c.GetProperty("seconds").GetDouble()).OrderDescending(), calls.Select(c => c.GetProperty("seconds").GetDouble()));
         Assert.True(profile.GetProperty("peak_bytes").GetInt64() > profile.GetProperty("lasting_bytes").GetInt64());
         string Text(JsonElement c, string name) => c.GetProperty(name).GetString()!;
-        var product = ("blocks.1.experts", "GroupedLinear", "GemmGrouped", "forward");
+        var product = ("blocks.1.experts", "GroupedFeedForward", "GemmGroupedActivate", "forward");
         Assert.Contains(calls, c => (Text(c, "layer"), Text(c, "op"), Text(c, "kernel"), Text(c, "activity")) == product);
         Assert.DoesNotContain(calls, c => c.GetProperty("layer").GetString()!.StartsWith("evaluation", StringComparison.Ordinal));
     }
@@ -36,7 +36,7 @@ public sealed class ProfileTests
         Assert.Equal(workspace.CheckpointHash("plain"), workspace.CheckpointHash("run"));
         Assert.False(File.Exists(workspace.At("plain/profile.json")));
         Assert.Contains("profile of 4 steps on cpu:", trained.Output);
-        string[] rows = ["embedding", "blocks.0.attention", "blocks.1.router", "blocks.1.experts", "logits", "optimizer", "GemmGrouped"];
+        string[] rows = ["embedding", "blocks.0.attention", "blocks.1.router", "blocks.1.experts", "logits", "optimizer", "GemmGroupedActivate"];
         Assert.All(rows, row => Assert.Contains(trained.Output.Split('\n'), line => line.StartsWith(row + " ", StringComparison.Ordinal)));
         Assert.Contains("memory: ", trained.Output);
         var profile = Profile(workspace, "run");
