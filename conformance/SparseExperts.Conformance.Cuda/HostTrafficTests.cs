@@ -29,7 +29,7 @@ public sealed class HostTrafficTests
         Experts = 8,
         SparseEvery = every,
         Dialect = BuiltIn.Named(name),
-        ExpertDropout = 0.1,
+        ExpertDropout = BuiltIn.Named(name).Selection == Selection.ExpertChoice ? 0 : 0.1,
     };
 
     static readonly TrainingConfig Training = new() { Batch = 2, Steps = 20, WarmUp = 2, Rate = 1e-2 };
@@ -43,6 +43,16 @@ public sealed class HostTrafficTests
     [InlineData("mesh.switch", Precision.Bf16, 132)]
     [InlineData("hf.mixtral", Precision.Tf32, 1)]
     [InlineData("hf.deepseek_v3", Precision.Bf16, 1)]
+    [InlineData("megatron.topk", Precision.Exact, 132)]
+    [InlineData("flax.tokens_choose_masked", Precision.Exact, 132)]
+    [InlineData("flax.tokens_choose_scatter", Precision.Exact, 132)]
+    [InlineData("flax.experts_choose", Precision.Exact, 132)]
+    [InlineData("zhou.expert_choice", Precision.Exact, 132)]
+    [InlineData("zhou.expert_choice", Precision.Tf32, 1)]
+    [InlineData("lingvo.top2", Precision.Exact, 132)]
+    [InlineData("lingvo.top2", Precision.Bf16, 1)]
+    [InlineData("mesh.top_2", Precision.Exact, 132)]
+    [InlineData("lepikhin.gshard", Precision.F32, 132)]
     public void A_steady_step_reads_nothing_for_plans(string name, Precision precision, int multiprocessors)
     {
         using var driver = new EmulatedDriver(CudaFixture.Large with { Multiprocessors = multiprocessors });
@@ -66,6 +76,8 @@ public sealed class HostTrafficTests
     [InlineData("hf.mixtral", false)]
     [InlineData("hf.deepseek_v3", false)]
     [InlineData("hf.deepseek_v3", true)]
+    [InlineData("zhou.expert_choice", false)]
+    [InlineData("mesh.top_2", true)]
     public void Twenty_steps_have_the_processor_s_bits(string name, bool recomputes)
     {
         using var cpu = new CpuBackend();

@@ -98,7 +98,7 @@ public sealed class PaddedProductTests
         var scores = backend.Rent(rule.Tokens, rule.Experts);
         backend.Write(scores, [.. Enumerable.Range(0, rule.Tokens * rule.Experts).Select(i => ExpertOf(i / rule.Experts) == i % rule.Experts ? 1f : 0)]);
         var arrays = PlanArrays.In(backend.Rent(ElementType.Integer, PlanArrays.Length(rule)), rule);
-        backend.Routing!.Plan(rule, scores, null, arrays);
+        backend.Routing!.Plan(rule, new(scores), arrays);
         return arrays.Offsets;
     };
 

@@ -42,12 +42,12 @@ public sealed class PlanTests
     {
         public override IRouting? Routing => this;
         public bool Plans(in PlanRule asked) => Inner.Routing!.Plans(asked);
-        public void Plan(in PlanRule asked, Matrix scores, Matrix? bias, in PlanArrays to) =>
-            Inner.Routing!.Plan(rule(asked), scores, ignoresBias ? null : bias, to);
+        public void Plan(in PlanRule asked, in PlanInputs given, in PlanArrays to) =>
+            Inner.Routing!.Plan(rule(asked), ignoresBias ? given with { Bias = null } : given, to);
         public void MoveBias(Indices offsets, double rate, Matrix bias) => Inner.Routing!.MoveBias(offsets, rate, bias);
     }
 
-    public static TheoryData<string> Misreadings => ["order", "bias", "group mask", "group score", "groups kept", "slots"];
+    public static TheoryData<string> Misreadings => ["order", "bias", "group mask", "group score", "groups kept", "slots", "taken", "test", "slots of experts"];
 
     [Theory, MemberData(nameof(Misreadings))]
     public void A_planner_that_misreads_its_rule_is_caught(string what)
@@ -60,9 +60,12 @@ public sealed class PlanTests
             "group mask" => rule => rule with { LeftOut = rule.LeftOut == 0 ? double.NegativeInfinity : 0 },
             "group score" => rule => rule with { BestOfGroup = rule.BestOfGroup + 1 },
             "groups kept" => rule => rule with { ExpertGroupsKept = Math.Min(rule.ExpertGroups, rule.ExpertGroupsKept + 1) },
-            "slots" => rule => rule.Capacity != RoutingPlan.Unlimited && (long)rule.Groups * rule.Experts * rule.Capacity >= (long)rule.Tokens * rule.Choices
+            "slots" => rule => !rule.ByExperts && rule.Capacity != RoutingPlan.Unlimited && rule.Rows == rule.Tokens * rule.Choices
                 ? rule with { Capacity = rule.Capacity + 1 }
                 : rule,
+            "taken" => rule => rule with { ZeroesTaken = !rule.ByExperts && rule.Later.Kind == LaterKind.All && rule.ZeroesTaken },
+            "test" => rule => rule with { Later = rule.Later with { Factor = 1.5 * rule.Later.Factor } },
+            "slots of experts" => rule => rule with { SlotsByToken = !rule.SlotsByToken },
             _ => throw new ArgumentOutOfRangeException(nameof(what)),
         };
         Assert.NotNull(FirstDifference(new Misreading(healthy, wrong, what == "bias")));
@@ -72,10 +75,11 @@ public sealed class PlanTests
     [Fact]
     public void A_change_of_one_instruction_of_a_planning_kernel_is_seen()
     {
-        var mutants = MutantRun.Draw(["plan_choices", "plan_slots", "plan_rows"], perKernel: 10, seed: 2).ToArray();
+        string[] kernels = ["plan_choices", "plan_slots", "plan_rows", "plan_requests", "plan_ranks", "plan_served", "plan_takers", "plan_firsts"];
+        var mutants = MutantRun.Draw(kernels, perKernel: 10, seed: 2).ToArray();
         var survivors = mutants.Where(m => !IsSeen(m)).Select(m => m.ToString()).ToArray();
-        Assert.Equal(30, mutants.Length);
-        Assert.True(survivors.Length <= 4, string.Join(Environment.NewLine, survivors));
+        Assert.Equal(80, mutants.Length);
+        Assert.True(survivors.Length <= 8, string.Join(Environment.NewLine, survivors));
     }
 
     static bool IsSeen(Mutant mutant)

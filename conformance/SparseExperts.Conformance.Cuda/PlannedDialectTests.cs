@@ -19,10 +19,27 @@ public sealed class PlannedDialectTests
     [Theory, MemberData(nameof(Planned))]
     public void Two_steps_have_the_processor_s_bits(string name)
     {
+        var d = BuiltIn.Named(name);
+        Same(d.CapacityFormula == CapacityFormula.None || d.DropPolicy != DropPolicy.Position ? d : d with { Capacity = 3, MinCapacity = 0 });
+    }
+
+    /// <summary>Later choices that are tested, and gates that are divided after drops, by 1 where nothing is left.</summary>
+    [Theory]
+    [InlineData("lingvo.top2", Policy.Threshold, Normalize.AfterDrop)]
+    [InlineData("lingvo.top2", Policy.Random, Normalize.AfterDrop)]
+    [InlineData("lingvo.top2", Policy.Random, Normalize.BeforeDrop)]
+    [InlineData("mesh.top_n", Policy.None, Normalize.BeforeDrop)]
+    public void Two_steps_of_a_policy_have_the_processor_s_bits(string name, Policy policy, Normalize normalize)
+    {
+        var d = BuiltIn.Named(name) with { Policy = policy, Normalize = normalize, Threshold = 0.25, Capacity = 3, MinCapacity = 0 };
+        Assert.Null(BackendPlanning.HostReason(d, training: true));
+        Same(d);
+    }
+
+    static void Same(Dialect d)
+    {
         using var cpu = new CpuBackend(1);
         using var gpu = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
-        var d = BuiltIn.Named(name);
-        if (d.CapacityFormula != CapacityFormula.None) d = d with { Capacity = 3, MinCapacity = 0 };
         var model = new ModelConfig { Context = 16, Width = 8, HeadWidth = 8, Layers = 2, Hidden = 12, Experts = 8, Dialect = d };
         var (expected, actual) = (Train(cpu, model), Train(gpu, model));
         Assert.Equal(expected.Steps, actual.Steps);

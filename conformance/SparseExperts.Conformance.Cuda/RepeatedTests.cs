@@ -52,6 +52,7 @@ public sealed class RepeatedTests(ITestOutputHelper output)
     [InlineData("mesh.switch")]
     [InlineData("hf.deepseek_v3")]
     [InlineData("lingvo.top2")]
+    [InlineData("mesh.switch_max")]
     [InlineData("zhou.expert_choice")]
     public void Graphs_hold_the_launches_of_the_step_and_give_its_bits(string dialect)
     {

@@ -229,7 +229,9 @@ static class TrainCommand
     static string? HostPlans(TrainingRun run)
     {
         var model = run.Config.Model;
-        return model.Experts > 0 && run.Trainer.Backend.Routing is not null && BackendPlanning.HostReason(model.Dialect, training: true) is { } reason
+        if (model.Experts == 0 || run.Trainer.Backend.Routing is null) return null;
+        var drops = model.ExpertDropout > 0 || model.Dialect.TokenDropout > 0;
+        return BackendPlanning.HostReason(model.Dialect, training: true, drops) is { } reason
             ? $"the host plans {model.Dialect.Name} ({reason}), and every step waits for it"
             : null;
     }

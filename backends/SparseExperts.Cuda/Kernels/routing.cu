@@ -2,7 +2,7 @@
 
 // Who goes where, in integers: no order of threads can change them. A warp that goes over choices counts those of its own before each of them by a vote.
 
-enum { MOST_GROUPS = 64, NOBODY = 0x7fffffff, WARPS_OF_BLOCK = 4 };
+enum { MOST_GROUPS = 64, NOBODY = 0x7fffffff, WARPS_OF_BLOCK = 4, RANKED_AT_ONCE = 128 };
 
 DEVICE u32 vote(bool yes) { return (u32)__nvvm_vote_ballot_sync(0xffffffffu, yes); }
 DEVICE int ones(u32 bits) { return __builtin_popcount(bits); }
@@ -17,6 +17,8 @@ struct Ranked
 };
 
 DEVICE bool before(Ranked a, Ranked b) { return b.place == NOBODY || a.value > b.value || (a.value == b.value && a.place < b.place); }
+
+DEVICE float number_or_least(float x) { return is_nan(x) ? -__builtin_inff() : x; }
 
 /// The best of a half-warp's sixteen; every lane has it.
 DEVICE Ranked join_best(Ranked best)
@@ -63,7 +65,7 @@ DEVICE float sum_of_best(const Numbers &numbers, int first, int count, int best)
 
 /// The experts of every token, best first, and its first NaN. Rows carry nobody yet.
 ROW_KERNEL plan_choices(SOURCE(scores), int tokens, int experts, const float *bias, int choices, int groups, int groupsKept, int bestOfGroup, float leftOut,
-    int *expert, int *fault, int *tokenOfRow, int *choiceOfRow, int planned)
+    int zeroes, int *expert, int *counted, int *fault, int *tokenOfRow, int *choiceOfRow, int planned)
 {
     for (int i = (block_x() * ROWS_OF_BLOCK + thread_y()) * LANES + thread_x(); i < planned; i += blocks_x() * ROWS_OF_BLOCK * LANES)
         tokenOfRow[i] = choiceOfRow[i] = -1;
@@ -95,18 +97,153 @@ ROW_KERNEL plan_choices(SOURCE(scores), int tokens, int experts, const float *bi
     if (own.writes) fault[own.row] = nan == NOBODY ? -1 : nan;
 
     Ranked last = {__builtin_inff(), -1};
+    u32 taken = 0;                                                // which experts of this lane, where taken ones stay with the number 0
     for (int j = 0; j < choices; j++)
     {
         Ranked best = {0.0f, NOBODY};
         for (int e = own.lane; e < own.columns; e += LANES)
         {
-            Ranked one = {numbers.of(e), e};
-            if (!is_nan(one.value) && before(last, one) && before(one, best)) best = one;
+            Ranked one = {taken >> e / LANES & 1 ? 0.0f : numbers.of(e), e};
+            if (!is_nan(one.value) && (zeroes || before(last, one)) && before(one, best)) best = one;
         }
         best = join_best(best);
         if (best.place != NOBODY) last = best;
-        if (own.writes) expert[(i64)j * tokens + own.row] = best.place == NOBODY ? j : best.place;      // nobody: there is a fault
+        int chosen = best.place == NOBODY ? j : best.place;       // nobody: there is a fault
+        bool again = false;
+        if (zeroes)
+        {
+            u32 bit = chosen % LANES == own.lane ? 1u << chosen / LANES : 0u;
+            again = (vote((taken & bit) != 0) >> (thread_y() % 2 * LANES) & 0xffffu) != 0;
+            taken |= bit;
+        }
+        i64 place = (i64)j * tokens + own.row;
+        if (own.writes) expert[place] = chosen;
+        if (own.writes && counted != expert) counted[place] = again ? -1 : chosen;
     }
+}
+
+enum { EVERY = 0, NO_LATER = 1, ABOVE = 2, ABOVE_DRAW = 3, NOT_BELOW_DRAW = 4 };
+enum { NO_DIVISOR = 0, SUM_OR_ONE = 1, SUM_AND_EPSILON = 2, SUM_OR_EPSILON = 3 };
+
+DEVICE double double_of(i64 bits) { return __builtin_bit_cast(double, bits); }
+
+/// Later choices that fail their test make no request. A token's choices are one thread's.
+KERNEL plan_requests(int tokens, int choices, SOURCE(scores), SOURCE(draws), const int *counted, int test, i64 factor, i64 threshold, int divisor,
+    i64 epsilon, int *expert, int *slot, int *row)
+{
+    int token = block_x() * threads_x() + thread_x();
+    if (token >= tokens) return;
+    const float *own = scores + (i64)token * scores_stride;
+    double sum = 0.0, least = double_of(epsilon);
+    for (int j = 0; j < choices; j++)
+    {
+        int e = counted[(i64)j * tokens + token];
+        sum = sum + (e < 0 ? 0.0 : (double)own[e]);
+    }
+    double by = divisor == SUM_OR_ONE ? (sum > 0.0 ? sum : 1.0) : divisor == SUM_AND_EPSILON ? sum + least : sum > least ? sum : least;
+    for (int j = 1; j < choices; j++)
+    {
+        i64 place = (i64)j * tokens + token;
+        int e = counted[place];
+        double gate = e < 0 ? 0.0 : (double)own[e];
+        if (divisor != NO_DIVISOR) gate = gate / by;
+        double scaled = double_of(factor) * gate, limit = test == ABOVE ? double_of(threshold) : 0.0;
+        if (test == ABOVE_DRAW || test == NOT_BELOW_DRAW) scaled = scaled - (double)draws[(i64)token * draws_stride + j];
+        bool asks = test == NO_LATER ? false : test == NOT_BELOW_DRAW ? scaled >= limit : scaled > limit;
+        if (!asks) expert[place] = slot[place] = row[place] = -1;
+    }
+}
+
+/// The rank of every token in the column of an expert and group: how many are before it. NaN, which is a fault, ranks as −∞.
+KERNEL THREADS(RANKED_AT_ONCE) plan_ranks(SOURCE(scores), int groups, int size, int experts, int *rank)
+{
+    static SHARED float others[RANKED_AT_ONCE];
+    int parts = (size + RANKED_AT_ONCE - 1) / RANKED_AT_ONCE, column = block_x() / parts, lane = thread_x();
+    int own = column % experts, first = column / experts * size, mine = block_x() % parts * RANKED_AT_ONCE + lane, count = 0;
+    const float *numbers = scores + (i64)first * scores_stride + own;
+    Ranked here = {0.0f, mine};
+    if (mine < size) here.value = number_or_least(numbers[(i64)mine * scores_stride]);
+    for (int start = 0; start < size; start += RANKED_AT_ONCE)
+    {
+        int rest = size - start < RANKED_AT_ONCE ? size - start : RANKED_AT_ONCE;
+        meet();
+        if (lane < rest) others[lane] = number_or_least(numbers[(i64)(start + lane) * scores_stride]);
+        meet();
+        for (int i = 0; i < rest; i++)
+        {
+            Ranked other = {others[i], start + i};
+            count += before(other, here);
+        }
+    }
+    if (mine < size) rank[(i64)own * groups * size + first + mine] = count;
+}
+
+/// From the ranks of an expert's column in one group to rows and slots, a warp each: both lie at (expert, token), the row −1 where the token is not taken.
+KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_served(int groups, int size, int experts, int capacity, int slotsByToken, int *slot, int *row, int *offsets,
+    int *asked)
+{
+    int warp = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
+    if (warp >= groups * experts) return;
+    int group = warp / experts, own = warp % experts, taken = 0;
+    for (int start = 0; start < size; start += 32)
+    {
+        int n = start + lane;
+        i64 place = ((i64)own * groups + group) * size + n;
+        bool takes = n < size && slot[place] < capacity;
+        u32 who = vote(takes);
+        int mine = taken + ones(who & lanes_before(lane));
+        if (n < size) row[place] = takes ? (own * groups + group) * capacity + mine : -1;
+        if (takes && slotsByToken) slot[place] = mine;
+        taken += ones(who);
+    }
+    if (lane == 0)
+    {
+        asked[groups * experts + warp] = taken;
+        if (group == 0) offsets[own] = own * groups * capacity;
+        if (warp == 0) offsets[experts] = experts * groups * capacity;
+    }
+}
+
+/// The experts that took a token, in ascending order, a thread each; and its first NaN. Expert e's entries stand where choice e's will, so that none is
+/// written before it is read.
+KERNEL plan_takers(SOURCE(scores), int tokens, int experts, int *expert, int *slot, int *row, int *fault, int *tokenOfRow, int *choiceOfRow)
+{
+    int token = block_x() * threads_x() + thread_x();
+    if (token >= tokens) return;
+    int nan = -1, choices = 0;
+    for (int e = 0; e < experts; e++)
+    {
+        if (nan < 0 && is_nan(scores[(i64)token * scores_stride + e])) nan = e;
+        i64 from = (i64)e * tokens + token, to = (i64)choices * tokens + token;
+        int taken = row[from], place = slot[from];
+        if (taken < 0) continue;
+        expert[to] = e;
+        slot[to] = place;
+        row[to] = taken;
+        tokenOfRow[taken] = token;
+        choiceOfRow[taken] = token * experts + choices;
+        choices++;
+    }
+    for (; choices < experts; choices++)
+    {
+        i64 to = (i64)choices * tokens + token;
+        expert[to] = slot[to] = row[to] = -1;
+    }
+    fault[token] = nan;
+}
+
+/// How many tokens of a group an expert is the first choice of, a warp each.
+KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_firsts(int groups, int size, int experts, const int *expert, int *asked)
+{
+    int warp = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
+    if (warp >= groups * experts) return;
+    int firsts = 0;
+    for (int start = 0; start < size; start += 32)
+    {
+        int n = start + lane;
+        firsts += ones(vote(n < size && expert[warp / experts * size + n] == warp % experts));
+    }
+    if (lane == 0) asked[warp] = firsts;
 }
 
 /// The slots of one expert in one group of tokens, a warp each: its requests in order, until it is full.

@@ -124,16 +124,16 @@ public static partial class Check
         Shape(op, "B", b, groups * a.Columns, c.Columns);
     }
 
-    public static void Plan(IBackend backend, in PlanRule rule, Matrix scores, Matrix? bias, in PlanArrays to)
+    public static void Plan(IBackend backend, in PlanRule rule, in PlanInputs from, in PlanArrays to)
     {
         const string op = "Plan";
-        Owned(backend, op, scores);
-        Shape(op, "scores", scores, rule.Tokens, rule.Experts);
-        if (bias is { } b)
-        {
-            Owned(backend, op, b);
-            Shape(op, "bias", b, 1, rule.Experts);
-        }
+        Input(backend, op, "numbers", from.Ranked, rule.Tokens, rule.Experts);
+        Input(backend, op, "bias", from.Bias, 1, rule.Experts);
+        Input(backend, op, "scores", from.Scores, rule.Tokens, rule.Experts);
+        Input(backend, op, "draws", from.Draws, rule.Tokens, rule.Choices);
+        if (rule.Later.Draws && from.Draws is null) throw new ShapeException($"{op}: the test of later choices needs a draw for each; give draws");
+        if (rule.ByExperts && (rule.Choices != rule.Experts || rule.Capacity < 1 || rule.Capacity > rule.Size || from.Bias is not null))
+            throw new ShapeException($"{op}: experts that choose take 1 to {rule.Size} tokens and no bias, and a token has a choice for each; change the rule");
         if (rule.Choices < 1 || rule.Choices > rule.Experts)
             throw new ShapeException($"{op}: {rule.Choices} choices among {rule.Experts} experts; give at least one choice and at most one an expert");
         if (rule.Capacity < 0) throw new ShapeException($"{op}: {rule.Capacity} slots; give at least 0");
@@ -146,6 +146,14 @@ public static partial class Check
         Owned(backend, op, to.TokenOfRow, rule.Rows);
         Owned(backend, op, to.ChoiceOfRow, rule.Rows);
         Owned(backend, op, to.Asked, 2 * rule.Groups * rule.Experts);
+        Owned(backend, op, to.Counted, choices);
+    }
+
+    static void Input(IBackend backend, string op, string name, Matrix? matrix, int rows, int columns)
+    {
+        if (matrix is not { } given) return;
+        Owned(backend, op, given);
+        Shape(op, name, given, rows, columns);
     }
 
     public static void MoveBias(IBackend backend, Indices offsets, Matrix bias)

@@ -36,11 +36,11 @@ public sealed partial class Tape
     }
 
     /// <summary>A plan that the backend makes, until the next reset.</summary>
-    internal PlanArrays PlanOnBackend(in PlanRule rule, Matrix scores, Matrix? bias)
+    internal PlanArrays PlanOnBackend(in PlanRule rule, in PlanInputs from)
     {
         using var plan = During(Activity.Plan);
         var arrays = PlanArrays.In(_step.RentIntegers(PlanArrays.Length(rule)), rule);
-        Backend.Routing!.Plan(rule, scores, bias, arrays);
+        Backend.Routing!.Plan(rule, from, arrays);
         return arrays;
     }
 

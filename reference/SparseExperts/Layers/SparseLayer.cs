@@ -60,7 +60,8 @@ public static class SparseLayer
     static SparseResult Routed(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout,
         LayerStreams streams, Substitution? instead)
     {
-        var routed = RoutedLayer.Route(tape, call, inputs.X, router, instead);
+        var drops = tape.Drops && (dropout > 0 || call.Dialect.TokenDropout > 0);
+        var routed = RoutedLayer.Route(tape, call with { DropsByChoice = drops }, inputs.X, router, instead);
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);

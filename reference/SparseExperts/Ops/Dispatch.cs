@@ -12,7 +12,7 @@ public sealed class PlanIndices
         if (handle.OnBackend is { } made)
         {
             Rows = new(made.TokenOfRow, made.ChoiceOfRow, made.Row);
-            Experts = made.Expert;
+            Counted = made.Counted;
             Offsets = new(made.Offsets, () => handle.Host.Offsets);
         }
         else
@@ -42,8 +42,8 @@ public sealed class PlanIndices
     /// <summary>For each choice, the row of every token or −1.</summary>
     public Indices[] RowOfToken { get; }
 
-    /// <summary>The experts of all first choices, then of all second ones [K·T]; null where the host planned.</summary>
-    internal Indices? Experts { get; }
+    /// <summary>The experts of all first choices whose scores count, then of all second ones [K·T], −1 for none; null where the host planned.</summary>
+    internal Indices? Counted { get; }
 }
 
 public static partial class Op
@@ -107,12 +107,12 @@ public static partial class Op
         return tape.Constant(kept);
     }
 
-    /// <summary>Numbers of a token's experts: y_tj = x_{t, expert of (t, j)}; with <paramref name="drops"/> times 0 for a choice that the plan drops.</summary>
+    /// <summary>Numbers of a token's experts: y_tj = x_{t, expert of (t, j)}; with <paramref name="drops"/> times 0 for a choice without a row.</summary>
     /// <param name="indices">Of a plan that the backend made.</param>
     /// <remarks>dx_{t, e} = Σ_j dy_tj over the choices of expert e that are kept.</remarks>
     internal static Tensor ChosenGates(this Tape tape, Tensor x, PlanIndices indices, bool drops)
     {
-        var (plan, experts, rows) = (indices.Plan, indices.Experts!.Value, drops ? indices.Rows.RowOfChoice : (Indices?)null);
+        var (plan, experts, rows) = (indices.Plan, indices.Counted!.Value, drops ? indices.Rows.RowOfChoice : (Indices?)null);
         return tape.Apply(nameof(ChosenGates), plan.Tokens, plan.Choices, [x],
             y => tape.Backend.ChosenGates(x.Value, experts, rows, plan.Rows, y.Value),
             y => tape.Backend.ChosenGatesBackward(experts, rows, plan.Rows, y.Gradient, x.GradientTarget(out var add), add));

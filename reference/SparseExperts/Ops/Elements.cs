@@ -64,6 +64,16 @@ public static partial class Op
         return tape.Add(x, tape.Constant(all));
     }
 
+    /// <summary>0 where the column X is positive, 1 elsewhere: a constant.</summary>
+    internal static Tensor OneUnlessPositive(this Tape tape, Tensor x)
+    {
+        var (ones, result) = (tape.Constants.Ones(x.Rows), tape.Rent(x.Rows, 1));
+        tape.Backend.ActivateBackward(Activation.Relu, x.Value, ones, result, false);
+        tape.Backend.Scale(result, -1, result, false);
+        tape.Backend.Add(ones, result, result);
+        return tape.Constant(result);
+    }
+
     /// <summary>A constant column.</summary>
     public static Tensor Column(this Tape tape, ReadOnlySpan<double> values) => tape.Numbers(values.Length, 1, values);
 

@@ -26,9 +26,9 @@ public sealed class PlanHandle
 
     /// <summary>What <paramref name="tape"/>'s backend plans by <paramref name="rule"/>, until the tape's next reset.</summary>
     /// <param name="refuse">Is given the faults, the first expert with NaN of every token or −1, and throws where it finds one.</param>
-    internal static PlanHandle Make(Tape tape, PlanRule rule, Matrix scores, Matrix? bias, Action<int[]> refuse)
+    internal static PlanHandle Make(Tape tape, PlanRule rule, PlanInputs from, Action<int[]> refuse)
     {
-        var arrays = tape.PlanOnBackend(rule, scores, bias);
+        var arrays = tape.PlanOnBackend(rule, from);
         var made = tape.Resets;
         int[] Read(Indices array) => tape.Resets == made
             ? tape.ReadPlan(array)

@@ -5,10 +5,11 @@ public sealed partial class CountingBackend
 {
     bool IRouting.Plans(in PlanRule rule) => inner.Routing!.Plans(rule);
 
-    void IRouting.Plan(in PlanRule rule, Matrix scores, Matrix? bias, in PlanArrays to)
+    void IRouting.Plan(in PlanRule rule, in PlanInputs from, in PlanArrays to)
     {
-        using var call = Begin(Bytes(scores) + Bytes(bias), PlanArrays.Length(rule) * sizeof(int), null, "Plan");
-        inner.Routing!.Plan(rule, scores, bias, to);
+        var read = Bytes(from.Ranked) + Bytes(from.Bias) + Bytes(from.Scores) + Bytes(from.Draws);
+        using var call = Begin(read, PlanArrays.Length(rule) * sizeof(int), null, "Plan");
+        inner.Routing!.Plan(rule, from, to);
     }
 
     void IRouting.MoveBias(Indices offsets, double rate, Matrix bias)

@@ -55,8 +55,14 @@ public static class CapacityRule
     }
 
     /// <summary>Whether experts are filled up to their capacity: where the library is told to, and has one.</summary>
-    public static bool FillsUp(Dialect d) =>
-        d.PadToCapacity && !(d is { CapacityFormula: CapacityFormula.ShareTimesFactor, CapacityFactor: < 0, Capacity: null });
+    public static bool FillsUp(Dialect d) => d.PadToCapacity && !HasNegativeFactor(d);
+
+    /// <summary>Whether no call of the dialect has a capacity.</summary>
+    internal static bool IsUnlimited(Dialect d) =>
+        d.CapacityFormula == CapacityFormula.None || HasNegativeFactor(d) && d is { CapacityFraction: not > 0, EvalCapacityFactor: null or < 0 };
+
+    /// <summary>A negative factor is none.</summary>
+    static bool HasNegativeFactor(Dialect d) => d is { CapacityFormula: CapacityFormula.ShareTimesFactor, CapacityFactor: < 0, Capacity: null };
 
     /// <summary>Tokens that an expert is filled up to in a group of so many: no more than those.</summary>
     public static int Filled(int capacity, int size) => Math.Min(capacity, size);

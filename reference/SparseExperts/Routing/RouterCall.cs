@@ -32,6 +32,9 @@ public sealed record RouterCall
         }
     }
 
+    /// <summary>Dropout draws a number for every choice of a token, so that how many choices a plan has is part of the result.</summary>
+    internal bool DropsByChoice { get; init; }
+
     /// <summary>One number a token, 0 for padding; empty means that all are real.</summary>
     public float[] Importance { get; init; } = [];
     public RouterDraws Draws { get; init; } = new();

@@ -192,6 +192,7 @@ public static class Gates
         {
             NormalizeGuard.Added => rounded.Shift(sum, d.NormalizeEpsilon),
             NormalizeGuard.AtLeast => tape.Clamp(sum, d.NormalizeEpsilon, double.PositiveInfinity),
+            NormalizeGuard.OneUnlessPositive when tape.Backend.Routing is not null => tape.Add(sum, tape.OneUnlessPositive(sum)),
             NormalizeGuard.OneUnlessPositive => tape.Shift(sum, OneWhereNotPositive(tape, sum)),
             NormalizeGuard.None => sum,
             var other => throw new RoutingException($"{call.Where}: unknown guard {other}"),

@@ -24,10 +24,13 @@ public static class PolicyTest
         var d = call.Dialect;
         var (gate, error) = Gate(call, numbers, candidate, token, choice);
         if (d.Policy == Policy.Threshold) return (gate - (float)d.Threshold, error);
-        var factor = d.RandomTest == RandomTest.OverThreshold ? 1 / Math.Max(d.Threshold, 1e-9) : 2;
+        var factor = Factor(d);
         var drawn = call.Draws.PolicyOf(token, choice, d.K);
         return (factor * gate - drawn, factor * error + 4 * Rounding.HalfUnit(NumberFormat.Float32, factor * gate));
     }
+
+    /// <summary>What the random policy multiplies a gate by.</summary>
+    internal static double Factor(Dialect d) => d.RandomTest == RandomTest.OverThreshold ? 1 / Math.Max(d.Threshold, 1e-9) : 2;
 
     /// <summary>The gate as it stands before the policy: normalised where the dialect normalises early, raw elsewhere.</summary>
     static (double Value, double Error) Gate(RouterCall call, RouterNumbers numbers, int[] candidate, int token, int choice)
