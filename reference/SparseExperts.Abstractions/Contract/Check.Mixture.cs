@@ -40,13 +40,6 @@ public static partial class Check
         if (count < 0) throw new ShapeException($"{op}: {count} rows; give at least 0");
     }
 
-    /// <summary>For ops that stop at a wrong index.</summary>
-    public static void ChosenIndices(string op, int experts, int count, ReadOnlySpan<int> expert, ReadOnlySpan<int> row)
-    {
-        Indices(new(op, experts, -1), expert);
-        Indices(new(op, count, -1), row);
-    }
-
     public static void Combine(IBackend backend, string op, Matrix x, Matrix gates, in PlanRows plan, Matrix y)
     {
         Owned(backend, op, x, gates, y);

@@ -1,13 +1,19 @@
 namespace SparseExperts;
 
+/// <summary>What a backend does with indices that an op is given: it keeps the first that breaks the rule, or throws.</summary>
+public delegate void IndexLook(IndexRule rule, Indices indices);
+
 /// <summary>
-/// The ops of <see cref="IMixture"/>, made of older ones: what defines them. A backend that looks at indices in a way of its own does so and calls these.
+/// The ops of <see cref="IMixture"/>, made of older ones: what defines them. Arguments are checked, indices are looked at in the backend's way, and then it is
+/// computed.
 /// </summary>
 public static class MixtureOps
 {
     /// <summary>See <see cref="IMixture.ChosenGates"/>.</summary>
-    public static void ChosenGates(IBackend backend, Matrix x, Indices experts, Indices? rows, int count, Matrix y)
+    public static void ChosenGates(IBackend backend, IndexLook look, Matrix x, Indices experts, Indices? rows, int count, Matrix y)
     {
+        Check.ChosenGates(backend, "ChosenGates", experts, rows, count, y, x);
+        LookAtChoices(look, "ChosenGates", experts, x.Columns, rows, count);
         if (rows is not { } places)
         {
             Gather(y);
@@ -25,8 +31,11 @@ public static class MixtureOps
     }
 
     /// <summary>See <see cref="IMixture.ChosenGatesBackward"/>.</summary>
-    public static void ChosenGatesBackward(IBackend backend, Indices experts, Indices? rows, int count, Matrix dy, Matrix dx, bool accumulate)
+    public static void ChosenGatesBackward(
+        IBackend backend, IndexLook look, Indices experts, Indices? rows, int count, Matrix dy, Matrix dx, bool accumulate)
     {
+        Check.ChosenGates(backend, "ChosenGatesBackward", experts, rows, count, dy, dx);
+        LookAtChoices(look, "ChosenGatesBackward", experts, dx.Columns, rows, count);
         if (!accumulate) backend.Fill(dx, 0);
         if (rows is not { } places)
         {
@@ -44,6 +53,12 @@ public static class MixtureOps
         }
     }
 
+    static void LookAtChoices(IndexLook look, string op, Indices experts, int columns, Indices? rows, int count)
+    {
+        look(new(op, columns, -1), experts);
+        if (rows is { } places) look(new(op, count, -1), places);
+    }
+
     /// <summary>1 for a choice with a row, 0 for one without.</summary>
     static Matrix Kept(IBackend backend, Indices rows, int count, Matrix like)
     {
@@ -55,8 +70,10 @@ public static class MixtureOps
     }
 
     /// <summary>See <see cref="IMixture.Combine"/>.</summary>
-    public static void Combine(IBackend backend, Matrix x, Matrix gates, in PlanRows plan, Matrix y)
+    public static void Combine(IBackend backend, IndexLook look, Matrix x, Matrix gates, in PlanRows plan, Matrix y)
     {
+        Check.Combine(backend, "Combine", x, gates, plan, y);
+        LookAtPlan(look, "Combine", x, gates, plan);
         Matrix gateOfRow = GateOfRow(backend, x.Rows, gates, plan), scaled = backend.Rent(x.Rows, x.Columns);
         backend.ScaleRows(x, gateOfRow, scaled, false);
         for (var j = 0; j < gates.Columns; j++) backend.GatherRows(scaled, Of(plan.RowOfChoice, j, y.Rows), y, j > 0);
@@ -66,8 +83,11 @@ public static class MixtureOps
 
     /// <summary>See <see cref="IMixture.CombineBackward"/>.</summary>
     public static void CombineBackward(
-        IBackend backend, Matrix x, Matrix gates, in PlanRows plan, Matrix dy, Matrix dx, bool accumulateX, Matrix dGates, bool accumulateGates)
+        IBackend backend, IndexLook look, Matrix x, Matrix gates, in PlanRows plan, Matrix dy, Matrix dx, bool accumulateX, Matrix dGates, bool accumulateGates)
     {
+        Check.CombineBackward(backend, x, gates, plan, dy, dx, dGates);
+        LookAtPlan(look, "CombineBackward", x, gates, plan);
+        look(new("CombineBackward", dy.Rows, -1), plan.TokenOfRow);
         Matrix gateOfRow = GateOfRow(backend, x.Rows, gates, plan), slopes = backend.Rent(x.Rows, x.Columns), dots = backend.Rent(x.Rows, 1);
         backend.GatherRows(dy, plan.TokenOfRow, slopes, false);
         backend.ScaleRows(slopes, gateOfRow, dx, accumulateX);
@@ -75,6 +95,12 @@ public static class MixtureOps
         if (!accumulateGates) backend.Fill(dGates, 0);
         for (var j = 0; j < gates.Columns; j++) backend.GatherRows(dots, Of(plan.RowOfChoice, j, dy.Rows), dGates.ColumnRange(j, 1), true);
         foreach (var scratch in (Matrix[])[gateOfRow, slopes, dots]) backend.Return(scratch.Storage);
+    }
+
+    static void LookAtPlan(IndexLook look, string op, Matrix x, Matrix gates, in PlanRows plan)
+    {
+        look(new(op, x.Rows, -1), plan.RowOfChoice);
+        look(new(op, (int)gates.Count, -1), plan.ChoiceOfRow);
     }
 
     /// <summary>The gate of every row's choice [R, 1].</summary>
@@ -88,8 +114,12 @@ public static class MixtureOps
     }
 
     /// <summary>See <see cref="IMixture.BalanceLoss"/>.</summary>
-    public static void BalanceLoss(IBackend backend, Matrix x, Matrix shares, Indices counts, int groups, double factor, int sequence, Matrix y)
+    public static void BalanceLoss(
+        IBackend backend, IndexLook look, Matrix x, Matrix shares, Indices counts, int groups, double factor, int sequence, Matrix y)
     {
+        Check.BalanceLoss(backend, "BalanceLoss", x, shares, counts, groups, y);
+        Check.Sequence("BalanceLoss", sequence);
+        look(new("BalanceLoss", shares.Rows, -1), counts);
         var (of, experts) = (new TokenGroups(x.Rows, groups, sequence), x.Columns);
         Matrix sums = backend.Rent(groups, experts), means = backend.Rent(groups, experts), weights = backend.Rent(groups, experts);
         Matrix ones = backend.Rent(experts, 1), losses = backend.Rent(groups, 1);
@@ -105,8 +135,10 @@ public static class MixtureOps
 
     /// <summary>See <see cref="IMixture.BalanceLossBackward"/>.</summary>
     public static void BalanceLossBackward(
-        IBackend backend, Matrix shares, Indices counts, int groups, double factor, Matrix dy, Matrix dx, bool accumulate)
+        IBackend backend, IndexLook look, Matrix shares, Indices counts, int groups, double factor, Matrix dy, Matrix dx, bool accumulate)
     {
+        Check.BalanceLoss(backend, "BalanceLossBackward", dx, shares, counts, groups, dy);
+        look(new("BalanceLossBackward", shares.Rows, -1), counts);
         var (size, experts) = (dx.Rows / groups, dx.Columns);
         Matrix ones = backend.Rent(groups * experts, 1), slopes = backend.Rent(groups, experts), weights = backend.Rent(groups, experts);
         backend.Fill(ones, 1);
