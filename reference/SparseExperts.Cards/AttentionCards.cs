@@ -3,6 +3,9 @@ namespace SparseExperts;
 /// <summary>Scaled dot-product attention in the forms that models use.</summary>
 static class AttentionCards
 {
+    /// <summary>Most sequences, keys and columns of a head in a drawn case; what lies beyond a tile is among each form's edges.</summary>
+    const int MostSequences = 4, Longest = 20;
+
     static (int Queries, int Keys) EitherShorter(Draw draw, int length) =>
         draw.Coin() ? (draw.Between(1, length), length) : (length, draw.Between(1, length));
 
@@ -75,14 +78,16 @@ static class AttentionCards
     /// <summary>One query, one key, lengths on both sides of the tiles; masks that leave each n-th key, or none; the form's own shapes.</summary>
     static IEnumerable<OpCase> Edges(Draw draw, Form form)
     {
-        Form Apart(int queries, int keys) => form with { Lengths = (_, _) => (queries, keys) };
         Func<int, double[]>? pads = form.Pad ? draw.Finite.Reals : null;
-        if (form.Lengths is not null)
-            foreach (var (queries, keys) in ((int, int)[])[(1, 1), (1, 40), (2, 33), (33, 70), (40, 41), (64, 128)])
-                yield return Case(draw, new(2, keys, 5), Apart(queries, keys), pads);
-        if (form.Lengths is not null && !form.Causal)
-            foreach (var (queries, keys) in ((int, int)[])[(40, 1), (70, 33), (3, 0)])
-                yield return Case(draw, new(2, keys, 5), Apart(queries, keys), pads);
+        (int, int)[] lengths = form switch
+        {
+            { Lengths: not null, Causal: true } => [(1, 1), (1, 40), (2, 33), (33, 70), (40, 41), (64, 128)],
+            { Lengths: not null } => [(1, 1), (1, 40), (2, 33), (33, 70), (40, 41), (64, 128), (40, 1), (70, 33), (3, 0)],
+            { Edges.Count: 0 } => [(33, 33), (70, 70)],
+            _ => [],
+        };
+        foreach (var (i, (queries, keys)) in lengths.Index())
+            yield return Of(draw, form.With(draw.Finite, Shape(2, queries, keys, heads: 2, width: i % 2 == 0 ? 5 : 40, form)), form, pads);
         foreach (var shape in form.Edges)
         {
             yield return Of(draw, shape, form, pads);
@@ -99,11 +104,14 @@ static class AttentionCards
 
     static OpCase Case(Draw any, Extent e, Form form, Func<int, double[]>? pads)
     {
-        int heads = any.Between(1, 2), width = Math.Clamp(e.Depth, 1, 33);
-        var (queries, keys) = form.Of(any.Finite, Math.Clamp(e.Columns, 1, 70));
-        AttentionShape shape = new(Math.Min(e.Rows, 5), queries, keys, heads, width, 1 / Math.Sqrt(width), form.Causal);
+        int heads = any.Between(1, 2), width = Math.Clamp(e.Depth, 1, Longest);
+        var (queries, keys) = form.Of(any.Finite, Math.Clamp(e.Columns, 1, Longest));
+        var shape = Shape(Math.Min(e.Rows, MostSequences), queries, keys, heads, width, form);
         return Of(any, form.With(any.Finite, shape), form, pads);
     }
+
+    static AttentionShape Shape(int sequences, int queries, int keys, int heads, int width, Form form) =>
+        new(sequences, queries, keys, heads, width, 1 / Math.Sqrt(width), form.Causal);
 
     static OpCase Of(Draw any, AttentionShape shape, Form form, Func<int, double[]>? pads)
     {

@@ -22,8 +22,8 @@ static class AttentionForms
     [
         new("grouped", Grouped, Short with { KeyHeads = 1 }, Short with { KeyHeads = 2 }, Long with { Heads = 6, KeyHeads = 2 }),
         new("values", (draw, s) => Grouped(draw, s) with { ValueWidth = draw.Between(1, 20) },
-            Short with { ValueWidth = 1 }, Short with { ValueWidth = 70, KeyHeads = 2 }, Shape(1, 3, 4, 1, 70) with { ValueWidth = 2 },
-            Shape(1, 33, 40, 1, 133) with { ValueWidth = 130 }),
+            Short with { ValueWidth = 1 }, Short with { ValueWidth = 70, KeyHeads = 2 }, Long with { ValueWidth = 9 },
+            Shape(1, 3, 4, 1, 70) with { ValueWidth = 2 }, Shape(1, 33, 40, 1, 133) with { ValueWidth = 130 }),
         new("window", (draw, s) => s with { Window = draw.Between(1, s.Keys) },
             Short with { Window = 1 }, Short with { Window = 5 }, Short with { Window = 1000 }, Long with { Window = 1 }, Long with { Window = 33 },
             Long with { Window = int.MaxValue }, Short with { Window = 2, Causal = false }),
@@ -31,7 +31,7 @@ static class AttentionForms
             Short with { Sinks = true }, Short with { Sinks = true, KeyHeads = 1, Window = 1 }, Long with { Sinks = true, Window = 40 },
             Short with { Sinks = true, Keys = 0, Causal = false }),
         new("sinks pad", (draw, s) => Grouped(draw, s) with { Sinks = true, BlindSeesAll = draw.Coin() },
-            Short with { Sinks = true }, Short with { Sinks = true, BlindSeesAll = true })
+            Short with { Sinks = true }, Short with { Sinks = true, BlindSeesAll = true }, Long with { Sinks = true, BlindSeesAll = true })
         {
             Pad = true, Bias = true,
         },
@@ -41,7 +41,8 @@ static class AttentionForms
         {
             Pad = true,
         },
-        new("blind queries", (draw, s) => Grouped(draw, s) with { BlindSeesAll = true }, Short with { BlindSeesAll = true, KeyHeads = 2 })
+        new("blind queries", (draw, s) => Grouped(draw, s) with { BlindSeesAll = true },
+            Short with { BlindSeesAll = true, KeyHeads = 2 }, Long with { BlindSeesAll = true })
         {
             Pad = true, PadsQueries = true, Bias = true,
         },
