@@ -7,7 +7,7 @@ namespace SparseExperts.Cuda.Emulator.Execution;
 /// From the addresses of one instruction's lanes to memory, with every check on the way. Lanes mostly touch the same region, and mostly words whose
 /// records say at once that nothing is wrong: both are found out first.
 /// </summary>
-unsafe ref struct MemoryCursor(Warp warp, Space space, int bytes, int alignment, Access access)
+unsafe ref partial struct MemoryCursor(Warp warp, Space space, int bytes, int alignment, Access access)
 {
     readonly ulong _launch = warp.Block.LaunchRecords;
     readonly RaceCheck _first = warp.Block.Races(warp.Thread(0));

@@ -9,6 +9,27 @@ readonly record struct Place(Space Space, Register Base, long Offset)
 {
     public unsafe ulong Of(byte* registers, int lane) =>
         (Base.Size == 8 ? ((ulong*)(registers + Base.Offset))[lane] : ((uint*)(registers + Base.Offset))[lane]) + (ulong)Offset;
+
+    /// <summary>Whether the lanes that take part point to <paramref name="first"/> and a step further for each lane.</summary>
+    public unsafe bool IsRow(byte* registers, uint lanes, ulong first, uint step)
+    {
+        var row = registers + Base.Offset;
+        var seen = 0u;
+        if (Base.Size == 8)
+        {
+            var expected = Vector256.Create(first - (ulong)Offset) + Vector256.Create(0UL, step, 2 * step, 3 * step);
+            for (var part = 0; part < 8; part++, expected += Vector256.Create(4UL * step))
+                seen |= Vector256.Equals(Vector256.Load((ulong*)row + 4 * part), expected).ExtractMostSignificantBits() << (4 * part);
+        }
+        else
+        {
+            var ahead = Vector256.Create(0, step, 2 * step, 3 * step, 4 * step, 5 * step, 6 * step, 7 * step);
+            var expected = Vector256.Create((uint)(first - (ulong)Offset)) + ahead;
+            for (var part = 0; part < 4; part++, expected += Vector256.Create(8 * step))
+                seen |= Vector256.Equals(Vector256.Load((uint*)row + 8 * part), expected).ExtractMostSignificantBits() << (8 * part);
+        }
+        return (seen & lanes) == lanes;
+    }
 }
 
 /// <summary>A value as memory has it: so many bytes, with a sign or without.</summary>
@@ -40,21 +61,27 @@ readonly record struct MemoryType(int Bytes, bool Signed)
 /// <summary>ld: one value or a vector of two or four.</summary>
 sealed unsafe class LoadMemory(Place place, MemoryType type, Register?[] to, Access access) : Operation
 {
+    /// <summary>Tiles of 16 columns give the halves of a warp rows of their own.</summary>
+    static readonly uint[] Halves = [0x0000FFFF, 0xFFFF0000];
+
     readonly int _bytes = type.Bytes * to.Length;
 
     public override void Run(Warp warp, uint lanes)
     {
         var r = warp.Registers;
         var cursor = new MemoryCursor(warp, place.Space, _bytes, _bytes, access);
-        if (to is [{ Size: 4 } single] && type.Bytes == 4)
-        {
-            for (; lanes != 0; lanes &= lanes - 1)
-            {
-                var lane = Lowest(lanes);
-                ((uint*)(r + single.Offset))[lane] = *(uint*)cursor.At(lane, place.Of(r, lane));
-            }
-            return;
-        }
+        foreach (var half in Halves)
+            if (type.Bytes == 4 && cursor.ReadsRow(place, lanes & half, out var first, out var step))
+                for (var i = 0; i < to.Length; i++)
+                {
+                    if (to[i] is { } register) TakeRow(r + register.Offset, register.Size, first + i * sizeof(uint), step, lanes & half);
+                }
+            else One(ref cursor, r, lanes & half);
+    }
+
+    /// <summary>Lane by lane.</summary>
+    void One(ref MemoryCursor cursor, byte* r, uint lanes)
+    {
         for (; lanes != 0; lanes &= lanes - 1)
         {
             var lane = Lowest(lanes);
@@ -62,6 +89,17 @@ sealed unsafe class LoadMemory(Place place, MemoryType type, Register?[] to, Acc
             for (var i = 0; i < to.Length; i++, at += type.Bytes)
                 if (to[i] is { } register) Put(r + register.Offset, register.Size, lane, type.Read(at));
         }
+    }
+
+    /// <summary>A register of every lane from words that lie a step apart.</summary>
+    void TakeRow(byte* row, int size, byte* first, uint step, uint lanes)
+    {
+        if (size != 4)
+            for (; lanes != 0; lanes &= lanes - 1) Put(row, size, Lowest(lanes), type.Read(first + Lowest(lanes) * step));
+        else if (step == 0)
+            for (var part = 0; part < 4; part++) Store(row, part, Vector256.Create(*(uint*)first), lanes);
+        else
+            for (; lanes != 0; lanes &= lanes - 1) ((uint*)row)[Lowest(lanes)] = *(uint*)(first + Lowest(lanes) * step);
     }
 }
 

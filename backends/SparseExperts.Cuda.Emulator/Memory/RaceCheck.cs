@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.Intrinsics;
+
 namespace SparseExperts.Cuda.Emulator.Memory;
 
 /// <summary>How a word is touched.</summary>
@@ -24,6 +27,10 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
     /// <summary>A touch, without flags, by the thread that is so many behind.</summary>
     public ulong Record(int behind) => _self + ((ulong)(uint)behind << ThreadShift);
 
+    /// <summary>The same of four words, of which each thread touches so many, one or two or four.</summary>
+    public Vector256<ulong> Records(int behind, int each) => Vector256.Create(Record(behind)) +
+        (Vector256.Create(0UL, 1, 2, 3) >> BitOperations.Log2((uint)each) << ThreadShift);
+
     /// <summary>Notes a read by <paramref name="self"/> where the records show at a glance that it is ordered; else <see cref="Touch"/> decides.</summary>
     public static bool NotesRead(ulong self, ulong launch, ulong write, ref ulong reads)
     {
@@ -47,6 +54,39 @@ readonly struct RaceCheck(uint firstBlock, uint block, uint interval, uint threa
         if (reads >= launch && ((reads & (NonCoherentFlag | ManyBlocks | ManyThreads)) != 0 || !IsOrdered(reads, self))) return false;
         write = self;
         return true;
+    }
+
+    /// <summary><see cref="NotesRead"/> of four words, of either kind of read.</summary>
+    public static unsafe bool NotesFourReads(Vector256<ulong> selves, ulong launch, ulong* writes, ulong* reads, Access access)
+    {
+        Vector256<ulong> first = Vector256.Create(launch), write = Vector256.Load(writes), read = Vector256.Load(reads), apart = write ^ selves;
+        var isOld = Vector256.LessThan(write, first);
+        var isOrdered = IsZero(apart >> BlockShift) & (~IsZero(apart >> IntervalShift) | IsZero(apart >> ThreadShift));
+        var isNonCoherent = (access & Access.NonCoherent) != 0;
+        if ((isNonCoherent ? isOld : isOld | isOrdered) != Vector256<ulong>.AllBitsSet) return false;
+        if (isNonCoherent) selves |= Vector256.Create(NonCoherentFlag);
+        isOld = Vector256.LessThan(read, first);
+        if (isOld != Vector256<ulong>.AllBitsSet)
+        {
+            // Together, of each.
+            apart = read ^ selves;
+            var ofOtherBlocks = ~IsZero(apart >> BlockShift);
+            var bySeveral = IsZero(apart >> IntervalShift) & ~(IsZero(apart >> ThreadShift) & IsZero(read & Vector256.Create(ManyThreads)));
+            var kept = (read & Vector256.Create(NonCoherentFlag | ManyBlocks))
+                | (ofOtherBlocks & Vector256.Create(ManyBlocks)) | (bySeveral & Vector256.Create(ManyThreads));
+            selves |= Vector256.AndNot(kept, isOld);
+        }
+        selves.Store(reads);
+        return true;
+
+        static Vector256<ulong> IsZero(Vector256<ulong> v) => Vector256.Equals(v, Vector256<ulong>.Zero);
+    }
+
+    /// <summary>A touch of this launch by the same block, before the last barrier.</summary>
+    public static bool IsBeforeBarrier(ulong record, ulong self)
+    {
+        var apart = record ^ self;
+        return apart >> BlockShift == 0 && apart >> IntervalShift != 0;
     }
 
     /// <summary>A touch of this launch by the thread itself, or by its block before the last barrier.</summary>
