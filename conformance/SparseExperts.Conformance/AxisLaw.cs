@@ -7,7 +7,8 @@ namespace SparseExperts.Conformance;
 
 /// <summary>What is seen of a dialect: a name, and a fingerprint of what comes out. What goes in is fixed when the view is made.</summary>
 /// <param name="See">Gives <see cref="AxisLaw.Refused"/> where the dialect says in one line that it cannot run.</param>
-public sealed record AxisView(string Name, Func<Dialect, string> See);
+/// <param name="IsGlance">It takes no time, and tells most values apart.</param>
+public sealed record AxisView(string Name, Func<Dialect, string> See, bool IsGlance = false);
 
 /// <summary>
 /// The liveness of axes: every value of every axis changes something that comes out (plan, gates, outputs, losses, gradients, state, groups, verdicts) for
@@ -43,6 +44,9 @@ public static class AxisLaw
         ("group_score", "max", "top1_sum", "a sum of one is the largest"),
         ("loss", "null", "gshard", "absent where the library offers no choice among losses: its balance loss is added, as Tutel's is"),
     ];
+
+    /// <summary>Scenes that are glanced at before any is looked at long: where one does not tell values apart, a later one mostly does at once.</summary>
+    const int Glanced = 64;
 
     /// <summary>What is tried of an axis without named values: numbers of which two must be told apart, and nothing at all where that is allowed.</summary>
     static readonly double[] Reals = [0, 0.25, 0.5, 1, 1.5, 3];
@@ -86,13 +90,16 @@ public static class AxisLaw
         bool AreNumbersAlive() => Pairs(first, values.Count).Any(p => !alike.Contains(p)) && IsNothingAlive();
         bool IsAlive() => isNamed ? alike.Count == 0 : AreNumbersAlive();
 
-        foreach (var subject in scenes)
+        // A router of another form reads other tensors, which calls of strangers do not have.
+        Dialect[] all = [.. scenes], glanced = axis.Name == "router" || isOfKind ? [] : [.. all.Take(Glanced)];
+        foreach (var (subject, glances) in glanced.Select(d => (d, true)).Concat(all.Select(d => (d, false))))
         {
             Dialect?[] variants = [.. values.Select(v => Accepted(axis, subject, v))];
             accepted.UnionWith(Enumerable.Range(0, values.Count).Where(v => variants[v] is not null));
             met.UnionWith(alike.Where(p => variants[p.A] is not null && variants[p.B] is not null));
             if (!alike.Any(p => variants[p.A] is not null && variants[p.B] is not null)) continue;
-            foreach (var view in isOfKind ? AxisViews.OfLayer(axis, subject) : AxisViews.Of(axis, subject))
+            var views = isOfKind ? AxisViews.OfLayer(axis, subject) : AxisViews.Of(axis, subject);
+            foreach (var view in views.TakeWhile(v => v.IsGlance || !glances))
             {
                 var seen = new string?[values.Count];
                 string? See(int v) => variants[v] is { } d ? seen[v] ??= view.See(read is null ? d : read(d)) : null;

@@ -14,13 +14,13 @@ static class AxisViews
     /// <summary>The views of dialects near one, cheapest first; they share its inputs.</summary>
     public static IEnumerable<AxisView> Of(DialectAxis axis, Dialect subject)
     {
-        yield return new("capacities", Capacities);
-        yield return new("scores of a call in bfloat16", d => Refusable(() => NarrowScores(d)));
+        yield return new("capacities", Capacities, IsGlance: true);
+        yield return new("scores of a call in bfloat16", d => Refusable(() => NarrowScores(d)), IsGlance: true);
         // What a call has of weights is all that this axis says.
         if (axis.Name == "gated_experts" && Probes.Has(subject))
-            yield return new("experts of probes", d => Refusable(() => string.Join(" ", Named(Probes.Of(d)[0].Case, "experts.").Select(t => t.Name))));
+            yield return new("experts of probes", d => Refusable(() => string.Join(" ", Named(Probes.Of(d)[0].Case, "experts.").Select(t => t.Name))), true);
         var cases = Probes.Has(subject) ? Probes.Of(subject).Select(p => (p.Name, Case: WithEverything(p.Case))).ToArray() : [];
-        foreach (var (name, asked) in cases) yield return new($"answers to {name}", d => Refusable(() => Print(Answered(asked.Under(d)))));
+        foreach (var (name, asked) in cases) yield return new($"answers to {name}", d => Refusable(() => Print(Answered(asked.Under(d)))), IsGlance: true);
         foreach (var (name, asked) in cases.Take(2))
             yield return new($"answers to {name} in bfloat16", d => Refusable(() => Print(Answered(Narrow(asked).Under(d)))));
         foreach (var (name, asked) in cases)
@@ -108,9 +108,8 @@ static class AxisViews
     /// <summary>Answers of other implementations: choices in another order, equals settled otherwise, tokens served from the last, narrow scores.</summary>
     static IEnumerable<(string How, Case Claims)> Others(Case asked)
     {
-        if (Refusable(() => Print(Answered(asked))) == AxisLaw.Refused) yield break;
-        var answered = Answered(asked);
-        if (!answered.Has("claim.expert")) yield break;
+        Case? answer = null;
+        if (Refusable(() => Print(answer = Answered(asked))) == AxisLaw.Refused || answer is not { } answered || !answered.Has("claim.expert")) yield break;
         IEnumerable<CaseTensor> Claims(Case from, params string[] names) => names.Select(n => from.Find($"claim.{n}")).OfType<CaseTensor>();
         bool Stays(CaseTensor t, bool all) => t.Shape.Length < 3 || t.Name is "claim.logits" or "claim.scores" && !all;
         Case Routes(Case from, Func<CaseTensor, CaseTensor> change, bool all = false) =>
