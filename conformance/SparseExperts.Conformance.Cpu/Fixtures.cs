@@ -7,6 +7,7 @@ public sealed class CpuFixture : IBackendFixture
 {
     public IBackend Create(int threads) => new CpuBackend(threads);
     public bool Canonical => true;
+    public int EveryEdge => 2;
 }
 
 public sealed class ScalarFixture : IBackendFixture
@@ -14,6 +15,7 @@ public sealed class ScalarFixture : IBackendFixture
     public IBackend Create(int threads) => new ScalarBackend<Float32>();
     public bool Canonical => true;
     public bool HasThreads => false;
+    public int EveryEdge => 3;
 }
 
 public sealed class DoubleFixture : IBackendFixture

@@ -15,7 +15,8 @@ public sealed class CudaFixture : IBackendFixture
         return new CudaBackend(new EmulatedDriver(device));
     }
     public bool Canonical => true;
-    public int EveryEdge => 6;
+    public int EveryEdge => 12;
+    public int EveryCard => 4;
 
     static readonly EmulatorOptions Small = new() { Order = ThreadOrder.Descending, Multiprocessors = 1, MaxBlocksY = 2 };
 

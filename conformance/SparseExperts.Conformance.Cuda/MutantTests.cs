@@ -16,13 +16,13 @@ public sealed class MutantTests(ITestOutputHelper output)
     [Fact]
     public void A_change_of_one_instruction_is_seen()
     {
-        var cases = new KernelCases(every: 6, []);
-        var results = MutantRun.Draw([], perKernel: 2, seed: 1).Select(m => MutantRun.Run(m, cases)).ToArray();
+        var cases = new KernelCases(every: 12, []);
+        var results = MutantRun.Draw([], perKernel: 1, seed: 1).Select(m => MutantRun.Run(m, cases)).ToArray();
         foreach (var survivor in results.Where(r => r.Killed is null)) output.WriteLine($"survived {survivor.Cases} cases: {survivor.Mutant}");
         var killed = results.Count(r => r.Killed is not null);
         output.WriteLine($"{killed} of {results.Length} killed");
         Assert.True(killed >= Demanded * results.Length, $"{killed} of {results.Length} killed");
-        Assert.True(results.Length > 80);
+        Assert.True(results.Length > 70);
     }
 
     /// <summary>A read that does not wait for the work before it.</summary>

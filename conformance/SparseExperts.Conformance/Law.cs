@@ -16,10 +16,11 @@ public sealed record Law(string Name, Func<Subject, OpCard, OpCase, string?> Fin
         if (Find(subject, card, @case) is { } detail) throw new LawViolation(this, card, @case, detail);
     }
 
-    /// <summary>Demands the law of the drawn case of every card that it concerns.</summary>
+    /// <summary>Demands the law of the drawn case of the cards that it concerns, or of as many as the subject has time for.</summary>
     public void Demand(Subject subject, Recipe drawn)
     {
-        foreach (var card in drawn.Among(Cards)) Demand(subject, card, drawn.For(card));
+        foreach (var (i, card) in drawn.Among(Cards).Index())
+            if (drawn.Card is not null || (i + drawn.Seed % subject.EveryCard) % subject.EveryCard == 0) Demand(subject, card, drawn.For(card));
     }
 
     public override string ToString() => Name;

@@ -75,10 +75,10 @@ public abstract class OpLaws<TFixture> : LawsOf<TFixture> where TFixture : IBack
     {
         var card = OpCards.Named(name);
         var every = new TFixture().EveryEdge;
-        Law[] laws = Subject.Canonical ? [.. OnEdges, .. OnEdgesOfCanonicalBackends] : OnEdges;
+        Law[] all = Subject.Canonical ? [.. OnEdges, .. OnEdgesOfCanonicalBackends] : OnEdges, laws = [.. all.Where(law => law.Concerns(card))];
         foreach (var (i, edge) in card.Edges.Index())
             for (var turn = 0; turn < laws.Length; turn++)
-                if (laws[turn].Concerns(card) && (i / 2 + turn) % every == 0) laws[turn].Demand(Subject, card, edge);      // edges come in pairs
+                if ((i / 2 + turn) % every == 0) laws[turn].Demand(Subject, card, edge);      // edges come in pairs
     }
 
     [Theory, MemberData(nameof(Cards))]

@@ -13,6 +13,9 @@ public interface IBackendFixture
 
     /// <summary>Of the edges of a card, laws other than the definition take two in so many, each law others: more than 1 for a backend that is slow.</summary>
     int EveryEdge => 1;
+
+    /// <summary>A drawn case is for one card in so many, others each time: more than 1 for a backend that is slow.</summary>
+    int EveryCard => 1;
 }
 
 /// <summary>The backend under test, one instance a thread count.</summary>
@@ -21,9 +24,13 @@ public sealed class Subject(Func<int, IBackend> create, bool canonical) : IDispo
     readonly Dictionary<int, IBackend> _backends = [];
     (OpCase? Case, OpResult? Result) _run, _bounds;
 
-    public Subject(IBackendFixture fixture) : this(fixture.Create, fixture.Canonical) { }
+    public Subject(IBackendFixture fixture) : this(fixture.Create, fixture.Canonical) => EveryCard = fixture.EveryCard;
 
     public bool Canonical => canonical;
+
+    /// <summary><see cref="IBackendFixture.EveryCard"/>.</summary>
+    public int EveryCard { get; } = 1;
+
     public IBackend Backend => this[1];
 
     public IBackend this[int threads] => _backends.TryGetValue(threads, out var backend) ? backend : _backends[threads] = create(threads);
