@@ -10,7 +10,7 @@ namespace SparseExperts.Runs;
 /// <summary>Gathers what <see cref="RunReport"/> shows from a run's folder and its trained model.</summary>
 public static class RunReportBuilder
 {
-    const int SampleBytes = 600, Windows = 64, TopTokens = 8, Examples = 3;
+    const int SampleBytes = 600, SampleContexts = 5, Windows = 64, TopTokens = 8, Examples = 3;
 
     /// <summary>Writes <c>report.html</c> and returns its path.</summary>
     public static string Write(TrainedRun run)
@@ -34,8 +34,11 @@ public static class RunReportBuilder
     {
         if (run.Predictor.Model is T5Model) return T5Sample.Of(run);
         if (run.Predictor.Model is not ICausalModel) return "";
-        var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, run.Config.Model.Context / 2)];
-        var more = RunWriter.Continue(run, prompt, run.Data.Tokenizer is null ? SampleBytes : SampleBytes / 4, new(0.8), run.Config.Training.Seed);
+        var context = run.Config.Model.Context;
+        var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, context / 2)];
+        // A few times what it looks back at shows what it has learnt.
+        var count = Math.Min(run.Data.Tokenizer is null ? SampleBytes : SampleBytes / 4, SampleContexts * context);
+        var more = RunWriter.Continue(run, prompt, count, new(0.8), run.Config.Training.Seed);
         return Encoding.UTF8.GetString(prompt) + Encoding.UTF8.GetString(more);
     }
 
