@@ -19,13 +19,13 @@ public sealed partial class CudaBackend
     /// <param name="start">Where chains that start at C start instead: a view of C's shape and stride.</param>
     void Multiply(DevicePointer a, DevicePointer b, Matrix c, in ProductShape shape, Matrix? start = null)
     {
-        if (shape.Rows == 0 || shape.Columns == 0 || shape.Count == 0) return;
-        if (shape.Count == 1 && shape.Triangle == Triangle.None && Splits([0, shape.Rows], shape.Columns, shape.Tree.Leaves))
+        if (shape.Rows == 0 || shape.Columns == 0) return;
+        if (Splits([0, shape.Rows], shape.Columns, shape.Tree.Leaves))
         {
             MultiplyBlocks(a, b, c, shape, start ?? c);
             return;
         }
-        var side = Side([0, shape.Rows], shape.Columns, shape.Count);
+        var side = Side([0, shape.Rows], shape.Columns, 1);
         Run(a, b, Pointer(start ?? c), Pointer(c), shape, side, shape.Tree, Table(shape, side, null));
     }
 
@@ -106,7 +106,7 @@ public sealed partial class CudaBackend
             foreach (var old in _slices.Values) Return(old.Storage);
             _slices.Clear();
         }
-        return _slices[(shape, side, part)] = Table(shape.Slices(shape.Members, side, part));
+        return _slices[(shape, side, part)] = Table(shape.Slices(side, part));
     }
 
     Indices Table(Slice[] slices) => this.Upload(MemoryMarshal.Cast<Slice, int>(slices));

@@ -256,10 +256,24 @@ public static class DialectLaws
         return null;
     });
 
+    /// <summary>An expert of a token is drawn, and scores that are equal prefer none.</summary>
+    static bool DrawsExperts(Dialect d) => d.Selection is Selection.Random or Selection.PolicySample;
+
+    public static DialectLaw ChanceIsFair { get; } = new("Drawn_experts_are_asked_equally_often", DrawsExperts, (d, asked, router) =>
+    {
+        const int each = 8192;          // 5 % are five standard deviations
+        var many = new DialectCase(asked.Experts, 1, 1, new float[each * asked.Experts * asked.Experts], [], asked.Seed);
+        var call = Call(d, many) with { Training = d.Selection == Selection.PolicySample };
+        var plan = router(d, call with { Draws = RouterDraws.From(call, new(new((ulong)asked.Seed), 1, 0), 1) }, many);
+        foreach (var requests in plan.Expert.Where(e => e >= 0).GroupBy(e => e))
+            if (Math.Abs(requests.Count() - each) > each / 20) return $"expert {requests.Key} is drawn {requests.Count()} times of {many.Tokens}";
+        return null;
+    });
+
     public static IReadOnlyList<DialectLaw> All { get; } =
     [
         IdsAreExperts, CapacityHolds, SlotsAreDistinct, NobodyIsDroppedForNothing, DropsFollowTheOrder, DropsFollowTheScore, BestTokensAreTaken,
-        PlanIsAFunction, GroupsAreApart, PaddingTakesNothing, PaddingIsInvisible, EvaluationRepeats, ExpertsHaveNoNames,
+        PlanIsAFunction, GroupsAreApart, PaddingTakesNothing, PaddingIsInvisible, EvaluationRepeats, ExpertsHaveNoNames, ChanceIsFair,
     ];
 
     static string? Wasted(Dialect d, DialectCase asked, DialectRouter router)

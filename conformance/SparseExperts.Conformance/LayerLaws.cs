@@ -26,7 +26,7 @@ public static class LayerLaws
     static bool LimitsGroups(Dialect d) => ChoosesByRank(d) && d.Parameters.Contains("groups") && d.GroupMask == GroupMask.MinusInfinity;
 
     /// <summary>A gate is a multiple of its expert's score, one multiple for all choices of a token.</summary>
-    static bool GatesByScore(Dialect d) =>
+    internal static bool GatesByScore(Dialect d) =>
         ChoosesByRank(d) && d.Gate == Gate.Score && d.Score != Score.SoftmaxPost && !d.ExpertScale && !d.SharedInGates && d.NullExperts == 0;
 
     static bool DividesBySum(Dialect d) =>
@@ -215,10 +215,28 @@ public static class LayerLaws
         });
     });
 
+    /// <summary>Two names that compute the same where the second's parameters are set so, and nothing is padding.</summary>
+    static readonly (string One, string Other, Func<Dialect, Dialect> Set)[] Siblings =
+    [
+        ("mesh.top_2", "mesh.top_n", d => d with { K = 2 }),
+        ("flax.tokens_choose_masked", "flax.tokens_choose_scatter", d => d),
+    ];
+
+    public static LayerLaw SiblingsAgree { get; } = new("Siblings_give_the_same_answers", d => Siblings.Any(s => s.One == d.Name), (d, engine) =>
+    {
+        foreach (var (_, name, set) in Siblings.Where(s => s.One == d.Name))
+            foreach (var probe in (string[])["plain-train", "overflow-train"])
+            {
+                Case asked = Asked(d, probe), other = asked.Under(set(BuiltIn.Named(name)));
+                if (RouteLaws.Different(engine(asked), engine(other)) is { } claim) return $"{claim} differs from {name}'s in {probe}";
+            }
+        return null;
+    });
+
     public static IReadOnlyList<LayerLaw> All { get; } =
     [
         TheLargestAreChosen, GroupsAreFew, GatesFollowScores, BiasMovesNoWeight, DividedGatesAddUp, ScalingIsLinear, EqualExpertsAreOne, EveryChoiceIsMade,
-        RoomForAllKeepsAll, ExpertsDoNotSeeTheJitter,
+        RoomForAllKeepsAll, ExpertsDoNotSeeTheJitter, SiblingsAgree,
         LossLaws.UniformScores, LossLaws.PaddingIsAbsent, LossLaws.OneSequence, LossLaws.NoLossWithoutGradient, LossLaws.NoCoefficientNoGradient,
         LossLaws.BiasSeesPooledCounts, LossLaws.ImportanceIsClean,
     ];

@@ -93,10 +93,7 @@ DEVICE void put_four(float *to, int s, int columns, float *sums, int start)
     to += s;
     #pragma unroll
     for (int j = 0; j < 4; j++)
-    {
         if ((start & AddsToC) && s + j < columns) sums[j] = to[j] + sums[j];
-        if (start & PlusZero) sums[j] = sums[j] + 0.0f;
-    }
     if (s + 3 < columns && ((u64)to & 15) == 0)
     {
         quad all = {sums[0], sums[1], sums[2], sums[3]};

@@ -9,4 +9,4 @@ struct Slice
 };
 
 /// What becomes of C: the chain of the first block of k starts from it, or the sum is added to it, or it is written over; +0 is added at the end.
-enum { StartsAtC = 1, AddsToC = 2, PlusZero = 4 };
+enum { StartsAtC = 1, AddsToC = 2 };

@@ -19,10 +19,10 @@ public static class CaseAnswers
     /// <param name="routes">A file with claim.expert of the same tokens, and claim.slot where something was dropped.</param>
     public static Case Replay(Case asked, Case routes, IBackend backend)
     {
+        if (!HasRoutes(asked.Dialect))
+            throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
         if (routes.Find("claim.expert") is not { } expert)
             throw new CaseException($"{routes.Path}: no claim.expert, so that there are no routes to replay; add it");
-        if (asked.Dialect.Selection is Selection.SlotMixture or Selection.TwoLevel or Selection.ExpertChoice)
-            throw new CaseException($"{asked.Path}: in {asked.Dialect.Name} tokens do not choose experts, so that there are no routes to replay");
         var x = asked.Get("x");
         RequireSameTokens(asked, routes, x, expert);
         RequireDistinct(asked, routes, expert);
@@ -34,12 +34,22 @@ public static class CaseAnswers
         return Fill(asked.Without(ownClaims).With(recorded), backend, isForced: true);
     }
 
+    /// <summary>Whether tokens choose experts; where experts choose tokens there is nothing to replay.</summary>
+    public static bool HasRoutes(Dialect d) => d.LayerKind() == LayerKind.Routed
+        && d.Selection is not (Selection.ExpertChoice or Selection.OptimalTransport or Selection.OptimalAssignment or Selection.Auction);
+
     /// <summary>Refuses routes of other tokens, or of another number of choices.</summary>
     static void RequireSameTokens(Case asked, Case routes, CaseTensor x, CaseTensor expert)
     {
         long routed = expert.Size(0) * expert.Size(1), tokens = x.Size(0) * x.Size(1);
         if (routed != tokens) throw new CaseException($"{routes.Path}: routes of {routed} tokens, but {asked.Path} has {tokens}; replay the same tokens");
-        var own = Math.Min(asked.Dialect.K, CaseCall.Of(asked).Experts);
+        var experts = CaseCall.Of(asked).Experts;
+        var own = asked.Dialect.Selection switch
+        {
+            Selection.All or Selection.PositiveScores or Selection.Batchwise => experts,
+            Selection.DynamicTopK => expert.Size(-1),       // as many as the step has
+            _ => Math.Min(asked.Dialect.K, experts),
+        };
         if (expert.Size(-1) == own) return;
         throw new CaseException(
             $"{routes.Path}: {expert.Size(-1)} choices a token, but {asked.Path} ({asked.Dialect.Name}) makes {own}; replay routes of as many");

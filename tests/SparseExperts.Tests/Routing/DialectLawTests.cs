@@ -48,6 +48,9 @@ public sealed class DialectLawTests
     [Law(40, endSize: 12)]
     public void Permuting_the_experts_permutes_the_plan(DialectCase asked) => DialectLaws.ExpertsHaveNoNames.Demand(asked, DialectLaws.Engine);
 
+    [Law(3, endSize: 12)]
+    public void Drawn_experts_are_asked_equally_often(DialectCase asked) => DialectLaws.ChanceIsFair.Demand(asked, DialectLaws.Engine);
+
     [Fact]
     public void Every_law_has_its_test() =>
         Assert.All(DialectLaws.All, law => Assert.NotNull(GetType().GetMethod(law.Name)?.GetCustomAttribute<LawAttribute>()));
@@ -137,6 +140,11 @@ public sealed class DialectLawTests
     [Fact]
     public void A_plan_that_changes_from_call_to_call_is_named() => Caught(DialectLaws.PlanIsAFunction, "deepspeed.top1", (d, call, asked) =>
         RouterFromScores.Plan(call with { Draws = RouterDraws.From(call, new(new((ulong)Interlocked.Increment(ref _calls)), 7, 0), 1) }, asked.Scores));
+
+    /// <summary>The larger of two draws.</summary>
+    [Fact]
+    public void Chance_that_prefers_some_is_named() => Caught(DialectLaws.ChanceIsFair, "thor.random", (d, call, asked) =>
+        RouterFromScores.Plan(call with { Draws = new() { Sample = [.. call.Draws.Sample!.Select(u => MathF.Sqrt(u))] } }, asked.Scores));
 
     static void Caught(DialectLaw law, string dialect, DialectRouter broken, Func<Dialect, Dialect>? change = null)
     {

@@ -54,6 +54,9 @@ public sealed class LayerLawTests
         (LayerLaws.EveryChoiceIsMade, "hf.mixtral", Otherwise(d => d with { CapacityFormula = CapacityFormula.Given, Capacity = 1 })),
         (LayerLaws.RoomForAllKeepsAll, "flax.tokens_choose_masked", Otherwise(d => d with { Capacity = 2 })),
         (LayerLaws.ExpertsDoNotSeeTheJitter, "mesh.switch", Otherwise(d => d with { JitterReach = JitterReach.RouterAndExperts })),
+        (LayerLaws.SiblingsAgree, "flax.tokens_choose_masked", asked => asked.Dialect.Name == "flax.tokens_choose_scatter"
+            ? Tampering("claim.gate", g => [.. g.Select(gate => gate / 2)])(asked)
+            : LayerLaws.Engine(asked)),
         (LossLaws.UniformScores, "hf.mixtral", Otherwise(d => d with { BalanceScale = BalanceScale.OneOverExperts })),
         (LossLaws.PaddingIsAbsent, "hf.mixtral", Otherwise(d => d with { BalanceTokens = BalanceTokens.RealOverAll })),
         (LossLaws.OneSequence, "hf.mixtral", asked => asked.Dialect.BalanceLevel == BalanceLevel.Sequence
