@@ -17,7 +17,7 @@ public sealed class LargeDeviceTests : IDisposable
     public void Equals_the_scalar_definition_on_edges_and_large_cases(string name)
     {
         var card = OpCards.Named(name);
-        foreach (var @case in card.Edges.Where((_, i) => i / 2 % 2 == 0).Concat(card.Large)) DefinitionLaws.EqualsTheDefinition.Demand(_subject, card, @case);
+        foreach (var @case in card.Edges.Where((_, i) => i / 2 % 4 == 0).Concat(card.Large)) DefinitionLaws.EqualsTheDefinition.Demand(_subject, card, @case);
     }
 
     public static TheoryData<string> Cards => CudaOpLaws.Cards;

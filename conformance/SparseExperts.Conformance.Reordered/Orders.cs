@@ -27,9 +27,10 @@ public static class Orders
     /// <summary>From the last term to the first.</summary>
     public static float Backwards(ReadOnlySpan<Term> terms)
     {
-        Term[] reversed = [.. terms];
-        Array.Reverse(reversed);
-        return Chain(reversed);
+        if (terms.Length == 0) return 0;
+        var sum = terms[^1].Rounded;
+        for (var i = terms.Length - 2; i >= 0; i--) sum = terms[i].AddedTo(sum);
+        return sum;
     }
 
     /// <summary>Four parts one after the other, then their sums: a product that is split along k.</summary>
@@ -54,15 +55,15 @@ public static class Orders
     public static float InDrawnPairs(ReadOnlySpan<Term> terms)
     {
         if (terms.Length == 0) return 0;
-        var random = new Random(Seed * 65537 + terms.Length);
-        List<float> left = [];
-        foreach (var term in terms) left.Add(term.Rounded);
-        while (left.Count > 1)
+        var state = (uint)(Seed * 65537 + terms.Length);
+        int Drawn(int below) => (int)((ulong)(state = state * 1664525 + 1013904223) * (uint)below >> 32);
+        var left = new float[terms.Length];
+        for (var i = 0; i < left.Length; i++) left[i] = terms[i].Rounded;
+        for (var count = left.Length; count > 1; count--)
         {
-            var taken = random.Next(left.Count);
-            var number = left[taken];
-            left.RemoveAt(taken);
-            left[random.Next(left.Count)] += number;
+            var taken = Drawn(count);
+            (left[taken], left[count - 1]) = (left[count - 1], left[taken]);
+            left[Drawn(count - 1)] += left[count - 1];
         }
         return left[0];
     }
@@ -75,7 +76,7 @@ public static class Orders
     {
         if (terms.Length == 0) return 0;
         var sum = terms[0].Rounded;
-        foreach (var term in terms[1..]) sum = MathF.FusedMultiplyAdd(term.A, term.B, sum);
+        foreach (var term in terms[1..]) sum = term.AddedTo(sum);
         return sum;
     }
 
@@ -84,9 +85,9 @@ public static class Orders
         var sum = 0f;
         for (var lane = 0; lane < Math.Min(count, terms.Length); lane++)
         {
-            List<Term> own = [];
-            for (var i = lane; i < terms.Length; i += count) own.Add(terms[i]);
-            sum = lane == 0 ? Chain(own.ToArray()) : sum + Chain(own.ToArray());
+            var own = terms[lane].Rounded;
+            for (var i = lane + count; i < terms.Length; i += count) own = terms[i].AddedTo(own);
+            sum = lane == 0 ? own : sum + own;
         }
         return sum;
     }

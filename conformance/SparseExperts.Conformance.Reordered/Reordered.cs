@@ -7,6 +7,7 @@ namespace SparseExperts.Conformance.Reordered;
 public readonly record struct Term(float A, float B)
 {
     public float Rounded => A * B;
+    public float AddedTo(float sum) => MathF.FusedMultiplyAdd(A, B, sum);
 }
 
 /// <summary>How the terms of a sum are added.</summary>
@@ -61,7 +62,7 @@ public readonly struct Reordered : IReal<Reordered>
         return new(terms);
     }
 
-    public static Reordered operator +(Reordered a, Reordered b) => a.With(b.Terms.ToArray());
+    public static Reordered operator +(Reordered a, Reordered b) => b._terms is null ? a.With(new Term(b._only, 1)) : a.With(b.Terms.ToArray());
     public static Reordered operator -(Reordered a, Reordered b) => a + -b;
     public static Reordered operator -(Reordered a) =>
         a._terms is null ? new(-a._only) : new([.. a.Terms.ToArray().Select(t => new Term(-t.A, t.B))]);
