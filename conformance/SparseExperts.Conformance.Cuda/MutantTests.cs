@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace SparseExperts.Conformance.Cuda;
 
 /// <summary>
-/// A test of the tests: one instruction of every second kernel changed at a time (<c>bench -- mutants</c> takes more of them and lists who survives).
+/// A test of the tests: one instruction of every kernel changed at a time (<c>bench -- mutants</c> takes more of them and lists who survives).
 /// </summary>
 public sealed class MutantTests(ITestOutputHelper output)
 {
@@ -17,12 +17,12 @@ public sealed class MutantTests(ITestOutputHelper output)
     public void A_change_of_one_instruction_is_seen()
     {
         var cases = new KernelCases(every: 12, []);
-        var results = MutantRun.Draw([], perKernel: 1, seed: 1).Where((_, i) => i % 2 == 0).Select(m => MutantRun.Run(m, cases)).ToArray();
+        var results = MutantRun.Draw([], perKernel: 1, seed: 1).Select(m => MutantRun.Run(m, cases)).ToArray();
         foreach (var survivor in results.Where(r => r.Killed is null)) output.WriteLine($"survived {survivor.Cases} cases: {survivor.Mutant}");
         var killed = results.Count(r => r.Killed is not null);
         output.WriteLine($"{killed} of {results.Length} killed");
         Assert.True(killed >= Demanded * results.Length, $"{killed} of {results.Length} killed");
-        Assert.True(results.Length > 35);
+        Assert.True(results.Length > 70);
     }
 
     /// <summary>A read that does not wait for the work before it.</summary>

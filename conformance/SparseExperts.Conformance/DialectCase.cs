@@ -8,7 +8,7 @@ namespace SparseExperts.Conformance;
 /// What every dialect is asked, or the one that is named: scores [T, E] on a coarse grid, groups, a capacity, which tokens are real (empty: all), a seed of
 /// its draws.
 /// </summary>
-public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] Scores, float[] Importance, int Seed, Dialect? Dialect = null)
+public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] Scores, float[] TokenMask, int Seed, Dialect? Dialect = null)
 {
     public int Tokens => Scores.Length / Experts;
     public int Size => Tokens / Groups;
@@ -17,7 +17,7 @@ public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] 
     public IEnumerable<Dialect> Among(IEnumerable<Dialect> dialects) => dialects.Where(d => Dialect is null || d == Dialect);
 
     public override string ToString() => $"{Dialect?.Name ?? "every dialect"} " +
-        $"E={Experts} G={Groups} C={Capacity} seed={Seed} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", Importance)}]";
+        $"E={Experts} G={Groups} C={Capacity} seed={Seed} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", TokenMask)}]";
 
     /// <summary>Numbers of experts that every dialect can do with; sizes that balanced assignments can share.</summary>
     public static Gen<DialectCase> Any =>
@@ -28,8 +28,8 @@ public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] 
         from seed in Gen.Choose(0, 1000)
         from scores in Gen.ArrayOf(Gen.Choose(1, 40).Select(i => i / 64f), experts * groups * experts * rounds)
         from padded in Gen.Elements(false, true)
-        from importance in Gen.ArrayOf(Gen.Frequency((4, Gen.Constant(1f)), (1, Gen.Constant(0f))), padded ? groups * experts * rounds : 0)
-        select new DialectCase(experts, groups, capacity, scores, importance, seed);
+        from tokenMask in Gen.ArrayOf(Gen.Frequency((4, Gen.Constant(1f)), (1, Gen.Constant(0f))), padded ? groups * experts * rounds : 0)
+        select new DialectCase(experts, groups, capacity, scores, tokenMask, seed);
 
     /// <summary>The same cases on every call.</summary>
     public static IReadOnlyList<DialectCase> Samples(int count) => Any.Sample(numberOfSamples: count, seed: new(1, 1), size: 12);
@@ -40,11 +40,11 @@ public sealed record DialectCase(int Experts, int Groups, int Capacity, float[] 
     IEnumerable<DialectCase> Shorter()
     {
         if (Groups > 1) yield return First(Size);
-        if (Importance.Length > 0) yield return this with { Importance = [] };
+        if (TokenMask.Length > 0) yield return this with { TokenMask = [] };
         if (Groups == 1 && Tokens > Experts) yield return First(Experts);
     }
 
     /// <summary>The first tokens as one group.</summary>
     public DialectCase First(int tokens) =>
-        this with { Groups = 1, Scores = Scores[..(tokens * Experts)], Importance = Importance.Length == 0 ? [] : Importance[..tokens] };
+        this with { Groups = 1, Scores = Scores[..(tokens * Experts)], TokenMask = TokenMask.Length == 0 ? [] : TokenMask[..tokens] };
 }

@@ -81,7 +81,7 @@ public static class DialectLaws
             Size = isBatch ? asked.Tokens : asked.Size,
             Experts = asked.Experts,
             Training = true,
-            Importance = asked.Importance,
+            TokenMask = asked.TokenMask,
             TokenIds = [.. Enumerable.Range(0, asked.Tokens).Select(t => t * 7 % 16)],
             TaskIds = [.. Enumerable.Range(0, asked.Tokens).Select(t => t / asked.Size)],
             Table = [.. Enumerable.Range(0, 16 * d.K).Select(i => (i / d.K * 3 + i % d.K) % asked.Experts)],
@@ -177,7 +177,7 @@ public static class DialectLaws
         var first = router(d, call with
         {
             Groups = 1,
-            Importance = alone.Importance,
+            TokenMask = alone.TokenMask,
             TokenIds = call.TokenIds[..asked.Size],
             TaskIds = call.TaskIds[..asked.Size],
             Draws = new()
@@ -200,11 +200,11 @@ public static class DialectLaws
     public static DialectLaw PaddingTakesNothing { get; } = new("Padding_makes_no_choice_and_takes_no_slot", SkipsPadding, (d, asked, router) =>
     {
         var plan = Plan(d, asked, router);
-        if (asked.Importance.Length == 0) return null;
+        if (asked.TokenMask.Length == 0) return null;
         for (var i = 0; i < plan.Expert.Length; i++)
         {
             var token = i / plan.Choices;
-            if (asked.Importance[token] == 0 && (plan.Expert[i] >= 0 || plan.Slot[i] >= 0)) return $"padding {token} chose {plan.Expert[i]}";
+            if (asked.TokenMask[token] == 0 && (plan.Expert[i] >= 0 || plan.Slot[i] >= 0)) return $"padding {token} chose {plan.Expert[i]}";
         }
         return null;
     });
@@ -213,9 +213,9 @@ public static class DialectLaws
     {
         // One group, once with the padding and once without, the capacity being given.
         var one = asked.First(asked.Size);
-        int[] real = [.. Enumerable.Range(0, one.Tokens).Where(t => one.Importance.Length == 0 || one.Importance[t] == 1)];
+        int[] real = [.. Enumerable.Range(0, one.Tokens).Where(t => one.TokenMask.Length == 0 || one.TokenMask[t] == 1)];
         if (real.Length == one.Tokens || real.Length == 0) return null;
-        var without = one with { Scores = [.. real.SelectMany(t => one.Scores[(t * one.Experts)..((t + 1) * one.Experts)])], Importance = [] };
+        var without = one with { Scores = [.. real.SelectMany(t => one.Scores[(t * one.Experts)..((t + 1) * one.Experts)])], TokenMask = [] };
         var capacity = Math.Min(one.Capacity, real.Length);
         RoutingPlan padded = router(d, Call(d, one, capacity), one), bare = router(d, Call(d, without, capacity), without);
         for (var n = 0; n < real.Length; n++)

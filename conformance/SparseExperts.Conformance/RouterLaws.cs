@@ -4,14 +4,14 @@ using FsCheck.Fluent;
 namespace SparseExperts.Conformance;
 
 /// <summary>What a token-choice top-1 router is asked: scores [T, E], groups, capacity, and which tokens are real (empty: all).</summary>
-public sealed record RoutingCase(int Experts, int Groups, int Capacity, float[] Scores, float[] Importance)
+public sealed record RoutingCase(int Experts, int Groups, int Capacity, float[] Scores, float[] TokenMask)
 {
     public int Tokens => Scores.Length / Experts;
     public int GroupSize => Tokens / Groups;
-    public bool IsReal(int token) => Importance.Length == 0 || Importance[token] != 0;
+    public bool IsReal(int token) => TokenMask.Length == 0 || TokenMask[token] != 0;
 
     public override string ToString() =>
-        $"E={Experts} G={Groups} C={Capacity} T={Tokens} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", Importance)}]";
+        $"E={Experts} G={Groups} C={Capacity} T={Tokens} scores [{string.Join(" ", Scores)}] real [{string.Join(" ", TokenMask)}]";
 
     /// <summary>Scores on a coarse grid, so that ties are common.</summary>
     public static Gen<RoutingCase> Any =>
@@ -21,8 +21,8 @@ public sealed record RoutingCase(int Experts, int Groups, int Capacity, float[] 
         from capacity in Gen.Choose(1, 4)
         from scores in Gen.ArrayOf(Gen.Choose(0, 6).Select(i => i / 8f), experts * groups * size)
         from padded in Gen.Elements(false, true)
-        from importance in Gen.ArrayOf(Gen.Frequency((3, Gen.Constant(1f)), (1, Gen.Constant(0f))), padded ? groups * size : 0)
-        select new RoutingCase(experts, groups, capacity, scores, importance);
+        from tokenMask in Gen.ArrayOf(Gen.Frequency((3, Gen.Constant(1f)), (1, Gen.Constant(0f))), padded ? groups * size : 0)
+        select new RoutingCase(experts, groups, capacity, scores, tokenMask);
 
     /// <summary>The same cases on every call.</summary>
     public static IReadOnlyList<RoutingCase> Samples(int count) => Any.Sample(numberOfSamples: count, seed: new(1, 1), size: 12);
@@ -31,7 +31,7 @@ public sealed record RoutingCase(int Experts, int Groups, int Capacity, float[] 
     {
         if (Groups > 1) yield return Only(GroupSize, 1);
         if (Groups == 1 && Tokens > 1) yield return Only(Tokens - 1, 1);
-        if (Importance.Length > 0) yield return this with { Importance = [] };
+        if (TokenMask.Length > 0) yield return this with { TokenMask = [] };
         if (Capacity > 1) yield return this with { Capacity = Capacity - 1 };
     }
 
@@ -39,7 +39,7 @@ public sealed record RoutingCase(int Experts, int Groups, int Capacity, float[] 
     {
         Groups = groups,
         Scores = Scores[..(tokens * Experts)],
-        Importance = Importance.Length == 0 ? [] : Importance[..tokens],
+        TokenMask = TokenMask.Length == 0 ? [] : TokenMask[..tokens],
     };
 }
 

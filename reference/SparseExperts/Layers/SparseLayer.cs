@@ -66,7 +66,7 @@ public static class SparseLayer
         using var place = tape.In("losses");
         var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle,
-            routed.Losses with { Importance = call.Importance })
+            routed.Losses with { TokenMask = call.TokenMask })
         {
             RouterState = call.Dialect.Router == RouterForm.Mlp ? routed.Scored.Before : null,
         };

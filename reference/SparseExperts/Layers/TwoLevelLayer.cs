@@ -10,7 +10,7 @@ namespace SparseExperts.Layers;
 /// experts take slots full of tokens, and inside each group those slots are routed among Y experts like tokens. Expert id = group·Y + expert.
 /// </summary>
 /// <remarks>
-/// A slot's importance is ½([w &gt; ½] + [w &gt; 0]), w the first level's gate: a token in its second group makes only a second choice there, so that it
+/// A slot's tokenMask is ½([w &gt; ½] + [w &gt; 0]), w the first level's gate: a token in its second group makes only a second choice there, so that it
 /// reaches at most three experts. loss = outer loss + mean over groups of the inner ones.
 /// </remarks>
 static class TwoLevelLayer
@@ -38,7 +38,7 @@ static class TwoLevelLayer
             var choiceOfSlot = ChoiceOfSlot(outer.Plan, g, capacity, call.Groups);
             int[] tokenOfSlot = [.. choiceOfSlot.Select(c => c < 0 ? -1 : c / outer.Plan.Choices)];
             var inputs = tape.GatherRows(x, tape.UploadPlan(tokenOfSlot));                                 // [slots, M]
-            float[] importance = [.. choiceOfSlot.Select(c => c < 0 ? 0f : gateValues[c] > 0.5 ? 1f : gateValues[c] > 0 ? 0.5f : 0f)];
+            float[] tokenMask = [.. choiceOfSlot.Select(c => c < 0 ? 0f : gateValues[c] > 0.5 ? 1f : gateValues[c] > 0 ? 0.5f : 0f)];
             var groups = Grouping.Count(d with { GroupSplit = GroupSplit.AnyDivisor, Replicas = 1 }, slots, 1, innerCount);
             var inner = call with
             {
@@ -52,7 +52,7 @@ static class TwoLevelLayer
                 Groups = groups,
                 Size = slots / groups,
                 Experts = innerCount,
-                Importance = importance,
+                TokenMask = tokenMask,
                 Where = $"{call.Where}, group {g}",
             };
             var weight = Columns(tape, router.SecondaryWeight!, g * innerCount, innerCount);

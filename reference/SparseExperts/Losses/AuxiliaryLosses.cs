@@ -25,7 +25,7 @@ public sealed record LossInputs
     public Choices? Chosen { get; init; }
 
     /// <summary>One number a token, 0 for padding; empty where all are real.</summary>
-    public float[] Importance { get; init; } = [];
+    public float[] TokenMask { get; init; } = [];
 
     /// <summary>Gates as they are applied.</summary>
     public required Tensor Gates { get; init; }

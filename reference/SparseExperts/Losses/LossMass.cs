@@ -34,7 +34,7 @@ static class LossMass
     }
 
     /// <summary>The same with the numbers of tokens that do not count set to 0.</summary>
-    public static Tensor OfCounted(Tape tape, RouterCall call, Tensor mass) => call.Importance.Length == 0 || Includes(call.Dialect)
+    public static Tensor OfCounted(Tape tape, RouterCall call, Tensor mass) => call.TokenMask.Length == 0 || Includes(call.Dialect)
         ? mass
         : tape.ScaleRows(mass, tape.Column([.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1.0 : 0)]));
 

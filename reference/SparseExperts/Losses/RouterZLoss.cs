@@ -13,11 +13,11 @@ public static class RouterZLoss
     /// <param name="logits">[T, E].</param>
     public static Tensor Mean(Tape tape, RouterCall call, Tensor logits)
     {
-        if (call.Dialect.PaddingLogits == PaddingLogits.Zeroed && call.Importance.Length > 0) logits = RouterLogits.WithoutPadding(tape, call, logits);
+        if (call.Dialect.PaddingLogits == PaddingLogits.Zeroed && call.TokenMask.Length > 0) logits = RouterLogits.WithoutPadding(tape, call, logits);
         var z = tape.Round(tape.WidenByComposedLogSumExp(tape.LogSumExp(logits), logits, call.LogitsFormat), call.LogitsFormat);
         if (call.LogitsFormat != NumberFormat.Float32) return InLogitsFormat(tape, call, z);
         double batches = call.Dialect.Microbatches;
-        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * batches));
+        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.TokenMask.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * batches));
         float[] real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1f : 0f)];
         var ofReal = tape.Multiply(z, tape.PlanConstant(call.Tokens, 1, real));
         return tape.SumSquares(ofReal, 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * batches));
@@ -27,7 +27,7 @@ public static class RouterZLoss
     static Tensor InLogitsFormat(Tape tape, RouterCall call, Tensor z)
     {
         var squares = tape.Round(tape.Multiply(z, z), call.LogitsFormat);
-        var all = call.Dialect.ZLoss == ZLoss.AllTokens || call.Importance.Length == 0;
+        var all = call.Dialect.ZLoss == ZLoss.AllTokens || call.TokenMask.Length == 0;
         double[] weights = [.. Enumerable.Range(0, call.Tokens).Select(t => all || call.IsReal(t) ? 1.0 : 0)];
         var count = Math.Max(1, tape.Total(weights.Sum(w => (int)w))) * call.Dialect.Microbatches;
         return tape.Round(tape.WeightedSum(squares, [.. weights.Select(w => w / count)]), call.LogitsFormat);

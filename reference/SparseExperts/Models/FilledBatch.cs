@@ -32,7 +32,7 @@ sealed class FilledBatch
 
     /// <summary>1 for a token, 0 for padding and for an added one; empty where all are tokens.</summary>
     /// <param name="own">Of the tokens that were there; empty where all are real.</param>
-    public float[] Importance(float[] own) => !IsFilled ? own : [.. _source.Select(t => t < 0 ? 0f : own.Length == 0 ? 1 : own[t])];
+    public float[] TokenMask(float[] own) => !IsFilled ? own : [.. _source.Select(t => t < 0 ? 0f : own.Length == 0 ? 1 : own[t])];
 
     /// <summary>Rows [T, M], with rows of zeros between them.</summary>
     /// <exception cref="RoutingException">The batch is one of several shards: zero tokens belong to the whole.</exception>

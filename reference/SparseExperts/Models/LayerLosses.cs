@@ -16,27 +16,27 @@ static class LayerLosses
     public static Tensor? Join(Tape tape, IModelConfig config, bool training, params IReadOnlyList<IReadOnlyList<SparseResult>> stacks) =>
         Join(tape, config.Dialect, config.Experts, training, null, stacks);
 
-    /// <param name="importance">1 for a token, 0 for padding, where it is not that of the layers' calls; empty for no padding.</param>
-    public static Tensor? Join(Tape tape, Dialect dialect, int experts, bool training, float[]? importance,
+    /// <param name="tokenMask">1 for a token, 0 for padding, where it is not that of the layers' calls; empty for no padding.</param>
+    public static Tensor? Join(Tape tape, Dialect dialect, int experts, bool training, float[]? tokenMask,
         params IReadOnlyList<IReadOnlyList<SparseResult>> stacks)
     {
         Tensor? sum = null;
-        foreach (var loss in stacks.SelectMany(layers => OfStack(tape, dialect, experts, training, importance, layers)))
+        foreach (var loss in stacks.SelectMany(layers => OfStack(tape, dialect, experts, training, tokenMask, layers)))
             sum = sum is null ? loss : tape.Add(sum, loss);
         return sum is not null && dialect.LayerReduction == LayerReduction.Mean ? tape.Scale(sum, 1.0 / stacks.Sum(layers => layers.Count)) : sum;
     }
 
-    static IEnumerable<Tensor> OfStack(Tape tape, Dialect dialect, int experts, bool training, float[]? importance, IReadOnlyList<SparseResult> layers)
+    static IEnumerable<Tensor> OfStack(Tape tape, Dialect dialect, int experts, bool training, float[]? tokenMask, IReadOnlyList<SparseResult> layers)
     {
-        var isPooled = dialect.LayerReduction == LayerReduction.Pooled && (layers.Count > 1 || importance is { Length: > 0 })
+        var isPooled = dialect.LayerReduction == LayerReduction.Pooled && (layers.Count > 1 || tokenMask is { Length: > 0 })
             && layers.All(l => l.Inputs is not null);
         if (!isPooled) return layers.Select(l => l.Loss).OfType<Tensor>();
-        var (call, terms) = Pooled(tape, dialect, experts, training, importance, layers);
+        var (call, terms) = Pooled(tape, dialect, experts, training, tokenMask, layers);
         return new[] { AuxiliaryLosses.Total(tape, call, terms) }.OfType<Tensor>();
     }
 
     /// <summary>Losses of one call with the tokens of all layers: [L·T, E] logits, scores, choices (transformers load_balancing_loss_func).</summary>
-    public static (RouterCall Call, IReadOnlyList<LossTerm> Terms) Pooled(Tape tape, Dialect dialect, int experts, bool training, float[]? importance,
+    public static (RouterCall Call, IReadOnlyList<LossTerm> Terms) Pooled(Tape tape, Dialect dialect, int experts, bool training, float[]? tokenMask,
         IReadOnlyList<SparseResult> layers)
     {
         var inputs = layers.Select(l => l.Inputs!).ToArray();
@@ -56,7 +56,7 @@ static class LayerLosses
             Groups = of.Groups,
             Size = of.Tokens / of.Groups * inputs.Length,
             Layers = inputs.Length,
-            Importance = [.. inputs.SelectMany(i => importance ?? i.Importance)],
+            TokenMask = [.. inputs.SelectMany(i => tokenMask ?? i.TokenMask)],
             Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
             Experts = experts,
             Training = training,

@@ -25,7 +25,7 @@ public readonly record struct BlockInputs(int[] Ids, int[] Tasks, int Sequences,
     internal Tensor? RouterState { get; init; }
 
     /// <summary>1 for a token, 0 for padding [T]; null where all are tokens.</summary>
-    internal float[]? Importance { get; init; }
+    internal float[]? TokenMask { get; init; }
 
     /// <summary>What takes the place of the router's stages; null where nothing does.</summary>
     internal Substitution? Instead { get; init; }
@@ -92,7 +92,7 @@ sealed class SparseBlock
             FirstToken = (int)_tape.FirstToken(x.Sequence),
             Experts = _shape.Experts,
             Training = inputs.Training,
-            Importance = batch.Importance(inputs.Importance ?? []),
+            TokenMask = batch.TokenMask(inputs.TokenMask ?? []),
             TokenIds = batch.Fill(inputs.Ids),
             TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,

@@ -36,7 +36,7 @@ public static class CaseCall
             Size = size,
             Experts = experts,
             Training = c.Training,
-            Importance = c.Find("padding")?.Floats ?? [],
+            TokenMask = c.Find("padding")?.Floats ?? [],
             TokenIds = c.Find("token_ids")?.Integers ?? [],
             TaskIds = c.Find("task_ids")?.Integers ?? [],
             PreviousCount = d.CountsElsewhere ? c.Find("router.previous_count")?.Values ?? [] : [],

@@ -122,7 +122,7 @@ public sealed partial class CaseCheck
         Tensor ClaimedLogits(Tensor recomputed)
         {
             if (check.Claimed(tape, "claim.logits", _call.Experts) is not { } claimed) return recomputed;
-            if (_call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.Importance.Length == 0) return claimed;
+            if (_call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.TokenMask.Length == 0) return claimed;
             var (values, errors) = (HostNumbers.Of(tape, claimed).Values.ToArray(), new double[claimed.Value.Count]);
             var own = HostNumbers.Of(tape, recomputed);
             for (var i = 0; i < values.Length; i++)

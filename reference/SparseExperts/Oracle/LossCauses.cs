@@ -86,7 +86,7 @@ static class LossCauses
     {
         var (tape, call, d) = (c.Tape, c.Call, c.Call.Dialect);
         if (call.LogitsFormat != NumberFormat.Float32) yield break;
-        var isZeroed = d.PaddingLogits == PaddingLogits.Zeroed && call.Importance.Length > 0;
+        var isZeroed = d.PaddingLogits == PaddingLogits.Zeroed && call.TokenMask.Length > 0;
         var logits = isZeroed ? RouterLogits.WithoutPadding(tape, call, c.Logits) : c.Logits;
         double[] all = [.. Enumerable.Repeat(1.0, call.Tokens)], real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1.0 : 0)];
         Tensor Square(Tensor x) => tape.Multiply(x, x);

@@ -26,7 +26,7 @@ static class OutputInBlocks
         {
             int first = b * block, count = Math.Min(block, plan.Tokens - first);
             using var tape = new Tape(backend) { Recording = false };
-            var part = call with { Groups = 1, Size = count, Importance = call.Importance.Length == 0 ? [] : call.Importance[first..(first + count)] };
+            var part = call with { Groups = 1, Size = count, TokenMask = call.TokenMask.Length == 0 ? [] : call.TokenMask[first..(first + count)] };
             Tensor Rows(Tensor whole) => tape.Constant(whole.Value.RowRange(first, count));
             var shared = sharedGates is null ? null : Rows(sharedGates);
             var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count), sharedGates: shared);

@@ -15,7 +15,7 @@ public static class BackendPlanning
     /// <summary>The rule of a call that its backend plans by; null where the host plans.</summary>
     internal static PlanRule? RuleOf(Tape tape, RouterCall call)
     {
-        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Plan is not null || call.Importance.Length > 0) return null;
+        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Plan is not null || call.TokenMask.Length > 0) return null;
         if (HostReason(call) is not null) return null;
         var d = call.Dialect;
         var capacity = CapacityRule.Capacity(call, default);
@@ -185,7 +185,7 @@ public static class BackendPlanning
     internal static Indices? FreshTopK(Tape tape, RouterCall call, Tensor numbers)
     {
         var d = call.Dialect;
-        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Importance.Length > 0) return null;
+        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.TokenMask.Length > 0) return null;
         if (d.Ties is not (TieRule.Lowest or TieRule.Unspecified)) return null;
         var rule = new PlanRule(call.Groups, call.Size, call.Experts, Math.Min(d.K, call.Experts), RoutingPlan.Unlimited);
         return routing.Plans(rule) ? AllOf(tape.PlanOnBackend(rule, new(numbers.Value)).Asked) : null;

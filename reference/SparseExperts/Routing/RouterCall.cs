@@ -36,7 +36,7 @@ public sealed record RouterCall
     internal bool DropsByChoice { get; init; }
 
     /// <summary>One number a token, 0 for padding; empty means that all are real.</summary>
-    public float[] Importance { get; init; } = [];
+    public float[] TokenMask { get; init; } = [];
     public RouterDraws Draws { get; init; } = new();
 
     /// <summary>Token ids [T] of hash routers and of routers that see the embedding.</summary>
@@ -91,8 +91,8 @@ public sealed record RouterCall
 
     public int Tokens => Groups * Size;
     public int K => Dialect.K;
-    public bool IsReal(int token) => Importance.Length == 0 || Importance[token] == 1;
-    public int RealIn(int group) => Importance.Length == 0 ? Size : Enumerable.Range(group * Size, Size).Count(IsReal);
+    public bool IsReal(int token) => TokenMask.Length == 0 || TokenMask[token] == 1;
+    public int RealIn(int group) => TokenMask.Length == 0 ? Size : Enumerable.Range(group * Size, Size).Count(IsReal);
     public bool Is(Phase phase) => Dialect.In(phase, Training);
 
     /// <summary>Whether the router's input is jittered in this call.</summary>

@@ -43,7 +43,7 @@ public static class Slots
                 for (var j = 0; j < k; j++)
                     foreach (var t in order) Serve(t, j);
         }
-        if (d.DroppedOutput == DroppedOutput.SharedSlot && call.Importance.Length > 0)
+        if (d.DroppedOutput == DroppedOutput.SharedSlot && call.TokenMask.Length > 0)
             for (var i = 0; i < slot.Length; i++)
                 if (!call.IsReal(i / k) && choices.Candidate[i] >= 0) (choices.Expert[i], slot[i]) = (choices.Candidate[i], 0);
         return slot;

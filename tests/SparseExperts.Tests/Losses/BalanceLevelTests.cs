@@ -40,7 +40,7 @@ public sealed class BalanceLevelTests
             Size = tokens.Length / groups,
             Experts = 2,
             Training = true,
-            Importance = real ?? [],
+            TokenMask = real ?? [],
             PreviousCount = previous ?? [],
         };
         ExpertWeights experts = new()

@@ -103,7 +103,7 @@ public sealed class DialectLawTests
     public void Padding_that_is_routed_is_named() => Caught(
         DialectLaws.PaddingTakesNothing,
         "lingvo.top2",
-        (d, call, asked) => RouterFromScores.Plan(call with { Importance = [] }, asked.Scores));
+        (d, call, asked) => RouterFromScores.Plan(call with { TokenMask = [] }, asked.Scores));
 
     [Fact]
     public void An_expert_that_is_preferred_by_its_number_is_named() => Caught(DialectLaws.ExpertsHaveNoNames, "hf.mixtral", (d, call, asked) =>
@@ -121,7 +121,7 @@ public sealed class DialectLawTests
     public void Padding_that_shifts_slots_is_named() => Caught(DialectLaws.PaddingIsInvisible, "hf.nllb_moe.v4", (d, call, asked) =>
     {
         var plan = RouterFromScores.Plan(call, asked.Scores);
-        bool IsAfterPadding(int token) => asked.Importance.AsSpan(0, Math.Min(asked.Importance.Length, token)).Contains(0);
+        bool IsAfterPadding(int token) => asked.TokenMask.AsSpan(0, Math.Min(asked.TokenMask.Length, token)).Contains(0);
         int[] slot = [.. plan.Slot.Select((s, i) => s >= 0 && IsAfterPadding(i / plan.Choices) ? s + 1 : s)];
         return new(plan.Experts, plan.Groups, plan.Choices, plan.Capacity, plan.Expert, slot);
     });

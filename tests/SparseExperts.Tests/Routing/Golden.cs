@@ -24,7 +24,7 @@ sealed class Golden
         double[] logits,
         int experts,
         bool training = true,
-        float[]? importance = null,
+        float[]? tokenMask = null,
         RouterDraws? draws = null,
         bool noiseWeight = false,
         double[]? bias = null)
@@ -47,7 +47,7 @@ sealed class Golden
             Size = tokens,
             Experts = experts,
             Training = training,
-            Importance = importance ?? [],
+            TokenMask = tokenMask ?? [],
             Draws = draws ?? new(),
         };
         RouterWeights router = new()

@@ -25,7 +25,7 @@ public sealed class GoldenVectorTests
 
     [Fact]
     public void Mesh_switch_with_padding() =>
-        Golden.Run(Two("mesh.switch"), Three, 3, importance: LastPadded).Combines("t0{0:.665241} t1{0:.708217} t2{1:.687131}").Loses("balance", 1.065873);
+        Golden.Run(Two("mesh.switch"), Three, 3, tokenMask: LastPadded).Combines("t0{0:.665241} t1{0:.708217} t2{1:.687131}").Loses("balance", 1.065873);
 
     [Fact]
     public void Transformers_switch() =>
@@ -61,11 +61,11 @@ public sealed class GoldenVectorTests
         .Combines("t0{0:.731059} t1{0:.768525} t2{1:.750260} t4{1:.377541} t5{2:.710950}");
 
     [Theory, InlineData("mesh.top_2"), InlineData("luc.moe_top2")]
-    public void Top_2_with_padding(string name) => Golden.Run(All(name), Three, 3, importance: LastPadded)
+    public void Top_2_with_padding(string name) => Golden.Run(All(name), Three, 3, tokenMask: LastPadded)
         .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:.750260} t3{2:.119203}").Loses("balance", 1.123404);
 
     [Fact]
-    public void Tokens_of_half_importance_make_only_a_second_choice() => Golden.Run(All("luc.moe_top2"), Three, 3, importance: [1, .5f, 1, 1, 1, .5f])
+    public void Tokens_of_half_importance_make_only_a_second_choice() => Golden.Run(All("luc.moe_top2"), Three, 3, tokenMask: [1, .5f, 1, 1, 1, .5f])
         .Combines("t0{0:.731059,1:.268941} t2{1:.750260} t3{0:.880797,2:.119203} t5{2:1.0}").Loses("balance", 0.688138);
 
     [Fact]
@@ -77,7 +77,7 @@ public sealed class GoldenVectorTests
     {
         var dialect = All("lingvo.top2") with { Normalize = Normalize.AfterDrop, LossDenominator = LossDenominator.RealTokens };
         Golden.Run(dialect, Three, 3).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1.0} t5{2:1.0}").Loses("balance", 1.279045);
-        Golden.Run(dialect, Three, 3, importance: LastPadded)
+        Golden.Run(dialect, Three, 3, tokenMask: LastPadded)
             .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1.0} t3{2:1.0}")
             .Loses("balance", 1.617698);
     }
@@ -99,10 +99,10 @@ public sealed class GoldenVectorTests
     {
         // The documents pad token 0, whose row is zero then: its logits are 0 and it would choose expert 0.
         double[] logits = [0, 0, 0, .. Three[3..]];
-        Golden.Run(Two("flax.tokens_choose_masked") with { IgnorePadding = true }, logits, 3, importance: FirstPadded)
+        Golden.Run(Two("flax.tokens_choose_masked") with { IgnorePadding = true }, logits, 3, tokenMask: FirstPadded)
             .Combines("t1{0:.708217} t2{1:.687131} t3{0:.843795} t5{2:.642616}")
             .Loses("balance", 0.825158);
-        Golden.Run(Two("flax.tokens_choose_scatter") with { IgnorePadding = true }, logits, 3, importance: FirstPadded)
+        Golden.Run(Two("flax.tokens_choose_scatter") with { IgnorePadding = true }, logits, 3, tokenMask: FirstPadded)
             .Combines("t1{0:.708217} t2{1:.687131} t5{2:.642616}")
             .Loses("balance", 1.029404);
     }
@@ -137,7 +137,7 @@ public sealed class GoldenVectorTests
         Golden.Run(late with { Normalize = Normalize.BeforeDrop }, Three, 3, training: false)
             .Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:.750260} t5{2:.710950}");
         Golden.Run(late with { BatchPrioritized = true }, Three, 3, training: false).Combines("t0{1:1} t1{0:1} t2{1:1} t3{0:.880797,2:.119203} t5{2:1}");
-        Golden.Run(late, Three, 3, training: false, importance: LastPadded).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1} t3{2:1}");
+        Golden.Run(late, Three, 3, training: false, tokenMask: LastPadded).Combines("t0{0:.731059,1:.268941} t1{0:.768525,2:.231475} t2{1:1} t3{2:1}");
     }
 
     // Second table.

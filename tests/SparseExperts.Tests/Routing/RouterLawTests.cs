@@ -16,7 +16,7 @@ public sealed class RouterLawTests
         Size = asked.GroupSize,
         Experts = asked.Experts,
         Training = true,
-        Importance = asked.Importance,
+        TokenMask = asked.TokenMask,
     }, asked.Scores);
 
     [Law(300, endSize: 12)]
@@ -66,7 +66,7 @@ public sealed class RouterLawTests
     });
 
     [Fact]
-    public void Padding_that_takes_places_is_named() => Caught(RouterLaws.PaddingTakesNoPlace, asked => Healthy(asked with { Importance = [] }));
+    public void Padding_that_takes_places_is_named() => Caught(RouterLaws.PaddingTakesNoPlace, asked => Healthy(asked with { TokenMask = [] }));
 
     [Fact]
     public void Groups_that_compete_with_each_other_are_named() => Caught(RouterLaws.NobodyIsDroppedForNothing, asked =>

@@ -34,7 +34,7 @@ public sealed class RoutingTests
     public void Groups_start_at_the_floor_and_grow_until_they_divide(int tokens, int size, int expected) =>
         Assert.Equal(expected, Grouping.Count(BuiltIn.Named("mesh.switch") with { GroupSize = size }, tokens, 1, 4));
 
-    static RoutingPlan Plan(float[] scores, int experts, int groups, int capacity, float[] importance)
+    static RoutingPlan Plan(float[] scores, int experts, int groups, int capacity, float[] tokenMask)
     {
         var call = new RouterCall
         {
@@ -43,7 +43,7 @@ public sealed class RoutingTests
             Size = scores.Length / experts / groups,
             Experts = experts,
             Training = true,
-            Importance = importance,
+            TokenMask = tokenMask,
         };
         return RouterFromScores.Plan(call, scores);
     }

@@ -51,7 +51,7 @@ public sealed class DecoderModel : ICheckedModel
     {
         if (sparse.Count == 0 || sparse.Any(s => s.Inputs is null)) return null;
         var d = _model.Form.Dialect;
-        return LayerLosses.Pooled(Tape, d, _model.Form.Experts, true, batch.Importance, sparse).Terms.FirstOrDefault(t => t.Name == "balance")?.Value;
+        return LayerLosses.Pooled(Tape, d, _model.Form.Experts, true, batch.TokenMask, sparse).Terms.FirstOrDefault(t => t.Name == "balance")?.Value;
     }
 
     public IEnumerable<BlockVerdict> Generation(Recording recording, CheckedPair pair) => DecoderGeneration.Check(recording, pair);

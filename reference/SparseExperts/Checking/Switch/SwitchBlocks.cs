@@ -101,7 +101,7 @@ sealed class SwitchLayer(T5Model model, T5Stack stack, int index) : SwitchBlock(
             Pass = default,
             Bias = Stack.Positions(length, length),
             Pad = IsDecoder ? null : pad,
-            Importance = T5Model.Importance(batch, IsDecoder),
+            TokenMask = T5Model.TokenMask(batch, IsDecoder),
             Memory = with is T5Attention { SeesEncoder: true } ? Memory(run, batch, pad) : null,
             Router = with is T5Sparse sparse ? new SwitchRouter(run, sparse, ids.Length, batch.Sequences) : null,
         };

@@ -23,5 +23,5 @@ public sealed record HubInputs(int[] Ids, int Rows)
     }
 
     /// <summary>1 for a token, 0 for padding, as router calls want it; empty for no padding.</summary>
-    public float[] Importance => [.. Mask.Select(m => m == 0 ? 0f : 1)];
+    public float[] TokenMask => [.. Mask.Select(m => m == 0 ? 0f : 1)];
 }

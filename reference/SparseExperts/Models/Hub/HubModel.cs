@@ -72,7 +72,7 @@ public sealed class HubModel : ICausalModel
         }
         var logits = Logits(Normed(x));
         using var losses = Tape.In("losses");
-        var balance = LayerLosses.Join(Tape, Form.Dialect, Form.Experts, training, inputs.Importance, sparse);
+        var balance = LayerLosses.Join(Tape, Form.Dialect, Form.Experts, training, inputs.TokenMask, sparse);
         return new(logits, balance, sparse);
     }
 

@@ -41,7 +41,7 @@ sealed record T5Sparse(T5Parts Parts, string Name, int Number, Tensor Norm, Spar
         var streams = Streams(inputs);
         var given = new BlockInputs(inputs.Ids, inputs.Tasks, inputs.Sequences, inputs.Pass.Training, streams)
         {
-            Importance = inputs.Importance,
+            TokenMask = inputs.TokenMask,
             RouterState = inputs.RouterState,
             Instead = inputs.Router,
         };

@@ -65,19 +65,19 @@ public sealed class T5Model : IModel
     internal Encoded Encode(TokenBatch batch, Pass pass)
     {
         var pad = Pad(batch);
-        var inputs = Inputs(batch, batch.Ids, pass) with { Pad = pad, Importance = Importance(batch, decoder: false) };
+        var inputs = Inputs(batch, batch.Ids, pass) with { Pad = pad, TokenMask = TokenMask(batch, decoder: false) };
         var (output, sparse) = Encoder.Forward(Embed(Encoder, inputs.Ids, inputs.Length), inputs);
         return new(output, inputs.Length, pad, sparse);
     }
 
     internal (Tensor Output, IReadOnlyList<SparseResult> Sparse) Decode(TokenBatch batch, Pass pass, Encoded memory)
     {
-        var inputs = Inputs(batch, DecoderIds(batch), pass) with { Memory = memory, Importance = Importance(batch, decoder: true) };
+        var inputs = Inputs(batch, DecoderIds(batch), pass) with { Memory = memory, TokenMask = TokenMask(batch, decoder: true) };
         return Decoder.Forward(Embed(Decoder, inputs.Ids, inputs.Length), inputs);
     }
 
     /// <summary>1 for a token of the stack, 0 for padding; null where all are tokens. A decoder has padding where a padded batch has no label.</summary>
-    internal static float[]? Importance(TokenBatch batch, bool decoder)
+    internal static float[]? TokenMask(TokenBatch batch, bool decoder)
     {
         if (!decoder) return batch.HasPadding ? Array.ConvertAll(batch.Mask, m => (float)m) : null;
         return batch.Mask.Length > 0 && batch.Compared < batch.Labels.Length

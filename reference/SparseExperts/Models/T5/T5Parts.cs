@@ -43,7 +43,7 @@ sealed record StackInputs
     public required Pass Pass { get; init; }
 
     /// <summary>1 for a token, 0 for padding [B·S]; null where all are tokens.</summary>
-    public float[]? Importance { get; init; }
+    public float[]? TokenMask { get; init; }
 
     /// <summary>Added to the scores of self-attention: of positions [H·S, K], of padding [B, S].</summary>
     public Tensor? Bias { get; init; }

@@ -159,7 +159,7 @@ public static class Gates
     /// </summary>
     static Func<int, bool>? Skips(RouterCall call, Choices choices)
     {
-        var hasPadding = call.Dialect.Padding == PaddingRule.Skipped && call.Importance.Length > 0;
+        var hasPadding = call.Dialect.Padding == PaddingRule.Skipped && call.TokenMask.Length > 0;
         if (!hasPadding && !choices.Repeats(call)) return null;
         return i => hasPadding && i % choices.K == 0 && !call.IsReal(i / choices.K) || choices.IsRepeated(call, i);
     }

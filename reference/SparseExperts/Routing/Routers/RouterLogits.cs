@@ -137,7 +137,7 @@ public static class RouterLogits
 
     static Tensor Padding(Tape tape, RouterCall call, Tensor logits)
     {
-        if (call.Dialect.PaddingLogits != PaddingLogits.Lowered || call.Importance.Length == 0) return logits;
+        if (call.Dialect.PaddingLogits != PaddingLogits.Lowered || call.TokenMask.Length == 0) return logits;
         var values = new float[call.Tokens * call.Experts];
         for (var i = 0; i < values.Length; i++) values[i] = call.IsReal(i / call.Experts) ? 0 : Lowered;
         return tape.Shift(logits, values);

@@ -41,8 +41,8 @@ public static class TopK
     /// <summary>A token of importance between 0 and 1 makes no first choice, so that its best expert is left for the second.</summary>
     static bool SkipsFirst(RouterCall call, int token) =>
         call.Dialect.Padding == PaddingRule.Skipped
-        && call.Importance.Length > 0
-        && call.Importance[token] is > 0 and < 1;
+        && call.TokenMask.Length > 0
+        && call.TokenMask[token] is > 0 and < 1;
 
     /// <summary>What the first and the later choices are ranked by: the same numbers, or for a sampled or logit-ranked second others.</summary>
     static List<Ranking> Rankings(RouterCall call, RouterNumbers numbers)
@@ -112,7 +112,7 @@ public static class TopK
         var policy = d.Policy;
         for (var t = 0; t < call.Tokens; t++)
         {
-            var weight = call.Importance.Length == 0 ? 1 : call.Importance[t];
+            var weight = call.TokenMask.Length == 0 ? 1 : call.TokenMask[t];
             for (var j = 0; j < d.K; j++)
             {
                 var i = t * d.K + j;
