@@ -56,6 +56,13 @@ public class CudaFaultTests
     [InlineData("st.shared.u32 [%r6+1024], %r1;", "out of bounds: 4 bytes at 1024 of shared array s")]
     [InlineData("st.shared.u32 [s], %r1;", "a race: word 0 of shared array s was written by thread 0")]
     [InlineData("st.shared.u32 [%r6], %r1; xor.b32 %r7, %r6, 4; ld.shared.u32 %r8, [%r7];", "a race: word 1 of shared array s was written by thread 1")]
+    [InlineData("st.shared.u32 [%r6], %r1; ld.shared.u32 %r8, [%r6+4];", "a race: word 1 of shared array s was written by thread 1")]
+    [InlineData("setp.eq.s32 %p1, %r1, 0; @%p1 st.shared.u32 [s], %r1; ld.shared.u32 %r8, [s];", "a race: word 0 of shared array s was written by thread 0")]
+    [InlineData(
+        "shl.b32 %r7, %r5, 2; mov.u32 %r8, s; add.s32 %r7, %r7, %r8; st.shared.v4.u32 [%r7], {%r1, %r1, %r1, %r1};" +
+        "ld.shared.v4.u32 {%r7, %r8, %r9, %r10}, [%r7+16];",
+        "a race: word 4 of shared array s was written by thread 1")]
+    [InlineData("st.global.u32 [%rd6], %r1; ld.global.nc.u32 %r7, [%rd6];", "read by ld.global.nc and written in the same launch")]
     [InlineData("cvt.u16.u32 %rs1, %r1; shr.u32 %r7, %r5, 2; mov.u32 %r8, s; add.s32 %r7, %r7, %r8; and.b32 %r7, %r7, -2; st.shared.u16 [%r7], %rs1;",
         "a race: word 0 of shared array s was written by thread 0")]
     [InlineData(Halves + "st.shared.u16 [%r7], %rs1; setp.eq.s32 %p1, %r1, 9; @%p1 ld.shared.u32 %r9, [s];", "was written by thread")]

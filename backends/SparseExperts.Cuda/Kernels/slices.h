@@ -8,5 +8,5 @@ struct Slice
     int rows, columns, depth, start;
 };
 
-/// What becomes of C: the chain of the first block of k starts from it, or the sum is added to it, or it is written over; +0 is added at the end.
+/// What becomes of C: the chain of the first block of k starts from it, or the sum is added to it, or it is written over.
 enum { StartsAtC = 1, AddsToC = 2 };

@@ -13,7 +13,7 @@ public sealed class TransportLawTests
         {
             var random = new Random(seed);
             RouterCall call = new() { Dialect = BuiltIn.Named("megatron.sinkhorn"), Groups = 1, Size = tokens, Experts = experts, Training = true };
-            yield return (call, [.. Enumerable.Range(0, tokens * experts).Select(_ => 4 * random.NextDouble() - 2)]);
+            yield return (call, [.. Enumerable.Range(0, tokens * experts).Select(_ => random.NextDouble() - 0.5)]);
         }
     }
 
