@@ -13,7 +13,7 @@ abstract unsafe class Operation
 
     /// <summary>Stores part <paramref name="i"/> of a row for the lanes that take part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void Store<T>(byte* row, int i, Vector256<T> value, uint lanes) where T : unmanaged
+    protected static void Store<T>(byte* row, int i, Vector256<T> value, uint lanes) where T : unmanaged
     {
         var at = (T*)row + i * Vector256<T>.Count;
         if (lanes != AllLanes) value = Vector256.ConditionalSelect(Part<T>(lanes, i), value, Vector256.Load(at));
