@@ -45,8 +45,11 @@ public static class AxisLaw
         ("loss", "null", "gshard", "absent where the library offers no choice among losses: its balance loss is added, as Tutel's is"),
     ];
 
-    /// <summary>Scenes that are glanced at before any is looked at long: where one does not tell values apart, a later one mostly does at once.</summary>
-    const int Glanced = 64;
+    /// <summary>
+    /// Scenes are glanced at before any is looked at long, as a later one mostly tells at once what the first does not: a few, then the first ones long (what
+    /// shows in training alone shows there), then many.
+    /// </summary>
+    const int FewGlanced = 6, FewLong = 2, ManyGlanced = 64;
 
     /// <summary>What is tried of an axis without named values: numbers of which two must be told apart, and nothing at all where that is allowed.</summary>
     static readonly double[] Reals = [0, 0.25, 0.5, 1, 1.5, 3];
@@ -91,8 +94,11 @@ public static class AxisLaw
         bool IsAlive() => isNamed ? alike.Count == 0 : AreNumbersAlive();
 
         // A router of another form reads other tensors, which calls of strangers do not have.
-        Dialect[] all = [.. scenes], glanced = axis.Name == "router" || isOfKind ? [] : [.. all.Take(Glanced)];
-        foreach (var (subject, glances) in glanced.Select(d => (d, true)).Concat(all.Select(d => (d, false))))
+        Dialect[] all = [.. scenes];
+        IEnumerable<(Dialect Scene, bool Glances)> Looks(int count, bool glances) => all.Take(count).Select(d => (d, glances));
+        var looks = axis.Name == "router" || isOfKind ? Looks(all.Length, false)
+            : [.. Looks(FewGlanced, true), .. Looks(FewLong, false), .. Looks(ManyGlanced, true).Skip(FewGlanced), .. Looks(all.Length, false).Skip(FewLong)];
+        foreach (var (subject, glances) in looks)
         {
             Dialect?[] variants = [.. values.Select(v => Accepted(axis, subject, v))];
             accepted.UnionWith(Enumerable.Range(0, values.Count).Where(v => variants[v] is not null));
@@ -115,19 +121,31 @@ public static class AxisLaw
         return IsAlive() ? null : $"{axis.Name}: nothing tells {string.Join(", ", alike.Select(p => $"{Text(values[p.A])} from {Text(values[p.B])}"))}";
     }
 
-    /// <summary>What is thrown, besides a refusal, where a neighbour of a dialect answers its overflowing probe and trains; null where nothing is.</summary>
-    public static string? DiesOf(Dialect subject, Dialect changed)
+    /// <summary>
+    /// What is thrown, besides a refusal, where neighbours of a dialect answer its overflowing probe and train, each named by its change; nothing where nothing
+    /// is.
+    /// </summary>
+    public static IEnumerable<string> Deaths(Dialect subject, IEnumerable<(AxisChange Change, Dialect Changed)> neighbours)
     {
-        foreach (var view in AxisViews.Few(subject))
-            try
-            {
-                view.See(changed);
-            }
-            catch (Exception e)
-            {
-                return $"{view.Name}: {e.GetType().Name}: {e.Message}";
-            }
-        return null;
+        AxisView[] views = [.. AxisViews.Few(subject)];
+        return from n in neighbours
+               from view in views
+               let death = Death(view, n.Changed)
+               where death is not null
+               select $"{n.Change}: {death}";
+    }
+
+    static string? Death(AxisView view, Dialect changed)
+    {
+        try
+        {
+            view.See(changed);
+            return null;
+        }
+        catch (Exception e)
+        {
+            return $"{view.Name}: {e.GetType().Name}: {e.Message}";
+        }
     }
 
     static IEnumerable<(int A, int B)> Pairs(int first, int count) =>

@@ -14,12 +14,23 @@ public sealed class DialectAxis
     readonly PropertyInfo _property;
     readonly Type _type;
 
+    static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
+
+    /// <summary>What a dialect has that says nothing.</summary>
+    readonly object? _default;
+
+    /// <summary>The values of an enumeration with their names in files.</summary>
+    readonly (FieldInfo Field, object Value, string Name)[] _named;
+
     DialectAxis(PropertyInfo property)
     {
         _property = property;
         _type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
         IsOptional = Nullable.GetUnderlyingType(property.PropertyType) is not null;
         var means = property.GetCustomAttribute<MeansAttribute>()!;
+        _default = property.GetValue(Blank);
+        var fields = _type.IsEnum ? _type.GetFields(BindingFlags.Public | BindingFlags.Static) : [];
+        _named = Array.ConvertAll(fields, f => (f, f.GetValue(null)!, Spell(f)));
         (Name, Text, Source) = (JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name), means.Text, means.Source);
     }
 
@@ -43,9 +54,8 @@ public sealed class DialectAxis
     public static DialectAxis? Find(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>Names and meanings of the values, where they are few and named.</summary>
-    public IReadOnlyList<(string Name, string Text, string Source)> Values => !_type.IsEnum ? [] :
-        [.. _type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (Spell(f), f.GetCustomAttribute<MeansAttribute>()?.Text ?? "",
-            f.GetCustomAttribute<MeansAttribute>()?.Source ?? ""))];
+    public IReadOnlyList<(string Name, string Text, string Source)> Values =>
+        [.. from v in _named let means = v.Field.GetCustomAttribute<MeansAttribute>() select (v.Name, means?.Text ?? "", means?.Source ?? "")];
 
     /// <summary>Names of the values, number formats included; empty where they are numbers, flags or sums.</summary>
     public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? [.. Formats.Select(f => f.Name)] : [.. Values.Select(v => v.Name)];
@@ -64,7 +74,7 @@ public sealed class DialectAxis
         double number => number.ToString("R", CultureInfo.InvariantCulture),
         int number => number.ToString(CultureInfo.InvariantCulture),
         NumberFormat format => FormatName(format),
-        Enum => Spell(_type.GetField(value.ToString()!)!),
+        Enum => _named.First(v => v.Value.Equals(value)).Name,
         GroupScore score => score.ToString(),
         _ => throw new ArgumentOutOfRangeException(nameof(value), value, $"{Name} has no text"),
     };
@@ -76,12 +86,10 @@ public sealed class DialectAxis
     public bool IsKnown(Dialect dialect) => Get(dialect) is not Enum value || Enum.IsDefined(_type, value);
 
     /// <summary>Whether the dialect has the value that a dialect has which says nothing.</summary>
-    public bool IsDefault(Dialect dialect) => Equals(Get(dialect), Get(Blank));
+    public bool IsDefault(Dialect dialect) => Equals(Get(dialect), _default);
 
     /// <summary>That value as text; null where it is not set.</summary>
     public string? Default => Format(Blank);
-
-    static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
 
     /// <summary>The dialect with this axis changed.</summary>
     public Dialect With(Dialect dialect, JsonNode? value, string where)
@@ -118,8 +126,7 @@ public sealed class DialectAxis
             {
                 if (_type == typeof(GroupScore) && GroupScore.Parse(text) is { } score) return score;
                 if (_type == typeof(NumberFormat) && Formats.FirstOrDefault(f => f.Name == text) is { Name: not null } format) return format.Format;
-                if (_type.IsEnum && _type.GetFields(BindingFlags.Public | BindingFlags.Static).FirstOrDefault(f =>
-                    Spell(f) == text) is { } field) return field.GetValue(null)!;
+                if (_named.FirstOrDefault(v => v.Name == text) is { Value: { } named }) return named;
             }
         }
         throw new DialectException($"{where}: {Name} cannot be {node?.ToJsonString() ?? "null"}; {Allowed}");
