@@ -3,6 +3,7 @@ using System.Text.Json;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
 using SparseExperts.Models;
+using SparseExperts.Runs;
 using SparseExperts.Training;
 
 namespace SparseExperts.Bench;
@@ -16,46 +17,55 @@ static class Headline
 {
     const int Checks = 50;
 
-    sealed record Curve(int Experts, ulong Seed, long Steps, int Width, long Parameters, List<long> At, List<double> HeldOut);
+    sealed record Curve(string Preset, string Title, int Experts, ulong Seed, long Steps, long Parameters, List<long> At, List<double> HeldOut);
 
-    public static void Run(string results, long steps, int width, int[] experts, int seeds, int threads, int atOnce)
+    /// <param name="width">Of the models; null is the preset's.</param>
+    public static void Run(string results, string presetName, long steps, int? width, int[] experts, int seeds, int threads, int atOnce)
     {
+        var preset = Presets.Find(presetName);
+        var model = preset.Model.With(new() { Width = width });
         var curves = File.Exists(results) ? File.ReadLines(results).Select(l => JsonSerializer.Deserialize<Curve>(l)!).ToList() : [];
-        bool IsKnown((int Experts, ulong Seed) t) => curves.Any(c => c.Experts == t.Experts && c.Seed == t.Seed && c.Steps == steps && c.Width == width);
+        bool IsMeant(Curve c) => c.Preset == presetName && c.Steps == steps && c.Title == model.Title;
+        bool IsKnown((int Experts, ulong Seed) t) => curves.Any(c => IsMeant(c) && c.Experts == t.Experts && c.Seed == t.Seed);
         var missing = Enumerable.Range(0, seeds).SelectMany(seed => experts.Select(e => (Experts: e, Seed: (ulong)seed))).Where(t => !IsKnown(t)).ToArray();
-        AtOnce.Each(missing, atOnce, t => Train(t.Experts, t.Seed, steps, width, threads), (t, curve) =>
+        AtOnce.Each(missing, atOnce, t => Train(preset, model.With(new() { Experts = t.Experts }), t.Seed, steps, threads), (t, curve) =>
         {
             curves.Add(curve);
             File.AppendAllText(results, JsonSerializer.Serialize(curve) + "\n");
             Console.Error.WriteLine($"{t.Experts} experts, seed {t.Seed}: {curve.HeldOut[^1]:F4}");
         });
-        Print([.. curves.Where(c => c.Steps == steps && c.Width == width && experts.Contains(c.Experts))], experts, steps);
+        Print([.. curves.Where(c => IsMeant(c) && experts.Contains(c.Experts))], experts, preset, model, steps);
     }
 
-    static Curve Train(int experts, ulong seed, long steps, int width, int threads)
+    static Curve Train(Preset preset, IModelConfig model, ulong seed, long steps, int threads)
     {
         using var backend = new CpuBackend(threads);
-        var model = new ModelConfig { Experts = experts, Width = width, Hidden = 4 * width };
-        var trainer = new Trainer(backend, model, new() { Steps = steps, Seed = seed });
-        var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Context);
-        var curve = new Curve(experts, seed, steps, width, trainer.Model.ParameterCount, [], []);
+        var training = preset.Training with { Steps = steps, Minutes = 0, Seed = seed };
+        var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Lengths[0]);
+        var kind = RunData.UsualKind(model);
+        var data = RunData.Of(kind, text, model, null, RunData.UsualSpans(kind, null));
+        var trainer = new Trainer(backend, data.Fitted(model), training);
+        var batches = data.Batches(training);
+        var curve = new Curve(preset.Name, model.Title, model.Experts, seed, steps, trainer.Model.ParameterCount, [], []);
         while (trainer.Step < steps)
         {
-            trainer.Train(text, (double)trainer.Step / steps, details: false);
+            trainer.Train(batches, (double)trainer.Step / steps, details: false);
             if (trainer.Step % (steps / Checks) != 0) continue;
             curve.At.Add(trainer.Step);
-            curve.HeldOut.Add(Evaluation.Run(trainer, text.HeldOut).BitsPerByte);
+            curve.HeldOut.Add(Evaluation.Run(trainer, data.HeldOut(training.Batch, int.MaxValue)).BitsPerByte);
         }
         return curve;
     }
 
     static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
-    static void Print(Curve[] curves, int[] experts, long steps)
+    static void Print(Curve[] curves, int[] experts, Preset preset, IModelConfig model, long steps)
     {
         var dense = curves.Where(c => c.Experts == 0).ToArray();
-        Console.WriteLine($"Held-out bits/byte after {steps:N0} steps of 16 × 128 bytes, mean and 95 % confidence interval over {dense.Length} seeds.\n");
-        Console.WriteLine("| model | parameters | held-out bits/byte | against dense | steps to the dense twin's final loss |");
+        var unit = RunData.UsualKind(model) == DataKind.Spans ? "label" : "byte";
+        var size = $"{model.Title}, {Number(steps, "N0")} steps of {preset.Training.Batch} × {string.Join(" + ", model.Lengths)} bytes";
+        Console.WriteLine($"{preset.Name}, {size}: held-out bits/{unit}, mean and 95 % confidence interval over {dense.Length} seeds.\n");
+        Console.WriteLine($"| model | parameters | held-out bits/{unit} | against dense | steps to the dense twin's final loss |");
         Console.WriteLine("|---|---|---|---|---|");
         foreach (var e in experts)
         {

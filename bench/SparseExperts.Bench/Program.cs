@@ -18,17 +18,19 @@ static Option<T[]> Some<T>(string name, T[] usual, string description) => new(na
 
 var results = One("--results", "headline.jsonl", "File of finished trainings; those in it are not repeated.");
 var steps = One("--steps", 20000L, "Steps of every training.");
-var width = One("--width", 32, "Model width.");
+var headlinePreset = One("--preset", "default", "Preset whose model and recipe they have.");
+var width = One<int?>("--width", null, "Model width; by default the preset's.");
 var experts = Some<int>("--experts", [0, 4, 16, 64], "Numbers of experts; 0 is the dense twin.");
 var seeds = One("--seeds", 3, "Seeds 0, 1, …");
 var threads = One("--threads", 0, "Threads; the numbers do not depend on them.");
 var atOnce = One("--at-once", 1, "Trainings beside each other, each with its threads; the numbers do not depend on it.");
 var headline = new Command("headline", "Sparse models against their dense twin at equal steps: the README's table.")
 {
-    results, steps, width, experts, seeds, threads, atOnce,
+    results, headlinePreset, steps, width, experts, seeds, threads, atOnce,
 };
 headline.SetAction(parsed => Headline.Run(
     parsed.GetValue(results)!,
+    parsed.GetValue(headlinePreset)!,
     parsed.GetValue(steps),
     parsed.GetValue(width),
     parsed.GetValue(experts)!,

@@ -21,6 +21,7 @@ static class TrainCommand
         DefaultValueFactory = _ => "default",
     };
     static readonly ModelOptions OfModel = new();
+    static readonly SpanOptions OfSpans = new();
     static readonly Option<DataKind?> DataOption = new("--data")
     {
         Description = "What is made of the text: bytes (the next one is predicted), spans (T5's, for an encoder and decoder) or tasks (a JSONL file "
@@ -79,7 +80,7 @@ static class TrainCommand
             RateOption, OptimizerOption, ThreadsOption, BackendOption, PrecisionOption, PluginsOption, OutOption, CheckpointOption, ResumeOption,
             RecomputeOption, ProfileOption, DryRunOption, ForceOption, JsonOption,
         };
-        foreach (var option in OfModel.All) command.Add(option);
+        foreach (var option in OfSpans.All.Concat(OfModel.All)) command.Add(option);
         command.SetAction(Run);
         return command;
     }
@@ -147,7 +148,9 @@ static class TrainCommand
         var data = parsed.GetValue(DataOption) ?? (parsed.GetValue(TextOption) is null ? begun?.Data : null) ?? RunData.UsualKind(model, path);
         var text = RunData.LoadText(data, path, model);
         var mixture = parsed.GetValue(MixtureOption) ?? (parsed.GetValue(TextOption) is null ? from?.Mixture : null);
-        if (from is null) model = RunData.Of(data, text, model, tokenizer, mixture).Fitted(model);
+        var usual = data == DataKind.Spans && from is { Data: DataKind.Spans, Text.Length: > 0 } ? from.Spans ?? new() : RunData.UsualSpans(data, tokenizer);
+        var spans = OfSpans.Apply(parsed, data, usual);
+        if (from is null) model = RunData.Of(data, text, model, tokenizer, mixture, spans).Fitted(model);
         var folder = parsed.GetValue(OutOption) ?? NewFolder(text.Path, model, training);
         TrainingRun.RefuseToClobber(folder, parsed.GetValue(ForceOption));
         backend = Create(parsed, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PrecisionOption));
@@ -158,6 +161,7 @@ static class TrainCommand
             Training = training,
             Data = data,
             Mixture = mixture,
+            Spans = spans,
             From = parsed.GetValue(FromOption) is { } origin ? Path.GetFullPath(origin) : null,
             Text = text.Path,
             TextBytes = text.Length,
@@ -168,7 +172,7 @@ static class TrainCommand
             CheckpointEvery = every,
         };
         Action<Trainer>? start = config.From is null ? null : trainer => TrainingRun.LoadModel(config.From, trainer);
-        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model, tokenizer, mixture), parsed.GetValue(ForceOption), start);
+        return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model, tokenizer, mixture, spans), parsed.GetValue(ForceOption), start);
     }
 
     /// <summary>Model, training and tokenizer by the preset, or by the run that is begun with, and the options; and that run's configuration.</summary>

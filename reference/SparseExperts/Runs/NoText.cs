@@ -15,7 +15,9 @@ sealed class NoText(IModelConfig model) : RunData(ByteText.None)
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => throw Missing();
 
     public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        (_of = RunData.Of(UsualKind(model, other.Path), other, model, Tokenizer)).Of(other, sequences);
+        (_of = AsUsual(UsualKind(model, other.Path), other)).Of(other, sequences);
+
+    RunData AsUsual(DataKind kind, ByteText text) => Of(kind, text, model, Tokenizer, UsualSpans(kind, Tokenizer));
 
     public override string Show(int id) => (_of ?? throw Missing()).Show(id);
 

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SparseExperts.Data;
 using SparseExperts.Formats;
 using SparseExperts.Models;
 using SparseExperts.Routing;
+using SparseExperts.Text;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -41,6 +43,10 @@ public sealed record RunConfig
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Mixture { get; init; }
+
+    /// <summary>What is taken out of the text where <see cref="Data"/> are spans; T5's where the file does not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SpanCorruption? Spans { get; init; }
 
     /// <summary>Absolute path of the text, its length and SHA-256: a run does not go on with another text. Empty where the model was imported.</summary>
     public required string Text { get; init; }
@@ -81,10 +87,11 @@ public sealed record RunConfig
                 throw new RunException($"{path}: format {config.Format}, this program reads {CurrentFormat}; use the version that wrote it");
             config.Model.Validate();
             config.Training.Validate();
+            config.Spans?.Validate();
             if (config.CheckpointEvery < 1) throw new JsonException($"a checkpoint every {config.CheckpointEvery} steps: at least 1");
             return config;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ConfigurationException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ConfigurationException or DataException)
         {
             throw new RunException($"{path}: not a usable run configuration ({OneLine(e.Message)}); name the folder of a run that this program wrote");
         }

@@ -47,23 +47,25 @@ public abstract class RunData(ByteText text)
 
     /// <summary>Data of a kind for a model: of one text, or of a mixture of the languages in its folder.</summary>
     /// <param name="mixture">Temperature of the mixture; null for one text.</param>
+    /// <param name="spans">What is taken out of the text; null where the data are no spans.</param>
     /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
-    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer, double? mixture)
+    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer, double? mixture,
+        SpanCorruption? spans)
     {
-        if (mixture is not { } temperature) return Of(kind, text, model, tokenizer);
+        if (mixture is not { } temperature) return Of(kind, text, model, tokenizer, spans);
         if (kind == DataKind.Tasks) throw new ConfigurationException("a mixture is of texts, not of tasks", "mixture", "data");
-        var languages = Languages.Load(text.Path, model.Context).Select(l => (l.Name, Of(kind, l.Text, model, tokenizer)));
+        var languages = Languages.Load(text.Path, model.Context).Select(l => (l.Name, Of(kind, l.Text, model, tokenizer, spans)));
         return new LanguageData(text, model, [.. languages], temperature) { Tokenizer = tokenizer };
     }
 
     /// <summary>Data of a kind for a model, of one text.</summary>
     /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
-    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer = null) => (kind, model) switch
+    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer, SpanCorruption? spans) => (kind, model) switch
     {
         (DataKind.Bytes, T5Config) => throw new ConfigurationException("a model with an encoder and a decoder learns from spans, not bytes", "data"),
         (DataKind.Bytes, _) when tokenizer is null => new NextBytes(text, model),
         (DataKind.Bytes, _) => new NextTokens(text, model, tokenizer.Tokenizer) { Tokenizer = tokenizer },
-        (DataKind.Spans, T5Config t5) => new Spans(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
+        (DataKind.Spans, T5Config t5) => new Spans(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer(), spans ?? new()) { Tokenizer = tokenizer },
         (DataKind.Tasks, T5Config t5) => new TaskData(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
         (DataKind.Tasks, _) => throw new ConfigurationException($"{model.Family}: tasks are for models with an encoder and a decoder", "data", "preset"),
         (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
@@ -86,6 +88,13 @@ public abstract class RunData(ByteText text)
     /// <param name="path">Of the text; empty where there is none.</param>
     public static DataKind UsualKind(IModelConfig model, string path = "") => model is not T5Config ? DataKind.Bytes
         : path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? DataKind.Tasks : DataKind.Spans;
+
+    /// <summary>
+    /// What is taken out of a text where nobody says: spans of three tokens in the mean, as in T5 (Raffel et al. 2020, section 3.1.4), or of twenty bytes, as
+    /// in ByT5 (Xue et al. 2022, section 3.1); null where the data are no spans.
+    /// </summary>
+    public static SpanCorruption? UsualSpans(DataKind kind, RunTokenizer? tokenizer) =>
+        kind != DataKind.Spans ? null : tokenizer is null ? new(MeanSpanLength: 20) : new();
 
     /// <summary>The text as a kind of data needs it: windows need some length, a file of tasks does not.</summary>
     public static ByteText LoadText(DataKind kind, string path, IModelConfig model) => ByteText.Load(path, kind == DataKind.Tasks ? 1 : model.Context);
@@ -146,16 +155,15 @@ sealed class Spans : RunData
     /// <summary>Seed of the spans of held-out text, the same for all runs.</summary>
     const ulong HeldOutSeed = 1;
 
-    static readonly SpanCorruption Corruption = new();
-
     readonly T5Config _model;
     readonly ITokenizer _tokenizer;
     readonly TextToTextIds _ids;
+    readonly SpanCorruption _corruption;
     readonly Lazy<(TokenText Train, TokenText HeldOut)> _tokens;
 
-    public Spans(ByteText text, T5Config model, ITokenizer tokenizer) : base(text)
+    public Spans(ByteText text, T5Config model, ITokenizer tokenizer, SpanCorruption corruption) : base(text)
     {
-        (_model, _tokenizer, _ids) = (model, tokenizer, TextToTextIds.Of(tokenizer));
+        (_model, _tokenizer, _ids, _corruption) = (model, tokenizer, TextToTextIds.Of(tokenizer), corruption);
         RequireIds(_ids.Vocabulary, model);
         _tokens = new(() => tokenizer is ByteTokenizer ? TokenText.OfBytes(text) : TokenText.Of(text, tokenizer));
     }
@@ -181,5 +189,5 @@ sealed class Spans : RunData
         ? Sentinels.Show(id, _ids)
         : _tokenizer is ByteTokenizer ? ((char)id).ToString() : _tokenizer.Decode([id]);
 
-    SpanBatches Batches(TokenText text, ulong seed, int sequences) => new(text.Ids, _ids, Corruption, _model.Context, seed, sequences);
+    SpanBatches Batches(TokenText text, ulong seed, int sequences) => new(text.Ids, _ids, _corruption, _model.Context, seed, sequences);
 }

@@ -55,10 +55,18 @@ public static class RunReportBuilder
             ("budget", training.Steps > 0 ? $"{training.Steps} steps" : $"{Number(training.Minutes)} minutes"),
             ("batch", $"{training.Batch} × {string.Join(" + ", model.Lengths)} {(run.Config.Data == DataKind.Bytes ? "bytes" : "tokens")}"
                 + (training.Accumulate == 1 ? "" : $", in {training.Accumulate} micro-batches")),
+            .. Spans(run.Config) is { } spans ? new[] { ("spans", spans) } : [],
             ("seed", training.Seed.ToString(CultureInfo.InvariantCulture)),
             ("backend", $"{run.Config.Backend}, {run.Config.Threads} threads"),
             ("precision", run.Config.Precision == Precision.Exact ? "exact products" : $"{run.Config.Precision.Text()} products, exact in routers"),
         ];
+    }
+
+    static string? Spans(RunConfig config)
+    {
+        if (config.Data != DataKind.Spans) return null;
+        var spans = config.Spans ?? new();
+        return $"{Number(100 * spans.NoiseDensity)} % of the text, in the mean {Number(spans.MeanSpanLength)} tokens each";
     }
 
     static ReportPoint Point(MetricsLine line) => new(line.Step, line.Seconds, line.TrainBitsPerByte, line.HeldOutBitsPerByte, line.TokensPerSecond,

@@ -188,7 +188,7 @@ public sealed class TrainingRun : IDisposable
             var differs = $"{config.Text}: is not the text that the run in {folder} began with (SHA-256 differs)";
             throw new RunException($"{differs}; put the old text back or start a new run");
         }
-        return (config, RunData.Of(config.Data, text, config.Model, tokenizer, config.Mixture));
+        return (config, RunData.Of(config.Data, text, config.Model, tokenizer, config.Mixture, config.Spans));
     }
 
     double Progress(double seconds) => Config.Training.Steps > 0

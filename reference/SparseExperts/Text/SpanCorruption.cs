@@ -119,6 +119,6 @@ public sealed record SpanCorruption(double NoiseDensity = 0.15, double MeanSpanL
     public void Validate()
     {
         if (!(NoiseDensity is > 0 and < 1)) throw new DataException($"noise density {NoiseDensity}: between 0 and 1, both excluded", "noise-density");
-        if (!(MeanSpanLength is >= 1 and <= 1 << 20)) throw new DataException($"mean span length {MeanSpanLength}: at least 1", "span-length");
+        if (!(MeanSpanLength is >= 1 and <= 1 << 20)) throw new DataException($"mean span length {MeanSpanLength}: at least 1", "mean-span-length");
     }
 }
