@@ -11,7 +11,7 @@ public static class Causes
     {
         var explanation = Diagnosis.Explain(held, verdict, backend);
         var (factor, own) = Own(held, verdict, backend);
-        if (factor is null && own.Causes.Count == 0 && explanation.Changes.Count == 0) own = own.And(OfParts(held, verdict));
+        if (factor is null && own.Causes.Count == 0 && explanation.Changes.Count == 0) own = own.And(OfParts(held, verdict)).And(OfPairs(held, verdict, backend));
         // A fault that a value of an axis stands for is named by it, with the fault's own words.
         Cause? Twin(AxisChange change) => own.Causes.Append(factor).FirstOrDefault(c => c?.Axis == change.Axis);
         Cause Of(AxisChange change) => new(change.Axis, change.Is, $"as if {change}{(Twin(change) is { } twin ? $": {twin.Sentence}" : "")}");
@@ -48,6 +48,11 @@ public static class Causes
         if (verdict.Culprit is not { Numbers: { } numbers } culprit) return FoundCauses.None;
         return PartFactors.Find(held, culprit.Stage, numbers) is { } pattern ? new([pattern]) : FoundCauses.None;
     }
+
+    /// <summary>Two axes of a loss at once.</summary>
+    static FoundCauses OfPairs(Case held, Verdict verdict, Func<IBackend> backend) => verdict.Culprit is not { Numbers: { } numbers } culprit
+        ? FoundCauses.None
+        : BalancePairs.Find(Stage.Until(held, verdict), culprit.Stage, numbers, backend);
 
     /// <summary>Whether nothing but the culprit differs, or, where gradients are looked at together, nothing but gradients.</summary>
     static bool IsAlone(Verdict verdict)

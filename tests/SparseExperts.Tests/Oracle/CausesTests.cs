@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using SparseExperts.Oracle;
+using SparseExperts.Routing;
 using SparseExperts.Scalar;
 using Xunit;
 
@@ -58,6 +59,25 @@ public class CausesTests
             names++;
         }
         Assert.True(names > 50, $"{names} faults");
+    }
+
+    /// <summary>Two axes of a loss at once, as libraries have them under one name; never certain, as two of so many give a number by chance more easily.</summary>
+    [Theory]
+    [InlineData("megatron.topk", BalanceLevel.Sequence, BalanceTokens.RealOverReal, "balance_tokens = real_over_real and balance_level = sequence")]
+    [InlineData("hf.mixtral", BalanceLevel.Group, BalanceTokens.RealOverAll, "balance_tokens = real_over_all and balance_level = group")]
+    public void Two_axes_of_a_balance_loss_are_named_together(string dialect, BalanceLevel level, BalanceTokens tokens, string says)
+    {
+        CaseTensor Of(string name, params long[] shape) =>
+            new(name, "F32", shape, [.. Enumerable.Range(0, (int)shape.Aggregate((a, b) => a * b)).Select(i => Math.Round(32 * Math.Sin(1 + i * i)) / 32)]);
+        CaseTensor padding = new("padding", "U8", [2, 12], [.. Enumerable.Range(0, 24).Select(t => t % 12 < (t < 12 ? 2 : 7) ? 1.0 : 0)]);
+        CaseTensor[] inputs = [Of("x", 2, 12, M), Of("router.weight", Experts, M), padding];
+        var asked = Case.Create(dialect, "train", inputs, new JsonObject { ["k"] = 2, ["balance_coefficient"] = 0.5 });
+        using var backend = new ScalarBackend<Float64>();
+        var claims = CaseAnswers.Fill(asked.Under(asked.Dialect with { BalanceLevel = level, BalanceTokens = tokens }), backend).Under(asked.Dialect);
+        var verdict = Judge(claims);
+        Assert.Equal("loss.balance", verdict.Culprit?.Stage);
+        Assert.Contains(verdict.Causes, c => c.Sentence.EndsWith(says, StringComparison.Ordinal));
+        Assert.False(verdict.IsCertain);
     }
 
     [Theory]
