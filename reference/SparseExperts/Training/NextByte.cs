@@ -6,8 +6,8 @@ namespace SparseExperts.Training;
 /// Logits of the byte after a text that grows: always those of the whole window, the last bytes that the context holds, each at its place in the window
 /// and routed with the others. Keys and values of its start are kept as long as they are the same, so that mostly one position is computed
 /// (<see cref="KeyValueCache"/>); the bits are those of the window computed anew. They are not kept when the window is full and slides, because every position
-/// changes; from a token on that gets or loses a slot because the text is longer; and not at all by routers for which
-/// <see cref="KeyValueCache.Serves"/> is false.
+/// changes; from a token on that gets or loses a slot because the text is longer; and not at all by routers that look
+/// at other tokens too (<see cref="ICausalModel.NewCache"/>).
 /// </summary>
 /// <param name="caches">False computes every window anew.</param>
 public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposable

@@ -112,8 +112,7 @@ public sealed class CachedGenerationTests
         var config = Small with { Dialect = BuiltIn.Named("zhou.expert_choice") };
         Assert.Equal(Anew(Context + 2), Computed(config, Context + 2));
         using var backend = new CpuBackend(1);
-        Assert.StartsWith("zhou.expert_choice routes a token by what others get",
-            Assert.Throws<ArgumentException>(() => new KeyValueCache(backend, config)).Message);
+        Assert.Null(((ICausalModel)new Predictor(backend, config, seed: 5).Model).NewCache());
     }
 
     [Fact]

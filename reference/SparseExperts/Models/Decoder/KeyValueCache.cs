@@ -11,27 +11,32 @@ namespace SparseExperts.Models;
 /// </summary>
 public sealed class KeyValueCache : IDisposable
 {
+    /// <summary>Positions that a layer has room for at first; texts that grow beyond it get twice as many.</summary>
+    const int FirstRoom = 64;
+
     readonly IBackend _backend;
-    readonly (Matrix Keys, Matrix Values)[] _layers;
+    readonly (Matrix Keys, Matrix Values)?[] _layers;
     readonly RoutesSoFar?[] _routes;
     readonly int[] _ids;
 
-    /// <exception cref="ArgumentException">The routers of the model look at other tokens too, so that there is nothing to keep.</exception>
-    public KeyValueCache(IBackend backend, ModelConfig config)
+    KeyValueCache(IBackend backend, IModelConfig config, int context, IEnumerable<string?> sparse)
     {
-        if (!Serves(config))
-            throw new ArgumentException($"{config.Dialect.Name} routes a token by what others get; compute the whole text again", nameof(config));
         _backend = backend;
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(_ => (backend.Rent(config.Context, config.Width), backend.Rent(config.Context, config.Width)))];
         var drops = config.Experts > 0 && config.Dialect.CapacityFormula != CapacityFormula.None;
         var dialect = config.Dialect.For(training: false);
-        RoutesSoFar? Of(int layer) => drops && config.IsSparse(layer) ? new RoutesSoFar(dialect, config.Experts, $"blocks.{layer}") : null;
-        _routes = [.. Enumerable.Range(0, config.Layers).Select(Of)];
-        _ids = new int[config.Context];
+        _routes = [.. sparse.Select(place => drops && place is not null ? new RoutesSoFar(dialect, config.Experts, place) : null)];
+        _layers = new (Matrix, Matrix)?[_routes.Length];
+        _ids = new int[context];
     }
 
-    /// <summary>Whether tokens of the model keep what they got when others follow: always in a dense model, else as its dialect says.</summary>
-    public static bool Serves(ModelConfig config) => config.Experts == 0 || config.Dialect.RoutesAlone;
+    /// <summary>
+    /// That of a model; null where its tokens do not keep what they got when others follow, because routers look at other tokens too
+    /// (<see cref="Dialect.RoutesAlone"/>).
+    /// </summary>
+    /// <param name="context">Positions at most.</param>
+    /// <param name="sparse">The places of its sparse layers; null where a layer is dense.</param>
+    internal static KeyValueCache? Of(IBackend backend, IModelConfig config, int context, IEnumerable<string?> sparse) =>
+        config.Experts == 0 || config.Dialect.RoutesAlone ? new(backend, config, context, sparse) : null;
 
     /// <summary>Positions that are kept.</summary>
     public int Length { get; private set; }
@@ -61,15 +66,37 @@ public sealed class KeyValueCache : IDisposable
     /// </summary>
     internal Tensor Attend(Tape tape, int layer, AttentionShape shape, Tensor qkv, RotaryTables? rotary, Tensor? bias)
     {
-        var (width, more) = (shape.Width, shape.Queries);
-        var (keys, values) = _layers[layer];
+        var width = shape.Width;
         var qk = qkv.Value.ColumnRange(0, 2 * width);
         if (rotary is { } tables) Op.Rotate(tape, shape, qkv, tables, qk = tape.Rent(qkv.Rows, 2 * width));
-        _backend.Copy(qk.ColumnRange(width, width), keys.RowRange(Length, more));
-        _backend.Copy(qkv.Value.ColumnRange(2 * width, width), values.RowRange(Length, more));
-        var all = shape with { Keys = Length + more };
-        Tensor Kept(Matrix rows) => tape.Constant(rows.RowRange(0, all.Keys));
-        return tape.Attention(all, tape.Constant(qk.ColumnRange(0, width)), Kept(keys), Kept(values), bias);
+        var (keys, values) = Keep(tape, layer, qk.ColumnRange(width, width), qkv.Value.ColumnRange(2 * width, width));
+        return tape.Attention(shape with { Keys = keys.Rows }, tape.Constant(qk.ColumnRange(0, width)), keys, values, bias);
+    }
+
+    /// <summary>Keeps a layer's keys and values of the positions that follow, a row each; those of all positions so far come back.</summary>
+    internal (Tensor Keys, Tensor Values) Keep(Tape tape, int layer, Matrix keys, Matrix values)
+    {
+        var all = Length + keys.Rows;
+        var (keptKeys, keptValues) = Room(layer, all, keys.Columns, values.Columns);
+        _backend.Copy(keys, keptKeys.RowRange(Length, keys.Rows));
+        _backend.Copy(values, keptValues.RowRange(Length, values.Rows));
+        return (tape.Constant(keptKeys.RowRange(0, all)), tape.Constant(keptValues.RowRange(0, all)));
+    }
+
+    /// <summary>Matrices of at least so many rows, with what they held.</summary>
+    (Matrix Keys, Matrix Values) Room(int layer, int rows, int keyColumns, int valueColumns)
+    {
+        if (_layers[layer] is { } enough && enough.Keys.Rows >= rows) return enough;
+        var room = Math.Min(_ids.Length, Math.Max(rows, _layers[layer] is { } half ? 2 * half.Keys.Rows : FirstRoom));
+        var more = (Keys: _backend.Rent(room, keyColumns), Values: _backend.Rent(room, valueColumns));
+        if (_layers[layer] is { } old)
+        {
+            _backend.Copy(old.Keys.RowRange(0, Length), more.Keys.RowRange(0, Length));
+            _backend.Copy(old.Values.RowRange(0, Length), more.Values.RowRange(0, Length));
+            Return(old);
+        }
+        _layers[layer] = more;
+        return more;
     }
 
     /// <summary>
@@ -87,12 +114,16 @@ public sealed class KeyValueCache : IDisposable
         Length += ids.Length;
     }
 
+    void Return((Matrix Keys, Matrix Values) layer)
+    {
+        _backend.Return(layer.Keys.Storage);
+        _backend.Return(layer.Values.Storage);
+    }
+
     public void Dispose()
     {
-        foreach (var (keys, values) in _layers)
-        {
-            _backend.Return(keys.Storage);
-            _backend.Return(values.Storage);
-        }
+        foreach (var layer in _layers)
+            if (layer is { } kept) Return(kept);
+        Array.Clear(_layers);
     }
 }

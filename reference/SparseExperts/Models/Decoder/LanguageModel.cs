@@ -49,7 +49,8 @@ public sealed class LanguageModel : ICausalModel
 
     public IReadOnlyList<StateMatrix> State { get; }
 
-    public KeyValueCache? NewCache() => KeyValueCache.Serves(Config) ? new(_tape.Backend, Config) : null;
+    public KeyValueCache? NewCache() =>
+        KeyValueCache.Of(_tape.Backend, Config, Config.Context, _blocks.Select(b => b.Sparse is null ? null : b.Name));
 
     public ModelResult Forward(TokenBatch batch, Pass pass) =>
         Forward(batch.Ids, batch.Sequences, pass.Training, pass.Streams, pass.Step, batch.Tasks, cache: pass.Cache);

@@ -8,7 +8,7 @@ namespace SparseExperts.Models.Hub;
 static class AttentionMask
 {
     /// <summary>
-    /// Scores with their mask [rows of heads, columns]; a sink, where there is one, is one more column that everybody sees. A query that sees no key, as
+    /// Scores with their mask [rows of heads, columns]; a sink, where there is one, is a first column that everybody sees. A query that sees no key, as
     /// padding may, has the least number of the format in front of every score, which drowns it: equal scores for all columns, later ones too, whose
     /// gradient flows on.
     /// </summary>
@@ -33,16 +33,16 @@ static class AttentionMask
     /// <summary>The mask, and the rows that see no key.</summary>
     static (Tensor Mask, HashSet<int> Blind) Of(Tape tape, AttentionForm form, HeadLayout layout, HubInputs inputs)
     {
-        int length = layout.Length, columns = length + (form.Sinks ? 1 : 0);
+        int length = layout.Length, keys = inputs.Keys, before = form.Sinks ? 1 : 0, columns = before + keys;
         var values = new float[layout.Count * columns];
         HashSet<int> blind = [];
         for (var r = 0; r < layout.Count; r++)
         {
             var (row, query) = (layout.Token(r) / length, layout.Token(r) % length);
             var any = false;
-            for (var key = 0; key < length; key++)
+            for (var key = 0; key < keys; key++)
                 if (Sees(form, inputs, row, query, key)) any = true;
-                else values[r * columns + key] = float.NegativeInfinity;
+                else values[r * columns + before + key] = float.NegativeInfinity;
             if (any || form.Sinks) continue;
             blind.Add(r);
             values.AsSpan(r * columns, columns).Clear();
@@ -55,10 +55,11 @@ static class AttentionMask
     /// </summary>
     public static (AttentionShape Shape, Matrix? Pad) Of(Tape tape, AttentionForm form, HubInputs inputs)
     {
-        var (rows, length) = (inputs.Rows, inputs.Length);
+        var (rows, length, keys) = (inputs.Rows, inputs.Length, inputs.Keys);
         var isOrdinary = form.Ahead == 0 && form.Reach != AttentionReach.Chunked;
         var shape = AttentionShape.OfSelf(rows, length, form.Heads, form.HeadWidth, form.Scale, isOrdinary) with
         {
+            Keys = keys,
             KeyHeads = form.KeysTakeTurns ? form.Heads : form.KeyHeads,
             ValueWidth = form.ValueWidth,
             Window = isOrdinary && form.Reach == AttentionReach.Sliding ? form.Span : 0,
@@ -66,18 +67,20 @@ static class AttentionMask
         };
         if (!shape.BlindSeesAll) return (shape, null);
         var each = isOrdinary ? 1 : length;
-        var values = new float[rows * each * length];
+        var values = new float[rows * each * keys];
         for (var i = 0; i < values.Length; i++)
         {
-            var (line, key) = (i / length, i % length);
+            var (line, key) = (i / keys, i % keys);
             var sees = isOrdinary ? inputs.IsReal(line, key) : Sees(form, inputs, line / length, line % length, key);
             values[i] = sees ? 0 : float.NegativeInfinity;
         }
-        return (shape, tape.PlanConstant(rows * each, length, values).Value);
+        return (shape, tape.PlanConstant(rows * each, keys, values).Value);
     }
 
+    /// <param name="query">Its column among the inputs.</param>
     static bool Sees(AttentionForm form, HubInputs inputs, int row, int query, int key)
     {
+        query += inputs.Before;
         var first = form.Reach == AttentionReach.Chunked && !form.ChunksFromColumnZero ? inputs.FirstReal(row) : 0;
         return key - query <= form.Ahead && inputs.IsReal(row, key) && Reaches(form, query - first, key - first);
     }

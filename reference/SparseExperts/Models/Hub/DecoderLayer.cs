@@ -26,21 +26,22 @@ public sealed record LayerWeights
 /// A decoder layer in two halves, each with its norm and its residual sum: x + f·attention(norm(x)), x + f·feed-forward(norm(x)), f the residual factor.
 /// </summary>
 /// <param name="Name">Its path in checkpoints: <c>layers.0</c>.</param>
+/// <param name="Number">Its place among the model's layers.</param>
 /// <param name="Format">What every op's result is rounded to.</param>
-public sealed record DecoderLayer(Tape Tape, string Name, LayerForm Form, LayerWeights Weights, NumberFormat Format)
+public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm Form, LayerWeights Weights, NumberFormat Format)
 {
     /// <summary>Whether each half's input joins its output: always, but where a checker looks whether somebody forgot it; so are the next two.</summary>
     internal bool HasResidual { get; init; } = true;
     internal bool HasNorm { get; init; } = true;
     internal bool RouterReadsNorm { get; init; }
 
-    internal static DecoderLayer Declare(Tape tape, Weights weights, LayerForm form, int width, NumberFormat format)
+    internal static DecoderLayer Declare(Tape tape, Weights weights, int number, LayerForm form, int width, NumberFormat format)
     {
         Tensor Norm(string name) => weights.Matrix(name, 1, width, Starts.Ones);
         var (hidden, mlp) = (form.DenseHidden, weights.Sub("mlp"));
         Projected Dense(string name, int input, int output) => Projected.Declare(mlp, name, input, output, false);
         var both = form is { DenseHidden: > 0, Sparse: not null };
-        return new(tape, weights.Path, form, new()
+        return new(tape, weights.Path, number, form, new()
         {
             AttentionNorm = Norm("input_layernorm"),
             Attention = AttentionWeights.Declare(weights.Sub("self_attn"), form.Attention, width),
@@ -67,7 +68,7 @@ public sealed record DecoderLayer(Tape Tape, string Name, LayerForm Form, LayerW
     {
         using var place = Tape.In("self_attn");
         var normed = HasNorm ? Normed(x, Weights.AttentionNorm) : x;
-        var y = HubAttention.Forward(Tape, Form.Attention, Weights.Attention, normed, inputs, Format, Form.NormEpsilon, Form.NormRounding);
+        var y = HubAttention.Forward(Tape, Form.Attention, Weights.Attention, normed, inputs, Format, Form.NormEpsilon, Form.NormRounding, Number);
         return Joined(x, Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y);
     }
 

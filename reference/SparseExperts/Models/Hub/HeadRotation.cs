@@ -48,7 +48,7 @@ static class HeadRotation
     /// </summary>
     public static RotaryTables Tables(Tape tape, HubRotary rotary, HubInputs inputs)
     {
-        var frequencies = RotaryFrequencies.Of(rotary, inputs.Length);
+        var frequencies = RotaryFrequencies.Of(rotary, inputs.Keys);
         var (rows, columns) = (inputs.Positions.Length == 0 ? inputs.Length : inputs.Ids.Length, frequencies.Length);
         double[] cos = new double[rows * columns], sin = new double[cos.Length], cosErrors = new double[cos.Length], sinErrors = new double[cos.Length];
         Array.Fill(cos, 1);

@@ -12,10 +12,11 @@ static class HubAttention
 {
     /// <param name="x">[T, M].</param>
     /// <param name="epsilon">Of the norms of queries and keys.</param>
+    /// <param name="layer">The layer's place in a cache.</param>
     public static Tensor Forward(Tape tape, AttentionForm form, AttentionWeights weights, Tensor x, HubInputs inputs, NumberFormat format,
-        double epsilon, NormRounding norms)
+        double epsilon, NormRounding norms, int layer)
     {
-        if (format != NumberFormat.Float32) return HubAttentionInFormat.Forward(tape, form, weights, x, inputs, format, epsilon, norms);
+        if (format != NumberFormat.Float32) return HubAttentionInFormat.Forward(tape, form, weights, x, inputs, format, epsilon, norms, layer);
         var rounded = tape.In(format);
         var tables = form.Rotary is { } turning ? HeadRotation.Tables(tape, turning, inputs) : default;
         Tensor Normed(Tensor heads, int count, Tensor? weight) =>
@@ -33,6 +34,7 @@ static class HubAttention
         if (form.Temperature is { } temperature) q = tape.ScaleRows(q, Temperature(tape, temperature, inputs));
         if (form.ValueNorm) v = Divided(v, form.KeyHeads);
         if (form.KeysTakeTurns) (k, v) = (InTurns(tape, form, k), InTurns(tape, form, v));
+        if (inputs.Cache is { } cache) (k, v) = cache.Keep(tape, layer, k.Value, v.Value);
 
         var (shape, pad) = AttentionMask.Of(tape, form, inputs);
         return rounded.Project(tape.Attention(shape, q, k, v, pad: pad, sinks: form.Sinks ? weights.Sinks : null), weights.Output);
@@ -62,5 +64,5 @@ static class HubAttention
     /// <summary>Counted in columns, whatever the positions are.</summary>
     static Tensor Temperature(Tape tape, HubTemperature form, HubInputs inputs) => tape.Column(
         [.. Enumerable.Range(0, inputs.Ids.Length).Select(t =>
-            ReproducibleMath.Log(1 + Math.Floor((t % inputs.Length + 1.0) / form.Floor)) * form.Scale + 1)]);
+            ReproducibleMath.Log(1 + Math.Floor((inputs.Before + t % inputs.Length + 1.0) / form.Floor)) * form.Scale + 1)]);
 }

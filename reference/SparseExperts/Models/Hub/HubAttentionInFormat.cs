@@ -13,8 +13,9 @@ static class HubAttentionInFormat
 {
     /// <param name="x">[T, M].</param>
     /// <param name="epsilon">Of the norms of queries and keys.</param>
+    /// <param name="layer">The layer's place in a cache.</param>
     public static Tensor Forward(Tape tape, AttentionForm form, AttentionWeights weights, Tensor x, HubInputs inputs, NumberFormat format,
-        double epsilon, NormRounding norms)
+        double epsilon, NormRounding norms, int layer)
     {
         var rounded = tape.In(format);
         HeadLayout queryHeads = new(inputs.Rows, inputs.Length, form.Heads, form.KeysTakeTurns), keyHeads = queryHeads with { Heads = form.KeyHeads };
@@ -26,13 +27,21 @@ static class HubAttentionInFormat
         (q, k) = (Turned(q, queryHeads), Turned(k, keyHeads));
         if (form.Norm == QueryKeyNorm.Head && form.NormBehindRotary) (q, k) = (Normed(q, weights.QueryNorm), Normed(k, weights.KeyNorm));
         if (form.Norm == QueryKeyNorm.Unweighted) (q, k) = (rounded.Normed(q, epsilon), rounded.Normed(k, epsilon));
-        if (form.Temperature is { } temperature) q = rounded.ScaleRows(q, Temperature(tape, temperature, queryHeads));
+        if (form.Temperature is { } temperature) q = rounded.ScaleRows(q, Temperature(tape, temperature, queryHeads, inputs.Before));
         if (form.ValueNorm) v = rounded.Normed(v, epsilon);
+        if (inputs.Cache is { } cache)
+        {
+            var kept = cache.Keep(tape, layer, keyHeads.Back(tape, k).Value, keyHeads.Back(tape, v).Value);
+            Tensor Of(Tensor all, int width) => (keyHeads with { Length = inputs.Keys }).Take(tape, all, width, (head, i) => head * width + i);
+            (k, v) = (Of(kept.Keys, k.Columns), Of(kept.Values, v.Columns));
+        }
 
+        // A key head for every query head.
+        var meeting = queryHeads with { Length = inputs.Keys };
         var offsets = GroupOffsets.Upload(tape, queryHeads.Offsets);
-        var scores = rounded.Scale(rounded.Round(tape.GroupedLinear(q, queryHeads.Turned(tape, k, form.KeyHeads), offsets)), form.Scale);
+        var scores = rounded.Scale(rounded.Round(tape.GroupedLinear(q, meeting.Turned(tape, k, form.KeyHeads), offsets)), form.Scale);
         var p = Probabilities(tape, form, weights, scores, inputs, queryHeads, format);
-        var mixed = rounded.Round(tape.GroupedLinear(p, queryHeads.Repeated(tape, v, form.KeyHeads), offsets));             // [(row, head, column), dᵥ]
+        var mixed = rounded.Round(tape.GroupedLinear(p, meeting.Repeated(tape, v, form.KeyHeads), offsets));             // [(row, head, column), dᵥ]
         return rounded.Project(queryHeads.Back(tape, mixed), weights.Output);
     }
 
@@ -62,16 +71,16 @@ static class HubAttentionInFormat
         var masked = AttentionMask.On(tape, form, layout, inputs, scores, format);
         if (form.SoftmaxInFormat && format != NumberFormat.Float32) masked = rounded.Round(BelowLargest(tape, masked));
         var p = rounded.Round(tape.Softmax(masked));
-        return form.Sinks ? tape.Columns(p, 0, layout.Length) : p;
+        return form.Sinks ? tape.Columns(p, 1, inputs.Keys) : p;
     }
 
-    /// <summary>One more column with each head's sink.</summary>
+    /// <summary>Each head's sink as a first column: behind the scores, its place in a sum would depend on how many there are.</summary>
     static Tensor WithSinks(Tape tape, Tensor scores, Tensor sinks, HeadLayout layout)
     {
-        int length = layout.Length, columns = length + 1;
-        int[] wider = [.. Enumerable.Range(0, layout.Count * columns).Select(i => i % columns < length ? i / columns * length + i % columns : -1)];
-        int[] last = [.. Enumerable.Range(0, layout.Count * columns).Select(i => i % columns < length ? -1 : layout.Head(i / columns))];
-        return tape.Add(tape.GatherElements(scores, wider, layout.Count, columns, 0), tape.GatherElements(sinks, last, layout.Count, columns, 0));
+        int length = scores.Columns, columns = length + 1;
+        int[] wider = [.. Enumerable.Range(0, layout.Count * columns).Select(i => i % columns > 0 ? i / columns * length + i % columns - 1 : -1)];
+        int[] first = [.. Enumerable.Range(0, layout.Count * columns).Select(i => i % columns > 0 ? -1 : layout.Head(i / columns))];
+        return tape.Add(tape.GatherElements(scores, wider, layout.Count, columns, 0), tape.GatherElements(sinks, first, layout.Count, columns, 0));
     }
 
     /// <summary>x − the largest of its row, which changes no softmax but what rounding makes of it.</summary>
@@ -82,7 +91,7 @@ static class HubAttentionInFormat
     }
 
     /// <summary>Counted in columns, whatever the positions are.</summary>
-    static Tensor Temperature(Tape tape, HubTemperature form, HeadLayout layout) => tape.Column(
+    static Tensor Temperature(Tape tape, HubTemperature form, HeadLayout layout, int before) => tape.Column(
         [.. Enumerable.Range(0, layout.Count).Select(r =>
-            ReproducibleMath.Log(1 + Math.Floor((layout.Token(r) % layout.Length + 1.0) / form.Floor)) * form.Scale + 1)]);
+            ReproducibleMath.Log(1 + Math.Floor((before + layout.Token(r) % layout.Length + 1.0) / form.Floor)) * form.Scale + 1)]);
 }

@@ -10,9 +10,18 @@ public sealed record HubInputs(int[] Ids, int Rows)
     /// <summary>Position of every token; empty for its column's number.</summary>
     public int[] Positions { get; init; } = [];
 
+    /// <summary>What was computed of the text, one row without padding, that these tokens continue; null where texts are whole.</summary>
+    internal KeyValueCache? Cache { get; init; }
+
+    /// <summary>Columns before the first of these.</summary>
+    public int Before => Cache?.Length ?? 0;
+
     public int Length => Ids.Length / Rows;
+
+    /// <summary>Columns of keys: those before, and these.</summary>
+    public int Keys => Before + Length;
     public bool IsReal(int row, int column) => Mask.Length == 0 || Mask[row * Length + column] != 0;
-    public int Position(int row, int column) => Positions.Length == 0 ? column : Positions[row * Length + column];
+    public int Position(int row, int column) => Positions.Length == 0 ? Before + column : Positions[row * Length + column];
 
     /// <summary>The first unmasked column of a row; 0 where there is none.</summary>
     public int FirstReal(int row)

@@ -21,7 +21,7 @@ public sealed class HubModel : ICausalModel
         Config = new() { Format = format };
         var weights = new Weights(tape, source, (input, gain) => Starts.Normal(gain * 0.5 / Math.Sqrt(input)));
         Embedding = weights.Matrix("embed_tokens", form.Vocabulary, form.Width, Starts.Normal(0.02));
-        Layers = [.. LayerForm.Of(form).Select((layer, i) => DecoderLayer.Declare(tape, weights.Sub("layers").Sub(i), layer, form.Width, format))];
+        Layers = [.. LayerForm.Of(form).Select((layer, i) => DecoderLayer.Declare(tape, weights.Sub("layers").Sub(i), i, layer, form.Width, format))];
         Norm = weights.Matrix("norm", 1, form.Width, Starts.Ones);
         Head = form.Tied ? null : weights.Projection("lm_head", form.Width, form.Vocabulary, 1);
         State = weights.States;
@@ -52,9 +52,19 @@ public sealed class HubModel : ICausalModel
     public long ActiveParameterCount => ActiveExperts.Parameters(Tape.Parameters, ActiveExperts.PerToken(Form.Dialect, Form.Experts));
 
     public double Baseline => 0;
-    public KeyValueCache? NewCache() => null;
 
-    public ModelResult Forward(TokenBatch batch, Pass pass) => Forward(new HubInputs(batch.Ids, batch.Sequences), pass.Training);
+    /// <summary>Null also where a longer text turns its first positions otherwise.</summary>
+    public KeyValueCache? NewCache() => Layers.Any(l => l.Form.Attention.Rotary?.Scaling == RotaryScaling.Dynamic) ? null
+        : KeyValueCache.Of(Tape.Backend, Config, Config.Context, Layers.Select(l => l.Weights.Experts?.Where));
+
+    public ModelResult Forward(TokenBatch batch, Pass pass)
+    {
+        if (pass.Cache is { } cache && (pass.Training || batch.Sequences != 1))
+            throw new ArgumentException("a cache serves one sequence in evaluation", nameof(pass));
+        var result = Forward(new HubInputs(batch.Ids, batch.Sequences) { Cache = pass.Cache }, pass.Training, pass.Cache is { } kept ? kept.Routes : null);
+        pass.Cache?.Advance(batch.Ids);
+        return result;
+    }
 
     /// <summary>Logits [T, V] of a padded batch, and the balance loss where the model's rule has one.</summary>
     /// <param name="instead">What takes the place of stages of a layer's router; null where nothing does.</param>

@@ -39,7 +39,7 @@ static class Rotation
         /// <summary>Computed in double; where bounds are carried, with what float32 loses on the way to them.</summary>
         public (Tensor Cosines, Tensor Sines) Tables(Tape tape, HeadLayout layout, HubInputs inputs, int columns)
         {
-            var frequencies = RotaryFrequencies.Of(Rotary, layout.Length);
+            var frequencies = RotaryFrequencies.Of(Rotary, inputs.Keys);
             var (count, factor) = (layout.Count * columns, Rotary.AttentionFactor);
             double[] cos = new double[count], sin = new double[count], cosErrors = new double[count], sinErrors = new double[count];
             Array.Fill(cos, 1);
