@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using SparseExperts.Formats;
 
 namespace SparseExperts.Cli;
@@ -14,7 +15,7 @@ static class ExitCode
 }
 
 /// <summary>Runs a command; whatever it throws becomes one line and an exit code (<see cref="Failure"/>).</summary>
-static class CommandRunner
+static partial class CommandRunner
 {
     static readonly Option<bool> DebugOption = new("--debug") { Description = "Show the trace of what went wrong.", Recursive = true };
 
@@ -29,7 +30,8 @@ static class CommandRunner
             // The live display of a training draws with what others must not.
             if (parsed.CommandResult.Command.Name != "train") Console.SetOut(new VisibleWriter(Console.Out));
             if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
-            if (parsed.Errors.Count > 0) return Refuse($"{parsed.Errors[0].Message.TrimEnd('.')}; see moe {Prefix(parsed.CommandResult.Command)}--help");
+            if (parsed.Errors.Count > 0)
+                return Refuse($"{InWords(parsed.Errors[0].Message.TrimEnd('.'))}; see moe {Prefix(parsed.CommandResult.Command)}--help");
             return parsed.Invoke(new() { EnableDefaultExceptionHandler = false });
         }
         catch (Exception e)
@@ -37,6 +39,26 @@ static class CommandRunner
             return Failure.Of(e).Print();
         }
     }
+
+    const string Type = @"'(?:System\.Nullable`1\[)?(.*?)\]?'", Values = @"(?:\. Did you mean one of the following\?\s*(.*))?";
+
+    [GeneratedRegex($"^Cannot parse argument '(.*)' for (?:option|command) '(.*)' as expected type {Type}{Values}$", RegexOptions.Singleline)]
+    private static partial Regex Unparsed();
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex Spaces();
+
+    /// <summary>What the library says of a value that is of another type, without the type's name.</summary>
+    static string InWords(string message) => Unparsed().Match(message) is not { Success: true } match ? Spaces().Replace(message, " ")
+        : $"{match.Groups[2].Value} {match.Groups[1].Value}: {Wanted(match.Groups[3].Value, match.Groups[4].Value)}";
+
+    static string Wanted(string type, string values) => type switch
+    {
+        "System.UInt64" or "System.UInt32" => "give a whole number, 0 or more",
+        "System.Int32" or "System.Int64" => "give a whole number",
+        "System.Double" => "give a number",
+        _ => $"choose one of {string.Join(", ", values.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).ToLowerInvariant()}",
+    };
 
     static string Prefix(Command command) => command.Name == "moe" ? "" : command.Name + " ";
 

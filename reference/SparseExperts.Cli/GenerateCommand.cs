@@ -70,11 +70,9 @@ static class GenerateCommand
             if (parsed.GetValue(other) is not null)
                 throw new ConfigurationException($"{other.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
+            var written = RunWriter.Continue(opened, start, parsed.GetValue(unit) ?? usual, rule, parsed.GetValue(seed), parsed.GetValue(stop) ?? []);
             using var output = Console.OpenStandardOutput();
-            output.Write(start);
-            var stops = parsed.GetValue(stop) ?? [];
-            output.Write(RunWriter.Continue(opened, start, parsed.GetValue(unit) ?? usual, rule, parsed.GetValue(seed), stops));
-            output.Write("\n"u8);
+            output.Write([.. start, .. written, .. "\n"u8]);
             return ExitCode.Ok;
         });
         return command;

@@ -229,13 +229,13 @@ static class TrainCommand
         return folder;
     }
 
-    /// <summary>Where the backend plans by itself and not for this dialect, every step waits for the host: that is said once.</summary>
+    /// <summary>Where the backend plans by itself and not for this dialect or these batches, every step waits for the host: that is said once.</summary>
     static string? HostPlans(TrainingRun run)
     {
-        var model = run.Config.Model;
+        var (model, batch) = (run.Config.Model, BackendPlanning.ReasonOfBatch(run.Config.Training.Accumulate > 1, run.Config.Data == DataKind.Tasks));
         if (model.Experts == 0 || run.Trainer.Backend.Routing is null) return null;
         var drops = model.ExpertDropout > 0 || model.Dialect.TokenDropout > 0;
-        return BackendPlanning.HostReason(model.Dialect, training: true, drops) is { } reason
+        return (BackendPlanning.HostReason(model.Dialect, training: true, drops) ?? batch) is { } reason
             ? $"the host plans {model.Dialect.Name} ({reason}), and every step waits for it"
             : null;
     }

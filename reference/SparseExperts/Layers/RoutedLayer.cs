@@ -55,7 +55,7 @@ public static class RoutedLayer
         using var place = tape.In("router");
         using var exact = tape.Exactly();
         instead ??= Substitution.None;
-        var onBackend = ReferenceEquals(instead, Substitution.None) && router.CorrectionBias.Length == 0 ? BackendPlanning.RuleOf(tape, call) : null;
+        var onBackend = !instead.NeedsHost && router.CorrectionBias.Length == 0 ? BackendPlanning.RuleOf(tape, call) : null;
         if (onBackend is null) router = router.WithBiasOnHost(tape);
         var scored = Score(tape, call, x, router, instead);                                                                             // [T, E]
         if (onBackend is { } rule)

@@ -5,11 +5,14 @@ namespace SparseExperts.Layers;
 
 /// <summary>
 /// What takes the place of a stage's result before the next stage reads it; by default nothing does. A checker puts claims here, a replay recorded
-/// routes, a second pass the decisions of the first, a device its own plan.
+/// routes, a second pass the decisions of the first. The host plans then, unless nothing is put anywhere: a backend's own plan has no stages to replace.
 /// </summary>
 public class Substitution
 {
-    public static Substitution None { get; } = new();
+    public static Substitution None { get; } = new() { NeedsHost = false };
+
+    /// <summary>Whether stages are computed where they can be replaced.</summary>
+    public bool NeedsHost { get; private init; } = true;
 
     /// <summary>What a router makes before its logits: its state [T, R], or the halves of its keys [T, 2K]; null where it makes nothing.</summary>
     public virtual Tensor? BeforeLogits(Func<Tensor?> compute) => compute();

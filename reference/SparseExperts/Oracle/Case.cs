@@ -183,11 +183,14 @@ public sealed class Case
     public bool Has(string name) => _tensors.ContainsKey(name);
     public IEnumerable<CaseTensor> Tensors => _tensors.Values;
 
-    /// <summary>Refuses a file that claims nothing, which would agree with everything.</summary>
+    /// <summary>Refuses a file that claims nothing, which would agree with everything, or experts that are none.</summary>
     public void RequireClaims()
     {
-        if (_tensors.Keys.Any(n => n.StartsWith("claim.", StringComparison.Ordinal))) return;
-        throw new CaseException($"{Path}: it claims nothing; add claim.expert, claim.y or others");
+        if (!_tensors.Keys.Any(n => n.StartsWith("claim.", StringComparison.Ordinal)))
+            throw new CaseException($"{Path}: it claims nothing; add claim.expert, claim.y or others");
+        if (Find("claim.expert") is { } expert && (Find("router.weight")?.Size(0) ?? Find("claim.logits")?.Size(-1)) is { } experts
+            && expert.Values.FirstOrDefault(e => e < -1 || e >= experts, -1) is not -1 and var bad)
+            throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {experts - 1}; correct it");
     }
 
     /// <summary>Reads a case from .safetensors or .npz, whichever the file is.</summary>

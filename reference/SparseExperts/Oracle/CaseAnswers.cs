@@ -149,7 +149,7 @@ public static class CaseAnswers
             if (choices.ByExperts) Whole("token", choices.Token, g, e, choices.Token.Length / (g * e));
             else
             {
-                Whole("expert", choices.Expert, g, s, choices.K);
+                Whole("expert", plan.Expert, g, s, choices.K);
                 if (plan.Capacity != RoutingPlan.Unlimited || asked.Has("claim.slot")) Whole("slot", plan.Slot, g, s, choices.K);
                 Real("gate", routed.Gates, g, s, choices.K);
             }

@@ -11,7 +11,8 @@ public static class Causes
     {
         var explanation = Diagnosis.Explain(held, verdict, backend);
         var (factor, own) = Own(held, verdict, backend);
-        if (factor is null && own.Causes.Count == 0 && explanation.Changes.Count == 0) own = own.And(OfParts(held, verdict)).And(OfPairs(held, verdict, backend));
+        var isUnnamed = factor is null && own.Causes.Count == 0 && explanation.Changes.Count == 0;
+        if (isUnnamed) own = own.And(OfParts(held, verdict)).And(OfPairs(held, verdict, backend));
         // A fault that a value of an axis stands for is named by it, with the fault's own words.
         Cause? Twin(AxisChange change) => own.Causes.Append(factor).FirstOrDefault(c => c?.Axis == change.Axis);
         Cause Of(AxisChange change) => new(change.Axis, change.Is, $"as if {change}{(Twin(change) is { } twin ? $": {twin.Sentence}" : "")}");

@@ -1,4 +1,5 @@
 using SparseExperts.Routing;
+using SparseExperts.Routing.Quirks;
 
 namespace SparseExperts.Oracle;
 
@@ -66,8 +67,9 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
             throw new CaseException($"{@case.Path}: claim.slot has {slot.Length} numbers, {choices.Expert.Length} are needed; correct its shape");
         if (slot.FirstOrDefault(s => s < -1 || s > call.Tokens * (long)choices.K, -1) is not -1 and var bad)
             throw new CaseException($"{@case.Path}: claim.slot holds {bad}, outside −1 … {call.Tokens * choices.K}; correct it");
-        int[] usable = [.. slot.Select((s, i) => choices.Expert[i] < 0 ? RoutingPlan.Dropped : s)];
-        return new(call.Experts, call.Groups, choices.K, capacity, choices.Expert, usable);
+        var expert = SharedSlots.Experts(call, choices);
+        int[] usable = [.. slot.Select((s, i) => expert[i] < 0 ? RoutingPlan.Dropped : s)];
+        return new(call.Experts, call.Groups, choices.K, capacity, expert, usable);
     }
 
     /// <summary>

@@ -63,8 +63,17 @@ public static class Diagnosis
         if (tried.Stages.FirstOrDefault(s => s.Stage == culprit.Stage) is not { } cured) return false;
         // Ties settle experts token by token; an order that is open as a whole would let anything pass.
         var isOpen = cured.Outcome == Outcome.Undecided && culprit.Stage != "expert";
+        if (HasNoNumbers(culprit)) return cured.Numbers is { } its && culprit.Numbers!.Places.All(i => IsWithin(its, i));
         return IsRounding(change) || culprit.Numbers is not { } numbers || numbers.IsExplainedBy(cured.Numbers, isOpen);
     }
+
+    /// <summary>Whether infinities or NaN depart: no rounding is between them and numbers.</summary>
+    static bool HasNoNumbers(StageVerdict culprit) =>
+        culprit.Numbers is { } of && of.Places.Any(i => !double.IsFinite(of.Expected[i]) || !double.IsFinite(of.Claimed[i]));
+
+    /// <summary>Whether a number is claimed as it is expected, within a bound that is one.</summary>
+    static bool IsWithin(Departure of, int i) =>
+        of.Claimed[i] == of.Expected[i] || double.IsFinite(of.Bounds[i]) && Math.Abs(of.Claimed[i] - of.Expected[i]) <= of.Bounds[i];
 
     /// <summary>A change whose numbers are the right ones but for how often, or to what, they are rounded.</summary>
     static bool IsRounding(AxisChange change) => StageFormats.Axes.Contains(change.Axis) || change is { Axis: "gate", Is: "score_through_bias" };

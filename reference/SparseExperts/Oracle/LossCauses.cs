@@ -1,3 +1,4 @@
+using System.Globalization;
 using SparseExperts.Autograd;
 using SparseExperts.Losses;
 using SparseExperts.Ops;
@@ -16,7 +17,7 @@ static class LossCauses
         {
             var inputs = call.Routed.Losses with { Gates = call.Routed.Effective.Gates };
             LossTerm[] terms = [.. AuxiliaryLosses.Compute(call.Tape, call.Call, inputs)];
-            if (name == "total") return FoundCauses.Among(of, Totals(call, terms));
+            if (name == "total") return FoundCauses.Among(of, [.. Totals(call, terms), .. Coefficients(call, terms, of)]);
             if (terms.FirstOrDefault(t => t.Name == name) is not { } own) return FoundCauses.None;
             var found = FoundCauses.Among(of, [.. Factors(call, own, of), .. name == "z" ? OfZ(call, areTwo: false) : []]);
             return found.Causes.Count > 0 || name != "z" ? found : FoundCauses.Among(of, OfZ(call, areTwo: true));
@@ -131,6 +132,22 @@ static class LossCauses
             }
         yield return New(c, "loss.z", "square of the mean", "the z-loss is the square of the mean log-sum-exp, not the mean of the squares",
             () => Square(Weighted(tape.LogSumExp(logits), ownTokens, Math.Max(1, ownTokens.Sum()))));
+    }
+
+    /// <summary>Another coefficient of one loss, where it is a number that somebody writes: one or two digits.</summary>
+    static IEnumerable<FaultyNumbers> Coefficients(ClaimedCall c, LossTerm[] terms, Departure of)
+    {
+        foreach (var term in terms)
+        {
+            if (Stage.Numbers(c, term.Value).Values is not [var value] || value == 0) continue;
+            var implied = term.Coefficient + (of.Claimed[0] - of.Expected[0]) / value;
+            var written = double.Parse(implied.ToString("E1", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+            if (written == 0 || written == term.Coefficient || !double.IsFinite(written)) continue;
+            var (own, axis) = (term.Name, term.Name == "balance" ? "balance_coefficient" : term.Name == "z" ? "z_coefficient" : null);
+            var sentence = FormattableString.Invariant($"the loss {own} is in the total with the coefficient {written} in place of {term.Coefficient}");
+            yield return New(c, "loss.total", FormattableString.Invariant($"{own} times {written}"), sentence,
+                () => AuxiliaryLosses.Total(c.Tape, c.Call, terms.Select(t => t.Name == own ? t with { Coefficient = written } : t)) ?? c.Tape.Scalar(0), axis);
+        }
     }
 
     /// <summary>Sums of the losses with one of them missing or weighted otherwise.</summary>

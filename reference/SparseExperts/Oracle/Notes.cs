@@ -6,12 +6,28 @@ namespace SparseExperts.Oracle;
 static class Notes
 {
     public static IReadOnlyList<string> On(Case held, Verdict verdict, Func<IBackend> backend) =>
-        [.. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict)];
+        [.. NoNumbers(held), .. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict)];
 
     static IEnumerable<string> Absent(Case c)
     {
         if (c.Dialect.CorrectionBias && !c.Has("router.correction_bias"))
             yield return $"{c.Dialect.Name} has a correction bias and the file has none: the choice was held to scores without it; add router.correction_bias";
+        if (c.Dialect.SharedExpert && c.Has("experts.wi") && c.Has("claim.y") && !c.Has("shared.wi"))
+            yield return $"{c.Dialect.Name} has a shared expert and the file has none: y was held to the routed experts alone; add shared.wi and shared.wo";
+        if (c.Find("claim.expert") is { Shape.Length: 3 } expert && expert.Size(-1) is var k && k < c.Dialect.K)
+            yield return $"claim.expert has {k} choices a token, and k is {c.Dialect.K}: say the parameter k, or claim all choices";
+    }
+
+    /// <summary>Infinities and NaN among what goes in: whatever they reach is no number either.</summary>
+    static IEnumerable<string> NoNumbers(Case c)
+    {
+        foreach (var tensor in c.Tensors.Where(t => !t.Name.StartsWith("claim.", StringComparison.Ordinal)))
+        {
+            var at = Array.FindIndex(tensor.Values, v => !double.IsFinite(v));
+            if (at < 0) continue;
+            var holds = FormattableString.Invariant($"{tensor.Name} holds {tensor.Values[at]} at place {at}");
+            yield return $"{holds}: whatever it reaches is no number; look there first";
+        }
     }
 
     /// <summary>A single choice whose gate is divided by itself.</summary>

@@ -19,6 +19,8 @@ static class PartFactors
     public static Cause? Find(Case held, string stage, Departure of)
     {
         if (of.Unordered > 1 || of.Bounds.All(b => b == 0)) return null;
+        // No factor and no sum makes NaN or infinity of a number.
+        if (of.Places.Any(i => !double.IsFinite(of.Claimed[i]) || !double.IsFinite(of.Expected[i]))) return null;
         foreach (var parts in PartsOf(held, stage, of.Claimed.Length))
             if (Factors(stage, parts, of) is { } factor) return factor;
         if (stage != "logits") return null;

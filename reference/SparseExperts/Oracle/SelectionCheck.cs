@@ -38,8 +38,9 @@ static class SelectionCheck
         if (d.DroppedOutput == DroppedOutput.SharedSlot && !call.IsReal(t)) return (Outcome.Agrees, 0, 0, 0);
         if (k == expected.K && row.AsSpan().SequenceEqual(expected.Expert.AsSpan(t * k, k))) return (Outcome.Agrees, 0, 0, 0);
         if (k != expected.K) return (Outcome.Differs, 0, double.NaN, 0);
-        if (row.Where(e => e >= 0).Distinct().Count() != row.Count(e => e >= 0) && d.Taken == Taken.Removed && d.Selection != Selection.ExhaustionAware)
-            return (Outcome.Differs, 0, double.NaN, 0);
+        var again = Array.FindIndex(row, 0, e => e >= 0 && Array.IndexOf(row, e) != Array.LastIndexOf(row, e)) is var one and >= 0
+            ? Array.IndexOf(row, row[one], one + 1) : -1;
+        if (again > 0 && d.Taken == Taken.Removed && d.Selection != Selection.ExhaustionAware) return (Outcome.Differs, again, double.NaN, 0);
         if (expected.Rankings.Count == 0) return (Outcome.Differs, FirstDifference(row, expected.Expert.AsSpan(t * k, k)), double.NaN, 0);
         var order = row;
         if (d.OpenOrder)

@@ -15,8 +15,8 @@ public static class BackendPlanning
     /// <summary>The rule of a call that its backend plans by; null where the host plans.</summary>
     internal static PlanRule? RuleOf(Tape tape, RouterCall call)
     {
-        if (tape.Backend.Routing is not { } routing || tape.Shards is not null || call.Plan is not null || call.TokenMask.Length > 0) return null;
-        if (HostReason(call) is not null) return null;
+        if (tape.Backend.Routing is not { } routing || call.Plan is not null) return null;
+        if ((HostReason(call) ?? ReasonOfBatch(tape.Shards is not null, call.TokenMask.Length > 0)) is not null) return null;
         var d = call.Dialect;
         var capacity = CapacityRule.Capacity(call, default);
         if (d.Selection == Selection.ExpertChoice) return OfExperts(call, capacity) is { } byExperts && routing.Plans(byExperts) ? byExperts : null;
@@ -74,6 +74,10 @@ public static class BackendPlanning
     /// <param name="drops">Whether experts have dropout.</param>
     public static string? HostReason(Dialect dialect, bool training, bool drops = false) =>
         HostReason(new() { Dialect = dialect, Groups = 1, Size = 1, Experts = 1, Training = training, DropsByChoice = drops });
+
+    /// <summary>Why the host plans a batch whatever its dialect is; null where a backend may.</summary>
+    /// <param name="inParts">It comes in micro-batches or shards, one after the other.</param>
+    public static string? ReasonOfBatch(bool inParts, bool hasPadding) => inParts ? "a step has several micro-batches" : hasPadding ? "there is padding" : null;
 
     static string? HostReason(RouterCall call) => call.Dialect.Selection == Selection.ExpertChoice
         ? ReasonOfExperts(call) ?? ReasonOfGates(call) ?? ReasonOfSlots(call.Dialect)

@@ -35,7 +35,10 @@ public sealed record RouterCall
     /// <summary>Dropout draws a number for every choice of a token, so that how many choices a plan has is part of the result.</summary>
     internal bool DropsByChoice { get; init; }
 
-    /// <summary>One number a token, 0 for padding; empty means that all are real.</summary>
+    /// <summary>
+    /// One number a token: 1 for a token, 0 for padding; empty means that all are tokens. A part of a two-level layer gives ½ to whom the level above sent
+    /// as a second choice: it makes no first choice there, and counts as padding in what counts first choices.
+    /// </summary>
     public float[] TokenMask { get; init; } = [];
     public RouterDraws Draws { get; init; } = new();
 

@@ -13,7 +13,7 @@ public static class Slots
         var slot = choices.Slot.Length > 0 ? choices.Slot
             : isInOrder ? InOrder(call, choices, capacity, numbers)
             : ByRank(call, choices, capacity, numbers, priority);
-        return new(call.Experts, call.Groups, choices.K, capacity, choices.Expert, slot);
+        return new(call.Experts, call.Groups, choices.K, capacity, SharedSlots.Experts(call, choices), slot);
     }
 
     /// <summary>Requests in order, until the expert is full. Earlier requests count whether they were kept or not: a full expert stays full.</summary>
@@ -43,9 +43,7 @@ public static class Slots
                 for (var j = 0; j < k; j++)
                     foreach (var t in order) Serve(t, j);
         }
-        if (d.DroppedOutput == DroppedOutput.SharedSlot && call.TokenMask.Length > 0)
-            for (var i = 0; i < slot.Length; i++)
-                if (!call.IsReal(i / k) && choices.Candidate[i] >= 0) (choices.Expert[i], slot[i]) = (choices.Candidate[i], 0);
+        SharedSlots.Seat(call, choices, slot);
         return slot;
     }
 

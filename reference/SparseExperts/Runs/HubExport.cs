@@ -20,7 +20,7 @@ public static class HubExport
     /// <exception cref="RunException">It is no run, its family has no form on the hub, or there is something at <paramref name="folder"/>.</exception>
     public static Exported Run(string run, string folder)
     {
-        TrainingRun.RefuseToClobber(folder, force: false);
+        TrainingRun.RefuseToClobber(folder, force: null);
         var config = TrainingRun.ReadConfig(run);
         SafetensorsFile? opened = null;
         var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)

@@ -23,7 +23,7 @@ public static class HubImport
     /// <exception cref="RunException">There is something at <paramref name="run"/>.</exception>
     public static Imported Run(string folder, string run)
     {
-        TrainingRun.RefuseToClobber(run, force: false);
+        TrainingRun.RefuseToClobber(run, force: null);
         using var checkpoint = HubFolder.Load(folder);
         var tokenizer = TokenizerOf(checkpoint, out var note);
         var model = ModelOf(checkpoint);

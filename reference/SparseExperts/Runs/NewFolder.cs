@@ -7,7 +7,7 @@ static class NewFolder
     /// <exception cref="RunException">There is something at the place.</exception>
     public static void Write(string path, Action<string> write)
     {
-        TrainingRun.RefuseToClobber(path, force: false);
+        TrainingRun.RefuseToClobber(path, force: null);
         var parent = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)))
             ?? throw new RunException($"{path}: is no place for a folder; name a folder", "out");
         Directory.CreateDirectory(parent);

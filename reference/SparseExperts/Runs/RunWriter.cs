@@ -20,6 +20,8 @@ public static class RunWriter
         var tokenizer = run.Data.Tokenizer?.Tokenizer;
         var stop = new StopTexts(tokenizer, stops);
         var start = tokenizer is null ? Array.ConvertAll(prompt.ToArray(), b => (int)b) : Tokens(tokenizer, Encoding.UTF8.GetString(prompt), run.Config.Model);
+        if (start.FirstOrDefault(id => id >= run.Config.Model.Vocabulary, -1) is not -1 and var beyond)
+            throw new DataException($"the prompt has id {beyond}, the model ids below {run.Config.Model.Vocabulary}; name a run with this tokenizer");
         if (start.Length == 0) start = [tokenizer?.End ?? '\n'];
         var written = Generation.Continue(run.Predictor, start, count, rule, seed, stop.IsEnough);
         return stop.Cut(tokenizer is null ? Array.ConvertAll(written, id => (byte)id) : Encoding.UTF8.GetBytes(Behind(tokenizer, start, written)));

@@ -10,13 +10,16 @@ namespace SparseExperts.Runs;
 static class T5Presets
 {
     /// <summary>
-    /// Narrow, so that what a layer holds limits what is learnt, as it does at any size in a long training. Start values have T5's scale 1: with the tenth of it
-    /// that holds large models stable, queries of heads as narrow as these attend to everything alike for thousands of steps.
+    /// Narrow, so that what a layer holds limits what is learnt, as it does at any size in a long training. Start values have T5's scale 1: with the tenth
+    /// of it that holds large models stable, queries of heads as narrow as these attend to everything alike for thousands of steps.
     /// </summary>
     static readonly T5Config Small = new() { Width = 32, Heads = 2, Hidden = 128, InitialScale = 1 };
 
-    /// <summary>Adafactor's steps are relative to the size of what they change; a tied embedding of size 1 hardly moves in Adam's.</summary>
-    static readonly TrainingConfig Short = new() { Optimizer = OptimizerKind.Adafactor, Rate = 0.1, WeightDecay = 0, Clip = 0 };
+    /// <summary>
+    /// Adafactor's steps are relative to the size of what they change; a tied embedding of size 1 hardly moves in Adam's. The decay, relative too, keeps
+    /// matrices from growing with every step.
+    /// </summary>
+    static readonly TrainingConfig Short = new() { Optimizer = OptimizerKind.Adafactor, Rate = 0.03, WeightDecay = 0.01, Clip = 0 };
 
     /// <summary>T5's: batches of 2²⁰ tokens, here in 64 parts, Adafactor with a rate of 1/√step.</summary>
     static readonly TrainingConfig Published = new()

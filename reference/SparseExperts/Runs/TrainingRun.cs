@@ -108,12 +108,14 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>An existing folder is only ever replaced when asked, and only if it holds a run.</summary>
-    public static void RefuseToClobber(string folder, bool force)
+    /// <param name="force">Whether it was asked; null where nobody can ask.</param>
+    public static void RefuseToClobber(string folder, bool? force)
     {
         if (folder.Length == 0) throw new RunException("the run folder's name is empty; name a folder", "out");
         if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name a folder", "out");
         if (!Directory.Exists(folder) || Directory.EnumerateFileSystemEntries(folder).All(RunLock.IsOwn)) return;
-        if (!force)
+        if (force is null) throw new RunException($"{folder}: exists and is not empty; name another folder", "out");
+        if (force == false)
             throw new RunException($"{folder}: exists and is not empty; go on with its run, replace it, or name another folder", "resume", "force", "out");
         if (!File.Exists(ConfigPath(folder)))
             throw new RunException($"{folder}: holds no run (no config.json), so it is not replaced; name another folder", "out");

@@ -7,7 +7,11 @@ public sealed class BadInputTests
 {
     public static TheoryData<string, string> Refusals() => new()
     {
-        { "train --steps x", "--steps" },
+        { "train --steps x", "--steps x: give a whole number; see moe train --help" },
+        { "train --seed -1", "--seed -1: give a whole number, 0 or more" },
+        { "train --rate x", "--rate x: give a number" },
+        { "train --optimizer sgd", "--optimizer sgd: choose one of adafactor, adamw" },
+        { "train --precision half", "Must be one of: 'exact' 'f32' 'tf32' 'bf16'" },
         { "train --steps 0", "--steps 0: at least 1" },
         { "train --steps 5 --minutes 1", "--steps and --minutes: give one of them" },
         { "train --minutes -1", "--minutes -1: a positive number" },

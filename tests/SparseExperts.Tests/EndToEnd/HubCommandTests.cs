@@ -16,6 +16,9 @@ public sealed class HubCommandTests
         Done(MoeCommand.Run(["train", "--preset", "switch-tiny", "--dialect", "hf.switch.v4", "--steps", "1", "--out", workspace.At("run"), .. tiny]));
         Done(MoeCommand.Run(["export", workspace.At("run"), "--out", workspace.At("hub")]));
         Done(MoeCommand.Run(["import", workspace.At("hub"), "--out", workspace.At("imported")]));
+        string[][] again = [["export", workspace.At("run"), "--out", workspace.At("hub")], ["import", workspace.At("hub"), "--out", workspace.At("imported")]];
+        foreach (var command in again)
+            Assert.EndsWith("exists and is not empty; name another folder (--out)\n", MoeCommand.Run(command).Error, StringComparison.Ordinal);
         Done(MoeCommand.Run(["export", workspace.At("imported"), "--out", workspace.At("again")]));
         foreach (var file in (string[])["config.json", "model.safetensors"])
             Assert.Equal(File.ReadAllBytes(workspace.At($"hub/{file}")), File.ReadAllBytes(workspace.At($"again/{file}")));

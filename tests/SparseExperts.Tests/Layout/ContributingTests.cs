@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using SparseExperts.Routing;
 using Xunit;
 
 namespace SparseExperts.Tests.Layout;
@@ -42,6 +43,17 @@ public sealed partial class ContributingTests
         var section = Text.SkipWhile(line => line != title).Skip(1).TakeWhile(line => !line.StartsWith("## ", StringComparison.Ordinal));
         var rows = section.Where(line => line.StartsWith('|') && PathsOf(line).Any()).ToArray();
         Assert.InRange(rows.Length, places, int.MaxValue);
+    }
+
+    /// <summary>What README counts is counted.</summary>
+    [Fact]
+    public void Readme_has_the_right_counts()
+    {
+        var text = File.ReadAllText(Repository.At("README.md"));
+        var recorded = Directory.EnumerateFiles(Repository.At("tests/SparseExperts.Tests/Oracle/cases"), "*.safetensors", SearchOption.AllDirectories).Count();
+        Assert.Contains($"*recorded*: {recorded} calls of", text, StringComparison.Ordinal);
+        Assert.Contains($"a space of {DialectAxis.All.Count} named axes", text, StringComparison.Ordinal);
+        Assert.Contains($"computes, {BuiltIn.All.Count} of them side by side", text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -38,7 +38,10 @@ public class CausesTests
         return Causes.On(c, CaseCheck.Run(c, backend), Bounds);
     }
 
-    static Case WithY(Case c, double[] y) => c.Without(c.Tensors.Select(t => t.Name).Where(n => n.StartsWith("claim.grad.", StringComparison.Ordinal)))
+    static Case Without(Case c, params string[] starts) =>
+        c.Without(c.Tensors.Select(t => t.Name).Where(name => starts.Any(start => name.StartsWith(start, StringComparison.Ordinal))));
+
+    static Case WithY(Case c, double[] y) => Without(c, "claim.grad.")
         .With(c.Get("claim.y") with { Values = Array.ConvertAll(y, v => (double)(float)v) });
 
     [Fact]
@@ -61,7 +64,72 @@ public class CausesTests
         Assert.True(names > 50, $"{names} faults");
     }
 
-    /// <summary>Two axes of a loss at once, as libraries have them under one name; never certain, as two of so many give a number by chance more easily.</summary>
+    /// <summary>What is no number departs like any other, and no rounding and no factor is blamed for it; where it went in, that is said.</summary>
+    [Theory]
+    [InlineData("claim.y", double.NaN, "y")]
+    [InlineData("claim.y", double.PositiveInfinity, "y")]
+    [InlineData("claim.gate", double.NaN, "gate")]
+    [InlineData("claim.logits", double.PositiveInfinity, "logits")]
+    [InlineData("x", double.PositiveInfinity, "logits")]
+    [InlineData("experts.wi_gate", double.PositiveInfinity, "y")]
+    public void One_number_that_is_none_is_a_difference_without_a_cause(string tensor, double value, string stage)
+    {
+        var right = Without(Answered("hf.mixtral"), "cotangent.", "claim.grad.", "shared.");
+        var values = (double[])right.Get(tensor).Values.Clone();
+        values[5] = value;
+        var verdict = Judge(right.With(right.Get(tensor) with { Values = values }));
+        Assert.Equal(stage, verdict.Culprit?.Stage);
+        Assert.Empty(verdict.Causes);
+        var said = $"{tensor} holds Infinity at place 5";
+        if (!tensor.StartsWith("claim.", StringComparison.Ordinal)) Assert.Contains(verdict.Notes, n => n.StartsWith(said, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_shared_expert_that_the_file_lacks_is_said()
+    {
+        var whole = Answered("hf.deepseek_v3", new JsonObject { ["k"] = 2, ["groups"] = 1, ["groups_kept"] = 1 });
+        Assert.DoesNotContain(Judge(whole).Notes, n => n.Contains("shared expert", StringComparison.Ordinal));
+        using var backend = new ScalarBackend<Float64>();
+        var verdict = Judge(CaseAnswers.Fill(Without(whole, "claim.", "shared."), backend));
+        Assert.Equal(Outcome.Agrees, verdict.Outcome);
+        Assert.Contains(verdict.Notes, n => n.StartsWith("hf.deepseek_v3 has a shared expert and the file has none", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void An_expert_that_is_chosen_twice_departs_where_it_is_chosen_again()
+    {
+        var right = Answered("hf.mixtral");
+        var expert = (double[])right.Get("claim.expert").Values.Clone();
+        expert[2 * 3 + 1] = expert[2 * 3];
+        var first = Judge(right.With(right.Get("claim.expert") with { Values = expert })).Culprit!.First!;
+        Assert.Equal((expert[2 * 3], right.Get("claim.expert").Values[2 * 3 + 1]), (first.Claimed, first.Expected));
+    }
+
+    [Theory]
+    [InlineData(0.02, "the loss balance is in the total with the coefficient 0.02 in place of 0.001")]
+    [InlineData(0.0123456, null)]
+    public void A_coefficient_that_somebody_writes_is_named(double coefficient, string? says)
+    {
+        using var backend = new ScalarBackend<Float64>();
+        var asked = Without(Answered("hf.mixtral"), "cotangent.", "claim.");
+        var claims = CaseAnswers.Fill(asked.Under(asked.Dialect with { BalanceCoefficient = coefficient }), backend).Under(asked.Dialect);
+        var verdict = Judge(claims);
+        Assert.Equal("loss.total", verdict.Culprit?.Stage);
+        if (says is null) Assert.DoesNotContain(verdict.Causes, c => c.Sentence.Contains("coefficient", StringComparison.Ordinal));
+        else Assert.Contains(verdict.Causes, c => c.Sentence.EndsWith(says, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void An_expert_that_is_none_is_refused()
+    {
+        var right = Answered("hf.mixtral");
+        var expert = (double[])right.Get("claim.expert").Values.Clone();
+        expert[3] = 99;
+        var e = Assert.Throws<CaseException>(() => right.With(right.Get("claim.expert") with { Values = expert }).RequireClaims());
+        Assert.EndsWith("claim.expert holds 99, outside −1 … 7; correct it", e.Message);
+    }
+
+    /// <summary>As libraries have them under one name; never certain, as two of so many give a number by chance more easily.</summary>
     [Theory]
     [InlineData("megatron.topk", BalanceLevel.Sequence, BalanceTokens.RealOverReal, "balance_tokens = real_over_real and balance_level = sequence")]
     [InlineData("hf.mixtral", BalanceLevel.Group, BalanceTokens.RealOverAll, "balance_tokens = real_over_all and balance_level = group")]

@@ -55,7 +55,9 @@ static partial class RoutingWords
                 return value is not null && part.First(setting.Keys, setting.NullCounts) is { } given && !JsonNode.DeepEquals(given.Value, value)
                     ? $"{given.Key} says it otherwise and counts"
                     : null;
-            return SpeaksOfRouting(key, value) && !type.Besides.Contains(key) ? "nothing in this type's rule reads it" : null;
+            if (!SpeaksOfRouting(key, value) || type.Besides.Contains(key)) return null;
+            var meant = BuiltIn.Misspelt(name, used.SelectMany(s => s.Keys));
+            return meant is null ? "nothing in this type's rule reads it" : $"nothing in this type's rule reads it: is {meant} meant?";
         }
     }
 

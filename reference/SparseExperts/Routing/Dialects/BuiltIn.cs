@@ -37,6 +37,10 @@ public static class BuiltIn
     public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) =>
         known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);
 
+    /// <summary>The known name that a name is but for a slip of two letters at most; null where none is.</summary>
+    public static string? Misspelt(string name, IEnumerable<string> known) =>
+        Nearest(name, known).FirstOrDefault() is { } near && Distance(name, near) is > 0 and <= 2 && near.Length > 6 ? near : null;
+
     /// <summary>Levenshtein's distance.</summary>
     static int Distance(string a, string b)
     {

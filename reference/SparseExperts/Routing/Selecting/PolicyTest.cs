@@ -56,7 +56,7 @@ public static class PolicyTest
         double total = 0, slack = 0;
         for (var j = 0; j < d.K; j++)
         {
-            // The first gate of a token of little importance is 0, so that its second counts alone.
+            // The first gate of a token whose mask is below 1 is 0, so that its second counts alone.
             var counts = j > 0 || call.IsReal(token) || d.Padding != PaddingRule.Skipped;
             total += counts ? Raw(j) : 0;
             slack += Slack(j);

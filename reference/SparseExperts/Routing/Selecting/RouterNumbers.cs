@@ -41,5 +41,6 @@ public sealed record RouterNumbers
     }
 
     static RoutingException NaN(string where, int token, int expert) =>
-        new($"{where}: router score of token {token} for expert {expert} is NaN; look for overflow in the layers below or lower the learning rate");
+        new($"{where}: router score of token {token} for expert {expert} is NaN; look for NaN and overflow in what it is made from, "
+            + "and where this trains lower the learning rate");
 }

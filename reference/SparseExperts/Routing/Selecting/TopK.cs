@@ -38,7 +38,7 @@ public static class TopK
         }
     }
 
-    /// <summary>A token of importance between 0 and 1 makes no first choice, so that its best expert is left for the second.</summary>
+    /// <summary>A token whose mask is between 0 and 1 makes no first choice, so that its best expert is left for the second.</summary>
     static bool SkipsFirst(RouterCall call, int token) =>
         call.Dialect.Padding == PaddingRule.Skipped
         && call.TokenMask.Length > 0

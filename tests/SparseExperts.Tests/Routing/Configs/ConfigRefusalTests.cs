@@ -29,6 +29,8 @@ public sealed class ConfigRefusalTests
     [InlineData("""{"model_type": "deepseek_v3", "n_routed_experts": null}""", "it: deepseek_v3 without a routed part: n_routed_experts is null", "no dialect")]
     [InlineData("""{"model_type": "deepseek_v3", "num_experts_per_tok": null}""", "it: num_experts_per_tok cannot be null", "give a whole number")]
     [InlineData("""{"model_type": "t5", "is_gated_act": true, "top_k": 50}""", "it: model_type 't5' has no routed part", "no dialect")]
+    [InlineData("""{"model_type": "qwen3_moe", "num_hidden_layers": 2, "mlp_only_layers": [1, 0]}""",
+        "it: qwen3_moe without a routed part: mlp_only_layers names all 2 layers", "has no dialect")]
     [InlineData("""{"model_type": "jamba", "num_experts": 1}""", "it: jamba without a routed part: num_experts is 1", "has no dialect")]
     [InlineData("""{"model_type": "vitpose_backbone"}""", "it: vitpose_backbone without a routed part: num_experts is 1", "has no dialect")]
     [InlineData("""{"model_type": "nemotron_h", "hybrid_override_pattern": "M-M*"}""",
@@ -137,5 +139,12 @@ public sealed class ConfigRefusalTests
         var result = MoeCommand.Run(arguments.Split(' '));
         Assert.Equal((2, ""), (result.ExitCode, result.Output));
         Assert.StartsWith(line, Assert.Single(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    [Fact]
+    public void A_slip_of_a_letter_is_asked_about()
+    {
+        var ignored = Assert.Single(ConfigFile.Parse("""{"model_type": "qwen3_moe", "num_expert": 16}""", "it").Ignored);
+        Assert.Equal(("num_expert", "nothing in this type's rule reads it: is num_experts meant?"), (ignored.Key, ignored.Why));
     }
 }
