@@ -204,6 +204,7 @@ static class TrainCommand
         if (steps is not null && minutes is not null) throw new ConfigurationException("--steps and --minutes: give one of them");
         if (steps is < 1) throw new ConfigurationException($"--steps {steps}: at least 1");
         if (minutes is not null and not (> 0 and <= 1e6)) throw new ConfigurationException($"--minutes {minutes}: a positive number");
+        var optimizer = parsed.GetValue(OptimizerOption) ?? preset.Optimizer;
         return preset with
         {
             Steps = steps ?? (minutes is null ? preset.Steps : 0),
@@ -212,7 +213,8 @@ static class TrainCommand
             Batch = parsed.GetValue(BatchOption) ?? preset.Batch,
             Accumulate = parsed.GetValue(AccumulateOption) ?? preset.Accumulate,
             Rate = parsed.GetValue(RateOption) ?? preset.Rate,
-            Optimizer = parsed.GetValue(OptimizerOption) ?? preset.Optimizer,
+            Optimizer = optimizer,
+            Adafactor = optimizer == OptimizerKind.Adafactor ? preset.Adafactor ?? new() : null,
             Recompute = parsed.GetValue(RecomputeOption) || preset.Recompute,
         };
     }

@@ -1,8 +1,11 @@
 using SparseExperts.Autograd;
+using SparseExperts.Models;
 
 namespace SparseExperts.Training;
 
-/// <summary>Names and defaults of transformers' Adafactor. With <see cref="RelativeStep"/> the rate is not used.</summary>
+/// <summary>
+/// What Adafactor takes besides rate and weight decay: names and defaults of transformers'. With <see cref="RelativeStep"/> the rate is not used.
+/// </summary>
 public sealed record AdafactorSettings
 {
     public double? Beta1 { get; init; }
@@ -13,7 +16,15 @@ public sealed record AdafactorSettings
     public bool RelativeStep { get; init; }
     public bool ScaleParameter { get; init; } = true;
     public bool WarmUpInit { get; init; }
-    public double WeightDecay { get; init; }
+
+    /// <exception cref="ConfigurationException">A value that cannot be; one line.</exception>
+    internal void Validate()
+    {
+        static bool IsPositive(double value) => value > 0 && double.IsFinite(value);
+        if (!(IsPositive(ClipThreshold) && IsPositive(Epsilon1) && IsPositive(Epsilon2) && IsPositive(-DecayRate)))
+            throw new ConfigurationException("adafactor: its clip threshold and both ε are positive numbers, its decay rate a negative one");
+        if (Beta1 is not (null or >= 0 and < 1)) throw new ConfigurationException($"adafactor: beta1 {Beta1}: within [0, 1), or null for no momentum");
+    }
 }
 
 /// <summary>
@@ -24,13 +35,14 @@ public sealed record AdafactorSettings
 public sealed class Adafactor : Optimizer
 {
     readonly AdafactorSettings _settings;
+    readonly double _weightDecay;
     readonly Slot[] _slots;
 
     sealed record Slot(Parameter Parameter, Matrix? Rows, Matrix? Columns, Matrix? Full, Matrix? First);
 
-    public Adafactor(IBackend backend, ParameterStore parameters, AdafactorSettings settings) : base(backend)
+    public Adafactor(IBackend backend, ParameterStore parameters, AdafactorSettings settings, double weightDecay) : base(backend)
     {
-        _settings = settings;
+        (_settings, _weightDecay) = (settings, weightDecay);
         var momentum = settings.Beta1 is null ? null : parameters.Zeros();
         _slots = [.. parameters.Select(p => new Slot(p,
             p.Rows > 1 ? Zeros(p.Rows, 1) : null,
@@ -56,7 +68,7 @@ public sealed class Adafactor : Optimizer
     {
         var s = _settings;
         var step = new AdafactorStep(RelativeRate(rate), 1 - ReproducibleMath.Pow(Steps, s.DecayRate), s.Epsilon1, s.ScaleParameter ? s.Epsilon2 : null,
-            s.ClipThreshold, s.Beta1 ?? 0, s.WeightDecay, factor);
+            s.ClipThreshold, s.Beta1 ?? 0, _weightDecay, factor);
         foreach (var (parameter, rows, columns, full, first) in _slots)
         {
             if (!parameter.HasGradient) continue;

@@ -25,7 +25,7 @@ public abstract class Optimizer(IBackend backend)
     public static Optimizer Create(IBackend backend, ParameterStore parameters, TrainingConfig config) => config.Optimizer switch
     {
         OptimizerKind.AdamW => new AdamW(backend, parameters, config.Beta1, config.Beta2, config.Epsilon, config.WeightDecay),
-        OptimizerKind.Adafactor => new Adafactor(backend, parameters, new AdafactorSettings { WeightDecay = config.WeightDecay }),
+        OptimizerKind.Adafactor => new Adafactor(backend, parameters, config.Adafactor ?? new(), config.WeightDecay),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config.Optimizer, "unknown optimizer"),
     };
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using SparseExperts.Models;
 
 namespace SparseExperts.Training;
@@ -19,10 +20,16 @@ public sealed record TrainingConfig
     /// <summary>The cosine ends at this share of the peak rate.</summary>
     public double Floor { get; init; } = 0.02;
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;
+
+    /// <summary>The numbers of AdamW; Adafactor has its own.</summary>
     public double Beta1 { get; init; } = 0.9;
     public double Beta2 { get; init; } = 0.98;
     public double Epsilon { get; init; } = 1e-8;
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>What Adafactor takes besides; its defaults where the file does not say, and nothing for AdamW.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public AdafactorSettings? Adafactor { get; init; }
 
     /// <summary>Largest norm of the whole gradient; 0 leaves it as it is.</summary>
     public double Clip { get; init; } = 1;
@@ -46,6 +53,7 @@ public sealed record TrainingConfig
         Require(Steps > 0 != Minutes > 0, $"steps {Steps}, minutes {Minutes}: give one of them");
         Require(Rate > 0 && double.IsFinite(Rate), $"learning rate {Rate}: a positive number");
         Require(WarmUp >= 0, $"warm-up {WarmUp}: 0 or more steps");
+        Adafactor?.Validate();
         Require(Clip >= 0, $"clip {Clip}: 0 or more");
     }
 

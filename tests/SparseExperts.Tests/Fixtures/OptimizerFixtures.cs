@@ -27,8 +27,7 @@ static class OptimizerFixtures
         RelativeStep = fixture.Flag("relative_step"),
         ScaleParameter = fixture.Flag("scale_parameter"),
         WarmUpInit = fixture.Flag("warmup_init"),
-        WeightDecay = fixture.Number("weight_decay"),
-    }));
+    }, fixture.Number("weight_decay")));
 
     static void Steps(Fixture fixture, double missingRate, Func<IBackend, ParameterStore, Optimizer> create)
     {

@@ -84,9 +84,11 @@ public sealed class T5CommandTests : IDisposable
             return (spans.GetProperty("mean_span_length").GetDouble(), spans.GetProperty("noise_density").GetDouble(), target);
         }
 
+        JsonElement Training(string run) => JsonDocument.Parse(File.ReadAllText(_workspace.At($"{run}/config.json"))).RootElement.GetProperty("training");
         Good(Train("usual", "--preset", "switch-tiny", "--steps", "1"));
         Good(Train("short", "--preset", "switch-tiny", "--steps", "1", "--mean-span-length", "3", "--noise-density", "0.3"));
         Good(Train("finer", "--from", _workspace.At("short"), "--steps", "1"));
+        Assert.Equal(-0.8, Training("usual").GetProperty("adafactor").GetProperty("decay_rate").GetDouble());
         // 73 bytes are 11 of noise in one span; 80 are 24 in eight. Each span has a sentinel, and each side an end.
         Assert.Equal((20, 0.15, 11 + 1 + 1), Of("usual"));
         Assert.Equal((3, 0.3, 24 + 8 + 1), Of("short"));
