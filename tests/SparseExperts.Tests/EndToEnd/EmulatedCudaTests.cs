@@ -30,9 +30,10 @@ public sealed class EmulatedCudaTests : IDisposable
     [InlineData("hf.mixtral", false)]
     [InlineData("mesh.top_2", false)]
     [InlineData("mesh.switch_max", true)]
-    public void Training_says_in_one_line_where_the_host_plans(string dialect, bool says)
+    [InlineData("mesh.top_2", true, "--batch", "2", "--accumulate", "2")]
+    public void Training_says_in_one_line_where_the_host_plans(string dialect, bool says, params string[] more)
     {
-        string[] small = ["--steps", "1", "--batch", "1", "--context", "16", "--backend", "cuda-emulated"];
+        string[] small = [.. more.Length > 0 ? more : ["--batch", "1"], "--steps", "1", "--context", "16", "--backend", "cuda-emulated"];
         var trained = MoeCommand.Run(_workspace.Tiny("run", [.. small, "--dialect", dialect]));
         Assert.True(trained.ExitCode == 0, trained.Error);
         var lines = trained.Output.Split('\n').Count(line => line.StartsWith($"the host plans {dialect} (", StringComparison.Ordinal));
