@@ -64,7 +64,8 @@ static class Headline
         var dense = curves.Where(c => c.Experts == 0).ToArray();
         var unit = RunData.UsualKind(model) == DataKind.Spans ? "label" : "byte";
         var size = $"{model.Title}, {Number(steps, "N0")} steps of {preset.Training.Batch} × {string.Join(" + ", model.Lengths)} bytes";
-        Console.WriteLine($"{preset.Name}, {size}: held-out bits/{unit}, mean and 95 % confidence interval over {dense.Length} seed{(dense.Length == 1 ? "" : "s")}.\n");
+        var over = dense.Length == 1 ? "one seed" : $"mean and 95 % confidence interval over {dense.Length} seeds";
+        Console.WriteLine($"{preset.Name}, {size}: held-out bits/{unit}, {over}.\n");
         Console.WriteLine($"| model | parameters | held-out bits/{unit} | against dense | steps to the dense twin's final loss |");
         Console.WriteLine("|---|---|---|---|---|");
         foreach (var e in experts)
