@@ -42,8 +42,7 @@ static class Headline
         using var backend = new CpuBackend(threads);
         var training = preset.Training with { Steps = steps, Minutes = 0, Seed = seed };
         var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Lengths[0]);
-        var kind = RunData.UsualKind(model);
-        var data = RunData.Of(kind, text, model, null, RunData.UsualSpans(kind, null));
+        var data = RunData.AsUsual(text, model);
         var trainer = new Trainer(backend, data.Fitted(model), training);
         var batches = data.Batches(training);
         var curve = new Curve(preset.Name, model.Title, model.Experts, seed, steps, trainer.Model.ParameterCount, [], []);

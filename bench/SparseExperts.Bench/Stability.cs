@@ -67,7 +67,7 @@ static class Stability
         var start = Presets.Find(preset);
         var model = change((T5Config)start.Model);
         var text = ByteText.Load(Path.Combine(AppContext.BaseDirectory, "data", "austen.txt"), model.Context);
-        var data = RunData.Of(DataKind.Spans, text, model, null, RunData.UsualSpans(DataKind.Spans, null));
+        var data = RunData.AsUsual(text, model);
         using var backend = new CpuBackend(threads);
         var training = start.Training with { Steps = steps, Minutes = 0, Seed = seed, Rate = rate > 0 ? rate : start.Training.Rate };
         var trainer = new Trainer(backend, data.Fitted(model), training);

@@ -22,8 +22,14 @@ sealed class SpanOptions
     {
         var (density, mean) = (parsed.GetValue(_density), parsed.GetValue(_mean));
         if (usual is not null) return usual with { NoiseDensity = density ?? usual.NoiseDensity, MeanSpanLength = mean ?? usual.MeanSpanLength };
-        if (density is null && mean is null) return null;
-        var option = density is null ? _mean.Name : _density.Name;
-        throw new ConfigurationException($"{option}: not with {data.ToString().ToLowerInvariant()}, of which no spans are taken out; leave it out");
+        RefuseWith(parsed, $"{data.ToString().ToLowerInvariant()}, of which no spans are taken out");
+        return null;
+    }
+
+    /// <summary>Refuses options where there is nothing that they change.</summary>
+    public void RefuseWith(ParseResult parsed, string what)
+    {
+        foreach (var option in (Option<double?>[])[_density, _mean])
+            if (parsed.GetValue(option) is not null) throw new ConfigurationException($"{option.Name}: not with {what}; leave it out");
     }
 }

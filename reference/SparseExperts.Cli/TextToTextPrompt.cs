@@ -1,4 +1,3 @@
-using SparseExperts.Data;
 using SparseExperts.Models;
 using SparseExperts.Runs;
 using SparseExperts.Text;
@@ -17,8 +16,7 @@ static class TextToTextPrompt
         var tokenizer = run.Data.Tokenizer?.Tokenizer ?? new ByteTokenizer();
         var ids = TextToTextIds.Of(tokenizer);
         var read = Sentinels.Encode(prompt, ids, part => tokenizer.Encode(part).Ids);
-        if (read.FirstOrDefault(id => id >= model.Vocabulary, -1) is not -1 and var beyond)
-            throw new DataException($"the prompt has id {beyond}, the model ids below {model.Vocabulary}; name a run with this tokenizer");
+        RunWriter.RequireKnown(read, model);
         var count = most ?? 2 * model.TargetContext;
         var batch = new TokenBatch(read, 1);
         var written = beams is null

@@ -89,6 +89,7 @@ static class TrainCommand
     {
         if (parsed.GetValue(DryRunOption))
         {
+            OfSpans.RefuseWith(parsed, "--dry-run, which reads no text and counts the preset's lengths");
             var (preset, model, training, _, _) = Asked(parsed);
             Console.WriteLine(DryRun.Of(preset, model, training, parsed.GetValue(JsonOption)));
             return ExitCode.Ok;

@@ -188,9 +188,15 @@ public sealed class Case
     {
         if (!_tensors.Keys.Any(n => n.StartsWith("claim.", StringComparison.Ordinal)))
             throw new CaseException($"{Path}: it claims nothing; add claim.expert, claim.y or others");
-        if (Find("claim.expert") is { } expert && (Find("router.weight")?.Size(0) ?? Find("claim.logits")?.Size(-1)) is { } experts
-            && expert.Values.FirstOrDefault(e => e < -1 || e >= experts, -1) is not -1 and var bad)
-            throw new CaseException($"{Path}: claim.expert holds {bad}, outside −1 … {experts - 1}; correct it");
+        if (Find("claim.expert") is { } expert && (Find("router.weight")?.Size(0) ?? Find("claim.logits")?.Size(-1)) is { } experts)
+            RequireWithin(expert.Name, expert.Integers, experts);
+    }
+
+    /// <summary>Refuses whole numbers outside −1 … <paramref name="below"/> − 1.</summary>
+    internal void RequireWithin(string name, int[] values, long below)
+    {
+        if (values.FirstOrDefault(v => v < -1 || v >= below, -1) is not -1 and var bad)
+            throw new CaseException($"{Path}: {name} holds {bad}, outside −1 … {below - 1}; correct it");
     }
 
     /// <summary>Reads a case from .safetensors or .npz, whichever the file is.</summary>

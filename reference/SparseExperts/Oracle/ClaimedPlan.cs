@@ -49,8 +49,7 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
 
     int[] Checked(string name, int[] values, int below)
     {
-        if (values.FirstOrDefault(v => v < -1 || v >= below, -1) is not -1 and var bad)
-            throw new CaseException($"{@case.Path}: {name} holds {bad}, outside −1 … {below - 1}; correct it");
+        @case.RequireWithin(name, values, below);
         return values;
     }
 
@@ -65,8 +64,7 @@ sealed class ClaimedPlan(Case @case, RouterCall call)
     {
         if (slot.Length != choices.Expert.Length)
             throw new CaseException($"{@case.Path}: claim.slot has {slot.Length} numbers, {choices.Expert.Length} are needed; correct its shape");
-        if (slot.FirstOrDefault(s => s < -1 || s > call.Tokens * (long)choices.K, -1) is not -1 and var bad)
-            throw new CaseException($"{@case.Path}: claim.slot holds {bad}, outside −1 … {call.Tokens * choices.K}; correct it");
+        @case.RequireWithin("claim.slot", slot, call.Tokens * (long)choices.K + 1);
         var expert = SharedSlots.Experts(call, choices);
         int[] usable = [.. slot.Select((s, i) => expert[i] < 0 ? RoutingPlan.Dropped : s)];
         return new(call.Experts, call.Groups, choices.K, capacity, expert, usable);

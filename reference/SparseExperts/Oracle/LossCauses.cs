@@ -17,7 +17,11 @@ static class LossCauses
         {
             var inputs = call.Routed.Losses with { Gates = call.Routed.Effective.Gates };
             LossTerm[] terms = [.. AuxiliaryLosses.Compute(call.Tape, call.Call, inputs)];
-            if (name == "total") return FoundCauses.Among(of, [.. Totals(call, terms), .. Coefficients(call, terms, of)]);
+            if (name == "total")
+            {
+                var totals = FoundCauses.Among(of, Totals(call, terms));
+                return totals.Causes.Count > 0 ? totals : totals.And(FoundCauses.Among(of, Coefficients(call, terms, of)));
+            }
             if (terms.FirstOrDefault(t => t.Name == name) is not { } own) return FoundCauses.None;
             var found = FoundCauses.Among(of, [.. Factors(call, own, of), .. name == "z" ? OfZ(call, areTwo: false) : []]);
             return found.Causes.Count > 0 || name != "z" ? found : FoundCauses.Among(of, OfZ(call, areTwo: true));

@@ -15,9 +15,7 @@ sealed class NoText(IModelConfig model) : RunData(ByteText.None)
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => throw Missing();
 
     public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        (_of = AsUsual(UsualKind(model, other.Path), other)).Of(other, sequences);
-
-    RunData AsUsual(DataKind kind, ByteText text) => Of(kind, text, model, Tokenizer, UsualSpans(kind, Tokenizer));
+        (_of = AsUsual(other, model, Tokenizer)).Of(other, sequences);
 
     public override string Show(int id) => (_of ?? throw Missing()).Show(id);
 

@@ -96,6 +96,14 @@ public abstract class RunData(ByteText text)
     public static SpanCorruption? UsualSpans(DataKind kind, RunTokenizer? tokenizer) =>
         kind != DataKind.Spans ? null : tokenizer is null ? new(MeanSpanLength: 20) : new();
 
+    /// <summary>What a model learns from a text where nobody says more.</summary>
+    /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
+    public static RunData AsUsual(ByteText text, IModelConfig model, RunTokenizer? tokenizer = null)
+    {
+        var kind = UsualKind(model, text.Path);
+        return Of(kind, text, model, tokenizer, UsualSpans(kind, tokenizer));
+    }
+
     /// <summary>The text as a kind of data needs it: windows need some length, a file of tasks does not.</summary>
     public static ByteText LoadText(DataKind kind, string path, IModelConfig model) => ByteText.Load(path, kind == DataKind.Tasks ? 1 : model.Context);
 }

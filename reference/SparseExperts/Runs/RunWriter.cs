@@ -20,11 +20,18 @@ public static class RunWriter
         var tokenizer = run.Data.Tokenizer?.Tokenizer;
         var stop = new StopTexts(tokenizer, stops);
         var start = tokenizer is null ? Array.ConvertAll(prompt.ToArray(), b => (int)b) : Tokens(tokenizer, Encoding.UTF8.GetString(prompt), run.Config.Model);
-        if (start.FirstOrDefault(id => id >= run.Config.Model.Vocabulary, -1) is not -1 and var beyond)
-            throw new DataException($"the prompt has id {beyond}, the model ids below {run.Config.Model.Vocabulary}; name a run with this tokenizer");
+        RequireKnown(start, run.Config.Model);
         if (start.Length == 0) start = [tokenizer?.End ?? '\n'];
         var written = Generation.Continue(run.Predictor, start, count, rule, seed, stop.IsEnough);
         return stop.Cut(tokenizer is null ? Array.ConvertAll(written, id => (byte)id) : Encoding.UTF8.GetBytes(Behind(tokenizer, start, written)));
+    }
+
+    /// <summary>Refuses a prompt with ids that the model does not have.</summary>
+    /// <exception cref="DataException">It has one; one line.</exception>
+    public static void RequireKnown(IReadOnlyList<int> prompt, IModelConfig model)
+    {
+        if (prompt.FirstOrDefault(id => id >= model.Vocabulary, -1) is not -1 and var beyond)
+            throw new DataException($"the prompt has id {beyond}, the model ids below {model.Vocabulary}; name a run with this tokenizer");
     }
 
     /// <summary>A model of the hub has learnt to read what its tokenizer puts before a text; one that began here has not.</summary>

@@ -118,6 +118,7 @@ public sealed class T5CommandTests : IDisposable
     [InlineData("learns from spans, not bytes", "--preset", "switch-tiny", "--data", "bytes")]
     [InlineData("--mean-span-length: not with bytes", "--preset", "tiny", "--mean-span-length", "3")]
     [InlineData("--noise-density: not with bytes", "--preset", "tiny", "--noise-density", "0.2")]
+    [InlineData("--noise-density: not with --dry-run", "--preset", "switch-tiny", "--noise-density", "0.2", "--dry-run")]
     [InlineData("noise density 1: between 0 and 1", "--preset", "switch-tiny", "--noise-density", "1")]
     [InlineData("mean span length 0: at least 1", "--preset", "switch-tiny", "--mean-span-length", "0")]
     [InlineData("--preset: not with --from", "--preset", "tiny", "--from", "nowhere")]
