@@ -38,6 +38,14 @@ public sealed record ExpertWeights
     public Tensor? PairWeight { get; init; }
     public Tensor? PairBias { get; init; }
 
+    /// <summary>Part i of n equal parts of the experts; what stands beside them belongs to none.</summary>
+    internal ExpertWeights Part(Tape tape, int i, int n)
+    {
+        Tensor Of(Tensor all) => tape.RowRange(all, i * (all.Rows / n), all.Rows / n);
+        Tensor? OrNull(Tensor? all) => all is null ? null : Of(all);
+        return new() { Wi = Of(Wi), WiGate = OrNull(WiGate), Wo = Of(Wo), Bi = OrNull(Bi), BiGate = OrNull(BiGate), Bo = OrNull(Bo) };
+    }
+
     /// <summary>As they are used in a number format: rounded, where the optimizer keeps them wider.</summary>
     internal ExpertWeights ReadIn(InFormat rounded)
     {

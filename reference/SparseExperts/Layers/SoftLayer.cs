@@ -15,7 +15,7 @@ public static class SoftLayer
     {
         var slots = RouterLogits.Needed(call, router.Slots, "router.slots").Columns / call.Experts;
         var logits = Logits(tape, call, x, router);                                                     // [T, E·P]
-        Tensor dispatch = OverTokens(tape, call, logits), combine = tape.Softmax(logits);
+        Tensor dispatch = RouterScores.SoftmaxOverTokens(tape, call, logits), combine = tape.Softmax(logits);
         var y = Mix(tape, call, x, dispatch, combine, experts, slots);
         int[] nobody = [.. Enumerable.Repeat(-1, call.Tokens)];
         return new(y, null, [], logits, PerExpert(tape, call, combine, slots), new RoutingPlan(call.Experts, call.Groups, 1, slots, nobody, nobody), null);
@@ -31,20 +31,6 @@ public static class SoftLayer
         return tape.Multiply(cosines, tape.RepeatRow(scale, cosines));
     }
 
-    /// <summary>Softmax over the tokens of each group, a slot at a time [T, E·P].</summary>
-    public static Tensor OverTokens(Tape tape, RouterCall call, Tensor logits)
-    {
-        int size = call.Size, columns = logits.Columns;
-        int[] turned = new int[logits.Rows * columns], back = new int[turned.Length];
-        for (var t = 0; t < logits.Rows; t++)
-            for (var c = 0; c < columns; c++)
-            {
-                int there = (t / size * columns + c) * size + t % size, here = t * columns + c;
-                (turned[there], back[here]) = (here, there);
-            }
-        return tape.GatherElements(tape.Softmax(tape.GatherElements(logits, turned, call.Groups * columns, size)), back, logits.Rows, columns, logits.Sequence);
-    }
-
     /// <summary>Slots from tokens, experts on slots, tokens from slots; group by group.</summary>
     public static Tensor Mix(Tape tape, RouterCall call, Tensor x, Tensor dispatch, Tensor combine, ExpertWeights experts, int slots)
     {
@@ -52,35 +38,21 @@ public static class SoftLayer
         // Rows of the dispatched matrix lie by expert, then group, then slot.
         int[] rowOf = new int[call.Groups * perGroup], offsets = [.. Enumerable.Range(0, call.Experts + 1).Select(e => e * call.Groups * slots)];
         for (var i = 0; i < rowOf.Length; i++) rowOf[(i / slots % call.Experts * call.Groups + i / perGroup) * slots + i % slots] = i;
-        Tensor? inputs = null;
-        for (var g = 0; g < call.Groups; g++)
-        {
-            var mixed = tape.Linear(tape.Transpose(Rows(tape, dispatch, g * size, size)), Rows(tape, x, g * size, size));     // [E·P, M]
-            inputs = Place(tape, inputs, mixed, g * perGroup, call.Groups * perGroup);
-        }
-        var ordered = tape.GatherRows(inputs!, tape.UploadPlan(rowOf));
+        var inputs = ByGroup(tape, call, g =>
+            tape.Linear(tape.Transpose(Rows(tape, dispatch, g * size, size)), Rows(tape, x, g * size, size)));               // [G·E·P, M]
+        var ordered = tape.GatherRows(inputs, tape.UploadPlan(rowOf));
         var outputs = FeedForward.Grouped(tape, call, ordered, experts, GroupOffsets.Upload(tape, offsets));
         var backOf = new int[rowOf.Length];
         for (var r = 0; r < rowOf.Length; r++) backOf[rowOf[r]] = r;
         var bySlot = tape.GatherRows(outputs, tape.UploadPlan(backOf));
-        Tensor? y = null;
-        for (var g = 0; g < call.Groups; g++)
-            y = Place(tape, y, tape.Linear(Rows(tape, combine, g * size, size), Rows(tape, bySlot, g * perGroup, perGroup)), g * size, call.Tokens);
-        return y!;
+        return ByGroup(tape, call, g => tape.Linear(Rows(tape, combine, g * size, size), Rows(tape, bySlot, g * perGroup, perGroup)));
     }
+
+    /// <summary>What each group gives, one below the other.</summary>
+    static Tensor ByGroup(Tape tape, RouterCall call, Func<int, Tensor> rows) =>
+        call.Groups == 1 ? rows(0) : tape.JoinRows([.. Enumerable.Range(0, call.Groups).Select(rows)]);
 
     static Tensor Rows(Tape tape, Tensor x, int start, int count) => count == x.Rows ? x : tape.RowRange(x, start, count);
-
-    /// <summary>Rows at their place among <paramref name="total"/>, zeros elsewhere, added to what is there.</summary>
-    static Tensor Place(Tape tape, Tensor? sum, Tensor rows, int start, int total)
-    {
-        if (rows.Rows == total) return rows;
-        var ids = new int[total];
-        Array.Fill(ids, -1);
-        for (var i = 0; i < rows.Rows; i++) ids[start + i] = i;
-        var placed = tape.GatherRows(rows, tape.UploadPlan(ids));
-        return sum is null ? placed : tape.Add(sum, placed);
-    }
 
     /// <summary>A token's share in each expert: its slots' combine weights added up [T, E].</summary>
     static Tensor PerExpert(Tape tape, RouterCall call, Tensor combine, int slots)

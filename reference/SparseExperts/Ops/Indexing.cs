@@ -12,10 +12,17 @@ public static partial class Op
 
     /// <summary>Matrices of the same tokens one below the other.</summary>
     /// <remarks>Each takes its rows of dY.</remarks>
-    public static Tensor StackRows(this Tape tape, IReadOnlyList<Tensor> parts)
+    public static Tensor StackRows(this Tape tape, IReadOnlyList<Tensor> parts) =>
+        tape.Below(nameof(StackRows), parts, (parts[0].Sequence, parts.Count));
+
+    /// <summary>Matrices of as many rows one below the other, whatever their rows are.</summary>
+    /// <remarks>Each takes its rows of dY.</remarks>
+    public static Tensor JoinRows(this Tape tape, IReadOnlyList<Tensor> parts) => tape.Below(nameof(JoinRows), parts, (0, 1));
+
+    static Tensor Below(this Tape tape, string op, IReadOnlyList<Tensor> parts, (int Sequence, int Parts) tokens)
     {
         int rows = parts[0].Rows, columns = parts[0].Columns;
-        return tape.Apply(nameof(StackRows), rows * parts.Count, columns, (parts[0].Sequence, parts.Count), [.. parts],
+        return tape.Apply(op, rows * parts.Count, columns, tokens, [.. parts],
             y =>
             {
                 for (var p = 0; p < parts.Count; p++) tape.Backend.Copy(parts[p].Value, y.Value.RowRange(p * rows, rows));

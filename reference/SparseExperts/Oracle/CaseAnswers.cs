@@ -116,7 +116,7 @@ public static class CaseAnswers
         {
             var slots = RouterLogits.Needed(call, tensors.Router.Slots, "router.slots").Columns / e;
             var logits = SoftLayer.Logits(tape, call, tensors.X, tensors.Router);
-            Real("slot_dispatch", SoftLayer.OverTokens(tape, call, logits), g, s, e, slots);
+            Real("slot_dispatch", RouterScores.SoftmaxOverTokens(tape, call, logits), g, s, e, slots);
             Real("slot_combine", Ops.Op.Softmax(tape, logits), g, s, e, slots);
             if (tensors.Experts is not null) y = SoftLayer.Forward(tape, call, tensors.X, tensors.Router, tensors.Experts).Output;
         }

@@ -107,7 +107,7 @@ public sealed partial class CaseCheck
         if (_case.Find("claim.capacity") is { } capacity) Whole("capacity", [(int)capacity.Values[0]], [SoftLayer.SlotsPerExpert(_call)]);
         if (LossClaims.FirstOrDefault(c => c.Name != "claim.loss.total") is { } loss) throw MissingLoss.Of(_case, _call, loss.Name["claim.loss.".Length..], []);
         var logits = SoftLayer.Logits(tape, _call, tensors.X, tensors.Router);
-        Tensor dispatch = SoftLayer.OverTokens(tape, _call, logits), combine = tape.Softmax(logits);
+        Tensor dispatch = RouterScores.SoftmaxOverTokens(tape, _call, logits), combine = tape.Softmax(logits);
         Compare("slot_dispatch", tape, dispatch);
         Compare("slot_combine", tape, combine);
         var experts = tensors.Experts

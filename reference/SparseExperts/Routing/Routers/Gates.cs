@@ -116,12 +116,12 @@ public static class Gates
     static Tensor RankedScore(Tape tape, RouterCall call, Tensor scores, Choices choices)
     {
         int experts = call.Experts, k = choices.K;
-        Tensor? gates = null;
+        var gates = new Tensor[k];
         for (var j = 0; j < k; j++)
         {
             var ranking = choices.RankingOf(j);
             var first = choices.RankingOf(0);
-            float[] share = new float[call.Tokens * experts], offset = new float[call.Tokens * k];
+            float[] share = new float[call.Tokens * experts], offset = new float[call.Tokens];
             for (var t = 0; t < call.Tokens; t++)
             {
                 var best = Math.Max(0, choices.Candidate[t * k + j]);      // where nothing was chosen the gate is not used
@@ -131,14 +131,11 @@ public static class Gates
                 for (var e = 0; e < experts; e++) share[t * experts + e] = row[e] == row[best] ? 1f / equals : 0;
                 double shared = 0;
                 for (var e = 0; e < experts; e++) shared += share[t * experts + e] * first.Row(t)[e];
-                offset[t * k + j] = (float)(equals == 1 ? Math.Round(row[best] - shared) : row[best] - shared);
+                offset[t] = (float)(equals == 1 ? Math.Round(row[best] - shared) : row[best] - shared);
             }
-            var column = tape.SumRows(tape.Multiply(scores, tape.PlanConstant(call.Tokens, experts, share)));
-            int[] place = [.. Enumerable.Range(0, call.Tokens * k).Select(i => i % k == j ? i / k : -1)];
-            var placed = tape.Shift(tape.GatherElements(column, place, call.Tokens, k), offset);
-            gates = gates is null ? placed : tape.Add(gates, placed);
+            gates[j] = tape.Shift(tape.SumRows(tape.Multiply(scores, tape.PlanConstant(call.Tokens, experts, share))), offset);  // [T, 1]
         }
-        return gates!;
+        return tape.JoinColumns(gates);
     }
 
     /// <summary>Values at (token, candidate): [T, K]; a candidate that counts for nothing reads 0.</summary>
@@ -192,18 +189,10 @@ public static class Gates
         {
             NormalizeGuard.Added => rounded.Shift(sum, d.NormalizeEpsilon),
             NormalizeGuard.AtLeast => tape.Clamp(sum, d.NormalizeEpsilon, double.PositiveInfinity),
-            NormalizeGuard.OneUnlessPositive when tape.Backend.Routing is not null => tape.Add(sum, tape.OneUnlessPositive(sum)),
-            NormalizeGuard.OneUnlessPositive => tape.Shift(sum, OneWhereNotPositive(tape, sum)),
+            NormalizeGuard.OneUnlessPositive => tape.Add(sum, tape.OneUnlessPositive(sum)),
             NormalizeGuard.None => sum,
             var other => throw new RoutingException($"{call.Where}: unknown guard {other}"),
         };
-    }
-
-    static float[] OneWhereNotPositive(Tape tape, Tensor sum)
-    {
-        var values = new double[sum.Rows];
-        tape.ReadForPlan(sum.Value, values);
-        return [.. values.Select(v => v > 0 ? 0f : 1f)];
     }
 
     /// <summary>First column from one, the rest from the other.</summary>

@@ -14,7 +14,7 @@ static class NearWinner
         var values = new double[logits.Value.Count];
         tape.ReadForPlan(logits.Value, values);
         var k = choices.K;
-        Tensor? gates = null;
+        var gates = new Tensor[k];
         for (var j = 0; j < k; j++)
         {
             var mask = new float[values.Length];
@@ -31,17 +31,8 @@ static class NearWinner
                 }
             }
             int[] column = [.. Enumerable.Range(0, call.Tokens).Select(t => Math.Max(0, choices.Candidate[t * k + j]))];
-            var gate = Place(tape, tape.GatherColumns(tape.Softmax(tape.Shift(logits, mask)), tape.UploadPlan(column)), j, k);
-            gates = gates is null ? gate : tape.Add(gates, gate);
+            gates[j] = tape.GatherColumns(tape.Softmax(tape.Shift(logits, mask)), tape.UploadPlan(column));                      // [T, 1]
         }
-        return gates!;
-    }
-
-    /// <summary>A column as column j of K, zeros beside it.</summary>
-    static Tensor Place(Tape tape, Tensor column, int j, int k)
-    {
-        var ids = new int[column.Rows * k];
-        for (var i = 0; i < ids.Length; i++) ids[i] = i % k == j ? i / k : -1;
-        return tape.GatherElements(column, ids, column.Rows, k);
+        return tape.JoinColumns(gates);
     }
 }

@@ -51,23 +51,24 @@ public static class RouterScores
         Score.Sigmoid => tape.Activate(Activation.Sigmoid, logits),
         Score.SqrtSoftplus => tape.Activate(Activation.Sqrt, tape.Round(tape.Activate(Activation.Softplus, logits), call.ScoreFormat)),
         Score.Relu => tape.Activate(Activation.Relu, logits),
-        Score.SoftmaxOverTokens => OverTokens(tape, call, logits),
+        Score.SoftmaxOverTokens => SoftmaxOverTokens(tape, call, logits),
         Score.SoftmaxPerPrototype => tape.Reshape(tape.Softmax(tape.Reshape(logits, call.Tokens * call.K, call.Experts / call.K)), call.Tokens, call.Experts),
         var other => throw new RoutingException($"{call.Where}: unknown score {other}"),
     }, call.Dialect.ScoreDtype ?? call.ScoreFormat);
 
-    /// <summary>Softmax along the tokens of each group: rows and columns change places, group by group.</summary>
-    static Tensor OverTokens(Tape tape, RouterCall call, Tensor logits)
+    /// <summary>y_tc = exp l_tc / Σ exp l_uc over the tokens u of t's group, for logits [T, C] of experts or slots.</summary>
+    public static Tensor SoftmaxOverTokens(Tape tape, RouterCall call, Tensor logits)
     {
-        int size = call.Size, experts = call.Experts;
-        int[] turned = new int[call.Tokens * experts], back = new int[turned.Length];
+        // Rows and columns change places, group by group, and back.
+        int size = call.Size, columns = logits.Columns;
+        int[] turned = new int[call.Tokens * columns], back = new int[turned.Length];
         for (var t = 0; t < call.Tokens; t++)
-            for (var e = 0; e < experts; e++)
+            for (var c = 0; c < columns; c++)
             {
-                int there = (t / size * experts + e) * size + t % size, here = t * experts + e;
+                int there = (t / size * columns + c) * size + t % size, here = t * columns + c;
                 (turned[there], back[here]) = (here, there);
             }
-        var columns = tape.Softmax(tape.GatherElements(logits, turned, call.Groups * experts, size));
-        return tape.GatherElements(columns, back, call.Tokens, experts, logits.Sequence);
+        var shares = tape.Softmax(tape.GatherElements(logits, turned, call.Groups * columns, size));
+        return tape.GatherElements(shares, back, call.Tokens, columns, logits.Sequence);
     }
 }
