@@ -43,10 +43,10 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>,
 
     /// <exception cref="InvalidOperationException">Values were used already.</exception>
     /// <param name="fill">Writes the values into their place: when the first value of the store is asked for, one parameter after the other.</param>
-    internal Parameter Add(Tape tape, string name, int rows, int columns, int stack, Action<Matrix> fill)
+    internal Parameter Add(Tape tape, string name, int rows, int columns, int stack, int experts, Action<Matrix> fill)
     {
         if (_values is not null) throw new InvalidOperationException($"parameter '{name}' is declared after others were used; declare all parameters first");
-        var parameter = new Parameter(tape, this, name, _length, rows, columns, stack);
+        var parameter = new Parameter(tape, this, name, _length, rows, columns, stack, experts);
         _parameters.Add(parameter);
         _fill.Add(fill);
         _length += ((long)rows * columns + Alignment - 1) / Alignment * Alignment;

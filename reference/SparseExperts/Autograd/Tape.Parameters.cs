@@ -15,7 +15,7 @@ public sealed partial class Tape
     public Parameter Parameter(string name, int rows, int columns, ReadOnlySpan<float> values, int stack = 1)
     {
         var start = values[..(rows * columns)].ToArray();
-        return Parameters.Add(this, name, rows, columns, stack, to => Backend.Write(to, (ReadOnlySpan<float>)start));
+        return Parameters.Add(this, name, rows, columns, stack, experts: 1, to => Backend.Write(to, (ReadOnlySpan<float>)start));
     }
 
     static void Use(Node node)

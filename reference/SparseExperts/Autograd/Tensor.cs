@@ -116,13 +116,16 @@ public sealed class Parameter : Tensor
 {
     readonly ParameterStore _store;
 
-    internal Parameter(Tape tape, ParameterStore store, string name, long place, int rows, int columns, int stack) : base(tape, rows, columns, true) =>
-        (_store, Name, Place, Stack) = (store, name, place, stack);
+    internal Parameter(Tape tape, ParameterStore store, string name, long place, int rows, int columns, int stack, int experts)
+        : base(tape, rows, columns, true) => (_store, Name, Place, Stack, Experts) = (store, name, place, stack, experts);
 
     public string Name { get; }
 
     /// <summary>How many equal matrices lie one below the other: E for expert weights, else 1.</summary>
     public int Stack { get; }
+
+    /// <summary>Experts that have an equal part of its numbers each; 1 where every token meets all of them.</summary>
+    public int Experts { get; }
 
     /// <summary>Recorded nodes that have it for input and have not contributed to its gradient yet.</summary>
     internal int Uses { get; set; }

@@ -8,17 +8,24 @@ public static class ExpertParameters
     const double Gain = 0.58;
 
     /// <summary>Both projections of all experts.</summary>
-    public static ExpertWeights Declare(Weights weights, LayerShape shape) => new()
+    public static ExpertWeights Declare(Weights weights, LayerShape shape)
     {
-        Wi = weights.Sub("experts").Projection("wi", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights),
-        Wo = weights.Sub("experts").Projection("wo", shape.Hidden, shape.ExpertWidth, Gain, shape.ExpertsWithWeights),
-    };
+        var own = Own(weights, shape);
+        return new()
+        {
+            Wi = own.Projection("wi", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights),
+            Wo = own.Projection("wo", shape.Hidden, shape.ExpertWidth, Gain, shape.ExpertsWithWeights),
+        };
+    }
+
+    /// <summary>Where what every expert has a part of is declared; what stands beside them, or around them all, is not.</summary>
+    static Weights Own(Weights weights, LayerShape shape) => weights.Sub("experts").OfExperts(shape.ExpertsWithWeights);
 
     /// <summary>The second first projection of gated experts, the shared expert and the learned pair, where the dialect has them.</summary>
     public static ExpertWeights DeclareFurther(Weights weights, LayerShape shape, ExpertWeights experts)
     {
         var d = shape.Dialect;
-        var own = weights.Sub("experts");
+        var own = Own(weights, shape);
         if (shape.Biases) experts = Biased(own, shape, experts);
         if (IsGated(shape)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);

@@ -17,16 +17,17 @@ public sealed class Weights
     readonly Func<int, double, Start> _projection;
     readonly Func<WeightPart, WeightPart>? _shard;
     readonly List<StateMatrix> _state;
+    readonly int _experts;
 
     /// <param name="projection">How a projection starts, from its inputs and the gain that its layer asks for.</param>
     /// <param name="shard">The part of a matrix that is held here; null for all of it.</param>
     public Weights(Tape tape, IWeightSource source, Func<int, double, Start> projection, Func<WeightPart, WeightPart>? shard = null)
-        : this(tape, source, projection, shard, [], "")
+        : this(tape, source, projection, shard, [], "", 1)
     {
     }
 
-    Weights(Tape tape, IWeightSource source, Func<int, double, Start> projection, Func<WeightPart, WeightPart>? shard, List<StateMatrix> state, string path) =>
-        (_tape, _source, _projection, _shard, _state, Path) = (tape, source, projection, shard, state, path);
+    Weights(Tape tape, IWeightSource source, Func<int, double, Start> projection, Func<WeightPart, WeightPart>? shard, List<StateMatrix> state, string path,
+        int experts) => (_tape, _source, _projection, _shard, _state, Path, _experts) = (tape, source, projection, shard, state, path, experts);
 
     /// <summary>Name of the place; empty at the root.</summary>
     public string Path { get; }
@@ -34,14 +35,17 @@ public sealed class Weights
     /// <summary>What all places of the tree have declared as state, in order.</summary>
     public IReadOnlyList<StateMatrix> States => _state;
 
-    public Weights Sub(string name) => new(_tape, _source, _projection, _shard, _state, Name(name));
+    public Weights Sub(string name) => new(_tape, _source, _projection, _shard, _state, Name(name), _experts);
     public Weights Sub(int index) => Sub(index.ToString(System.Globalization.CultureInfo.InvariantCulture));
+
+    /// <summary>The same place for what so many experts have an equal part of each (<see cref="Parameter.Experts"/>), whatever its name is.</summary>
+    public Weights OfExperts(int count) => new(_tape, _source, _projection, _shard, _state, Path, count);
 
     /// <summary>A trained matrix, or a stack of them [stack·rows, columns].</summary>
     public Parameter Matrix(string name, int rows, int columns, Start start, int stack = 1)
     {
         var part = Part(name, rows, columns, stack);
-        return _tape.Parameters.Add(_tape, part.Name, part.Shape.Rows, part.Shape.Columns, part.Matrices.Count,
+        return _tape.Parameters.Add(_tape, part.Name, part.Shape.Rows, part.Shape.Columns, part.Matrices.Count, _experts,
             to => _source.Fill(part, start, _tape.Backend, to));
     }
 

@@ -21,8 +21,8 @@ static class ActiveExperts
     };
 
     /// <summary>Numbers that one token meets, of experts only those that it is meant to have.</summary>
-    public static long Parameters(IEnumerable<Parameter> all, int perToken) => all.Sum(p =>
-        (long)p.Rows * p.Columns / p.Stack * (p.Name.Contains(".experts.", StringComparison.Ordinal) ? Math.Min(p.Stack, perToken) : p.Stack));
+    public static long Parameters(IEnumerable<Parameter> all, int perToken) =>
+        all.Sum(p => (long)p.Rows * p.Columns / p.Experts * Math.Min(p.Experts, Math.Max(1, perToken)));
 
     /// <summary>What the dialect says about itself, about this number of experts, and about dropout of their hidden layers.</summary>
     /// <exception cref="ConfigurationException">It cannot be trained so; one line.</exception>

@@ -37,6 +37,18 @@ public sealed class WeightsTests
     };
 
     [Fact]
+    public void What_belongs_to_experts_is_said_where_it_is_declared_and_not_by_a_name()
+    {
+        using var backend = new CpuBackend(1);
+        using var tape = new Tape(backend);
+        var block = new Weights(tape, new StartValues(3), (_, _) => Starts.Zeros).Sub("block");
+        var specialists = block.Sub("specialists").OfExperts(4);
+        Assert.Equal(4, specialists.Projection("wi", 3, 5, 1, stack: 4).Experts);
+        Assert.Equal(4, specialists.Sub("more").Matrix("bi", 4, 5, Starts.Zeros).Experts);
+        Assert.Equal(1, block.Sub("experts").Projection("in", 3, 5, 1, stack: 2).Experts);
+    }
+
+    [Fact]
     public void A_shard_starts_with_what_the_whole_has_in_its_place()
     {
         using var backend = new CpuBackend(1);

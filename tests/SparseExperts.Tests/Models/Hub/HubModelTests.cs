@@ -57,6 +57,21 @@ public sealed class HubModelTests
         for (var i = 0; i < alone.Length; i++) Assert.Equal(alone[i], padded[2 * 60 + i], 1e-12);
     }
 
+    /// <summary>Biases are a row an expert and no stack; of those, too, a token meets its own experts' alone.</summary>
+    [Theory]
+    [InlineData("language-models/mixtral-tiny")]
+    [InlineData("bf16/gpt_oss-tiny")]
+    public void A_token_meets_a_share_of_all_that_experts_have(string checkpoint)
+    {
+        using var cpu = new CpuBackend();
+        using var tape = new Tape(cpu);
+        var model = Load(tape, checkpoint);
+        var ofExperts = model.Parameters.Where(p => p.Name.Contains(".experts.", StringComparison.Ordinal)).Sum(p => (long)p.Rows * p.Columns);
+        int experts = model.Form.Experts, idle = experts - model.Form.Dialect.K;
+        Assert.InRange(idle, 1, experts - 1);
+        Assert.Equal(model.ParameterCount - ofExperts / experts * idle, model.ActiveParameterCount);
+    }
+
     [Fact]
     public void Every_parameter_gets_a_gradient()
     {
