@@ -10,8 +10,8 @@ public static class AxisScenes
 {
     public static IEnumerable<Dialect> Of(DialectAxis axis) => Own.Where(d => !axis.IsDefault(d))
         .Concat(BuiltIn.All.Where(d => !axis.IsDefault(d)))
-        .Concat(BuiltIn.All.Where(d => axis.IsDefault(d) && d.Parameters.Contains(axis.Name))).Concat(Own)
-        .Concat(BuiltIn.All.Where(d => axis.IsDefault(d) && !d.Parameters.Contains(axis.Name)));
+        .Concat(BuiltIn.All.Where(d => axis.IsDefault(d) && DialectFile.IsParameter(d, axis.Name))).Concat(Own)
+        .Concat(BuiltIn.All.Where(d => axis.IsDefault(d) && !DialectFile.IsParameter(d, axis.Name)));
 
     /// <summary>
     /// Dialects with a layer of one kind: those of libraries, some that come from none, and those that take of a routed dialect what their layer reads as well.

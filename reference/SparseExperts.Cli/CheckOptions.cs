@@ -42,7 +42,7 @@ sealed class CheckOptions
         var at = text.IndexOf('=');
         if (at <= 0) throw new CaseException($"--set {text}: write key=value");
         var key = text[..at];
-        if (DialectAxis.Find(key) is { } axis) return (axis, text[(at + 1)..]);
+        if (DialectFile.AxisOf(key) is { } axis) return (axis, text[(at + 1)..]);
         var near = string.Join(", ", BuiltIn.Nearest(key, DialectAxis.All.Select(a => a.Name)));
         throw new DialectException($"--set {key}: no such axis; near it are {near}");
     }

@@ -20,8 +20,7 @@ public static class CapacityText
         if (d.CapacityFraction is { } share and > 0) parts.Add($"in evaluation ⌈{Number(share)}·S⌉ instead");
         if (d.CapacityLimit != CapacityLimit.None) parts.Add($"limit: {Meaning("capacity_limit", d)}");
         if (d.MinCapacity > 0) parts.Add($"at least {d.MinCapacity.ToString(CultureInfo.InvariantCulture)}");
-        var multiple = Math.Max(d.CapacityMultiple, d.Alignment);
-        if (multiple > 1) parts.Add($"then up to a multiple of {multiple.ToString(CultureInfo.InvariantCulture)}");
+        if (d.CapacityMultiple is > 1 and var multiple) parts.Add($"then up to a multiple of {multiple.ToString(CultureInfo.InvariantCulture)}");
         if (d.DropPolicy == DropPolicy.None) parts.Add("nobody is dropped: C is the largest load");
         return $"{string.Join("; ", parts)}.{Example(d)}";
     }

@@ -134,7 +134,8 @@ public static class DialectText
         };
         if (d.CapacityLimit == CapacityLimit.TokensThenMinimum) formula = $"min(S, {formula})";
         if (d.MinCapacity > 0) formula = $"max({formula}, {d.MinCapacity})";
-        if (d.CapacityFormula == CapacityFormula.LingvoRaised || d.CapacityMultiple > 1) formula += $" ↑{Math.Max(4, d.CapacityMultiple)}";
+        var multiple = Math.Max(d.CapacityFormula == CapacityFormula.LingvoRaised ? 4 : 1, d.CapacityMultiple);
+        if (multiple > 1) formula += $" ↑{multiple}";
         var factor = d.CapacityFactor < 0 ? "off" : Number(d.CapacityFactor);
         return d.Parameters.Contains("capacity_factor") ? $"{formula}, cf {factor}{(d.EvalCapacityFactor is { } eval ? $"/{Number(eval)}" : "")}" : formula;
     }
@@ -270,7 +271,7 @@ public static class DialectText
     /// </summary>
     public static RoutingPlan WorkedExample(Dialect d)
     {
-        var settled = d with { MinCapacity = 0, CapacityMultiple = 0, Alignment = 1 };
+        var settled = d with { MinCapacity = 0, CapacityMultiple = 0 };
         if (d.CapacityFormula is not (CapacityFormula.None or CapacityFormula.UnlessZero)) settled = settled with { Capacity = ExampleCapacity };
         var call = new RouterCall
         {

@@ -29,7 +29,6 @@ static class LoadLosses
         {
             LoadLoss.OneThreshold => Variation.Mean(tape, Spread(Variation.GroupSums(tape, call, OneThreshold(tape, call, inputs), call.Size))),
             LoadLoss.ExcludingItself => Spread(tape.SumColumns(Smooth(tape, call, inputs.Logits, inputs.Noisy, inputs.Deviation, inputs.Numbers, d.K), 1)),
-            LoadLoss.ImportanceAndMixedUnits => MixedUnits(tape, call, inputs),
             var other => throw new RoutingException($"{call.Where}: unknown load loss {other}"),
         };
         Tensor Spread(Tensor loads) => Variation.OfRows(tape, loads, d.Variance, d.VarianceEpsilon);

@@ -196,12 +196,12 @@ public sealed class Identification
     static readonly string[] Always = ["score", "ties", "padding", "capacity_formula", "capacity_rounding", "normalize"];
 
     static bool Matters(string axis, Dialect dialect) =>
-        Always.Contains(axis) || dialect.Parameters.Contains(axis) || !DialectAxis.Find(axis)!.IsDefault(dialect);
+        Always.Contains(axis) || DialectFile.IsParameter(dialect, axis) || !DialectAxis.Find(axis)!.IsDefault(dialect);
 
     /// <summary>What input would decide an axis.</summary>
     public static string Suggest(string axis) => axis switch
     {
-        _ when axis.Contains("capacity") || axis.Contains("drop") || axis is "alignment" or "policy" or "batch_prioritized" =>
+        _ when axis.Contains("capacity") || axis.Contains("drop") || axis is "policy" or "batch_prioritized" =>
             "calls in which experts overflow, one of them with very few tokens",
         _ when axis.Contains("padding") || axis.EndsWith("_tokens") => "a call with padding, losses claimed",
         "ties" => "a call with equal scores",

@@ -171,7 +171,7 @@ public static class Neighbours
     /// <summary>Whether the dialect's own library lets its users make a change, or another dialect of its family has it.</summary>
     internal static bool IsOfFamily(Dialect dialect, AxisChange change)
     {
-        if (dialect.Parameters.Contains(change.Axis)) return true;
+        if (DialectFile.IsParameter(dialect, change.Axis)) return true;
         var axis = DialectAxis.Find(change.Axis)!;
         var family = dialect.Name.Split('.')[0];
         return BuiltIn.All.Any(d => d.Name.Split('.')[0] == family && axis.Format(d) == change.Is);
@@ -185,7 +185,7 @@ public static class Neighbours
     {
         var axis = DialectAxis.Find(change.Axis)!;
         if (StageFormats.Axes.Contains(change.Axis)) return 3 * BuiltIn.All.Count;       // the numbers themselves speak for it
-        return (dialect.Parameters.Contains(change.Axis) ? BuiltIn.All.Count : 0) + BuiltIn.All.Count(d => axis.Format(d) == change.Is);
+        return (DialectFile.IsParameter(dialect, change.Axis) ? BuiltIn.All.Count : 0) + BuiltIn.All.Count(d => axis.Format(d) == change.Is);
     }
 
     static IEnumerable<JsonNode> Candidates(DialectAxis axis, Dialect dialect)

@@ -48,8 +48,7 @@ public static class CapacityRule
         };
         if (d.CapacityLimit == CapacityLimit.TokensThenMinimum) capacity = Math.Min(capacity, size);
         capacity = Math.Max(capacity, d.MinCapacity);
-        foreach (var multiple in (int[])[d.CapacityMultiple, d.Alignment])
-            if (multiple > 1) capacity = (capacity + multiple - 1) / multiple * multiple;
+        if (d.CapacityMultiple is > 1 and var multiple) capacity = (capacity + multiple - 1) / multiple * multiple;
         if (capacity < 0) throw new RoutingException($"{call.Where}: capacity factor {factor} gives {capacity} slots; use a factor of at least 0");
         return d.CapacityLimit == CapacityLimit.Unlimited && capacity > size ? RoutingPlan.Unlimited : capacity;
     }

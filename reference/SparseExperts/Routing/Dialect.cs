@@ -92,8 +92,7 @@ public sealed record Dialect
     [Means("from a real capacity to a whole one")] public CapacityRounding CapacityRounding { get; init; }
     [Means("smallest capacity")] public int MinCapacity { get; init; }
     [Means("limit by the tokens of the group")] public CapacityLimit CapacityLimit { get; init; }
-    [Means("capacity is rounded up to a multiple; 0 is off")] public int CapacityMultiple { get; init; }
-    [Means("Tutel's name for the multiple")] public int Alignment { get; init; } = 1;
+    [Means("capacity is rounded up to a multiple; 0 is off", "vmoe; Tutel calls it alignment")] public int CapacityMultiple { get; init; }
     [Means("experts are filled up to the capacity with tokens of gate 0, which count", "megatron moe_utils.py, apply_router_token_dropping")]
     public bool PadToCapacity { get; init; }
     [Means("who keeps a slot")] public DropPolicy DropPolicy { get; init; }

@@ -69,7 +69,8 @@ public static class DialectFile
                         ?? throw new DialectException($"{where}: evidence cannot be {value?.ToJsonString()}; choose one of recorded, read, paper, own")
                     },
                     ParametersKey => dialect with { Parameters = Names(value, where) },
-                    _ => Axis(key, where).With(dialect, value, where),
+                    "alignment" when value?.ToJsonString() == "1" => dialect,       // files that had both names of the multiple: here it was off
+                    _ => (AxisOf(key) ?? Axis(key, where)).With(dialect, value, where),
                 };
             RequireName(dialect, where);
             DialectRules.Check(dialect);
@@ -146,8 +147,9 @@ public static class DialectFile
     {
         foreach (var (key, value) in parameters)
         {
-            if (lenient && !dialect.Parameters.Contains(key) && !Common.Contains(key)) continue;
-            if (!dialect.Parameters.Contains(key) && !Common.Contains(key))
+            var isKnown = dialect.Parameters.Contains(key) || IsParameter(dialect, key) || Common.Contains(key);
+            if (lenient && !isKnown) continue;
+            if (!isKnown)
                 throw new DialectException($"{where}: {dialect.Name} has no parameter '{key}'; it has {string.Join(", ", dialect.Parameters)}");
             dialect = key switch
             {
@@ -162,10 +164,18 @@ public static class DialectFile
     }
 
     /// <summary>Axes that files call by the name that some libraries give them.</summary>
-    static readonly Dictionary<string, string> OtherNames = new() { ["noise_policy"] = "router_policy", ["select_on"] = "select_by" };
+    static readonly Dictionary<string, string> OtherNames = new()
+    {
+        ["noise_policy"] = "router_policy",
+        ["select_on"] = "select_by",
+        ["alignment"] = "capacity_multiple",
+    };
 
     /// <summary>The axis of a parameter's name, or null.</summary>
     public static DialectAxis? AxisOf(string parameter) => DialectAxis.Find(OtherNames.GetValueOrDefault(parameter, parameter));
+
+    /// <summary>Whether the dialect's library lets its users set an axis, by whatever name.</summary>
+    public static bool IsParameter(Dialect dialect, string axis) => dialect.Parameters.Any(p => AxisOf(p)?.Name == axis);
 
     /// <summary>What every file may say: number formats and the experts' non-linearity, which are no part of the routing.</summary>
     static readonly string[] Common =

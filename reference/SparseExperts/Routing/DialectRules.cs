@@ -42,7 +42,6 @@ public static class DialectRules
         Require(d, double.IsFinite(d.EvalCapacityFactor ?? 0), "eval_capacity_factor", "a finite number");
         Require(d, d.Capacity is null or >= 0, "capacity", "0 or more slots");
         Require(d, d.MinCapacity >= 0, "min_capacity", "0 or more slots");
-        Require(d, d.Alignment >= 1, "alignment", "at least 1");
         Require(d, d.CapacityMultiple >= 0, "capacity_multiple", "0 (off) or more");
         Require(d, d.Jitter is >= 0 and < 1, "jitter", "within [0, 1)");
         Require(d, d.InputDropout is >= 0 and < 1, "input_dropout", "within [0, 1)");
@@ -140,7 +139,7 @@ public static class DialectRules
             "global_balance_coefficient", "0, unless balance is product, whose f and P it is made of");
         Require(d, d.Loss != LossChoice.LoadImportance || d.Noise == LogitNoise.NormalPerExperts,
             "loss", "gshard, or set noise normal_per_experts, whose deviation the load loss is made of");
-        Require(d, d.Load is LoadLoss.None or LoadLoss.ExcludingItself || d.Noise == LogitNoise.NormalPerExperts,
+        Require(d, d.Load != LoadLoss.OneThreshold || d.Noise == LogitNoise.NormalPerExperts,
             "load", "another load loss, or set noise normal_per_experts, whose deviation it is made of");
         Require(d, d.LayerReduction != LayerReduction.Pooled || d.Selection != Selection.DynamicTopK,
             "layer_reduction", "sum or mean: with selection dynamic_top_k every layer has another number of choices");

@@ -83,8 +83,7 @@ public static class LayerAxes
         Only(nameof(D.Router), RouterForm.SlotSimilarity),
         Only(nameof(D.CapacityFormula), CapacityFormula.Given, CapacityFormula.PerToken),
         Only(nameof(D.CapacityLimit), CapacityLimit.None, CapacityLimit.TokensThenMinimum),
-        .. Any(nameof(D.CapacityFactor), nameof(D.Capacity), nameof(D.CapacityRounding), nameof(D.MinCapacity), nameof(D.CapacityMultiple),
-            nameof(D.Alignment)),
+        .. Any(nameof(D.CapacityFactor), nameof(D.Capacity), nameof(D.CapacityRounding), nameof(D.MinCapacity), nameof(D.CapacityMultiple)),
     ];
 
     // The stages of a routed layer at both levels, with one matrix a level and no draws but the policy's.
@@ -115,7 +114,7 @@ public static class LayerAxes
         .. Any(nameof(D.RouterWeightDtype), nameof(D.RouterDtype), nameof(D.LogitsDtype), nameof(D.ScoreDtype), nameof(D.GateDtype), nameof(D.LogitsScale),
             nameof(D.LogitsSoftcap), nameof(D.Score), nameof(D.SelectBy), nameof(D.Groups), nameof(D.Threshold), nameof(D.IgnorePadding)),
         .. Any(nameof(D.CapacityFactor), nameof(D.EvalCapacityFactor), nameof(D.Capacity), nameof(D.CapacityFraction), nameof(D.CapacityRounding),
-            nameof(D.MinCapacity), nameof(D.CapacityMultiple), nameof(D.Alignment), nameof(D.Order), nameof(D.BatchPrioritized)),
+            nameof(D.MinCapacity), nameof(D.CapacityMultiple), nameof(D.Order), nameof(D.BatchPrioritized)),
         .. Any(nameof(D.Normalize), nameof(D.NormalizeEpsilon), nameof(D.ScalingFactor)),
         .. Any(nameof(D.BalanceCount), nameof(D.BalanceMass), nameof(D.BalanceTokens), nameof(D.BalanceScale), nameof(D.LossPhase),
             nameof(D.BalanceCoefficient), nameof(D.EvalBalanceCoefficient), nameof(D.GlobalBalanceCoefficient), nameof(D.Microbatches),

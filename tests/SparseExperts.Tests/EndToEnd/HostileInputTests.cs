@@ -117,8 +117,11 @@ public sealed class HostileInputTests : IDisposable
     }
 
     [Fact]
-    public void Numbers_that_are_none_are_refused_as_options() =>
+    public void Numbers_that_are_none_are_refused_as_options()
+    {
         Refused("capacity_factor cannot be \"nan\"", "check", Good("a.safetensors", "mesh.switch"), "--set", "capacity_factor=nan");
+        Refused("capacity_multiple cannot be \"nan\"", "check", Good("a.safetensors", "mesh.switch"), "--set", "alignment=nan");
+    }
 
     /// <summary>Escapes that clear a screen, marks that turn text, and what XML cannot hold.</summary>
     [Fact]

@@ -56,19 +56,6 @@ public sealed class AxisReaderTests
         Assert.Equal(Crowded.Select((x, i) => factor[i / 3] * x), backend.ToDoubles(result.Output.Value), (a, b) => Math.Abs(a - b) < 1e-9);
     }
 
-    [Fact]
-    public void Importance_and_load_of_mixed_units_are_a_load_loss()
-    {
-        var tutel = BuiltIn.Named("tutel.topk") with { NoiseStd = 1 };
-        RouterDraws draws = new() { Noise = [.. Enumerable.Range(0, 6).Select(i => i * 5 % 7 / 8f)] };
-        var expected = Golden.Run(tutel with { Loss = LossChoice.LoadImportance }, Crowded, 3, draws: draws).Losses["load_importance"];
-        var both = Golden.Run(tutel with { Load = LoadLoss.ImportanceAndMixedUnits, LoadCoefficient = 0.5 }, Crowded, 3, draws: draws);
-        Assert.Equal(expected, both.Losses["load"], 1e-12);
-        Assert.NotEqual(0, expected);
-        var noiseless = BuiltIn.Named("hf.mixtral") with { Load = LoadLoss.ImportanceAndMixedUnits };
-        Assert.Contains("load importance_and_mixed_units", Assert.Throws<DialectException>(() => DialectRules.Check(noiseless)).Message);
-    }
-
     /// <summary>Numbers that are no logits are summed as they are: (0.6, 1.4) has mean 1 and variance 0.16.</summary>
     [Fact]
     public void Importance_on_clean_scores_takes_no_softmax_of_what_has_no_scores()

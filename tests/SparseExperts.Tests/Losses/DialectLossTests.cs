@@ -29,7 +29,6 @@ public sealed class DialectLossTests
         {
             MinCapacity = 0,
             CapacityMultiple = 0,
-            Alignment = 1,
             Jitter = 0,
             Policy = Policy.All,
             Noise = d.Noise is LogitNoise.NormalSoftplus ? d.Noise : LogitNoise.None,

@@ -95,8 +95,8 @@ public sealed class AxisLawTests
     public void A_value_that_is_read_as_another_is_named()
     {
         Dialect[] scenes = [BuiltIn.Named("tutel.topk") with { NoiseStd = 1, LoadCoefficient = 0.5 }];
-        var dead = AxisLaw.Find(DialectAxis.Find("load")!, d => d.Load == LoadLoss.ImportanceAndMixedUnits ? d with { Load = LoadLoss.None } : d, scenes);
-        Assert.Equal("load: nothing tells none from importance_and_mixed_units", dead);
+        var dead = AxisLaw.Find(DialectAxis.Find("load")!, d => d.Load == LoadLoss.OneThreshold ? d with { Load = LoadLoss.None } : d, scenes);
+        Assert.Equal("load: nothing tells none from one_threshold", dead);
     }
 
     [Fact]

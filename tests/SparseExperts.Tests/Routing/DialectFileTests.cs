@@ -48,6 +48,30 @@ public sealed class DialectFileTests
         Assert.Equal(BuiltIn.All.Count, BuiltIn.All.Select(d => d.Name).Distinct().Count());
     }
 
+    /// <summary>What capacities are rounded up to has one axis and two names; a file from when it had two axes has 1 where it was off.</summary>
+    [Theory]
+    [InlineData("""{ "like": "tutel.topk", "alignment": 8 }""", 8)]
+    [InlineData("""{ "like": "tutel.topk", "capacity_multiple": 0, "alignment": 8 }""", 8)]
+    [InlineData("""{ "like": "mesh.switch", "capacity_multiple": 4, "alignment": 1 }""", 4)]
+    [InlineData("""{ "like": "tutel.topk" }""", 0)]
+    public void Alignment_is_the_multiple_of_capacities(string file, int multiple)
+    {
+        var dialect = DialectFile.Parse(file, "file");
+        Assert.Equal(multiple, dialect.CapacityMultiple);
+        Assert.DoesNotContain("alignment", DialectFile.ToJson(dialect).Select(axis => axis.Key));
+        foreach (var name in (string[])["alignment", "capacity_multiple"])
+            Assert.Equal(16, DialectFile.With(BuiltIn.Named("tutel.topk"), new() { [name] = 16 }, "file").CapacityMultiple);
+        const string Bad = """{ "like": "tutel.topk", "alignment": -1 }""";
+        Assert.Contains("capacity_multiple -1", Assert.Throws<DialectException>(() => DialectFile.Parse(Bad, "file")).Message);
+    }
+
+    [Theory]
+    [InlineData("vmoe.top_experts_per_item", 4)]
+    [InlineData("tutel.topk", 2)]
+    [InlineData("lingvo.top2", 8)]
+    public void A_table_has_the_multiple_of_capacities(string name, int multiple) =>
+        Assert.Contains(DialectText.Row(BuiltIn.Named(name) with { CapacityMultiple = multiple, Capacity = null }), cell => cell.Contains($" ↑{multiple}"));
+
     [Fact]
     public void A_file_of_a_user_is_as_good_as_a_built_in_one()
     {

@@ -91,7 +91,6 @@ public enum LoadLoss
     [Means("probability of staying among the k best under fresh noise; the threshold leaves the expert itself out", "Shazeer et al. 2017, eq. 8–10")]
     ExcludingItself,
     [Means("one threshold a token, the k-th noisy logit", "vmoe nn/routing.py _load_auxiliary_loss")] OneThreshold,
-    [Means("importance and load averaged; the load subtracts a logit from a probability", "tutel losses.py load_importance_loss")] ImportanceAndMixedUnits,
 }
 
 /// <summary>Divisor of the variance.</summary>
@@ -105,7 +104,7 @@ public enum Variance
 public enum LossChoice
 {
     [Means("E·Σ f·P over first choices", "tutel losses.py gshard_loss", Spelled = "gshard")] Gshard,
-    [Means("importance and load", "tutel losses.py load_importance_loss")] LoadImportance,
+    [Means("importance and load averaged; the load subtracts a logit from a probability", "tutel losses.py load_importance_loss")] LoadImportance,
 }
 
 /// <summary>What the balance loss of a group is divided by.</summary>
