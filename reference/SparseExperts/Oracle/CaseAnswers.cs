@@ -1,6 +1,4 @@
 using SparseExperts.Autograd;
-using SparseExperts.Layers;
-using SparseExperts.Losses;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -94,85 +92,11 @@ public static class CaseAnswers
             || name == "claim.logits" && !asked.Has("router.weight")
             || isForced && name is "claim.expert" or "claim.slot";
         asked = asked.Without([.. asked.Tensors.Select(t => t.Name).Where(n => !Stays(n))]);
-        var call = CaseCall.Of(asked);
+        var layer = CaseLayer.Of(asked);
         using var tape = new Tape(backend);
-        var tensors = new CaseTensors(asked, tape, call);
-        var claims = new List<CaseTensor>();
-        long g = call.Groups, s = call.Size, e = call.Experts;
-
-        void Real(string name, Tensor? values, params long[] shape)
-        {
-            if (values is not null) claims.Add(new($"claim.{name}", "F32", shape, HostNumbers.Of(tape, values).Values.ToArray()));
-        }
-        void Whole(string name, int[] values, params long[] shape) => claims.Add(new($"claim.{name}", "I32", shape, Array.ConvertAll(values, v => (double)v)));
-        void Losses(IReadOnlyList<LossTerm> losses)
-        {
-            foreach (var loss in losses) Real($"loss.{loss.Name}", loss.Value);
-            if (losses.Count > 0) Real("loss.total", AuxiliaryLosses.Total(tape, call, losses) ?? Ops.Op.Scalar(tape, 0));
-        }
-
-        Tensor? y = null, total = null;
-        if (call.Dialect.LayerKind() == LayerKind.Soft)
-        {
-            var slots = RouterLogits.Needed(call, tensors.Router.Slots, "router.slots").Columns / e;
-            var logits = SoftLayer.Logits(tape, call, tensors.X, tensors.Router);
-            Real("slot_dispatch", RouterScores.SoftmaxOverTokens(tape, call, logits), g, s, e, slots);
-            Real("slot_combine", Ops.Op.Softmax(tape, logits), g, s, e, slots);
-            if (tensors.Experts is not null) y = SoftLayer.Forward(tape, call, tensors.X, tensors.Router, tensors.Experts).Output;
-        }
-        else if (call.Dialect.LayerKind() == LayerKind.TwoLevelRouter)
-        {
-            var routed = TwoLevelRouter.Route(tape, call, tensors.X, tensors.Router);
-            Real("combine", Gates.Dense(tape, routed.Gates, routed.Plan.Expert, call.Experts), g, s, e);
-            if (tensors.Experts is { } experts) y = Experts.Apply(tape, call, tensors.X, experts, routed.Gates, routed.Plan);
-            Losses(routed.Losses);
-            total = AuxiliaryLosses.Total(tape, call, routed.Losses);
-        }
-        else
-        {
-            var given = asked.Has("router.weight") ? null : asked.Find("claim.logits");
-            var forced = isForced ? new ClaimedPlan(asked, call) : null;
-            var routed = RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, forced));
-            var (choices, plan, inputs) = (routed.Choices, routed.Plan, routed.Losses);
-            var scored = routed.Scored;
-            if (call.Dialect.Router == RouterForm.Mlp) Real("router_state", scored.Before, g, s, scored.Before?.Columns ?? 0);
-            if (call.Dialect.Router == RouterForm.ProductKeys) Real("key_logits", scored.Before, g, s, 2, scored.Before?.Columns / 2 ?? 0);
-            Real("shared_logits", scored.SharedLogits, g, s, scored.SharedLogits?.Columns ?? 0);
-            Real("shared_gate", routed.SharedGates, g, s, routed.SharedGates?.Columns ?? 0);
-            if (!asked.Has("claim.logits")) Real("logits", inputs.Logits, g, s, e);
-            if (call.Dialect.Score != Score.None) Real("scores", inputs.Scores, g, s, e);
-            if (call.Dialect.CapacityFormula != CapacityFormula.None)
-            {
-                var capacity = CapacityRule.Reported(call, CapacityRule.Loads(call, choices, inputs.Numbers));
-                if (capacity != RoutingPlan.Unlimited) Whole("capacity", [capacity]);
-            }
-            if (choices.ByExperts) Whole("token", choices.Token, g, e, choices.Token.Length / (g * e));
-            else
-            {
-                Whole("expert", plan.Expert, g, s, choices.K);
-                if (plan.Capacity != RoutingPlan.Unlimited || asked.Has("claim.slot")) Whole("slot", plan.Slot, g, s, choices.K);
-                Real("gate", routed.Gates, g, s, choices.K);
-            }
-            Real("combine", Gates.Dense(tape, routed.Effective.Gates, routed.Effective.Plan.Expert, call.Experts), g, s, e);
-            var claimed = new ClaimedPlan(asked, call);
-            Whole("count", claimed.Counts(routed.Effective.Plan, choices, plan.Capacity), g, e);
-            if (call.Training && BiasUpdate.Moves(call.Dialect) && asked.Find("router.correction_bias") is { } bias)
-                claims.Add(new("claim.correction_bias", "F32", bias.Shape, BiasUpdate.After(asked, call, plan, inputs.Numbers.Logits).Values));
-            var losses = AuxiliaryLosses.Compute(tape, call, inputs);
-            Losses(losses);
-            total = AuxiliaryLosses.Total(tape, call, losses);
-            if (tensors.Experts is { } experts) y = RoutedLayer.Output(tape, call, routed, tensors.X, tensors.ExpertsX, experts);
-        }
-        Real("y", y, g, s, tensors.X.Columns);
-
-        if (asked.Find("cotangent.y") is { } cotangent && y is not null)
-        {
-            var seeds = new List<(Tensor, Matrix)> { (y, tape.Written(y.Rows, y.Columns, cotangent.Values)) };
-            if (total is { RequiresGradient: true }) seeds.Add((total, tape.Written(1, 1, asked.Find("cotangent.losses")?.Values ?? [1.0])));
-            tape.Backward([.. seeds]);
-            foreach (var input in asked.Tensors)
-                if (tensors.Gradient(input.Name) is { } gradient) claims.Add(new($"claim.grad.{input.Name}", "F32", input.Shape, gradient.Values));
-        }
-        return asked.With(claims);
+        var own = new OwnClaims(asked, CaseCall.Of(asked), tape, isForced);
+        var (y, loss) = layer.Answer(own);
+        own.AddOutput(y, loss);
+        return asked.With(own.Claims);
     }
 }

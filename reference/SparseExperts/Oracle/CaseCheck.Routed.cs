@@ -20,7 +20,8 @@ public sealed partial class CaseCheck
         return new(@case, tape, check._call, routed, claims.Expected, claims.Decided, check._claimed);
     }
 
-    void RoutedStages(Tape tape, CaseTensors tensors)
+    /// <summary>Logits, scores, choices, slots, gates, the output, the losses, the bias after the call, gradients.</summary>
+    internal void RoutedStages(Tape tape, CaseTensors tensors)
     {
         var claims = new Claims(this, tape, tensors);
         var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, claims);

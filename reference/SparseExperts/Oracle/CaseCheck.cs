@@ -41,15 +41,7 @@ public sealed partial class CaseCheck
     {
         using var tape = new Tape(_backend);
         var tensors = new CaseTensors(_case, tape, _call);
-        switch (_call.Dialect.LayerKind())
-        {
-            case LayerKind.Soft: SoftStages(tape, tensors); break;
-            case LayerKind.TwoLevelRouter: TwoLevelStages(tape, tensors); break;
-            case LayerKind.Routed: RoutedStages(tape, tensors); break;
-            case var other:
-                throw new CaseException(
-                    $"{_case.Path}: {_call.Dialect.Name} is a {other} layer, whose stages have no tensors in this format; check another dialect");
-        }
+        CaseLayer.Of(_case).Check(this, tape, tensors);
         _backend.CheckFaults();
         RefuseUnread();
         return new(_case.Named([.. _stages.Select(Located)])) { Printed = [.. _case.Printed] };
@@ -99,43 +91,6 @@ public sealed partial class CaseCheck
     {
         if (stage == "expert" || _case.Find("claim.expert") is not { } expert || index >= expert.Values.Length) return null;
         return expert.Values[index] >= 0 ? (int)expert.Values[index] : null;
-    }
-
-    void SoftStages(Tape tape, CaseTensors tensors)
-    {
-        int columns = RouterLogits.Needed(_call, tensors.Router.Slots, "router.slots").Columns, slots = columns / _call.Experts;
-        if (_case.Find("claim.capacity") is { } capacity) Whole("capacity", [(int)capacity.Values[0]], [SoftLayer.SlotsPerExpert(_call)]);
-        if (LossClaims.FirstOrDefault(c => c.Name != "claim.loss.total") is { } loss) throw MissingLoss.Of(_case, _call, loss.Name["claim.loss.".Length..], []);
-        var logits = SoftLayer.Logits(tape, _call, tensors.X, tensors.Router);
-        Tensor dispatch = RouterScores.SoftmaxOverTokens(tape, _call, logits), combine = tape.Softmax(logits);
-        Compare("slot_dispatch", tape, dispatch);
-        Compare("slot_combine", tape, combine);
-        var experts = tensors.Experts
-            ?? throw new CaseException($"{_case.Path}: no experts; a mixture of slots is checked with them, add experts.wi and experts.wo");
-        var sends = Claimed(tape, "claim.slot_dispatch", columns) ?? dispatch;
-        var gathers = Claimed(tape, "claim.slot_combine", columns) ?? combine;
-        var y = SoftLayer.Mix(tape, _call, tensors.X, sends, gathers, experts, slots);
-        Compare("y", tape, y);
-        if (!Gradients.Any()) return;
-        using var second = new Tape(_backend);
-        var again = new CaseTensors(_case, second, _call);
-        Backward(second, again, SoftLayer.Forward(second, _call, again.X, again.Router, again.Experts!).Output, null, false);
-    }
-
-    void TwoLevelStages(Tape tape, CaseTensors tensors)
-    {
-        var routed = TwoLevelRouter.Route(tape, _call, tensors.X, tensors.Router);
-        Compare("combine", tape, Gates.Dense(tape, routed.Gates, routed.Plan.Expert, _call.Experts));
-        var plan = routed.Plan;
-        var gates = Claimed(tape, "claim.combine", _call.Experts) is { } claimed ? Gates.Gather(tape, _call, claimed, plan.Expert, plan.Choices) : routed.Gates;
-        if (tensors.Experts is { } experts) Compare("y", tape, Experts.Apply(tape, _call, tensors.X, experts, gates, plan));
-        CompareLosses(tape, routed.Losses, _ => []);
-        if (!Gradients.Any()) return;
-        using var second = new Tape(_backend);
-        var again = new CaseTensors(_case, second, _call);
-        var result = TwoLevelRouter.Route(second, _call, again.X, again.Router);
-        var y = again.Experts is { } held ? Experts.Apply(second, _call, again.X, held, result.Gates, result.Plan) : null;
-        Backward(second, again, y, AuxiliaryLosses.Total(second, _call, result.Losses), false);
     }
 
     IEnumerable<CaseTensor> Gradients => _case.Tensors.Where(t => t.Name.StartsWith("claim.grad.", StringComparison.Ordinal));

@@ -15,9 +15,7 @@ public static class Probes
     /// <summary>
     /// Whether case files have tensors for a dialect at all: not for binary codes, two levels of capacity, thresholds of a batch, free numbers.
     /// </summary>
-    public static bool Has(Dialect d) =>
-        d.LayerKind() is LayerKind.Routed or LayerKind.Soft or LayerKind.TwoLevelRouter
-        && d.Selection != Selection.Batchwise && d.Router != RouterForm.Constant;
+    public static bool Has(Dialect d) => CaseLayer.Has(d) && d.Selection != Selection.Batchwise && d.Router != RouterForm.Constant;
 
     const int Hidden = 3, Vocabulary = 16, MostChoices = 64;
 

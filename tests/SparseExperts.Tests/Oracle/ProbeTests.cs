@@ -34,6 +34,16 @@ public sealed class ProbeTests
         }
     }
 
+    /// <summary>Neither are they answered as if they were routed, nor checked.</summary>
+    [Fact]
+    public void Layers_without_stages_in_the_format_are_refused()
+    {
+        CaseTensor[] inputs = [new("x", "F32", [1, 4, 4], new double[16]), new("router.weight", "F32", [4, 4], new double[16])];
+        var asked = Case.Create("mesh.two_level", "eval", inputs, []);
+        foreach (var use in (Func<object>[])[() => Answered(asked), () => Check(asked)])
+            Assert.Contains("whose stages have no tensors in this format", Assert.Throws<CaseException>(use).Message);
+    }
+
     /// <summary>Every tensor, its format and the metadata come back from both kinds of file.</summary>
     [Theory]
     [InlineData("safetensors", "hf.mixtral")]
