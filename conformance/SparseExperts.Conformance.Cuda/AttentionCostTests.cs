@@ -17,7 +17,7 @@ public sealed class AttentionCostTests(ITestOutputHelper output)
     {
         using var driver = new SilentDriver();
         using var backend = new CountingBackend(new CudaBackend(driver));
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var shape = AttentionShape.OfSelf(sequences, length, 8, 64, 0.125, true);
         var tables = RotaryTables.Create(backend, length, 64);
         var qkv = tape.Input(tape.Rent(shape.QueryRows, 3 * shape.Width), length);

@@ -84,7 +84,7 @@ public sealed class ModelTests
     static (float[] Logits, float[] Scores, string Plan, float[] Slope, float[] Output) Routed(IBackend backend)
     {
         const int tokens = 24, width = 16, hidden = 24, experts = 4;
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Matrix Drawn(int rows, int columns, ulong stream)
         {
             var matrix = backend.Rent(rows, columns);

@@ -115,7 +115,7 @@ public sealed class PlanTests
     public void A_router_s_NaN_is_named_when_the_plan_is_read()
     {
         using var backend = Small();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var call = new RouterCall { Dialect = BuiltIn.Named("mesh.switch"), Experts = 3, Groups = 1, Size = 4, Training = false, Where = "blocks.1" };
         var x = backend.Rent(4, 2);
         backend.Write(x, [1, 2, 3, 4, float.NaN, 6, 7, 8]);

@@ -137,7 +137,7 @@ static class AxisViews
     static string NarrowScores(Dialect d)
     {
         using var backend = new ScalarBackend<Float32>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var call = new RouterCall { Dialect = d, Groups = 1, Size = 3, Experts = 4, Training = false, ScoreFormat = NumberFormat.BFloat16 };
         var scores = RouterScores.Compute(tape, call, tape.Constant(3, 4, [.. Enumerable.Range(0, 12).Select(i => i * i % 7 / 3f)]));
         return Print([.. backend.ToArray(scores.Value).Select(v => (double)v)]);

@@ -8,16 +8,24 @@ namespace SparseExperts.Oracle;
 public sealed partial class CaseCheck
 {
     /// <summary>A routed call with its claims in the place of what was computed, for whoever computes on from there.</summary>
-    /// <param name="backend">A backend whose numbers carry error bounds; what is returned lives as long.</param>
+    /// <param name="backend">A backend whose numbers carry error bounds.</param>
     /// <exception cref="CaseException">As <see cref="Run(Case, IBackend, Effort?)"/>.</exception>
     internal static ClaimedCall Claimed(Case @case, IBackend backend)
     {
         var check = new CaseCheck(@case, backend, null);
         var tape = new Tape(backend);
-        var tensors = new CaseTensors(@case, tape, check._call);
-        var claims = new Claims(check, tape, tensors);
-        var routed = RoutedLayer.Route(tape, check._call, tensors.X, tensors.Router, claims);
-        return new(@case, tape, check._call, routed, claims.Expected, claims.Decided, check._claimed);
+        try
+        {
+            var tensors = new CaseTensors(@case, tape, check._call);
+            var claims = new Claims(check, tape, tensors);
+            var routed = RoutedLayer.Route(tape, check._call, tensors.X, tensors.Router, claims);
+            return new(@case, tape, check._call, routed, claims.Expected, claims.Decided, check._claimed);
+        }
+        catch
+        {
+            tape.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Logits, scores, choices, slots, gates, the output, the losses, the bias after the call, gradients.</summary>

@@ -51,7 +51,7 @@ public sealed record CheckPicture(
     {
         var call = CaseCall.Of(@case);
         if (call.Dialect.LayerKind() != LayerKind.Routed) return null;
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var tensors = new CaseTensors(@case, tape, call);
         var given = @case.Find("claim.logits");
         Routed With(ClaimedPlan? claims) => RoutedLayer.Route(tape, call, tensors.X, tensors.Router, new ForcedRoutes(tape, call, given, claims));

@@ -241,10 +241,10 @@ public sealed record RouteComparison
             var claim = _case.Find("claim.logits");
             var hasRouter = _case.Has("router.weight") && _case.Has("x");
             if (claim is null && !hasRouter || _call.Dialect.LayerKind() is LayerKind.Soft or LayerKind.TwoLevelRouter) return null;
-            var tape = new Tape(_backend);
+            using var tape = new Tape(_backend);
             var tensors = new CaseTensors(_case, tape, _call);
             var known = new KnownLogits(tape, _call, claim, hasRouter);
-            var numbers = RoutedLayer.Score(tape, _call, tensors.X, tensors.Router, known).Numbers;
+            var numbers = RoutedLayer.Score(tape, _call, tensors.X, tensors.Router, known).Numbers.Fetched();
             return (numbers, RoutedLayer.Choose(_call, numbers, known).Choices, known.Values, known.Errors);
         }
     }

@@ -47,7 +47,8 @@ static class Stage
         using var own = backend();
         try
         {
-            return find(CaseCheck.Claimed(held, own));
+            using var call = CaseCheck.Claimed(held, own);
+            return find(call);
         }
         catch (Exception e) when (e is CaseException or RoutingException or DialectException or ShapeException)
         {

@@ -108,7 +108,7 @@ public sealed class AliasedInputTests
     /// <summary>Loss, the gradient of every input, and their errors; the loss's own error is the last.</summary>
     static (double Loss, double[][] Gradients, double[][] Errors) Run(IBackend backend, Sample sample, double[][] values, int[] same, int other)
     {
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var distinct = new Tensor[same.Length];
         for (var i = 0; i < same.Length; i++) distinct[i] = same[i] == i ? tape.Input(Written(tape, sample.Shapes[i], values[i])) : distinct[same[i]];
         var y = sample.Run(tape, distinct);
@@ -141,7 +141,7 @@ public sealed class AliasedInputTests
     public void Seeds_of_one_output_add_up()
     {
         using ScalarBackend<Float64> backend = new();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var x = tape.Input(Written(tape, (1, 2), [3, 4]));
         var y = tape.Scale(x, 2);
         tape.Backward((y, Written(tape, (1, 2), [1, 10])), (y, Written(tape, (1, 2), [100, 1000])));

@@ -11,7 +11,7 @@ public sealed class ParameterStoreTests
     public void Parameters_and_gradients_lie_in_one_storage_each_at_the_same_places()
     {
         using var backend = new CpuBackend(1);
-        var tape = Tape(backend, (3, 5), (1, 7), (4, 16));
+        using var tape = Tape(backend, (3, 5), (1, 7), (4, 16));
         foreach (var parameter in tape.Parameters) parameter.GradientTarget(out _);
         Assert.Single(tape.Parameters.Select(p => p.Value.Storage).Distinct());
         Assert.Single(tape.Parameters.Select(p => p.Gradient.Storage).Distinct());
@@ -24,7 +24,8 @@ public sealed class ParameterStoreTests
     public void Neighbours_are_one_run_until_it_would_be_too_long()
     {
         using var backend = new CpuBackend(1);
-        var store = Tape(backend, (1, 16), (1, 30), (1, 16), (1, 16)).Parameters;
+        using var tape = Tape(backend, (1, 16), (1, 30), (1, 16), (1, 16));
+        var store = tape.Parameters;
         Assert.Equal([new(0, 80)], store.Runs(_ => true));
         Assert.Equal([new(0, 16), new(48, 32)], store.Runs(p => p.Name != "p1"));
         Assert.Equal([new(0, 48), new(48, 32)], store.Runs(_ => true, longest: 50));
@@ -36,7 +37,7 @@ public sealed class ParameterStoreTests
     public void A_parameter_that_comes_after_the_first_use_is_an_error()
     {
         using var backend = new CpuBackend(1);
-        var tape = Tape(backend, (1, 2));
+        using var tape = Tape(backend, (1, 2));
         _ = tape.Parameters[0].Value;
         var error = Assert.Throws<InvalidOperationException>(() => tape.Parameter("late", 1, 1, [0]));
         Assert.Equal("parameter 'late' is declared after others were used; declare all parameters first", error.Message);
@@ -47,7 +48,7 @@ public sealed class ParameterStoreTests
     public void The_norm_is_that_of_rows_one_by_one_and_leaves_out_what_has_no_gradient()
     {
         using var backend = new CpuBackend(2);
-        var tape = Tape(backend, (3, 5), (1, 7), (40, 33), (2, 1));
+        using var tape = Tape(backend, (3, 5), (1, 7), (40, 33), (2, 1));
         var norm = new GradientNorm(backend, tape.Parameters);
         Assert.Equal(0, norm.Compute());
         foreach (var without in (string?[])[null, "p0", "p2", "p3"])
@@ -71,7 +72,7 @@ public sealed class ParameterStoreTests
     public void AdamW_leaves_a_parameter_without_a_gradient_and_its_moments_alone()
     {
         using var backend = new CpuBackend(2);
-        var tape = Tape(backend, (3, 5), (1, 7), (4, 16));
+        using var tape = Tape(backend, (3, 5), (1, 7), (4, 16));
         var optimizer = new AdamW(backend, tape.Parameters, 0.9, 0.999, 1e-8, 0.1);
         foreach (var parameter in tape.Parameters.Where(p => p.Name != "p1")) backend.Write(parameter.GradientTarget(out _), Numbers(parameter.Value.Count));
         optimizer.Step(0.1, 1);

@@ -11,7 +11,7 @@ public sealed class SharedGradientTests
     static float[] Gradient(bool shares, Func<Tape, Tensor, Tensor> run)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend) { SharesGradients = shares };
+        using var tape = new Tape(backend) { SharesGradients = shares };
         var x = tape.Input(backend.Rent(2, 3));
         backend.Write(x.Value, (ReadOnlySpan<float>)[0.5f, -1.25f, 3, 0.1f, 7, -0.3f]);
         tape.Backward(tape.WeightedSum(run(tape, tape.Scale(x, 1.5)), [1, -2, 0.3, 4, 0.7, 1.1]));
@@ -48,7 +48,7 @@ public sealed class SharedGradientTests
         using var backend = new Copies(new CpuBackend(1));
         foreach (var (shares, copies) in ((bool, int)[])[(false, 2), (true, 0)])
         {
-            var tape = new Tape(backend) { SharesGradients = shares };
+            using var tape = new Tape(backend) { SharesGradients = shares };
             var x = tape.Input(backend.Rent(2, 3));
             backend.Fill(x.Value, 1);
             var sum = tape.WeightedSum(tape.Add(tape.Scale(x, 2), tape.Scale(x, 3)), [1, 2, 3, 4, 5, 6]);

@@ -45,4 +45,27 @@ public sealed class TapeDisposalTests
         Assert.Equal(Outcome.Agrees, CaseCheck.Run(answered, backend).Outcome);
         Assert.Equal(0, backend.LiveBytes);
     }
+
+    [Theory]
+    [InlineData("hf.mixtral")]
+    [InlineData("lingvo.token_shuffle")]
+    public void So_do_pictures_comparisons_and_the_search_for_causes(string dialect)
+    {
+        List<CountingBackend> backends = [];
+        CountingBackend Backend()
+        {
+            backends.Add(new(new ScalarBackend<Tracked>()));
+            return backends[^1];
+        }
+        using CountingBackend answering = Backend(), drawing = Backend(), comparing = Backend();
+        var answered = CaseAnswers.Fill(Probes.Of(BuiltIn.Named(dialect), "train")[0].Case, answering);
+        Assert.NotNull(CheckPicture.Of(answered, drawing));
+        Assert.Equal(0, RouteComparison.Of("layer", answered, answered, comparing).TokensApart);
+        Assert.Equal(0, RowComparison.Of("layer", answered, answered, Backend).Apart);
+        var gates = answered.Get("claim.combine");
+        var wrong = answered.With(gates with { Values = Array.ConvertAll(gates.Values, g => 3 * g) });
+        Assert.NotNull(Causes.On(wrong, CaseCheck.Run(wrong, answering), Backend).Culprit);
+        Assert.True(backends.Count > 5);
+        Assert.All(backends, backend => Assert.Equal(0, backend.LiveBytes));
+    }
 }

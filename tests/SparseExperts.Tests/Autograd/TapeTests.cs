@@ -34,7 +34,7 @@ public sealed class TapeTests
     public void A_node_names_its_op_its_place_its_inputs_and_what_it_saved()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var model = new LanguageModel(tape, Config, 3);
         Loss(tape, model);
         var ops = typeof(Op).GetMethods(BindingFlags.Public | BindingFlags.Static).Select(m => m.Name).ToHashSet();
@@ -59,7 +59,7 @@ public sealed class TapeTests
     public void A_gradient_that_is_ready_does_not_change_any_more()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var model = new LanguageModel(tape, Config, 3);
         List<(Parameter Parameter, float[] Gradient)> ready = [];
         tape.GradientReady += p => ready.Add((p, backend.ToArray(p.Gradient)));
@@ -81,7 +81,7 @@ public sealed class TapeTests
     public void A_parameter_that_no_gradient_reaches_is_not_reported()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Parameter used = tape.Parameter("used", 1, 1, [2]), unused = tape.Parameter("unused", 1, 1, [3]);
         List<string> ready = [];
         tape.GradientReady += p => ready.Add(p.Name);
@@ -99,7 +99,7 @@ public sealed class TapeTests
         float[] x = [1, 2, 4, 7, 3, 1, 0, 5], w = [0.5f, 1, 2, 0.25f];
         float[][] Gradients(bool shared)
         {
-            var tape = new Tape(backend);
+            using var tape = new Tape(backend);
             var input = tape.Constant(2, 4, x);
             Parameter[] p = [.. Enumerable.Range(0, shared ? 1 : 3).Select(i => tape.Parameter($"{i}", 1, 4, w))];
             Parameter At(int i) => p[shared ? 0 : i];

@@ -85,7 +85,7 @@ sealed class FixtureCall(Fixture fixture)
     Dictionary<string, T[]> Compute<T>(Func<Tape, Func<string, Tensor>, (string Name, Tensor Output)[]> build) where T : struct, IReal<T>
     {
         using var backend = new ScalarBackend<T>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var inputs = new Dictionary<string, Tensor>();
         Tensor Input(string name)
         {

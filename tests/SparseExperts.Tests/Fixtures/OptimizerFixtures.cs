@@ -32,7 +32,7 @@ static class OptimizerFixtures
     static void Steps(Fixture fixture, double missingRate, Func<IBackend, ParameterStore, Optimizer> create)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var names = fixture.Names("in.").Select(n => n["in.".Length..]).ToArray();
         foreach (var name in names)
         {

@@ -33,7 +33,7 @@ public sealed class AxisReaderTests
     public void Every_dropped_choice_comes_back_with_its_own_gate()
     {
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Tensor Matrix(int rows, int columns, params double[] values)
         {
             var matrix = tape.Rent(rows, columns);
@@ -80,7 +80,7 @@ public sealed class AxisReaderTests
             return;
         }
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Tensor x = tape.Constant(3, 2, [1, -2, 0.5f, 3, -1, 0]), wi = tape.Constant(2, 2, [1, -0.5f, 2, 0.25f]), wo = tape.Constant(2, 2, [0.5f, 1, -1, 2]);
         var call = new RouterCall { Dialect = config.Dialect with { Activation = ExpertKinds.Of(kind) }, Groups = 1, Size = 3, Experts = 1, Training = false };
         RoutingPlan everything = new(1, 1, 1, RoutingPlan.Unlimited, [0, 0, 0], [0, 1, 2]);
@@ -92,7 +92,8 @@ public sealed class AxisReaderTests
         float[] Logits(Activation of)
         {
             using var own = new CpuBackend(1);
-            var model = new LanguageModel(new Tape(own), config with { Activation = of }, 3);
+            using var inner = new Tape(own);
+            var model = new LanguageModel(inner, config with { Activation = of }, 3);
             return own.ToArray(model.Forward([1, 2, 3, 4], 1, false, default).Logits.Value);
         }
         var others = Enum.GetValues<Activation>().Where(k => k != kind && ExpertKinds.HasTwin(k));

@@ -31,7 +31,7 @@ public sealed class DroppedTokenTests
     static string? Broken(Combine combine)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         float[] Normal(string name, int rows, int columns, double deviation) => new StartValues(3).Of(new(name, 1, rows, columns), Starts.Normal(deviation));
         Parameter Weight(string name, int rows, int columns) => tape.Parameter(name, rows, columns, Normal(name, rows, columns, 0.5));
         var call = new RouterCall

@@ -15,14 +15,16 @@ public sealed class WeightsTests
 
     static Dictionary<string, float[]> Numbers(IBackend backend, IWeightSource source, Func<WeightPart, WeightPart>? shard = null)
     {
-        var model = new LanguageModel(new Tape(backend), Config, source, shard);
+        using var tape = new Tape(backend);
+        var model = new LanguageModel(tape, Config, source, shard);
         return model.Parameters.Select(p => (p.Name, p.Value)).Concat(model.State.Select(s => (s.Name, s.Value)))
             .ToDictionary(p => p.Name, p => backend.ToArray(p.Value));
     }
 
     static Dictionary<string, WeightPart> Parts(IBackend backend)
     {
-        var model = new LanguageModel(new Tape(backend), Config, 3);
+        using var tape = new Tape(backend);
+        var model = new LanguageModel(tape, Config, 3);
         return model.Parameters.ToDictionary(p => p.Name, p => new WeightPart(p.Name, p.Stack, p.Rows / p.Stack, p.Columns));
     }
 
@@ -90,11 +92,14 @@ public sealed class WeightsTests
             Assert.Equal(whole, Numbers(backend, source));
             Assert.Empty(source.Others);
             Assert.Equal(Numbers(backend, new StartValues(5), Shard), Numbers(backend, new FileWeights(file, path), Shard));
-            var error = Assert.Throws<InvalidFileException>(
-                () => new LanguageModel(new Tape(backend), Config with { Width = 32 }, new FileWeights(file, path)));
-            Assert.EndsWith("tensor 'embedding' is F32 [256, 16], the model needs F32 [256, 32]; take the model's own file", error.Message);
-            error = Assert.Throws<InvalidFileException>(() => new LanguageModel(new Tape(backend), Config with { Layers = 3 }, new FileWeights(file, path)));
-            Assert.Contains("no tensor 'blocks.2.norm1.weight'", error.Message);
+            string Refused(ModelConfig config)
+            {
+                using var tape = new Tape(backend);
+                return Assert.Throws<InvalidFileException>(() => new LanguageModel(tape, config, new FileWeights(file, path))).Message;
+            }
+            const string Other = "tensor 'embedding' is F32 [256, 16], the model needs F32 [256, 32]; take the model's own file";
+            Assert.EndsWith(Other, Refused(Config with { Width = 32 }));
+            Assert.Contains("no tensor 'blocks.2.norm1.weight'", Refused(Config with { Layers = 3 }));
         }
         finally
         {

@@ -26,7 +26,7 @@ public sealed class BalanceLevelTests
     static Dictionary<string, double> Losses(Dialect dialect, int groups, double[][] tokens, float[]? real = null, double[]? previous = null)
     {
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Tensor Matrix(int rows, params double[] values)
         {
             var matrix = tape.Rent(rows, values.Length / rows);
@@ -110,7 +110,7 @@ public sealed class BalanceLevelTests
     public void A_sequence_of_pooled_layers_has_its_tokens_of_all_of_them()
     {
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Tensor Layer(double[] token)
         {
             var matrix = tape.Rent(2, 2);

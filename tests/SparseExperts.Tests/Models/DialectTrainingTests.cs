@@ -137,7 +137,7 @@ public sealed class DialectTrainingTests
         using var backend = new ScalarBackend<Float64>();
         double[] Gradient(bool straightThrough)
         {
-            var tape = new Tape(backend);
+            using var tape = new Tape(backend);
             Tensor Input(int rows, int columns, Func<int, double> value)
             {
                 var matrix = tape.Rent(rows, columns);

@@ -57,7 +57,7 @@ public sealed class LanguageModelTests
     public void Gradients_of_the_whole_model_match_central_differences(string variant)
     {
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var model = new LanguageModel(tape, Variant(variant), 5);
         int[] ids = [1, 4, 2, 2, 9, 0, 7, 3, 3, 10, 5, 1], labels = [4, 2, 2, 9, 0, -100, 3, 3, 10, 5, 1, 6];
         CentralDifferences.Demand(backend, tape, model.Parameters, Loss, numbers: 7);
@@ -77,7 +77,7 @@ public sealed class LanguageModelTests
     public void A_tokens_logits_do_not_change_with_the_batch_around_it(int experts)
     {
         using var backend = new CpuBackend(2);
-        var tape = new Tape(backend) { Recording = false };
+        using var tape = new Tape(backend) { Recording = false };
         var model = new LanguageModel(tape, new ModelConfig { Context = 32, Layers = 2, Experts = experts, Dialect = Roomy }, 1);
         int[] sequence = [.. Enumerable.Range(0, 32).Select(i => i * 37 % 256)], other = [.. Enumerable.Range(0, 96).Select(i => i * 91 % 256)];
         var alone = backend.ToArray(model.Forward(sequence, 1, false, default).Logits.Value);
@@ -91,7 +91,7 @@ public sealed class LanguageModelTests
     public void A_later_byte_never_changes_an_earlier_prediction()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend) { Recording = false };
+        using var tape = new Tape(backend) { Recording = false };
         var model = new LanguageModel(tape, new ModelConfig { Context = 40, Layers = 2, Experts = 4, Dialect = Roomy, Positions = Positions.T5Relative }, 1);
         int[] one = [.. Enumerable.Range(0, 40)], two = [.. one[..39], 200];
         var first = backend.ToArray(model.Forward(one, 1, false, default).Logits.Value.RowRange(0, 39));
@@ -104,8 +104,8 @@ public sealed class LanguageModelTests
     {
         using var backend = new CpuBackend(1);
         var config = new ModelConfig { Experts = 8 };
-        var sparse = new LanguageModel(new Tape(backend), config, 0);
-        var dense = new LanguageModel(new Tape(backend), config with { Experts = 0 }, 0);
+        using Tape one = new(backend), other = new(backend);
+        LanguageModel sparse = new(one, config, 0), dense = new(other, config with { Experts = 0 }, 0);
         Assert.Equal(dense.ActiveParameterCount, sparse.ActiveParameterCount - config.Layers * config.Width * config.Experts);
         Assert.Equal(dense.ParameterCount, dense.ActiveParameterCount);
     }

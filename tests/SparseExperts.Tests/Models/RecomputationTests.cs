@@ -89,7 +89,7 @@ public sealed class RecomputationTests
     public void What_was_given_up_is_not_read_by_mistake()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend) { Recomputes = true };
+        using var tape = new Tape(backend) { Recomputes = true };
         var x = tape.Input(tape.Rent(2, 2));
         Tensor? hidden = null;
         var y = tape.InSegment(() => tape.Scale(hidden = tape.Scale(x, 2), 3), kept => [kept]);

@@ -115,7 +115,7 @@ public sealed class ShardedModelTests
         Dictionary<string, float[]> Gradients(IBackend backend)
         {
             using var own = backend;
-            var tape = new Tape(own);
+            using var tape = new Tape(own);
             var model = new LanguageModel(tape, config, 3);
             var result = model.Forward(ids, 2, true, new Streams(11), 1);
             tape.Backward(tape.Add(tape.SumColumns(tape.CrossEntropy(result.Logits, tape.Upload(ids)), 1), result.AuxiliaryLoss!));
@@ -149,7 +149,7 @@ public sealed class ShardedModelTests
     static Result Step(ModelConfig config, int[] all, IShards? shards, IReadOnlyList<RoutingPlan>? plans, bool recomputes = false)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend, shards) { Recomputes = recomputes };
+        using var tape = new Tape(backend, shards) { Recomputes = recomputes };
         var model = new LanguageModel(tape, config, 3);
         var (first, count, _) = shards?.Sequences ?? (0, Sequences, Sequences);
         int[] ids = all[(first * Length)..((first + count) * Length)], labels = [.. ids.Select(i => (i * 5 + 1) % config.Vocabulary)];

@@ -27,7 +27,8 @@ public sealed class StreamTests
                     foreach (var use in Enum.GetValues<RandomUse>())
                         See(new Streams(1, pass).At(step, layer, use), $"step {step}, pass {pass}, layer {layer}, {use}");
         using var backend = new ScalarBackend<Float32>();
-        foreach (var parameter in new LanguageModel(new Tape(backend), preset.Decoder, 1).Parameters) See(new Streams(1).Named(parameter.Name), parameter.Name);
+        using var tape = new Tape(backend);
+        foreach (var parameter in new LanguageModel(tape, preset.Decoder, 1).Parameters) See(new Streams(1).Named(parameter.Name), parameter.Name);
     }
 
     [Fact]
@@ -45,7 +46,7 @@ public sealed class StreamTests
     {
         var noted = new List<(RandomStream Stream, long First, long End)>();
         using var backend = new Noting(new ScalarBackend<Float32>(), noted);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var config = new ModelConfig
         {
             Vocabulary = 11,

@@ -30,7 +30,7 @@ sealed class Golden
         double[]? bias = null)
     {
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         Tensor Matrix(int rows, int columns, double[] values)
         {
             var matrix = tape.Rent(rows, columns);

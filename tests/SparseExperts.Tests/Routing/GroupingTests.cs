@@ -54,7 +54,7 @@ public sealed class GroupingTests
     public void Added_tokens_are_routed_and_cut_off(string dialect)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var config = new ModelConfig { Width = 8, HeadWidth = 8, Layers = 1, Hidden = 8, Experts = 4, Context = 8, Dialect = BuiltIn.Named(dialect) };
         var model = new LanguageModel(tape, config, 1);
         var result = model.Forward([.. Enumerable.Range(0, 15).Select(i => i * 7 % 11)], 3, true, new(1, 1));

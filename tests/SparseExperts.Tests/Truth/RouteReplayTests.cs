@@ -57,7 +57,7 @@ public sealed class RouteReplayTests
     {
         using var folder = HubFolder.Load(Folder);
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend) { Recording = false };
+        using var tape = new Tape(backend) { Recording = false };
         var model = new HubModel(tape, (HubDecoder)folder.Config, NumberFormat.Float32, new HubWeights(folder));
         int[] chosen = [.. recording.Get(Gate).Values.Chunk(Experts).SelectMany(row => Ranking.Top(row, 2, TieRule.Lowest))];
         var inputs = new HubInputs(recording.Integers("input_ids"), 2) { Mask = recording.Integers("attention_mask") };

@@ -3,13 +3,13 @@ using SparseExperts.Routing;
 namespace SparseExperts.Oracle;
 
 /// <summary>One of two calls whose rows are compared: its numbers by token, and what they must be by its own claims before them.</summary>
-sealed class RowCall
+sealed class RowCall : IDisposable
 {
     readonly Dictionary<string, Departure?> _stages;
     readonly ClaimedCall? _claimed;
 
     /// <param name="backend">Makes backends whose numbers carry error bounds.</param>
-    /// <param name="claimed">Lives as long as the call.</param>
+    /// <param name="claimed">One of them, which lives longer than the call.</param>
     /// <exception cref="CaseException">The file's dialect cannot run on it.</exception>
     public RowCall(Case @case, FormatChoice format, Func<IBackend> backend, IBackend claimed)
     {
@@ -29,6 +29,8 @@ sealed class RowCall
             (_stages, WhyUnknown) = ([], e.Message);
         }
     }
+
+    public void Dispose() => _claimed?.Dispose();
 
     public Case Case { get; }
     public int Tokens { get; }

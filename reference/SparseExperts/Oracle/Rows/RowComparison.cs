@@ -35,7 +35,8 @@ public sealed record RowComparison(
     {
         using IBackend one = backend(), other = backend();
         RowStages.RequireOneLayer(first, second);
-        return new RowComparer(layer, new(first, format, backend, one), new(second, format, backend, other)).Run();
+        using RowCall a = new(first, format, backend, one), b = new(second, format, backend, other);
+        return new RowComparer(layer, a, b).Run();
     }
 
     /// <summary>Several calls as one.</summary>

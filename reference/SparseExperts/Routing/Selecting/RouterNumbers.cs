@@ -25,6 +25,13 @@ public sealed record RouterNumbers
         return new() { Logits = zeros, Noisy = zeros, Scores = zeros };
     }
 
+    /// <summary>The same with every number read, for those who keep it longer than the tape.</summary>
+    internal RouterNumbers Fetched()
+    {
+        _ = (Logits.Values, Noisy.Values, Scores.Values);
+        return this;
+    }
+
     /// <summary>NaN cannot be ranked: an error that names layer, token and expert.</summary>
     public void RefuseNaN(RouterCall call)
     {

@@ -31,7 +31,7 @@ public sealed class HubModelTests
     public void The_processor_has_the_definitions_bits(string checkpoint)
     {
         using var cpu = new CpuBackend();
-        Tape fast = new(cpu), plain = new(new ScalarBackend<Float32>());
+        using Tape fast = new(cpu), plain = new(new ScalarBackend<Float32>());
         float[] Logits(Tape tape) => tape.Backend.ToArray(Load(tape, checkpoint).Forward(new TokenBatch(Ids, 2), default).Logits.Value);
         Assert.Equal(Logits(plain), Logits(fast));
     }
@@ -40,7 +40,7 @@ public sealed class HubModelTests
     public void A_later_token_changes_no_earlier_logit()
     {
         using var cpu = new CpuBackend();
-        var tape = new Tape(cpu);
+        using var tape = new Tape(cpu);
         var model = Load(tape, "language-models/mixtral-tiny");
         float[] First(int[] ids) => cpu.ToArray(model.Forward(new TokenBatch(ids, 1), default).Logits.Value)[..(5 * 60)];
         Assert.Equal(First([1, 2, 3, 4, 5, 6]), First([1, 2, 3, 4, 5, 50]));
@@ -49,7 +49,7 @@ public sealed class HubModelTests
     [Fact]
     public void Padding_changes_no_logit_of_the_tokens_beside_it()
     {
-        var tape = new Tape(new ScalarBackend<Float64>());
+        using var tape = new Tape(new ScalarBackend<Float64>());
         var model = Load(tape, "language-models/mixtral-tiny");
         double[] Of(HubInputs inputs) => tape.Backend.ToDoubles(model.Forward(inputs, false).Logits.Value);
         var alone = Of(new([7, 8, 9], 1) { Positions = [2, 3, 4] });
@@ -76,7 +76,7 @@ public sealed class HubModelTests
     public void Every_parameter_gets_a_gradient()
     {
         using var cpu = new CpuBackend();
-        var tape = new Tape(cpu);
+        using var tape = new Tape(cpu);
         var model = Load(tape, "language-models/deepseek_v3-tiny");
         var result = model.Forward(new TokenBatch(Ids, 2), new() { Training = true });
         tape.Backward((result.Logits, result.Logits.Value));

@@ -14,10 +14,10 @@ public sealed class T5FormatTests
 {
     static bool IsNarrow(float value) => Rounding.To(NumberFormat.BFloat16, value) == value;
 
-    static ModelResult Forward(IBackend backend, ModelFormat format, out T5Model model)
+    static ModelResult Forward(Tape tape, ModelFormat format)
     {
         var config = T5Batches.Tiny with { Format = format };
-        model = new T5Model(new Tape(backend), config, new StartValues(3));
+        var model = new T5Model(tape, config, new StartValues(3));
         return model.Forward(T5Batches.Of(config, 2, 5, padded: false), new Pass { Training = true, Streams = new(3), Step = 1 });
     }
 
@@ -27,7 +27,8 @@ public sealed class T5FormatTests
     public void Results_are_narrow_and_routers_only_where_they_are_told(ModelFormat format, bool routers)
     {
         using var backend = new ScalarBackend<Float32>();
-        var result = Forward(backend, format, out _);
+        using var tape = new Tape(backend);
+        var result = Forward(tape, format);
         Assert.All(backend.ToArray(result.Logits.Value), v => Assert.True(IsNarrow(v)));
         Assert.NotEmpty(result.Sparse);
         foreach (var sparse in result.Sparse)
@@ -46,7 +47,8 @@ public sealed class T5FormatTests
         var config = T5Batches.Tiny with { Format = ModelFormat.Bfloat16 };
         float[] Logits(bool rounded)
         {
-            var model = new T5Model(new Tape(backend), config, new StartValues(3));
+            using var tape = new Tape(backend);
+            var model = new T5Model(tape, config, new StartValues(3));
             foreach (var p in rounded ? model.Parameters : []) backend.Round(NumberFormat.BFloat16, p.Value, p.Value);
             return backend.ToArray(model.Forward(T5Batches.Of(config, 2, 5, padded: false), default).Logits.Value);
         }

@@ -17,7 +17,8 @@ public sealed class T5ModelTests
     public void Parameters_have_the_names_of_checkpoints()
     {
         using var backend = new CpuBackend(1);
-        var model = new T5Model(new Tape(backend), T5Batches.Tiny with { TiedHead = false, Gated = true }, new StartValues(1));
+        using var tape = new Tape(backend);
+        var model = new T5Model(tape, T5Batches.Tiny with { TiedHead = false, Gated = true }, new StartValues(1));
         string[] names = [.. model.Parameters.Select(p => $"{p.Name} {p.Rows}x{p.Columns}")];
         Assert.Equal("shared 13x8", names[0]);
         Assert.Contains("encoder.block.0.layer.0.SelfAttention.relative_attention_bias 8x2", names);
@@ -43,7 +44,7 @@ public sealed class T5ModelTests
         var config = T5Batches.Tiny with { Experts = name == "dense" ? 0 : 4 };
         if (name != "dense") config = config with { Dialect = BuiltIn.Named(name) with { EvalCapacityFactor = 100, GroupSize = -1 } };
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend) { Recording = false };
+        using var tape = new Tape(backend) { Recording = false };
         var model = new T5Model(tape, config, new StartValues(3));
         int[] text = [4, 9, 2], more = [5, 6, 7, 8, 3];
         float[] alone = Logits(new(text, 1) { DecoderIds = [0, 3] });
@@ -65,7 +66,7 @@ public sealed class T5ModelTests
         var dialect = BuiltIn.Named("mesh.two_level");
         var config = T5Batches.Tiny with { Gated = true, Dialect = dialect, Experts = DialectRules.Fitting(dialect, 4) };
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var model = new T5Model(tape, config, new StartValues(3));
         var (batch, pass) = (T5Batches.Of(config, 2, 5, padded: false), new Pass { Training = true, Streams = new(3), Step = 1 });
         var (loss, _) = new NextToken().Compute(tape, model, batch, model.Forward(batch, pass), pass);
@@ -94,7 +95,7 @@ public sealed class T5ModelTests
     public void What_a_decoder_reads_follows_from_its_labels()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend) { Recording = false };
+        using var tape = new Tape(backend) { Recording = false };
         var model = new T5Model(tape, T5Batches.Tiny with { Experts = 0, PaddingId = 12 }, new StartValues(3));
         TokenBatch batch = new([4, 9, 2, 7], 2) { Labels = [5, 6, 1, 7, TokenBatch.NoLabel, TokenBatch.NoLabel] };
         float[] implied = backend.ToArray(model.Forward(batch, default).Logits.Value);
@@ -160,7 +161,7 @@ public sealed class T5ModelTests
     {
         List<RandomStream> noted = [];
         using var backend = new Noting(new ScalarBackend<Float32>(), noted);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var config = T5Batches.Tiny with { Dropout = 0.2, ExpertDropout = 0.3 };
         var model = new T5Model(tape, config, new StartValues(5));
         var batch = T5Batches.Of(config, 2, 3, padded: false);
@@ -188,7 +189,7 @@ public sealed class T5ModelTests
     public void Attention_in_parts_is_attention(bool causal)
     {
         using var backend = new ScalarBackend<Float64>();
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var random = new Random(3);
         Tensor Draw(int rows, int columns) => tape.Constant(rows, columns, [.. Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f)]);
         AttentionShape shape = new(2, 3, 4, 2, 5, 0.5, causal);

@@ -27,7 +27,8 @@ public sealed class T5SizeTests
     {
         using var backend = new CpuBackend(1);
         var config = Variant(variant);
-        var model = new T5Model(new Tape(backend), config, new StartValues(1));
+        using var tape = new Tape(backend);
+        var model = new T5Model(tape, config, new StartValues(1));
         Assert.Equal(model.ParameterCount, T5Size.Parameters(config).All);
         Assert.Equal(model.ActiveParameterCount, T5Size.Parameters(config).OfToken(config.ExpertsPerToken));
     }
@@ -40,7 +41,8 @@ public sealed class T5SizeTests
     {
         using var backend = new CpuBackend(1);
         var config = Presets.Find(preset).Decoder;
-        var model = new LanguageModel(new Tape(backend), config, 1);
+        using var tape = new Tape(backend);
+        var model = new LanguageModel(tape, config, 1);
         Assert.Equal(model.ParameterCount, DecoderSize.Parameters(config).All);
         Assert.Equal(model.ActiveParameterCount, DecoderSize.Parameters(config).OfToken(config.ExpertsPerToken));
     }

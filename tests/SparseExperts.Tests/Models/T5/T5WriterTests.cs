@@ -26,7 +26,7 @@ public sealed class T5WriterTests
     public void What_is_kept_changes_no_bit_where_tokens_are_routed_alone(string name)
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var config = T5Batches.Tiny with { Experts = name == "dense" ? 0 : 4 };
         if (name != "dense") config = config with { Dialect = BuiltIn.Named(name) };
         var model = new T5Model(tape, config, new StartValues(3));
@@ -40,14 +40,15 @@ public sealed class T5WriterTests
     public void A_capacity_counts_what_was_written_before_only_without_a_cache()
     {
         using var backend = new CpuBackend(1);
-        var tape = new Tape(backend);
+        using var tape = new Tape(backend);
         var config = T5Batches.Tiny with { Dialect = BuiltIn.Named("hf.switch.v4") with { Capacity = 1 } };
         var model = new T5Model(tape, config, new StartValues(3));
         using T5Writer kept = new(tape, model, Inputs, 8), anew = new(tape, model, Inputs, 8, caches: false);
         Assert.Equal(anew.Logits(First), kept.Logits(First));
         WrittenText[] same = [new(0, [0, 5, 5, 5, 5])];
         Assert.NotEqual(anew.Logits(same), kept.Logits(same));
-        var roomy = new T5Model(new Tape(backend), config with { Dialect = config.Dialect with { Capacity = 64 } }, new StartValues(3));
+        using var other = new Tape(backend);
+        var roomy = new T5Model(other, config with { Dialect = config.Dialect with { Capacity = 64 } }, new StartValues(3));
         using var unlimited = new T5Writer(tape, roomy, Inputs, 8, caches: false);
         Assert.NotEqual(anew.Logits(same), unlimited.Logits(same));
     }
