@@ -98,7 +98,7 @@ static class CheckCommand
         foreach (var (name, digits) in verdict.Printed) Console.WriteLine($"  {name}: printed with {digits} digits; half a unit of the last is allowed");
         if (verdict.Outcome == Outcome.Agrees)
         {
-            foreach (var stage in verdict.Precision) Console.WriteLine($"  {stage}");
+            foreach (var stage in verdict.FormatDepartures) Console.WriteLine($"  {stage}");
             foreach (var note in verdict.Notes) Console.WriteLine($"  note: {note}");
             return;
         }
@@ -152,7 +152,7 @@ static class CheckCommand
                 ["tensors"] = new JsonArray([.. held.Tensors.Select(t => (JsonNode)JsonValue.Create(t)!)]),
             },
             ["digits"] = verdict.Printed.Count == 0 ? null : new JsonObject(verdict.Printed.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)p.Digits))),
-            ["precision"] = verdict.Precision.Count == 0 ? null : PrecisionTable.Json(verdict.Precision),
+            ["precision"] = verdict.FormatDepartures.Count == 0 ? null : FormatTable.Json(verdict.FormatDepartures),
             ["cause"] = verdict.Causes.Count == 0 ? null : CauseOf(verdict.Causes[0], verdict.IsCertain),
             ["alternatives"] = new JsonArray([.. verdict.Causes.Skip(1).Select(c => (JsonNode)CauseOf(c, null))]),
             ["notes"] = new JsonArray([.. verdict.Notes.Select(n => (JsonNode)JsonValue.Create(n)!)]),

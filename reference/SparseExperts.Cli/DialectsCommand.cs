@@ -84,8 +84,8 @@ static class DialectsCommand
             if (parsed.GetValue(PrecisionOption))
             {
                 if (parsed.GetValue(MarkdownOption)) throw new DialectException("--precision: not with --markdown; give one of them");
-                if (parsed.GetValue(JsonOption)) Console.WriteLine(PrecisionTable.Json(dialects).ToJsonString(Readable));
-                else PrecisionTable.Print(dialects);
+                if (parsed.GetValue(JsonOption)) Console.WriteLine(FormatTable.Json(dialects).ToJsonString(Readable));
+                else FormatTable.Print(dialects);
             }
             else if (parsed.GetValue(JsonOption)) Console.WriteLine(Json(dialects));
             else if (dialects.Count == 1 && name is not null && !parsed.GetValue(MarkdownOption)) One(dialects[0]);

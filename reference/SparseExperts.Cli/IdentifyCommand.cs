@@ -72,7 +72,7 @@ static class IdentifyCommand
         if (identity.Untried > 0) Console.WriteLine($"{identity.Untried} candidates were not tried: the files are large");
         foreach (var change in identity.Changes) Console.WriteLine($"  {change.Change.Axis}: {change.Evidence}");
         foreach (var other in identity.Alternatives) Console.WriteLine($"  or as well: {other}");
-        foreach (var stage in identity.Precision) Console.WriteLine($"  {stage}");
+        foreach (var stage in identity.FormatDepartures) Console.WriteLine($"  {stage}");
         if (Others(identity, its) is { Length: > 0 } others) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", others)}");
         foreach (var open in identity.Open.GroupBy(o => Identification.Suggest(o.Axis)))
             Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {open.Key} would decide");
@@ -99,7 +99,7 @@ static class IdentifyCommand
             ["instead_of"] = c.Change.InsteadOf, ["evidence"] = c.Evidence })]),
         ["alternatives"] = Texts(identity.Alternatives),
         ["same"] = Texts(identity.Same),
-        ["precision"] = PrecisionTable.Json(identity.Precision),
+        ["precision"] = FormatTable.Json(identity.FormatDepartures),
         ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also),
             ["suggest"] = Identification.Suggest(o.Axis) })]),
         ["left"] = identity.Left,

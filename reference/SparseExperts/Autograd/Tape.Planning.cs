@@ -6,6 +6,15 @@ namespace SparseExperts.Autograd;
 /// </summary>
 public sealed partial class Tape
 {
+    readonly HostScratch _host = new();
+    readonly List<Action> _plans = [];
+
+    /// <summary>A host array of exactly that length until the next reset; its contents are arbitrary.</summary>
+    internal double[] HostNumbers(int count) => _host.Numbers(count);
+
+    /// <summary>Zeros on the host, shared by all who only read.</summary>
+    internal double[] HostZeros(int count) => _host.Zeros(count);
+
     /// <summary>Numbers for the host that plans; <paramref name="values"/> has one for each element.</summary>
     internal void ReadForPlan(Matrix from, Span<double> values)
     {
@@ -19,8 +28,6 @@ public sealed partial class Tape
         using var plan = During(Activity.Plan);
         return Backend.ToArray(from);
     }
-
-    readonly List<Action> _plans = [];
 
     /// <summary>A plan of the backend that is believed with the step's other numbers: <paramref name="refuse"/> throws where it may not be.</summary>
     internal void Watch(Action refuse) => _plans.Add(refuse);
@@ -46,6 +53,13 @@ public sealed partial class Tape
 
     /// <summary>How often this tape was reset: what the backend planned is gone with the next one.</summary>
     internal int Resets { get; private set; }
+
+    void ForgetPlans()
+    {
+        _plans.Clear();
+        _host.Reset();
+        Resets++;
+    }
 
     /// <summary>Indices of a plan until the next reset.</summary>
     internal Indices UploadPlan(ReadOnlySpan<int> values)

@@ -12,7 +12,6 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
 {
     readonly List<Node> _nodes = [];
     readonly Arena _step = new(backend), _kept = new(backend);
-    readonly HostScratch _host = new();
     Arena? _ofNode;
     Segment? _segment;
     int _exactly;
@@ -117,7 +116,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
     }
 
     /// <summary>What is asked of the backend until disposal belongs to that part of the model.</summary>
-    internal CallSite.Scope In(string part) => Site.Into(part);
+    internal CallSite.Scope Within(string part) => Site.Into(part);
 
     /// <summary>What is asked of the backend until disposal is for <paramref name="activity"/>.</summary>
     internal CallSite.Scope During(Activity activity) => Site.During(activity);
@@ -155,12 +154,6 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
 
     /// <summary>Integers until the next reset.</summary>
     public Indices Upload(ReadOnlySpan<int> values) => _step.Upload(values);
-
-    /// <summary>A host array of exactly that length until the next reset; its contents are arbitrary.</summary>
-    internal double[] HostNumbers(int count) => _host.Numbers(count);
-
-    /// <summary>Zeros on the host, shared by all who only read.</summary>
-    internal double[] HostZeros(int count) => _host.Zeros(count);
 
     /// <summary>∂loss/∂everything, for a loss of one element.</summary>
     public void Backward(Tensor loss)
@@ -230,9 +223,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
         if (!keepGradients)
             foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
-        _plans.Clear();
-        _host.Reset();
-        Resets++;
+        ForgetPlans();
     }
 
     /// <summary>Gives everything back to the backend's pool. Nothing of this tape may be read afterwards.</summary>

@@ -36,11 +36,6 @@ public static class CheckedModels
     static NumberFormat FormatOf(HubFolder folder, Recording recording)
     {
         var dtype = (recording.Find("logits") ?? recording.Find("hidden_states.0"))?.DType ?? folder.Stored(folder.Tensors.All.First().Name).Entry.DType;
-        return dtype switch
-        {
-            "BF16" => NumberFormat.BFloat16,
-            "F16" => NumberFormat.Float16,
-            _ => NumberFormat.Float32,
-        };
+        return NumberFormats.OfDType(dtype) is (NumberFormat.BFloat16 or NumberFormat.Float16) and var narrow ? narrow : NumberFormat.Float32;
     }
 }

@@ -123,18 +123,7 @@ public static partial class NpzFile
     /// <summary>numpy's descr as the dtype of safetensors, and its bytes.</summary>
     static (string Type, int Size) Kind(string path, string name, string descr) => descr switch
     {
-        "<f8" => ("F64", 8),
-        "<f4" => ("F32", 4),
-        "<f2" => ("F16", 2),
-        "<i8" => ("I64", 8),
-        "<i4" => ("I32", 4),
-        "<i2" => ("I16", 2),
-        "|i1" => ("I8", 1),
-        "<u8" => ("U64", 8),
-        "<u4" => ("U32", 4),
-        "<u2" => ("U16", 2),
-        "|u1" => ("U8", 1),
-        "|b1" => ("BOOL", 1),
+        _ when NumpyTypes.DType(descr) is { } dtype => (dtype, SafetensorsHeader.SizeOf(dtype)),
         _ when TextLength(descr) is { } length => ("U", 4 * length),
         _ when descr.Contains('O', StringComparison.Ordinal) =>
             throw Wrong(path, $"'{Show(name)}' holds pickled objects, which are never run; give numbers or one text"),

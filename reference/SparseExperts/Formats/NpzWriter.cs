@@ -26,7 +26,7 @@ public static class NpzWriter
         foreach (var (name, dtype, shape, values) in tensors)
         {
             var size = NumberBytes.Size(dtype);
-            Add(zip, name, Descr(dtype), shape, item =>
+            Add(zip, name, NumpyTypes.Descr(dtype), shape, item =>
             {
                 var buffer = new byte[1 << 16];
                 for (int start = 0, piece = buffer.Length / size; start < values.Length; start += piece)
@@ -51,21 +51,4 @@ public static class NpzWriter
         item.Write([0x93, .. "NUMPY"u8, 1, 0, (byte)length, (byte)(length >> 8), .. Encoding.ASCII.GetBytes(header + new string(' ', padding) + "\n")]);
         write(item);
     }
-
-    static string Descr(string dtype) => dtype switch
-    {
-        "F64" => "<f8",
-        "F32" => "<f4",
-        "F16" => "<f2",
-        "I64" => "<i8",
-        "I32" => "<i4",
-        "I16" => "<i2",
-        "I8" => "|i1",
-        "U64" => "<u8",
-        "U32" => "<u4",
-        "U16" => "<u2",
-        "U8" => "|u1",
-        "BOOL" => "|b1",
-        _ => throw new ArgumentException($"dtype {dtype} is not written to .npz; choose F64, F32, F16, BOOL or an integer of 8 to 64 bits", nameof(dtype)),
-    };
 }

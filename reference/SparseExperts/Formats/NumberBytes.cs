@@ -5,14 +5,9 @@ namespace SparseExperts.Formats;
 /// <summary>One number as the little-endian bytes of a safetensors dtype.</summary>
 static class NumberBytes
 {
-    public static int Size(string dtype) => dtype switch
-    {
-        "F64" or "I64" or "U64" => 8,
-        "F32" or "I32" or "U32" => 4,
-        "F16" or "BF16" or "I16" or "U16" => 2,
-        "I8" or "U8" or "BOOL" => 1,
-        _ => throw new ArgumentException($"dtype {dtype} is not written; choose F64, F32, F16, BF16, BOOL or an integer of 8 to 64 bits", nameof(dtype)),
-    };
+    public static int Size(string dtype) => SafetensorsHeader.SizeOrNull(dtype) is { } size && !dtype.StartsWith("F8", StringComparison.Ordinal)
+        ? size
+        : throw new ArgumentException($"dtype {dtype} is not written; choose F64, F32, F16, BF16, BOOL or an integer of 8 to 64 bits", nameof(dtype));
 
     /// <summary>Floats are rounded to nearest even; integers must be whole and in range.</summary>
     public static void Write(string dtype, double value, Span<byte> bytes)

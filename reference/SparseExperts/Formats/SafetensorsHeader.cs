@@ -86,7 +86,8 @@ public sealed record SafetensorsHeader(byte[] Bytes, IReadOnlyDictionary<string,
             number.TryGetInt64(out var value) && value >= 0 ? value : throw Wrong(path, $"tensor '{name}' has a number that is no size");
     }
 
-    static int? SizeOrNull(string dtype) => dtype switch
+    /// <summary>Bytes of one number of a dtype, or null where the format has none of the name.</summary>
+    internal static int? SizeOrNull(string dtype) => dtype switch
     {
         "F64" or "I64" or "U64" => 8,
         "F32" or "I32" or "U32" => 4,

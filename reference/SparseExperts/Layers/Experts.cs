@@ -16,7 +16,7 @@ public static class Experts
     public static Tensor Apply(Tape tape, RouterCall call, Tensor x, ExpertWeights weights, Tensor gates, PlanHandle plan, double dropout = 0,
         LayerStreams streams = default, Tensor? sharedGates = null, Func<Tensor, Tensor>? hidden = null)
     {
-        using var place = tape.In("experts");
+        using var place = tape.Within("experts");
         var indices = new PlanIndices(tape, plan, x.Sequence);
         // 1. Dispatch: the rows of one expert side by side. L is M, or the width that the experts have between their own projections.
         var inputs = tape.Dispatch(LatentExperts.Enter(tape, call, x, weights), indices);                               // [rows, L]

@@ -7,7 +7,7 @@ namespace SparseExperts.Layers;
 public sealed record LayerShape(Dialect Dialect, int Width, int Hidden, int Experts)
 {
     /// <summary>Shared experts of a dialect in which they take part in the gates.</summary>
-    public const int SharedInGates = 2;
+    public const int SharedExpertsInGates = 2;
 
     /// <summary>Whether a router hands a state to this one: not so in the first sparse layer.</summary>
     public bool FollowsRouter { get; init; }

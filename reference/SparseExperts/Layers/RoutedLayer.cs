@@ -52,7 +52,7 @@ public static class RoutedLayer
     /// <summary>From tokens to plan and gates, with exact products whatever the experts' are (Fedus et al. 2022, section 2.4).</summary>
     public static Routed Route(Tape tape, RouterCall call, Tensor x, RouterWeights router, Substitution? instead = null)
     {
-        using var place = tape.In("router");
+        using var place = tape.Within("router");
         using var exact = tape.Exactly();
         instead ??= Substitution.None;
         var onBackend = !instead.NeedsHost && router.CorrectionBias.Length == 0 ? BackendPlanning.RuleOf(tape, call) : null;

@@ -86,7 +86,8 @@ public static class RouterParameters
         if (d.RouterNorm) router = router with { Norm = weights.Matrix("router_norm", 1, shape.Width, Starts.Ones) };
         if (d.ExpertScale) router = router with { ExpertScale = weights.Matrix("router_expert_scale", 1, shape.Experts, Starts.Ones) };
         if (d.GlobalScale) router = router with { GlobalScale = weights.Matrix("router_global_scale", 1, 1, Starts.Ones) };
-        return d.SharedInGates ? router with { SharedWeight = weights.Projection("router_shared", shape.Width, LayerShape.SharedInGates, Gain) } : router;
+        if (!d.SharedInGates) return router;
+        return router with { SharedWeight = weights.Projection("router_shared", shape.Width, LayerShape.SharedExpertsInGates, Gain) };
     }
 
     static RouterWeights SlotSimilarity(Weights weights, LayerShape shape) => Disturbed(weights, shape, new()) with

@@ -19,7 +19,7 @@ static class TwoLevelRouter
     /// </remarks>
     public static Result Route(Tape tape, RouterCall call, Tensor input, RouterWeights w)
     {
-        using var place = tape.In("router");
+        using var place = tape.Within("router");
         using var exact = tape.Exactly();
         var d = call.Dialect;
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;

@@ -33,7 +33,7 @@ sealed class RouterState
     /// <param name="where">Name of the layer.</param>
     public void AfterStep(SparseResult result, double reward, string where)
     {
-        using var place = _tape.In($"{where}.router");
+        using var place = _tape.Within($"{where}.router");
         using var plan = _tape.During(Activity.Plan);
         if (_bias is { } bias) StepBias(bias, result, where);
         if (_coefficient is { } coefficient) StepCoefficient(coefficient, result);

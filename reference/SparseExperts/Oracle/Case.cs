@@ -14,13 +14,10 @@ public sealed record CaseTensor(string Name, string DType, long[] Shape, double[
     /// <summary>How far number <paramref name="i"/> may be from what was computed because of its last printed digit.</summary>
     public double HalfDigit(int i) => CaseDigits.HalfUnit(Digits, Values[i]);
 
-    public NumberFormat Format => DType switch
+    public NumberFormat Format => NumberFormats.OfDType(DType) ?? DType switch
     {
-        "F64" => NumberFormat.Float64,
-        "F16" => NumberFormat.Float16,
-        "BF16" => NumberFormat.BFloat16,
         // Integers are exact in any format that is wide enough for them.
-        "F32" or "I64" or "I32" or "I16" or "I8" or "U64" or "U32" or "U16" or "U8" or "BOOL" => NumberFormat.Float32,
+        "I64" or "I32" or "I16" or "I8" or "U64" or "U32" or "U16" or "U8" or "BOOL" => NumberFormat.Float32,
         _ => throw new CaseException($"{Name}: dtype {DType} is not checked; write F64, F32, F16, BF16 or integers"),
     };
 

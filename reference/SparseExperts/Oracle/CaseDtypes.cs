@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Oracle;
 
@@ -12,14 +13,6 @@ static class CaseDtypes
     /// <summary>Key of the metadata.</summary>
     public const string Key = "dtypes";
 
-    static readonly Dictionary<string, NumberFormat> Formats = new()
-    {
-        ["f64"] = NumberFormat.Float64,
-        ["f32"] = NumberFormat.Float32,
-        ["f16"] = NumberFormat.Float16,
-        ["bf16"] = NumberFormat.BFloat16,
-    };
-
     /// <summary>Tensors with the types that they had; a number that a named type does not have is refused.</summary>
     /// <param name="isFree">Names that are the producer's own, whatever is said of them.</param>
     /// <exception cref="CaseException">The text is no such object, or contradicts the numbers.</exception>
@@ -29,13 +22,13 @@ static class CaseDtypes
         {
             var said = node is JsonValue value && value.TryGetValue(out string? word) ? word : node?.ToJsonString() ?? "null";
             CaseException Wrong(string what) => new($"{path}: meta.{Key} says that {name} is {said}{what}");
-            if (!Formats.TryGetValue(said, out var format)) throw Wrong($"; write one of {string.Join(", ", Formats.Keys)}");
+            if (NumberFormats.OfName(said) is not { } format) throw Wrong($"; write one of {string.Join(", ", NumberFormats.Names)}");
             if (isFree(name)) continue;
             if (!tensors.TryGetValue(name, out var tensor)) throw Wrong(", which is not in the file; add it or take its type out");
             if (tensor.DType is not ("F64" or "F32" or "F16")) throw Wrong($", but it holds {tensor.DType}; take its type out");
             if (StoredFormat.FirstOutside(format, tensor) is { } outside)
                 throw Wrong(FormattableString.Invariant($", but it holds {outside:R}, which is no {said} number; correct the one or the other"));
-            tensors[name] = tensor with { DType = StoredFormat.DType(format) };
+            tensors[name] = tensor with { DType = format.DType() };
         }
         return tensors;
     }

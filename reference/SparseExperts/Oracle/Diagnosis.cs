@@ -134,7 +134,7 @@ public static class Diagnosis
 
     /// <summary>Stages of another format, but for those that are a cause already.</summary>
     static string Formats(Verdict verdict, IReadOnlyList<AxisChange> causes) =>
-        string.Concat(verdict.Precision.Where(p => !causes.Any(p.IsExplainedBy)).Select(p => $"; {p}"));
+        string.Concat(verdict.FormatDepartures.Where(p => !causes.Any(p.IsExplainedBy)).Select(p => $"; {p}"));
 
     static string Number(double value) => value.ToString(value == Math.Floor(value) && Math.Abs(value) < 1e9 ? "0" : "G7", CultureInfo.InvariantCulture);
 }

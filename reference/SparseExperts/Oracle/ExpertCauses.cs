@@ -1,4 +1,5 @@
 using System.Globalization;
+using SparseExperts.Formats;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -154,7 +155,7 @@ static class ExpertCauses
             new(new("correction_bias", value, sentence) { Axis = axis }, c.With(bias with { Values = [.. bias.Values.Select(of)] }));
         var experts = bias.Values.Length;
         foreach (var format in StoredFormat.Narrow)
-            yield return New($"in {StoredFormat.Name(format)}", $"the correction bias was rounded to {StoredFormat.Word(format)}",
+            yield return New($"in {format.Name()}", $"the correction bias was rounded to {format.Word()}",
                 (v, _) => Rounding.To(format, v));
         yield return New("ignored", "the correction bias is ignored in the choice", (_, _) => 0, "correction_bias");
         yield return New("subtracted", "the correction bias was subtracted: its sign is turned", (v, _) => -v);
@@ -178,8 +179,8 @@ static class ExpertCauses
                     var what = name == "claim.logits" ? "logits" : "scores";
                     var rounded = new CaseTensor(name, "F32", shape, Array.ConvertAll(numbers.Values, v => Rounding.To(format, v)));
                     var without = name == "claim.logits" ? held.Without("router.weight", "claim.scores") : held;
-                    calls.Add(new(new($"{what} in the choice", StoredFormat.Name(format),
-                        $"the {what} were rounded to {StoredFormat.Word(format)} before they were ranked"),
+                    calls.Add(new(new($"{what} in the choice", format.Name(),
+                        $"the {what} were rounded to {format.Word()} before they were ranked"),
                         without.With(rounded)));
                 }
             return FoundCauses.None;

@@ -1,3 +1,5 @@
+using SparseExperts.Formats;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>To which format's rounding a check holds the numbers of a file.</summary>
@@ -20,15 +22,9 @@ public enum FormatChoice
 public sealed record HeldFormat(NumberFormat Format, IReadOnlyList<string> Tensors)
 {
     /// <summary>Its name in files.</summary>
-    public string Name => NameOf(Format);
+    public string Name => Format.Name();
 
-    internal static string NameOf(NumberFormat format) => format == NumberFormat.Float16 ? "f16" : "bf16";
-
-    public override string ToString()
-    {
-        var word = Format == NumberFormat.Float16 ? "float16" : "bfloat16";
-        return $"{string.Join(", ", Tensors)}: every number is a {word}; held to its rounding";
-    }
+    public override string ToString() => $"{string.Join(", ", Tensors)}: every number is a {Format.Word()}; held to its rounding";
 }
 
 /// <summary>
@@ -44,10 +40,10 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
     public static FormatCheck Run(Case @case, FormatChoice choice, Func<IBackend> backend)
     {
         var first = Plain(As(@case, choice), backend);
-        first = first with { Verdict = first.Verdict with { Precision = StageFormats.Departures(@case) } };
+        first = first with { Verdict = first.Verdict with { FormatDepartures = StageFormats.Departures(@case) } };
         if (choice != FormatChoice.Auto || Explanation(@case, first.Verdict) is not { } held) return first;
         var second = Plain(StoredFormat.In(@case, held.Format), backend);
-        return second with { Verdict = second.Verdict with { Held = held, Precision = first.Verdict.Precision } };
+        return second with { Verdict = second.Verdict with { Held = held, FormatDepartures = first.Verdict.FormatDepartures } };
     }
 
     /// <summary>The case in the format in which <see cref="Run"/> leaves it; as it is, where the dialect that it names cannot run on it.</summary>
@@ -96,7 +92,7 @@ public sealed record FormatCheck(Case Case, Verdict Verdict)
             if (StoredFormat.FirstOutside(format, tensor) is { } value)
             {
                 var number = FormattableString.Invariant($"{value:R}");
-                throw new CaseException($"{@case.Path}: {tensor.Name} holds {number}, which is no {HeldFormat.NameOf(format)} number; name another format");
+                throw new CaseException($"{@case.Path}: {tensor.Name} holds {number}, which is no {format.Name()} number; name another format");
             }
         return StoredFormat.In(@case, format);
     }

@@ -22,7 +22,7 @@ public sealed record Identity(
     public int Untried { get; init; }
 
     /// <summary>Stages whose numbers are of another format than the nearest dialect's though rounding hides it.</summary>
-    public IReadOnlyList<PrecisionDeparture> Precision { get; init; } = [];
+    public IReadOnlyList<FormatDeparture> FormatDepartures { get; init; } = [];
 }
 
 /// <summary>
@@ -73,7 +73,7 @@ public sealed class Identification
             [.. builtIn.Where(c => c.Distance == 0 && c.Base != best.Base).Select(c => c.Base!.Name)], best.Distance == 0 ? Undecided(best) : [], best.Distance)
         {
             Untried = _untried,
-            Precision = Formats(best),
+            FormatDepartures = Departures(best),
         };
     }
 
@@ -164,7 +164,7 @@ public sealed class Identification
         Under(file, candidate) is { } held ? Diagnosis.TryCheck(held, _backend, effort) : null;
 
     /// <summary>Departures in precision that show in any file, but for the changes that are found already.</summary>
-    IReadOnlyList<PrecisionDeparture> Formats(Candidate best) =>
+    IReadOnlyList<FormatDeparture> Departures(Candidate best) =>
         [.. _files.Select(f => Under(f, best)).OfType<Case>().SelectMany(StageFormats.Departures).Where(p => !best.Changes.Any(p.IsExplainedBy)).Distinct()];
 
     /// <summary>What departs first when one change is taken back.</summary>

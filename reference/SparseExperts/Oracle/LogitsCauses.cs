@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Formats;
 using SparseExperts.Ops;
 
 namespace SparseExperts.Oracle;
@@ -46,7 +47,7 @@ static class LogitsCauses
             Rows(from));
         foreach (var format in StoredFormat.Narrow)
         {
-            string name = StoredFormat.Name(format), word = StoredFormat.Word(format);
+            string name = format.Name(), word = format.Word();
             CaseTensor Narrow(CaseTensor t) => Each(t, v => Rounding.To(format, v));
             yield return New("router input", name, $"the tokens were rounded to {word} before the router", Narrow(x));
             yield return New("router.weight", name, $"the router's weight was rounded to {word}", Narrow(weight));
@@ -103,7 +104,7 @@ static class LogitsCauses
                 (_, var l) when l == tokens - 1 => $"tokens 0 to {first - 1} were not",
                 _ => "the others were not",
             };
-            return new("logits", $"rounded to {StoredFormat.Name(format)}", $"tokens {first} to {last} were rounded to {StoredFormat.Word(format)}, {others}");
+            return new("logits", $"rounded to {format.Name()}", $"tokens {first} to {last} were rounded to {format.Word()}, {others}");
         }
         return null;
     }

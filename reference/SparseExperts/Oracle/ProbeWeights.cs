@@ -1,3 +1,4 @@
+using SparseExperts.Layers;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -8,16 +9,13 @@ sealed class ProbeWeights(Dialect dialect, int experts, int width, Func<int, dou
 {
     const int RouterWidth = 4, LatentWidth = 5;
 
-    /// <summary>N shared experts that take part in the gates.</summary>
-    const int SharedInGates = 2;
-
     readonly List<CaseTensor> _tensors = [];
 
     /// <summary>Width of the routed experts.</summary>
     public int ExpertWidth => dialect.LatentExperts ? LatentWidth : width;
 
     /// <summary>The leading sizes of the shared experts' tensors.</summary>
-    public long[] Shared => dialect.SharedInGates ? [SharedInGates] : [];
+    public long[] Shared => dialect.SharedInGates ? [LayerShape.SharedExpertsInGates] : [];
 
     /// <summary>Width that the router's last matrix reads.</summary>
     public int LastWidth => dialect.Router == RouterForm.Mlp ? RouterWidth : width;
@@ -28,7 +26,7 @@ sealed class ProbeWeights(Dialect dialect, int experts, int width, Func<int, dou
         if (dialect.RouterNorm) Add("router.norm", width);
         if (dialect.ExpertScale) Add("router.expert_scale", experts);
         if (dialect.GlobalScale) Add("router.global_scale", 1);
-        if (dialect.SharedInGates) Add("router.shared_weight", SharedInGates, width);
+        if (dialect.SharedInGates) Add("router.shared_weight", LayerShape.SharedExpertsInGates, width);
         if (dialect.Router == RouterForm.ProductKeys) Add("router.keys.weight", 2 * (int)Math.Sqrt(experts), width);
         if (dialect.Router != RouterForm.Mlp) return [.. _tensors];
         Add("router.down.weight", RouterWidth, width);

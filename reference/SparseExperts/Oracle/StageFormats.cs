@@ -1,10 +1,11 @@
+using SparseExperts.Formats;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
 /// <summary>A stage of the router whose claimed numbers are of another format than the dialect says.</summary>
 /// <param name="Claim">The claim that shows it.</param>
-public sealed record PrecisionDeparture(AxisChange Change, string Claim)
+public sealed record FormatDeparture(AxisChange Change, string Claim)
 {
     /// <summary>Whether the numbers are wider than the dialect's format, and not narrower.</summary>
     public bool IsWider { get; init; }
@@ -43,7 +44,7 @@ static class StageFormats
             var own = (NumberFormat?)its.Get(c.Dialect);
             foreach (var format in (NumberFormat[])[.. StoredFormat.Narrow, NumberFormat.Float32])
             {
-                var name = StoredFormat.Name(format);
+                var name = format.Name();
                 var change = new AxisChange(axis, name, its.Format(c.Dialect) ?? "none");
                 if (format != own && change.TryOn(c.Dialect) is { } changed && IsShown(c, axis, claims, format, own, backend)) yield return (change, changed);
             }
@@ -93,11 +94,11 @@ static class StageFormats
     /// format of the logits. An implementation may agree within rounding and do so.
     /// </summary>
     /// <param name="given">The case as its file holds it.</param>
-    public static IReadOnlyList<PrecisionDeparture> Departures(Case given)
+    public static IReadOnlyList<FormatDeparture> Departures(Case given)
     {
-        List<PrecisionDeparture> found = [];
+        List<FormatDeparture> found = [];
         void Add(string axis, string insteadOf, NumberFormat format, CaseTensor claim, bool wider = false) =>
-            found.Add(new(new(axis, StoredFormat.Name(format), insteadOf), claim.Name) { IsWider = wider });
+            found.Add(new(new(axis, format.Name(), insteadOf), claim.Name) { IsWider = wider });
         var d = given.Dialect.For(given.Training);
         (string Axis, NumberFormat? Says)[] stages = [("logits_dtype", d.LogitsDtype ?? d.RouterDtype), ("score_dtype", d.ScoreDtype), ("gate_dtype",
             d.GateDtype)];
@@ -116,7 +117,7 @@ static class StageFormats
         var isPlain = d is { Router: RouterForm.Linear, LogitsScale: 1, LogitsSoftcap: 0, PaddingLogits: PaddingLogits.Kept };
         if (isPlain && logits is NumberFormat.BFloat16 or NumberFormat.Float16 && given.Find("claim.logits") is { Digits: null } wide
             && !StoredFormat.Holds(logits.Value, wide))
-            Add("logits_dtype", StoredFormat.Name(logits.Value), NumberFormat.Float32, wide, wider: true);
+            Add("logits_dtype", logits.Value.Name(), NumberFormat.Float32, wide, wider: true);
         return found;
     }
 }

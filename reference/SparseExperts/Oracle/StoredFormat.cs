@@ -1,3 +1,5 @@
+using SparseExperts.Formats;
+
 namespace SparseExperts.Oracle;
 
 /// <summary>
@@ -14,22 +16,6 @@ static class StoredFormat
 
     /// <summary>The narrow formats, the one with fewer digits first: what it holds, the other may hold too.</summary>
     public static readonly NumberFormat[] Narrow = [NumberFormat.BFloat16, NumberFormat.Float16];
-
-    /// <summary>Safetensors' name of a format.</summary>
-    public static string DType(NumberFormat format) => format switch
-    {
-        NumberFormat.Float64 => "F64",
-        NumberFormat.Float16 => "F16",
-        NumberFormat.BFloat16 => "BF16",
-        NumberFormat.Float32 => "F32",
-        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format"),
-    };
-
-    /// <summary>Name of a format in dialects and parameters.</summary>
-    public static string Name(NumberFormat format) => DType(format).ToLowerInvariant();
-
-    /// <summary>Name of a format in sentences.</summary>
-    public static string Word(NumberFormat format) => format == NumberFormat.Float16 ? "float16" : "bfloat16";
 
     /// <summary>Whether every number is one of the format.</summary>
     public static bool Holds(NumberFormat format, CaseTensor tensor) => FirstOutside(format, tensor) is null;
@@ -66,7 +52,7 @@ static class StoredFormat
     /// </summary>
     public static Case In(Case @case, NumberFormat format)
     {
-        string dtype = DType(format);
+        string dtype = format.DType();
         var computed = @case.Tensors.Where(t => IsClaim(t.Name) || t.Name is "x" || IsWeight(t.Name));
         CaseTensor[] stored = [.. computed.Where(t => IsFloat(t) && t.DType != dtype && Holds(format, t))];
         var held = @case.With(stored.Select(t => t with { DType = dtype }));

@@ -79,7 +79,7 @@ public sealed record Verdict(IReadOnlyList<StageVerdict> Stages, string Say = ""
     public IReadOnlyList<(string Name, int Digits)> Printed { get; init; } = [];
 
     /// <summary>Stages whose numbers are of another format than the dialect's, whether or not rounding hides it.</summary>
-    public IReadOnlyList<PrecisionDeparture> Precision { get; init; } = [];
+    public IReadOnlyList<FormatDeparture> FormatDepartures { get; init; } = [];
 
     /// <summary>What the implementation does instead, likeliest first; empty where nothing was found or looked for.</summary>
     public IReadOnlyList<Cause> Causes { get; init; } = [];

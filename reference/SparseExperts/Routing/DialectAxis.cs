@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Routing;
 
@@ -58,7 +59,7 @@ public sealed class DialectAxis
         [.. from v in _named let means = v.Field.GetCustomAttribute<MeansAttribute>() select (v.Name, means?.Text ?? "", means?.Source ?? "")];
 
     /// <summary>Names of the values, number formats included; empty where they are numbers, flags or sums.</summary>
-    public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? [.. Formats.Select(f => f.Name)] : [.. Values.Select(v => v.Name)];
+    public IReadOnlyList<string> Names => _type == typeof(NumberFormat) ? NumberFormats.Names : [.. Values.Select(v => v.Name)];
 
     public object? Get(Dialect dialect) => _property.GetValue(dialect);
 
@@ -73,7 +74,7 @@ public sealed class DialectAxis
         bool flag => flag ? "true" : "false",
         double number => number.ToString("R", CultureInfo.InvariantCulture),
         int number => number.ToString(CultureInfo.InvariantCulture),
-        NumberFormat format => FormatName(format),
+        NumberFormat format => format.Name(),
         Enum => _named.First(v => v.Value.Equals(value)).Name,
         GroupScore score => score.ToString(),
         _ => throw new ArgumentOutOfRangeException(nameof(value), value, $"{Name} has no text"),
@@ -125,7 +126,7 @@ public sealed class DialectAxis
             if (kind == JsonValueKind.String && value.GetValue<string>() is var text)
             {
                 if (_type == typeof(GroupScore) && GroupScore.Parse(text) is { } score) return score;
-                if (_type == typeof(NumberFormat) && Formats.FirstOrDefault(f => f.Name == text) is { Name: not null } format) return format.Format;
+                if (_type == typeof(NumberFormat) && NumberFormats.OfName(text) is { } format) return format;
                 if (_named.FirstOrDefault(v => v.Name == text) is { Value: { } named }) return named;
             }
         }
@@ -136,7 +137,7 @@ public sealed class DialectAxis
         : _type == typeof(int) ? "give a whole number"
         : _type == typeof(double) ? "give a number"
         : _type == typeof(GroupScore) ? "give max or topN_sum"
-        : _type == typeof(NumberFormat) ? $"choose one of {string.Join(", ", Formats.Select(f => f.Name))}"
+        : _type == typeof(NumberFormat) ? $"choose one of {string.Join(", ", NumberFormats.Names)}"
         : $"choose one of {string.Join(", ", Values.Select(v => v.Name))}";
 
     public JsonNode? ToJson(Dialect dialect) => Get(dialect) switch
@@ -147,11 +148,6 @@ public sealed class DialectAxis
         int number => JsonValue.Create(number),
         var other => JsonValue.Create(Format(other)),
     };
-
-    static readonly (string Name, NumberFormat Format)[] Formats = [("f64", NumberFormat.Float64), ("f32", NumberFormat.Float32), ("f16",
-        NumberFormat.Float16), ("bf16", NumberFormat.BFloat16)];
-
-    static string FormatName(NumberFormat format) => Formats.First(f => f.Format == format).Name;
 
     static string Spell(FieldInfo field) => field.GetCustomAttribute<MeansAttribute>()?.Spelled ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(field.Name);
 }

@@ -91,13 +91,10 @@ public static class HubExport
         var tensors = HubTensors.Of(HubConfig.Parse(json.ToJsonString(), "the model's configuration"));
         Check(tensors, own, "the run's checkpoint");
         var formats = own.Tensors.ToDictionary(t => t.Name, t => t.DType);
-        var dtype = formats[tensors.All.First().Pieces[0].Own] switch
-        {
-            "BF16" => "bfloat16",
-            "F16" => "float16",
-            "F32" => "float32",
-            var other => throw new RunException($"the run's checkpoint is {other}; take its own checkpoint"),
-        };
+        var stands = formats[tensors.All.First().Pieces[0].Own];
+        var dtype = NumberFormats.OfDType(stands) is { } format and not NumberFormat.Float64
+            ? format.Word()
+            : throw new RunException($"the run's checkpoint is {stands}; take its own checkpoint");
         (json["dtype"], json["torch_dtype"]) = (dtype, dtype);
         var stored = tensors.All.Select(t => (t.Name, Tensor: t));
         // The library forgets that both stacks of an untied Switch embed with one matrix, unless the file has it under all names.

@@ -52,13 +52,13 @@ public static class HubImport
     };
 
     /// <summary>The library computes in the format that the weights are stored in; the first matrix is the embedding.</summary>
-    static NumberFormat FormatOf(HubFolder checkpoint) => checkpoint.Stored(checkpoint.Tensors.All.First().Name).Entry.DType switch
+    static NumberFormat FormatOf(HubFolder checkpoint)
     {
-        "BF16" => NumberFormat.BFloat16,
-        "F16" => NumberFormat.Float16,
-        "F32" => NumberFormat.Float32,
-        var other => throw new InvalidFileException($"{checkpoint.Path}: its embedding is {other}; this program reads F32, BF16 and F16"),
-    };
+        var dtype = checkpoint.Stored(checkpoint.Tensors.All.First().Name).Entry.DType;
+        return NumberFormats.OfDType(dtype) is { } format and not NumberFormat.Float64
+            ? format
+            : throw new InvalidFileException($"{checkpoint.Path}: its embedding is {dtype}; this program reads F32, BF16 and F16");
+    }
 
     /// <summary>The same of an encoder and decoder, whose routers have a format of their own.</summary>
     static ModelFormat FormatOf(HubFolder checkpoint, Dialect dialect) => FormatOf(checkpoint) != NumberFormat.BFloat16 ? ModelFormat.Float32

@@ -27,7 +27,7 @@ public sealed record Evaluation(double BitsPerByte, long Bytes, double DropRate)
         {
             var (sum, drop) = predictor.Evaluate(batch, (result, tape) =>
             {
-                using var place = tape.In("loss");
+                using var place = tape.Within("loss");
                 var each = predictor.Objective.Losses(tape, batch, result);
                 using var reporting = tape.During(Activity.Report);
                 var losses = predictor.Backend.ToArray(each.Value);

@@ -15,7 +15,7 @@ public sealed class NextToken : IObjective
 
     static Tensor Losses(Tape tape, TokenBatch batch, ModelResult result, out Indices targets)
     {
-        using var place = tape.In("loss");
+        using var place = tape.Within("loss");
         targets = tape.Upload(batch.Labels);
         return tape.CrossEntropy(result.Logits, targets);
     }

@@ -54,7 +54,7 @@ public class Predictor : IDisposable
     public T Evaluate<T>(TokenBatch batch, Func<ModelResult, Tape, T> use, KeyValueCache? cache = null)
     {
         _tape.Recording = false;
-        using var place = _tape.In(EvaluationPath);
+        using var place = _tape.Within(EvaluationPath);
         try
         {
             var used = use(Model.Forward(batch, new() { Cache = cache }), _tape);

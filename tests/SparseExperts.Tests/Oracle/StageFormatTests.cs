@@ -42,13 +42,13 @@ public sealed class StageFormatTests
             // Megatron's scores and gates follow the format that its user gives the router.
             if (axis != "logits_dtype" && file.Parameters.ContainsKey("router_dtype") && BuiltIn.Named(file.DialectText).RouterDtype is null) continue;
             var isWide = claim.Values.Any(v => Rounding.To(NumberFormat.BFloat16, v) != v);
-            Assert.True(isWide == (PrecisionText.Of(file.Dialect, axis) == "f32"),
-                $"{axis} is {PrecisionText.Of(file.Dialect, axis)}, {claim.Name} holds {(isWide ? "float32" : "bfloat16")}");
+            Assert.True(isWide == (FormatText.Of(file.Dialect, axis) == "f32"),
+                $"{axis} is {FormatText.Of(file.Dialect, axis)}, {claim.Name} holds {(isWide ? "float32" : "bfloat16")}");
         }
         // A weight that is kept in float32 was cast from, and back to, a model in bfloat16 before some calls were recorded; the other way round it cannot be.
         if (file.Find("router.weight") is { Format: NumberFormat.Float32 } && !name.StartsWith("transformers/", StringComparison.Ordinal))
-            Assert.Equal("f32", PrecisionText.Of(file.Dialect, "router_weight_dtype"));
-        if (PrecisionText.Of(file.Dialect, "router_weight_dtype") != "f32" && !name.StartsWith("transformers/", StringComparison.Ordinal))
+            Assert.Equal("f32", FormatText.Of(file.Dialect, "router_weight_dtype"));
+        if (FormatText.Of(file.Dialect, "router_weight_dtype") != "f32" && !name.StartsWith("transformers/", StringComparison.Ordinal))
             Assert.Equal(NumberFormat.BFloat16, file.Find("router.weight")?.Format ?? NumberFormat.BFloat16);
     }
 
@@ -57,7 +57,7 @@ public sealed class StageFormatTests
     public void A_recorded_call_is_accused_of_no_format_but_of_the_older_librarys(string name)
     {
         var file = Case.Load(Path.Combine(Folder, name));
-        Assert.Equal(IsOlder(name, "gate_dtype") ? ["gate_dtype"] : [], FormatCheck.Run(file, FormatChoice.Auto, Tracked).Verdict.Precision.Select(p =>
+        Assert.Equal(IsOlder(name, "gate_dtype") ? ["gate_dtype"] : [], FormatCheck.Run(file, FormatChoice.Auto, Tracked).Verdict.FormatDepartures.Select(p =>
             p.Change.Axis));
     }
 
@@ -65,10 +65,10 @@ public sealed class StageFormatTests
     public void Every_dialect_has_words_for_every_stage()
     {
         foreach (var dialect in BuiltIn.All)
-            Assert.All(PrecisionText.Stages(dialect), s => Assert.Matches("^(f32|bf16|f16|as the tokens)$", s.Format));
-        Assert.Equal("f32", PrecisionText.Of(BuiltIn.Named("hf.deepseek_v3"), "logits_dtype"));
-        Assert.Equal(["as the tokens", "as the tokens", "as the tokens", "f32", "f32"], PrecisionText.Router.Select(a =>
-            PrecisionText.Of(BuiltIn.Named("hf.mixtral"), a)));
+            Assert.All(FormatText.Stages(dialect), s => Assert.Matches("^(f32|bf16|f16|as the tokens)$", s.Format));
+        Assert.Equal("f32", FormatText.Of(BuiltIn.Named("hf.deepseek_v3"), "logits_dtype"));
+        Assert.Equal(["as the tokens", "as the tokens", "as the tokens", "f32", "f32"], FormatText.Router.Select(a =>
+            FormatText.Of(BuiltIn.Named("hf.mixtral"), a)));
     }
 
     const string Right = "";
@@ -97,9 +97,9 @@ public sealed class StageFormatTests
             var file = Engine(dialect, stage, tokens, narrow, seed);
             var (held, verdict) = FormatCheck.Run(file, FormatChoice.Auto, Tracked);
             var explanation = Diagnosis.Explain(held, verdict, Tracked);
-            var said = Named(explanation.Changes, verdict.Precision);
+            var said = Named(explanation.Changes, verdict.FormatDepartures);
             var identity = Identification.Run([FormatCheck.Settle(file, FormatChoice.Auto, Tracked).Case], Tracked);
-            var found = Named([.. identity.Changes.Select(c => c.Change)], identity.Precision);
+            var found = Named([.. identity.Changes.Select(c => c.Change)], identity.FormatDepartures);
             string[] expected = stage == Right ? [] : [stage];
             Assert.True(expected.SequenceEqual(said), $"seed {seed}: check names [{string.Join(", ", said)}]: {Diagnosis.Say(held, verdict, explanation)}");
             Assert.True(expected.SequenceEqual(found), $"seed {seed}: identify names [{string.Join(", ", found)}] from {identity.Nearest}");
@@ -108,7 +108,7 @@ public sealed class StageFormatTests
         }
     }
 
-    static string[] Named(IReadOnlyList<AxisChange> causes, IReadOnlyList<PrecisionDeparture> departures) =>
+    static string[] Named(IReadOnlyList<AxisChange> causes, IReadOnlyList<FormatDeparture> departures) =>
         [.. causes.Take(1).Select(c => c.Axis).Concat(departures.Where(p => !causes.Any(p.IsExplainedBy)).Select(p => p.Change.Axis)).Distinct()];
 
     const int Tokens = 16, Width = 32, Experts = 8, Choices = 2;

@@ -117,7 +117,7 @@ public static class DialectPage
 
     static string Value(DialectAxis axis, Dialect d) => Escape(axis.Format(d) ?? NotSet(axis));
 
-    static string NotSet(DialectAxis axis) => axis.IsFormat ? PrecisionText.Tokens : "not set";
+    static string NotSet(DialectAxis axis) => axis.IsFormat ? FormatText.Tokens : "not set";
 
     /// <summary>What the axis is, what its value means, and where that is written.</summary>
     static string Words(DialectAxis axis, Dialect d)
@@ -139,7 +139,7 @@ public static class DialectPage
         return Fact("Losses", there.Length == 0 ? "none." : $"{there}; layers: {cells["layers"]}.");
     }
 
-    static string Precision(Dialect d) => Fact("Precision", string.Join(", ", PrecisionText.Stages(d).Select(s => $"{s.Axis} {s.Format}")) + ".");
+    static string Precision(Dialect d) => Fact("Precision", string.Join(", ", FormatText.Stages(d).Select(s => $"{s.Axis} {s.Format}")) + ".");
 
     static string Parameters(Dialect d) => Fact("Parameters", d.Parameters.Count == 0 ? "none." : string.Join(", ", d.Parameters) + ".");
 

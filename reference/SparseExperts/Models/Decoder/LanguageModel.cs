@@ -82,26 +82,26 @@ public sealed class LanguageModel : ICausalModel
                 Before = cache?.Routes(i),
                 RouterState = sparse.LastOrDefault()?.RouterState,
             };
-            using var place = _tape.In(_blocks[i].Name);
+            using var place = _tape.Within(_blocks[i].Name);
             (x, var result) = _tape.InSegment(() => _blocks[i].Forward(x, inputs, length, Rotary(first, length), bias, cache),
                 b => [b.Output, .. b.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
         cache?.Advance(ids);
         var logits = Head(x);
-        using var losses = _tape.In("losses");
+        using var losses = _tape.Within("losses");
         return new(logits, LayerLosses.Join(_tape, Config, training, [sparse]), sparse);
     }
 
     Tensor Embed(ReadOnlySpan<int> ids, int length)
     {
-        using var place = _tape.In("embedding");
+        using var place = _tape.Within("embedding");
         return _tape.LookUp(_embedding, _tape.Upload(ids), length);
     }
 
     Tensor Head(Tensor x)
     {
-        using var place = _tape.In("logits");
+        using var place = _tape.Within("logits");
         return _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
     }
 
@@ -173,7 +173,7 @@ public sealed class LanguageModel : ICausalModel
         {
             var (tape, config) = (_model._tape, _model.Config);
             var scale = config.Positions == Positions.T5Relative ? 1 : 1 / Math.Sqrt(config.HeadWidth);
-            using var place = tape.In("attention");
+            using var place = tape.Within("attention");
             var shape = AttentionShape.OfSelf(inputs.Sequences, length, config.Heads, config.HeadWidth, scale, causal: true);
             var qkv = tape.Linear(_model.Normalise(x, _norm1), _qkv);
             var mixed = cache is null ? tape.SelfAttention(shape, qkv, rotary, bias) : cache.Attend(tape, _index, shape, qkv, rotary, bias);
@@ -185,7 +185,7 @@ public sealed class LanguageModel : ICausalModel
             var (tape, config) = (_model._tape, _model.Config);
             if (Sparse is null)
             {
-                using var place = tape.In("ffn");
+                using var place = tape.Within("ffn");
                 var hidden = tape.Activate(config.Activation, tape.Linear(_model.Normalise(x, _norm2), _wi!));
                 return (Residual(x, hidden, _wo!, inputs, RandomUse.FeedForwardDropout), null);
             }

@@ -66,7 +66,7 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
     /// <param name="x">The residual stream [T, M].</param>
     public Tensor Attend(Tensor x, HubInputs inputs)
     {
-        using var place = Tape.In("self_attn");
+        using var place = Tape.Within("self_attn");
         var normed = HasNorm ? Normed(x, Weights.AttentionNorm) : x;
         var y = HubAttention.Forward(Tape, Form.Attention, Weights.Attention, normed, inputs, Format, Form.NormEpsilon, Form.NormRounding, Number);
         return Joined(x, Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y);
@@ -76,7 +76,7 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
     /// <param name="instead">What takes the place of stages of the router.</param>
     public (Tensor Output, SparseResult? Sparse) Feed(Tensor x, HubInputs inputs, bool training = false, Substitution? instead = null)
     {
-        using var place = Tape.In("mlp");
+        using var place = Tape.Within("mlp");
         var normed = HasNorm ? Normed(x, Weights.FeedForwardNorm) : x;
         if (Weights.Gemma is { } gemma) return Gemma(x, normed, gemma, inputs, training, instead);
         if (Weights.Experts is not { } experts) return (Joined(x, Dense(normed)), null);

@@ -75,13 +75,13 @@ public sealed class HubModel : ICausalModel
         for (var i = 0; i < Layers.Count; i++)
         {
             var (layer, own) = (Layers[i], instead?.Invoke(i));
-            using var place = Tape.In(layer.Name);
+            using var place = Tape.Within(layer.Name);
             var into = x;
             (x, var result) = Tape.InSegment(() => layer.Feed(layer.Attend(into, inputs), inputs, training, own), h => [h.Output, .. h.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
         var logits = Logits(Normed(x));
-        using var losses = Tape.In("losses");
+        using var losses = Tape.Within("losses");
         var balance = LayerLosses.Join(Tape, Form.Dialect, Form.Experts, training, inputs.TokenMask, sparse);
         return new(logits, balance, sparse);
     }
@@ -91,7 +91,7 @@ public sealed class HubModel : ICausalModel
     /// <summary>Rows of the embedding times the family's factor [T, M].</summary>
     public Tensor Embed(HubInputs inputs)
     {
-        using var place = Tape.In("embed_tokens");
+        using var place = Tape.Within("embed_tokens");
         return Scaled(Looked(inputs));
     }
 
@@ -110,7 +110,7 @@ public sealed class HubModel : ICausalModel
     /// <summary>The final norm.</summary>
     public Tensor Normed(Tensor x)
     {
-        using var place = Tape.In("norm");
+        using var place = Tape.Within("norm");
         return Normed(x, Norm, Form.NormEpsilon);
     }
 
@@ -119,7 +119,7 @@ public sealed class HubModel : ICausalModel
     /// <summary>The head, with what its family does to the logits.</summary>
     public Tensor Logits(Tensor x)
     {
-        using var place = Tape.In("lm_head");
+        using var place = Tape.Within("lm_head");
         return Capped(Divided(Products(x)));
     }
 

@@ -12,7 +12,7 @@ abstract record T5Layer(T5Parts Parts, string Name, int Number, Tensor Norm)
     /// <param name="x">Residual stream [B·S, D].</param>
     public (Tensor Output, SparseResult? Sparse) Forward(Tensor x, StackInputs inputs)
     {
-        using var place = Parts.Tape.In(Name);
+        using var place = Parts.Tape.Within(Name);
         return Add(x, Parts.Norm(x, Norm), inputs);
     }
 

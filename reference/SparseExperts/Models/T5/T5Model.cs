@@ -51,7 +51,7 @@ public sealed class T5Model : IModel
         var memory = Encode(batch, pass);
         var (output, sparse) = Decode(batch, pass, memory);
         var logits = Head(output);
-        using var losses = _tape.In("losses");
+        using var losses = _tape.Within("losses");
         return new(logits, LayerLosses.Join(_tape, Config, pass.Training, Counted(memory.Sparse, sparse)), [.. memory.Sparse, .. sparse]);
     }
 
@@ -126,14 +126,14 @@ public sealed class T5Model : IModel
 
     internal Tensor Embed(T5Stack stack, int[] ids, int length)
     {
-        using var place = _tape.In($"{stack.Name}.embed_tokens");
+        using var place = _tape.Within($"{stack.Name}.embed_tokens");
         return _parts.Rounded.Round(_tape.LookUp(Shared, _tape.Upload(ids), length));
     }
 
     /// <summary>Logits [B·S, V] of the decoder's output.</summary>
     internal Tensor Head(Tensor output)
     {
-        using var place = _tape.In("lm_head");
+        using var place = _tape.Within("lm_head");
         if (HeadWeight is not null) return _parts.Rounded.Linear(output, HeadWeight);
         var scaled = _parts.Rounded.Scale(output, 1 / Math.Sqrt(Config.Width));
         return _parts.Rounded.Linear(scaled, Shared, transpose: true);

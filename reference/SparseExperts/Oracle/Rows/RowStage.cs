@@ -1,4 +1,5 @@
 using System.Globalization;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Oracle;
 
@@ -62,17 +63,8 @@ public sealed record RowStage(
         if (Format is not { } format || Apart == 0) return "";
         if (Units is not { } units) return "by numbers that are not finite";
         var unit = units == 1 ? "1 unit" : string.Create(CultureInfo.InvariantCulture, $"{units} units");
-        return units == 0 ? "by the sign of zeros" : $"by up to {unit} in the last place of {Word(format)}";
+        return units == 0 ? "by the sign of zeros" : $"by up to {unit} in the last place of {format.Word()}";
     }
-
-    static string Word(NumberFormat format) => format switch
-    {
-        NumberFormat.Float64 => "float64",
-        NumberFormat.Float32 => "float32",
-        NumberFormat.Float16 => "float16",
-        NumberFormat.BFloat16 => "bfloat16",
-        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown number format"),
-    };
 
     /// <summary>Several calls' stages of one name as one.</summary>
     internal static RowStage Sum(IReadOnlyList<RowStage> stages)

@@ -18,7 +18,7 @@ public static class BinaryCodeRouter
     /// <summary>Gates [T, E], and the mean entropy of the selectors.</summary>
     public static Tensor Weights(Tape tape, RouterCall call, Tensor input, RouterWeights router, out Tensor entropy)
     {
-        using var place = tape.In("router");
+        using var place = tape.Within("router");
         using var exact = tape.Exactly();
         int k = call.K, bits = Bits(call.Experts), all = 1 << bits, tokens = call.Tokens;
         var perExample = router.Codes!.Rows > 1;

@@ -6,12 +6,12 @@ using SparseExperts.Routing;
 namespace SparseExperts.Cli;
 
 /// <summary><c>moe dialects --precision</c>: the number formats of the stages side by side.</summary>
-static class PrecisionTable
+static class FormatTable
 {
     public static void Print(IReadOnlyList<Dialect> dialects)
     {
-        string[] experts = [.. PrecisionText.Experts.Where(axis => dialects.Any(d => PrecisionText.Stages(d).Any(s => s.Axis == axis)))];
-        string[] axes = [.. PrecisionText.Router, .. experts];
+        string[] experts = [.. FormatText.Experts.Where(axis => dialects.Any(d => FormatText.Stages(d).Any(s => s.Axis == axis)))];
+        string[] axes = [.. FormatText.Router, .. experts];
         string[][] rows = [["dialect", .. axes, "known"], .. dialects.Select(d => Row(d, axes))];
         int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(c => rows.Max(r => r[c].Length))];
         Console.WriteLine("""
@@ -26,10 +26,10 @@ static class PrecisionTable
         }
     }
 
-    static string[] Row(Dialect d, string[] axes) => [d.Name, .. axes.Select(axis => PrecisionText.Of(d, axis)), d.Evidence.ToString().ToLowerInvariant()];
+    static string[] Row(Dialect d, string[] axes) => [d.Name, .. axes.Select(axis => FormatText.Of(d, axis)), d.Evidence.ToString().ToLowerInvariant()];
 
     /// <summary>One object a stage whose numbers are of another format than the dialect's.</summary>
-    public static JsonArray Json(IEnumerable<PrecisionDeparture> departures) => new([.. departures.Select(d => (JsonNode)new JsonObject
+    public static JsonArray Json(IEnumerable<FormatDeparture> departures) => new([.. departures.Select(d => (JsonNode)new JsonObject
     {
         ["axis"] = d.Change.Axis,
         ["is"] = d.Change.Is,
@@ -41,7 +41,7 @@ static class PrecisionTable
     public static JsonArray Json(IEnumerable<Dialect> dialects) => new([.. dialects.Select(d =>
     {
         var json = new JsonObject { ["name"] = d.Name };
-        foreach (var (axis, format) in PrecisionText.Stages(d)) json[axis] = format;
+        foreach (var (axis, format) in FormatText.Stages(d)) json[axis] = format;
         return (JsonNode)json;
     })]);
 }

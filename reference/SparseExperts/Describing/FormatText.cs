@@ -3,7 +3,7 @@ using SparseExperts.Routing;
 namespace SparseExperts.Describing;
 
 /// <summary>In which number format each stage of a dialect computes, as words.</summary>
-public static class PrecisionText
+public static class FormatText
 {
     /// <summary>What a format that is not set means.</summary>
     public const string Tokens = "as the tokens";

@@ -4,7 +4,7 @@ namespace SparseExperts.Routing;
 /// The stages of a router that a library keeps in float32 whatever format its model has, as its calls in bfloat16 show. A stage that nobody names is
 /// computed in the format of the tokens.
 /// </summary>
-static class Precision
+static class RouterFormats
 {
     /// <summary>Softmax or sigmoid of logits that were cast to float32; the gates are cast back.</summary>
     public static Dialect Float32Scores(this Dialect d) => d.InTokensFormat() with { ScoreDtype = NumberFormat.Float32 };
