@@ -1,13 +1,25 @@
 namespace SparseExperts.Cuda;
 
 /// <summary>
-/// Attention tile by tile. What is kept of a query is its largest score and its sum; the backward kernels compute scores again from them. A tile's chains
-/// are those of the whole: none is cut.
+/// Attention tile by tile. What is kept of a query is its largest score and its sum; the backward kernels compute scores again from them. Scores of a call
+/// lie in scratch memory while it runs, and a call whose scores do not fit there goes in steps, each a number of tiles of queries. A tile's chains are those
+/// of the whole: none is cut, and a step goes on with those of keys where the one before ended.
 /// </summary>
 public sealed partial class CudaBackend
 {
-    /// <summary>Threads of attention's blocks; a tile's lines and crosses.</summary>
-    const int AttentionThreads = 128, Lines = 32, Crosses = 64;
+    /// <summary>Threads of attention's blocks; keys of a tile, and queries of a tile whose gradients biases get.</summary>
+    const int AttentionThreads = 128, TileKeys = 64, BiasTileQueries = 32;
+
+    /// <summary>Columns of an output and rows of a tile that a block of threads has at once.</summary>
+    readonly record struct AttentionTile(int Columns, int Rows)
+    {
+        public static AttentionTile For(int columns) => columns <= 64 ? new(64, 64) : new(128, 32);
+
+        public int Count(int rows) => Blocks(rows, Rows);
+
+        /// <summary>Scores of a tile of queries, all tiles of keys beside each other.</summary>
+        public long Scores(int keys) => (long)Rows * Math.Max(1, Blocks(keys, TileKeys)) * TileKeys;
+    }
 
     /// <summary>The largest score and the sum, row (sequence·heads + head)·queries + query.</summary>
     public (int Rows, int Columns) AttentionSaved(in AttentionShape shape) => (shape.ScoreRows, 2);
@@ -15,9 +27,10 @@ public sealed partial class CudaBackend
     public void Attention(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y)
     {
         Check.Attention(this, "Attention", shape, q, k, v, terms, saved, y);
-        var wide = Wide(shape.ValueWidth);
-        Launch($"attention_{wide}", Tiles(shape.Queries, shape.Sequences * shape.Heads, shape.ValueWidth, wide),
-            [.. Call(shape, q, k, v, terms), Pointer(saved), saved.Stride, Pointer(y), y.Stride]);
+        var tile = AttentionTile.For(shape.ValueWidth);
+        KernelArgument[] call = [.. Call(shape, q, k, v, terms), Pointer(saved), saved.Stride, Pointer(y), y.Stride];
+        InSteps(shape, tile, 1, (scratch, first, count) =>
+            Launch($"attention_{tile.Columns}", new(count, 1, 1, AttentionThreads), [.. call, Pointer(scratch[0]), first]));
     }
 
     public void AttentionBackward(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms, Matrix saved, Matrix y, Matrix dy,
@@ -26,16 +39,26 @@ public sealed partial class CudaBackend
         Check.AttentionBackward(this, shape, q, k, v, terms, saved, y, dy, dq, dk, dv, dBias, dSinks);
         var means = this.Rent(shape.ScoreRows, 1);
         KernelArgument[] call = [.. Call(shape, q, k, v, terms), Pointer(dy), dy.Stride, Pointer(saved), saved.Stride, Pointer(means)];
-        var wide = Wide(shape.HeadWidth);
-        Launch($"attention_queries_{wide}", Tiles(shape.Queries, shape.Sequences * shape.Heads, shape.HeadWidth, wide),
-            [.. call, Pointer(dq), dq.Stride, accumulateQ, Optional(dSinks), dSinks?.Stride ?? 0]);
-        var columns = Math.Max(shape.HeadWidth, shape.ValueWidth);
-        wide = Wide(columns);
-        Launch($"attention_keys_{wide}", Tiles(shape.Keys, shape.Sequences * shape.KeyHeads, columns, wide),
-            [.. call, Pointer(dk), dk.Stride, accumulateK, Pointer(dv), dv.Stride, accumulateV]);
+        var tile = AttentionTile.For(Math.Max(shape.HeadWidth, shape.ValueWidth));
+        int tilesOfKeys = tile.Count(shape.Queries) * shape.Group, keyTiles = tile.Count(shape.Keys);
+        var panels = Blocks(shape.HeadWidth, tile.Columns) + Blocks(shape.ValueWidth, tile.Columns);
+        InSteps(shape, tile, 2, (scratch, first, count) =>
+        {
+            KernelArgument[] step = [.. call, Pointer(scratch[0]), Pointer(scratch[1]), first, count];
+            Launch($"attention_queries_{tile.Columns}", new(count, 1, 1, AttentionThreads),
+                [.. step, Pointer(dq), dq.Stride, accumulateQ, Optional(dSinks), dSinks?.Stride ?? 0]);
+            var heads = (first + count - 1) / tilesOfKeys - first / tilesOfKeys + 1;
+            Launch($"attention_keys_{tile.Columns}", new(checked(heads * panels * keyTiles), 1, 1, AttentionThreads),
+                [.. step, Pointer(dk), dk.Stride, accumulateK, Pointer(dv), dv.Stride, accumulateV]);
+        });
+        if (shape.Queries == 0)
+        {
+            if (!accumulateK) Fill(dk, 0);
+            if (!accumulateV) Fill(dv, 0);
+        }
         if (dBias is { } gradient && shape.Sequences > 0)
         {
-            var tiles = (long)Blocks(shape.Keys, Crosses) * Blocks(shape.Queries, Lines) * shape.Heads;
+            var tiles = (long)Blocks(shape.Keys, TileKeys) * Blocks(shape.Queries, BiasTileQueries) * shape.Heads;
             var joins = Joins(new SumTree(shape.Sequences, 1));
             Launch("attention_biases", new(checked((int)tiles), 1, 1, AttentionThreads),
                 [.. call, Pointer(gradient), gradient.Stride, Pointer(joins), shape.Sequences]);
@@ -43,12 +66,21 @@ public sealed partial class CudaBackend
         Return(means.Storage);
     }
 
-    /// <summary>Columns of an output that a block of threads has.</summary>
-    static int Wide(int columns) => columns <= 64 ? 64 : 128;
-
-    /// <summary>A block of threads for every tile of rows of every head, and for every <paramref name="wide"/> of its columns.</summary>
-    static LaunchShape Tiles(int rows, int heads, int columns, int wide) =>
-        new(checked(Blocks(rows, Lines) * heads), Math.Max(1, Blocks(columns, wide)), 1, AttentionThreads);
+    /// <summary>
+    /// All tiles of queries of a call, as many at once as have room for <paramref name="kinds"/> numbers a score in scratch memory; what is launched gets
+    /// that memory, the number of its first tile and how many it has.
+    /// </summary>
+    void InSteps(in AttentionShape shape, AttentionTile tile, int kinds, Action<Matrix[], int, int> launch)
+    {
+        var tiles = checked(tile.Count(shape.Queries) * shape.Sequences * shape.Heads);
+        if (tiles == 0) return;
+        var scores = tile.Scores(shape.Keys);
+        var atOnce = (int)Math.Clamp(ScratchNumbers / (kinds * scores), 1, tiles);
+        var scratch = new Matrix[kinds];
+        for (var i = 0; i < kinds; i++) scratch[i] = this.Rent(checked(atOnce * tile.Rows), (int)(scores / tile.Rows));
+        for (var first = 0; first < tiles; first += atOnce) launch(scratch, first, Math.Min(atOnce, tiles - first));
+        foreach (var matrix in scratch) Return(matrix.Storage);
+    }
 
     static KernelArgument[] Call(in AttentionShape shape, Matrix q, Matrix k, Matrix v, in AttentionTerms terms) =>
     [

@@ -22,3 +22,20 @@ public sealed class LargeDeviceTests : IDisposable
 
     public static TheoryData<string> Cards => CudaOpLaws.Cards;
 }
+
+/// <summary>Work that does not fit into scratch memory goes in steps, and no bit depends on it: attention's edges on a device where every tile is a step.</summary>
+public sealed class LittleMemoryTests : IDisposable
+{
+    readonly Subject _subject = new(_ => new CudaBackend(new EmulatedDriver(CudaFixture.Large with { MemoryBytes = 4 << 20 })), canonical: true);
+
+    public void Dispose() => _subject.Dispose();
+
+    [Theory, MemberData(nameof(Cards))]
+    public void Equals_the_scalar_definition_tile_by_tile(string name)
+    {
+        var card = OpCards.Named(name);
+        foreach (var @case in card.Edges.Where((_, i) => i / 2 % 3 == 0)) DefinitionLaws.EqualsTheDefinition.Demand(_subject, card, @case);
+    }
+
+    public static TheoryData<string> Cards => [.. OpCards.All.Select(card => card.Name).Where(name => name.StartsWith("Attention", StringComparison.Ordinal))];
+}

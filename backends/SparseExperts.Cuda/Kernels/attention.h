@@ -1,16 +1,20 @@
-// Tiles of attention's scores. No kernel keeps more of them than one tile: whoever needs a score again computes it again, with the same bits.
+// Tiles of attention's scores. Scores lie in scratch memory from their products on, so that none is computed twice; how much of it there is does not
+// depend on how many there are: a call goes in steps (CudaBackend.Attention.cs).
 #pragma once
 #include "math.h"
 #include "rows.h"
 
 typedef float quad __attribute__((ext_vector_type(4)));
 
-/// A tile has Lines × Crosses numbers, 4 × 4 of them a thread's: lines 4·down to 4·down + 3 and crosses across, across + 16, across + 32, across + 48, so
-/// that a thread's crosses are of its lane in sums along a line. Operands come through shared memory, Deep of k at a time, or MixDeep crosses.
-enum { Lines = 32, Crosses = 64, Deep = 16, MixDeep = 8, Threads = 128, LinePitch = Lines + 4, CrossPitch = Crosses + 4 };
+/// A tile has 8·Each × Crosses numbers, Each × 4 of them a thread's: lines Each·down to Each·down + Each − 1 and crosses across, across + 16, across + 32,
+/// across + 48, so that a thread's crosses are of its lane in sums along a line. Operands come through shared memory, Deep of k at a time, or MixDeep crosses.
+enum { Crosses = 64, Deep = 16, MixDeep = 8, Threads = 128, Pitch = Deep + 4 };
 
+#define LINES (8 * Each)
+#define LINE_PITCH (LINES + 4)
 #define ALIGNED SHARED __attribute__((aligned(16)))
 #define UNROLL _Pragma("unroll")
+#define EACH_NUMBER(i, j) UNROLL for (int i = 0; i < Each; i++) UNROLL for (int j = 0; j < 4; j++)
 
 /// Rows of a matrix from a tile's first on.
 struct Rows
@@ -20,6 +24,8 @@ struct Rows
     int count;
 };
 
+DEVICE Rows rows_from(const float *first, i64 stride, int row, int behind) { return { first + row * stride, stride, behind - row }; }
+
 /// Where a thread stands, and which half of the panels comes next.
 struct Place
 {
@@ -28,8 +34,9 @@ struct Place
 };
 
 /// The memory that a block shares, and where this thread stands. Wide numbers of a mixed line are a thread's.
-#define PLACE(wide)                                                                                                                              \
-    static ALIGNED float left[2 * Deep * LinePitch], right[2 * Deep * CrossPitch], panel[2 * MixDeep * (16 * wide + 4)], weights[Crosses * LinePitch]; \
+#define PLACE(each, wide)                                                                                                           \
+    static ALIGNED float left[2 * (8 * each * Pitch + 32)], right[2 * Crosses * Pitch], panel[2 * MixDeep * (16 * wide + 4)], \
+        weights[Crosses * (8 * each + 4)];                                                                                          \
     Place at = { thread_x(), thread_x() % 16, thread_x() / 16, 0, left, right, panel, weights }
 
 /// Numbers k to k + Deep − 1 of every row of a tile, of which this thread brings one k of Count rows.
@@ -41,42 +48,66 @@ template <int Count> DEVICE void fetch(float (&values)[Count], const Place &at, 
     UNROLL for (int i = 0; i < Count; i++, from += 8 * rows.stride) values[i] = at.down + 8 * i < inside ? *from : 0.0f;
 }
 
-/// s_ij = Σ_k lines_ik·crosses_jk, each an ascending chain of fused multiply-adds from 0.
-DEVICE void dots(float (&s)[4][4], Place &at, const Rows &lines, const Rows &crosses, int depth)
+/// Four steps of every chain, or as many as are left. Lines of another `down` lie in other banks.
+template <int Each> DEVICE void four(float (&s)[Each][4], const float *x, const float *y, int rest)
 {
-    float a[Lines / 8], b[Crosses / 8];
-    UNROLL for (int i = 0; i < 16; i++) s[i / 4][i % 4] = 0.0f;
+    quad crosses[4];
+    UNROLL for (int j = 0; j < 4; j++) crosses[j] = *(const quad *)(y + 16 * j * Pitch);
+    UNROLL for (int i = 0; i < Each; i++)
+    {
+        quad line = *(const quad *)(x + i * Pitch);
+        UNROLL for (int k = 0; k < 4; k++)
+            if (k < rest)
+            {
+                UNROLL for (int j = 0; j < 4; j++) s[i][j] = fma(line[k], crosses[j][k], s[i][j]);
+            }
+    }
+}
+
+/// s_ij = Σ_k lines_ik·crosses_jk, each an ascending chain of fused multiply-adds from 0.
+template <int Each> DEVICE void dots(float (&s)[Each][4], Place &at, const Rows &lines, const Rows &crosses, int depth)
+{
+    enum { LeftSize = LINES * Pitch + 32, RightSize = Crosses * Pitch };
+    float a[Each], b[Crosses / 8];
+    EACH_NUMBER(i, j) s[i][j] = 0.0f;
     fetch(a, at, lines, 0, depth);
     fetch(b, at, crosses, 0, depth);
     _Pragma("nounroll") for (int k = 0; k < depth; k += Deep)
     {
-        float *x = at.left + at.half * Deep * LinePitch, *y = at.right + at.half * Deep * CrossPitch;
+        float *x = at.left + at.half * LeftSize, *y = at.right + at.half * RightSize;
         at.half = 1 - at.half;
-        UNROLL for (int i = 0; i < Lines / 8; i++) x[at.across * LinePitch + at.down + 8 * i] = a[i];
-        UNROLL for (int i = 0; i < Crosses / 8; i++) y[at.across * CrossPitch + (at.down + 8 * i) % 16 * 4 + i / 2] = b[i];
+        UNROLL for (int i = 0; i < Each; i++)
+        {
+            int line = at.down + 8 * i;
+            x[line * Pitch + line / Each * 4 + at.across] = a[i];
+        }
+        UNROLL for (int i = 0; i < Crosses / 8; i++) y[(at.down + 8 * i) * Pitch + at.across] = b[i];
         meet();
         fetch(a, at, lines, k + Deep, depth);
         fetch(b, at, crosses, k + Deep, depth);
-        int rest = depth - k < Deep ? depth - k : Deep;
-        x += 4 * at.down;
-        y += 4 * at.across;
-        _Pragma("unroll 4") for (int d = 0; d < rest; d++, x += LinePitch, y += CrossPitch)
+        x += at.down * (Each * Pitch + 4);
+        y += at.across * Pitch;
+        int rest = depth - k;
+        if (rest >= Deep)
         {
-            quad one = *(const quad *)x, other = *(const quad *)y;
-            UNROLL for (int i = 0; i < 4; i++)
-                UNROLL for (int j = 0; j < 4; j++) s[i][j] = fma(one[i], other[j], s[i][j]);
+            UNROLL for (int d = 0; d < Deep; d += 4) four<Each>(s, x + d, y + d, 4);
+        }
+        else
+        {
+            _Pragma("nounroll") for (int d = 0; d < rest; d += 4) four<Each>(s, x + d, y + d, rest - d);
         }
     }
 }
 
 /// The threads' part of a tile goes where mix finds it.
-DEVICE void lay(const Place &at, const float (&tile)[4][4])
+template <int Each> DEVICE void lay(const Place &at, const float (&tile)[Each][4])
 {
     UNROLL for (int j = 0; j < 4; j++)
-    {
-        quad four = { tile[0][j], tile[1][j], tile[2][j], tile[3][j] };
-        *(quad *)(at.weights + (at.across + 16 * j) * LinePitch + 4 * at.down) = four;
-    }
+        UNROLL for (int i = 0; i < Each; i += 4)
+        {
+            quad four = { tile[i][j], tile[i + 1][j], tile[i + 2][j], tile[i + 3][j] };
+            *(quad *)(at.weights + (at.across + 16 * j) * LINE_PITCH + Each * at.down + i) = four;
+        }
 }
 
 /// The column of a thread's number j among 16·Wide.
@@ -92,51 +123,55 @@ template <int Columns, int Loads> DEVICE void fetch_across(float (&values)[Loads
 }
 
 /// sums_ij = fma(w_ci, row_cj, sums_ij) over the crosses c of a tile in ascending order, w the tile that was laid, row_c the first `columns` numbers of row c.
-template <int Wide> DEVICE void mix(float (&sums)[4][Wide], Place &at, const Rows &rows, int columns)
+template <int Each, int Wide> DEVICE void mix(float (&sums)[Each][Wide], Place &at, const Rows &rows, int columns)
 {
-    enum { Columns = 16 * Wide, Pitch = Columns + 4, Loads = MixDeep * Columns / Threads };
+    enum { Columns = 16 * Wide, PanelPitch = Columns + 4, Loads = MixDeep * Columns / Threads };
+    int count = rows.count < Crosses ? rows.count : Crosses;
     float values[Loads];
     fetch_across<Columns>(values, at, rows, 0, columns);
-    _Pragma("nounroll") for (int c = 0; c < rows.count; c += MixDeep)
+    _Pragma("nounroll") for (int c = 0; c < count; c += MixDeep)
     {
-        float *panel = at.panel + at.half * MixDeep * Pitch;
+        float *panel = at.panel + at.half * MixDeep * PanelPitch;
         at.half = 1 - at.half;
-        UNROLL for (int i = 0; i < Loads; i++) panel[(at.thread / Columns + i * (Threads / Columns)) * Pitch + at.thread % Columns] = values[i];
+        UNROLL for (int i = 0; i < Loads; i++) panel[(at.thread / Columns + i * (Threads / Columns)) * PanelPitch + at.thread % Columns] = values[i];
         meet();
         fetch_across<Columns>(values, at, rows, c + MixDeep, columns);
-        int rest = rows.count - c < MixDeep ? rows.count - c : MixDeep;
-        const float *w = at.weights + c * LinePitch + 4 * at.down;
+        int rest = count - c < MixDeep ? count - c : MixDeep;
+        const float *w = at.weights + c * LINE_PITCH + Each * at.down;
         panel += 4 * at.across;
-        _Pragma("unroll 4") for (int d = 0; d < rest; d++, w += LinePitch, panel += Pitch)
+        _Pragma("unroll 4") for (int d = 0; d < rest; d++, w += LINE_PITCH, panel += PanelPitch)
         {
-            quad one = *(const quad *)w;
+            quad lines[Each / 4];
+            UNROLL for (int i = 0; i < Each / 4; i++) lines[i] = *(const quad *)(w + 4 * i);
             UNROLL for (int j = 0; j < Wide; j += 4)
             {
                 quad other = *(const quad *)(panel + 16 * j);
-                UNROLL for (int i = 0; i < 16; i++) sums[i / 4][j + i % 4] = fma(one[i / 4], other[i % 4], sums[i / 4][j + i % 4]);
+                UNROLL for (int i = 0; i < Each; i++)
+                    UNROLL for (int l = 0; l < 4; l++) sums[i][j + l] = fma(lines[i / 4][i % 4], other[l], sums[i][j + l]);
             }
         }
     }
 }
 
 /// Chains start from what is there, or from 0.
-template <int Wide> DEVICE void open(float (&sums)[4][Wide], const Place &at, const float *from, i64 stride, int rows, int columns, int accumulate)
+template <int Each, int Wide>
+DEVICE void open(float (&sums)[Each][Wide], const Place &at, const float *from, i64 stride, int rows, int columns, int accumulate)
 {
-    UNROLL for (int i = 0; i < 4; i++)
+    UNROLL for (int i = 0; i < Each; i++)
         UNROLL for (int j = 0; j < Wide; j++)
         {
-            int row = 4 * at.down + i, column = column_of(at, j);
+            int row = Each * at.down + i, column = column_of(at, j);
             sums[i][j] = accumulate && row < rows && column < columns ? from[row * stride + column] : 0.0f;
         }
 }
 
 /// No zero is negative, so that keys that are not seen may be left out.
-template <int Wide> DEVICE void close(const float (&sums)[4][Wide], const Place &at, float *to, i64 stride, int rows, int columns)
+template <int Each, int Wide> DEVICE void close(const float (&sums)[Each][Wide], const Place &at, float *to, i64 stride, int rows, int columns)
 {
-    UNROLL for (int i = 0; i < 4; i++)
+    UNROLL for (int i = 0; i < Each; i++)
         UNROLL for (int j = 0; j < Wide; j++)
         {
-            int row = 4 * at.down + i, column = column_of(at, j);
+            int row = Each * at.down + i, column = column_of(at, j);
             if (row < rows && column < columns) to[row * stride + column] = sums[i][j] + 0.0f;
         }
 }
@@ -175,11 +210,43 @@ DEVICE Range seen(const Call &c, int query)
     return query < c.queries ? Range{ first, behind } : Range{ 0, 0 };
 }
 
-/// The keys that a tile of queries sees, from a lane 0 on.
-DEVICE Range seen_by_tile(const Call &c, int query)
+/// The keys that a tile of queries sees, from a tile of keys on; where a query that sees none has all of them, all.
+DEVICE Range seen_by_tile(const Call &c, int query, int lines)
 {
-    int last = query + Lines < c.queries ? query + Lines - 1 : c.queries - 1;
-    return { seen(c, query).first & -16, seen(c, last).behind };
+    if (c.blind) return { 0, c.keys };
+    int last = query + lines < c.queries ? query + lines - 1 : c.queries - 1;
+    return { seen(c, query).first & -Crosses, seen(c, last).behind };
+}
+
+/// A tile of queries of one head, by its number among all: tiles of a head are neighbours, and so are heads of a sequence.
+struct Tile
+{
+    int sequence, head, query;
+};
+
+DEVICE Tile tile_of(const Call &c, int lines, int number)
+{
+    int tiles = (c.queries + lines - 1) / lines, part = number / tiles;
+    return { part / c.heads, part % c.heads, number % tiles * lines };
+}
+
+/// Numbers of scratch memory between the lines of a tile.
+DEVICE i64 scratch_pitch(const Call &c) { return (c.keys + Crosses - 1) / Crosses * Crosses; }
+
+/// Where this thread's first number of a tile of scores lies that was the `slot`-th of its launch.
+template <int Each> DEVICE float *own_scratch(float *scratch, const Call &c, const Place &at, i64 slot)
+{
+    return scratch + (slot * LINES + Each * at.down) * scratch_pitch(c) + at.across;
+}
+
+template <int Each> DEVICE void put_tile(float *own, i64 pitch, const float (&tile)[Each][4])
+{
+    EACH_NUMBER(i, j) own[i * pitch + 16 * j] = tile[i][j];
+}
+
+template <int Each> DEVICE void get_tile(float (&tile)[Each][4], const float *own, i64 pitch)
+{
+    EACH_NUMBER(i, j) tile[i][j] = own[i * pitch + 16 * j];
 }
 
 /// A head of a sequence: the rows of its queries, keys and values, and what is added to its scores.
@@ -199,24 +266,6 @@ DEVICE Head head_of(const Call &c, int sequence, int head)
     };
 }
 
-DEVICE Rows rows_from(const float *first, i64 stride, int row, int behind) { return { first + row * stride, stride, behind - row }; }
-
-/// Whether the queries of a tile are its lines or its crosses; the keys are the others.
-enum Queries { AsLines, AsCrosses };
-
-/// A tile of queries and keys: the first of each.
-struct Corner
-{
-    int query, key;
-};
-
-/// The query or key of a thread's number (i, j).
-template <Queries Are> DEVICE Corner at_corner(const Place &at, const Corner &first, int i, int j)
-{
-    int line = 4 * at.down + i, cross = at.across + 16 * j;
-    return Are == AsLines ? Corner{ first.query + line, first.key + cross } : Corner{ first.query + cross, first.key + line };
-}
-
 /// What the backward kernels are given of a query: its largest score and its sum; of one that sees all keys alike, −∞ and their number.
 struct Row
 {
@@ -233,16 +282,16 @@ DEVICE Row row_of(const Call &c, const float *saved, i64 strideSaved, i64 row, i
     return { top, sum, blind ? Range{ 0, c.keys } : seen(c, query), blind };
 }
 
-#define EACH_NUMBER(i, j) UNROLL for (int i = 0; i < 4; i++) UNROLL for (int j = 0; j < 4; j++)
-
-/// Whether a thread's number (i, j) is a key that its query sees.
-#define SEEN(i, j)                                              \
-    Corner own = at_corner<Are>(at, first, i, j);               \
-    const Row &row = rows[Are == AsLines ? i : j];              \
-    bool sees = own.key >= row.keys.first && own.key < row.keys.behind
+/// Whether a thread's number (i, j) of the tile that begins at `query` and `key` is a key that its query sees.
+#define SEEN(i, j)                                  \
+    const Row &row = rows[i];                       \
+    int own_query = query + Each * at.down + i;     \
+    int own_key = key + at.across + 16 * j;         \
+    bool sees = own_key >= row.keys.first && own_key < row.keys.behind
 
 /// Products become scores, −∞ where a query does not look.
-template <Queries Are> DEVICE void to_scores(float (&s)[4][4], const Row (&rows)[4], const Call &c, const Head &h, const Place &at, const Corner &first)
+template <int Each>
+DEVICE void to_scores(float (&s)[Each][4], const Row (&rows)[Each], const Call &c, const Head &h, const Place &at, int query, int key)
 {
     EACH_NUMBER(i, j) s[i][j] = s[i][j] * c.scale;
     if (c.bias)
@@ -250,7 +299,7 @@ template <Queries Are> DEVICE void to_scores(float (&s)[4][4], const Row (&rows)
         EACH_NUMBER(i, j)
         {
             SEEN(i, j);
-            if (sees) s[i][j] = s[i][j] + h.bias[own.query * c.strideBias + own.key];
+            if (sees) s[i][j] = s[i][j] + h.bias[own_query * c.strideBias + own_key];
         }
     }
     if (c.pad)
@@ -259,7 +308,7 @@ template <Queries Are> DEVICE void to_scores(float (&s)[4][4], const Row (&rows)
         EACH_NUMBER(i, j)
         {
             SEEN(i, j);
-            if (sees) s[i][j] = s[i][j] + h.pad[own.query * stride + own.key];
+            if (sees) s[i][j] = s[i][j] + h.pad[own_query * stride + own_key];
         }
     }
     EACH_NUMBER(i, j)
@@ -270,18 +319,17 @@ template <Queries Are> DEVICE void to_scores(float (&s)[4][4], const Row (&rows)
 }
 
 /// Scores become e to the distance below the largest; of a query that sees all keys alike, 1.
-template <Queries Are> DEVICE void to_weights(float (&s)[4][4], const Row (&rows)[4])
+template <int Each> DEVICE void to_weights(float (&s)[Each][4], const Row (&rows)[Each])
 {
     EACH_NUMBER(i, j)
     {
-        const Row &row = rows[Are == AsLines ? i : j];
-        float weight = exp(s[i][j] - row.top);
-        s[i][j] = row.blind ? 1.0f : weight;
+        float weight = exp(s[i][j] - rows[i].top);
+        s[i][j] = rows[i].blind ? 1.0f : weight;
     }
 }
 
 /// Weights become probabilities.
-template <Queries Are> DEVICE void to_shares(float (&s)[4][4], const Row (&rows)[4], const Place &at, const Corner &first)
+template <int Each> DEVICE void to_shares(float (&s)[Each][4], const Row (&rows)[Each], const Place &at, int query, int key)
 {
     EACH_NUMBER(i, j)
     {

@@ -1,5 +1,6 @@
-// The gradients of attention tile by tile: probabilities P and dP = dY·Vᵀ are computed again wherever they are needed. dS = P ∘ (dP − m), m the sum of
-// P ∘ dP along a query in sixteen lanes; scale·dS meets keys for dQ and queries for dK.
+// The gradients of attention tile by tile. P are the probabilities, computed again from a query's largest score and sum, dP = dY·Vᵀ, dS = P ∘ (dP − m),
+// m the sum of P ∘ dP along a query in sixteen lanes. P and scale·dS of a step's queries lie in scratch memory; keys meet scale·dS for dQ, and queries
+// and slopes meet both for dK and dV.
 #include "attention.h"
 #include "partials.h"
 
@@ -15,131 +16,137 @@ struct Gradient
 #define GRADIENT const float *dy, int strideDy, const float *saved, int strideSaved, float *means
 #define THE_GRADIENT { dy, strideDy, saved, strideSaved, means }
 
-/// A thread's lines of a tile of queries.
-DEVICE void rows_of_tile(Row (&rows)[4], const Call &c, const Gradient &g, const Head &h, const Place &at, int first)
+/// A step of the call: how many tiles of queries it has, from which on, and the scratch memory for P and for scale·dS.
+struct Step
 {
-    UNROLL for (int i = 0; i < 4; i++) rows[i] = row_of(c, g.saved, g.strideSaved, h.row, first + 4 * at.down + i);
+    float *shares, *slopes;
+    int first, tiles;
+};
+
+#define STEP float *shares, float *slopes, int firstTile, int tiles
+#define THE_STEP { shares, slopes, firstTile, tiles }
+
+/// Where the slopes of a head's queries begin.
+DEVICE const float *slopes_of(const Call &c, const Gradient &g, const Tile &tile)
+{
+    return g.dy + (i64)tile.sequence * c.queries * g.strideDy + tile.head * c.values;
 }
 
-/// Products of a tile of queries and keys, and of their slopes and values, become probabilities and dP.
-template <Queries Are>
-DEVICE void shares_of_tile(float (&s)[4][4], const Row (&rows)[4], const Call &c, const Head &h, const Place &at, const Corner &first)
+/// P and dP of a tile of queries and keys.
+template <int Each>
+DEVICE void shares_of_tile(float (&s)[Each][4], float (&d)[Each][4], const Row (&rows)[Each], const Call &c, const Gradient &g, const Head &h, Place &at,
+    const Tile &tile, int key)
 {
-    to_scores<Are>(s, rows, c, h, at, first);
-    to_weights<Are>(s, rows);
-    to_shares<Are>(s, rows, at, first);
+    int query = tile.query;
+    dots<Each>(s, at, rows_from(h.q, c.strideQ, query, c.queries), rows_from(h.k, c.strideK, key, c.keys), c.width);
+    dots<Each>(d, at, rows_from(slopes_of(c, g, tile), g.strideDy, query, c.queries), rows_from(h.v, c.strideV, key, c.keys), c.values);
+    to_scores<Each>(s, rows, c, h, at, query, key);
+    to_weights<Each>(s, rows);
+    to_shares<Each>(s, rows, at, query, key);
 }
 
-/// m of every query, dQ, and what the sinks get of each query, which is −m·(the sink's probability) [B·Q, H] unless it is null; a tile of queries of one
-/// head and 16·Wide columns of dQ.
-template <int Wide>
-DEVICE void of_queries(const Call &c, const Gradient &g, float *dq, i64 strideDq, int accumulate, float *dSinks, i64 strideDSinks)
+/// P and scale·dS for a tile of queries of one head, m of each, dQ, and what the sinks get of each query, which is −m·(the sink's probability) [B·Q, H]
+/// unless it is null.
+template <int Each, int Wide>
+DEVICE void of_queries(const Call &c, const Gradient &g, const Step &step, float *dq, i64 strideDq, int accumulate, float *dSinks, i64 strideDSinks)
 {
-    PLACE(Wide);
-    int tiles = (c.queries + Lines - 1) / Lines, firstQuery = (tiles - 1 - block_x() % tiles) * Lines, part = block_x() / tiles;
-    int sequence = part / c.heads, head = part % c.heads, column = block_y() * 16 * Wide;
-    Head h = head_of(c, sequence, head);
-    i64 line = (i64)sequence * c.queries;
-    Rows queries = rows_from(h.q, c.strideQ, firstQuery, c.queries);
-    Rows slopes = rows_from(g.dy + line * g.strideDy + head * c.values, g.strideDy, firstQuery, c.queries);
-    Range tile = c.blind ? Range{ 0, c.keys } : seen_by_tile(c, firstQuery);
-    float s[4][4], d[4][4], means[4] = {}, sums[4][Wide];
-    Row rows[4];
-    rows_of_tile(rows, c, g, h, at, firstQuery);
-    dq += (line + firstQuery) * strideDq + head * c.width + column;
-    open(sums, at, dq, strideDq, queries.count, c.width - column, accumulate);
+    PLACE(Each, Wide);
+    int slot = step.tiles - 1 - block_x();                        // later tiles, which see more keys, are begun earlier
+    Tile tile = tile_of(c, LINES, step.first + slot);
+    int query = tile.query;
+    Head h = head_of(c, tile.sequence, tile.head);
+    Range range = seen_by_tile(c, query, LINES);
+    i64 line = (i64)tile.sequence * c.queries, pitch = scratch_pitch(c);
+    float *shares = own_scratch<Each>(step.shares, c, at, slot), *slopes = own_scratch<Each>(step.slopes, c, at, slot);
+    float s[Each][4], d[Each][4], means[Each] = {};
+    Row rows[Each];
+    UNROLL for (int i = 0; i < Each; i++) rows[i] = row_of(c, g.saved, g.strideSaved, h.row, query + Each * at.down + i);
 
-    _Pragma("nounroll") for (int sweep = 0; sweep < 2; sweep++)
+    _Pragma("nounroll") for (int key = range.first; key < range.behind; key += Crosses)
     {
-        _Pragma("nounroll") for (int key = tile.first; key < tile.behind; key += Crosses)
-        {
-            Corner first = { firstQuery, key };
-            dots(s, at, queries, rows_from(h.k, c.strideK, key, c.keys), c.width);
-            dots(d, at, slopes, rows_from(h.v, c.strideV, key, c.keys), c.values);
-            shares_of_tile<AsLines>(s, rows, c, h, at, first);
-            if (sweep == 0)
-            {
-                EACH_NUMBER(i, j) means[i] = fma(s[i][j], d[i][j], means[i]);
-                continue;
-            }
-            EACH_NUMBER(i, j) s[i][j] = s[i][j] * (d[i][j] - means[i]) * c.scale;
-            lay(at, s);
-            Rows keys = rows_from(h.k + column, c.strideK, key, tile.behind);
-            keys.count = keys.count < Crosses ? keys.count : Crosses;
-            mix<Wide>(sums, at, keys, c.width - column);
-        }
-        if (sweep > 0) break;
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            means[i] = join_lanes(means[i]);
-            int query = firstQuery + 4 * at.down + i;
-            if (block_y() > 0 || at.across > 0 || query >= c.queries) continue;
-            g.means[h.row + query] = means[i];
-            if (!dSinks) continue;
-            float share = rows[i].blind ? 0.0f : exp(c.sinks[head] - rows[i].top) / rows[i].sum;
-            dSinks[(line + query) * strideDSinks + head] = share * (0.0f - means[i]);
-        }
+        shares_of_tile<Each>(s, d, rows, c, g, h, at, tile, key);
+        EACH_NUMBER(i, j) means[i] = fma(s[i][j], d[i][j], means[i]);
+        put_tile<Each>(shares + key, pitch, s);
+        put_tile<Each>(slopes + key, pitch, d);
     }
-    close(sums, at, dq, strideDq, queries.count, c.width - column);
-}
-
-/// Queries that may see a tile of keys.
-DEVICE Range seeing(const Call &c, int key)
-{
-    int first = 0, behind = c.queries;
-    if (c.blind) return { first, behind };
-    if (c.causal && key - c.offset > 0) first = key - c.offset;
-    if (c.window && key + Lines - 1 - c.offset + c.window < behind) behind = key + Lines - 1 - c.offset + c.window;
-    return { first, behind };
-}
-
-/// dK and dV of a tile of keys of one head of keys, 16·Wide columns of each: over its heads of queries, and the queries of each, in ascending order.
-template <int Wide>
-DEVICE void of_keys(const Call &c, const Gradient &g, float *dk, i64 strideDk, int accumulateK, float *dv, i64 strideDv, int accumulateV)
-{
-    PLACE(Wide);
-    int tiles = (c.keys + Lines - 1) / Lines, firstKey = block_x() % tiles * Lines, part = block_x() / tiles, keyHeads = c.heads / c.group;
-    int sequence = part / keyHeads, keyHead = part % keyHeads, column = block_y() * 16 * Wide;
-    i64 row = (i64)sequence * c.queries, line = (i64)sequence * c.keys + firstKey;
-    int count = c.keys - firstKey;
-    dk += line * strideDk + keyHead * c.width + column;
-    dv += line * strideDv + keyHead * c.values + column;
-    float s[4][4], d[4][4], means[4], ofKeys[4][Wide], ofValues[4][Wide];
-    Row rows[4];
-    open(ofKeys, at, dk, strideDk, count, c.width - column, accumulateK);
-    open(ofValues, at, dv, strideDv, count, c.values - column, accumulateV);
-    Range tile = seeing(c, firstKey);
-    _Pragma("nounroll") for (int head = keyHead * c.group; head < (keyHead + 1) * c.group; head++)
+    UNROLL for (int i = 0; i < Each; i++)
     {
-        Head h = head_of(c, sequence, head);
-        const float *dy = g.dy + row * g.strideDy + head * c.values;
-        Rows keys = rows_from(h.k, c.strideK, firstKey, c.keys), values = rows_from(h.v, c.strideV, firstKey, c.keys);
-        _Pragma("nounroll") for (int query = tile.first; query < tile.behind; query += Crosses)
+        means[i] = join_lanes(means[i]);
+        int own = query + Each * at.down + i;
+        if (at.across > 0 || own >= c.queries) continue;
+        g.means[h.row + own] = means[i];
+        if (!dSinks) continue;
+        float share = rows[i].blind ? 0.0f : exp(c.sinks[tile.head] - rows[i].top) / rows[i].sum;
+        dSinks[(line + own) * strideDSinks + tile.head] = share * (0.0f - means[i]);
+    }
+
+    dq += (line + query) * strideDq + tile.head * c.width;
+    _Pragma("nounroll") for (int column = 0; column < c.width; column += 16 * Wide)
+    {
+        float sums[Each][Wide];
+        open<Each, Wide>(sums, at, dq + column, strideDq, c.queries - query, c.width - column, accumulate);
+        _Pragma("nounroll") for (int key = range.first; key < range.behind; key += Crosses)
         {
-            Corner first = { query, firstKey };
-            int there = tile.behind - query < Crosses ? tile.behind - query : Crosses;
-            Rows queries = { h.q + query * c.strideQ, c.strideQ, there }, slopes = { dy + query * g.strideDy, g.strideDy, there };
-            UNROLL for (int j = 0; j < 4; j++)
+            get_tile<Each>(d, slopes + key, pitch);
+            if (column == 0)
             {
-                int cross = query + at.across + 16 * j;
-                rows[j] = row_of(c, g.saved, g.strideSaved, h.row, cross);
-                means[j] = cross < c.queries ? g.means[h.row + cross] : 0.0f;
+                get_tile<Each>(s, shares + key, pitch);
+                EACH_NUMBER(i, j) d[i][j] = s[i][j] * (d[i][j] - means[i]) * c.scale;
+                put_tile<Each>(slopes + key, pitch, d);
             }
-            dots(s, at, keys, queries, c.width);
-            dots(d, at, values, slopes, c.values);
-            shares_of_tile<AsCrosses>(s, rows, c, h, at, first);
-            lay(at, s);
-            slopes.first += column;
-            mix<Wide>(ofValues, at, slopes, c.values - column);
             meet();
-            EACH_NUMBER(i, j) s[i][j] = s[i][j] * (d[i][j] - means[j]) * c.scale;
-            lay(at, s);
-            queries.first += column;
-            mix<Wide>(ofKeys, at, queries, c.width - column);
+            lay<Each>(at, d);
+            mix<Each, Wide>(sums, at, rows_from(h.k + column, c.strideK, key, range.behind), c.width - column);
         }
+        close<Each, Wide>(sums, at, dq + column, strideDq, c.queries - query, c.width - column);
     }
-    close(ofKeys, at, dk, strideDk, count, c.width - column);
-    close(ofValues, at, dv, strideDv, count, c.values - column);
+}
+
+/// A tile of keys of what queries left in scratch memory goes where mix finds it: lines of the tile are keys, its crosses queries.
+template <int Each> DEVICE void lay_keys(const Place &at, const float *from, i64 pitch, int queries)
+{
+    enum { Quads = LINES / 4, Step = Threads / Quads };
+    int line = at.thread % Quads * 4, cross = at.thread / Quads;
+    quad fours[Crosses / Step];
+    UNROLL for (int i = 0; i < Crosses / Step; i++)
+        if (cross + i * Step < queries) fours[i] = *(const quad *)(from + (cross + i * Step) * pitch + line);
+    meet();
+    UNROLL for (int i = 0; i < Crosses / Step; i++)
+        if (cross + i * Step < queries) *(quad *)(at.weights + (cross + i * Step) * LINE_PITCH + line) = fours[i];
+}
+
+/// 16·Wide columns of dK or dV for a tile of keys of one head of keys: over its heads of queries, and the queries of each, in ascending order. A step
+/// goes on where the one before ended.
+template <int Each, int Wide>
+DEVICE void of_keys(const Call &c, const Gradient &g, const Step &step, float *dk, i64 strideDk, int accumulateK, float *dv, i64 strideDv, int accumulateV)
+{
+    PLACE(Each, Wide);
+    int tiles = (c.queries + LINES - 1) / LINES * c.group, keyTiles = (c.keys + LINES - 1) / LINES, keyHeads = c.heads / c.group;
+    int panelsK = (c.width + 16 * Wide - 1) / (16 * Wide), panels = panelsK + (c.values + 16 * Wide - 1) / (16 * Wide);
+    int part = step.first / tiles + block_x() / keyTiles / panels, which = block_x() / keyTiles % panels, key = block_x() % keyTiles * LINES;
+    int first = part * tiles, behind = first + tiles;
+    bool goesOn = first < step.first;
+    if (goesOn) first = step.first;
+    if (behind > step.first + step.tiles) behind = step.first + step.tiles;
+
+    bool isK = which < panelsK;
+    int column = (isK ? which : which - panelsK) * 16 * Wide, width = isK ? c.width : c.values, columns = width - column;
+    i64 stride = isK ? strideDk : strideDv, pitch = scratch_pitch(c);
+    float *to = (isK ? dk : dv) + ((i64)(part / keyHeads) * c.keys + key) * stride + part % keyHeads * width + column, sums[Each][Wide];
+    const float *scratch = (isK ? step.slopes : step.shares) + key;
+    open<Each, Wide>(sums, at, to, stride, c.keys - key, columns, goesOn || (isK ? accumulateK : accumulateV));
+    _Pragma("nounroll") for (int number = first; number < behind; number++)
+    {
+        Tile tile = tile_of(c, LINES, number);
+        Range range = seen_by_tile(c, tile.query, LINES);
+        if (key < range.first || key >= range.behind) continue;
+        Rows queries = isK ? rows_from(head_of(c, tile.sequence, tile.head).q + column, c.strideQ, tile.query, c.queries)
+                           : rows_from(slopes_of(c, g, tile) + column, g.strideDy, tile.query, c.queries);
+        if (queries.count > LINES) queries.count = LINES;
+        lay_keys<Each>(at, scratch + (i64)(number - step.first) * LINES * pitch, pitch, queries.count);
+        mix<Each, Wide>(sums, at, queries, columns);
+    }
+    close<Each, Wide>(sums, at, to, stride, c.keys - key, columns);
 }
 
 /// dBias += Σ over sequences dS, the sequences halved and joined: a tile of queries and keys of one head.
@@ -147,23 +154,21 @@ KERNEL THREADS(128) attention_biases(CALL, GRADIENT, float *dBias, int strideDBi
 {
     Call c = THE_CALL;
     Gradient g = THE_GRADIENT;
-    PLACE(4);
-    int across = (c.keys + Crosses - 1) / Crosses, down = (c.queries + Lines - 1) / Lines;
-    int firstKey = block_x() % across * Crosses, first = block_x() / across % down * Lines, head = block_x() / across / down;
-    Range tile = seen_by_tile(c, first);
-    if (!c.blind && (firstKey >= tile.behind || firstKey + Crosses <= tile.first)) return;
+    enum { Each = 4 };
+    PLACE(Each, 4);
+    int across = (c.keys + Crosses - 1) / Crosses, down = (c.queries + LINES - 1) / LINES;
+    int key = block_x() % across * Crosses, first = block_x() / across % down * LINES, head = block_x() / across / down;
+    Range range = seen_by_tile(c, first, LINES);
+    if (key >= range.behind || key + Crosses <= range.first) return;
     float stack[MOST_PARTIALS][16];
     int height = 0;
     for (int sequence = 0; sequence < sequences; sequence++)
     {
         Head h = head_of(c, sequence, head);
-        Rows slopes = rows_from(g.dy + (i64)sequence * c.queries * g.strideDy + head * c.values, g.strideDy, first, c.queries);
-        float s[4][4], d[4][4];
-        dots(s, at, rows_from(h.q, c.strideQ, first, c.queries), rows_from(h.k, c.strideK, firstKey, c.keys), c.width);
-        dots(d, at, slopes, rows_from(h.v, c.strideV, firstKey, c.keys), c.values);
-        Row rows[4];
-        rows_of_tile(rows, c, g, h, at, first);
-        shares_of_tile<AsLines>(s, rows, c, h, at, { first, firstKey });
+        float s[Each][4], d[Each][4];
+        Row rows[Each];
+        UNROLL for (int i = 0; i < Each; i++) rows[i] = row_of(c, g.saved, g.strideSaved, h.row, first + Each * at.down + i);
+        shares_of_tile<Each>(s, d, rows, c, g, h, at, { sequence, head, first }, key);
         UNROLL for (int i = 0; i < 4; i++)
         {
             int query = first + 4 * at.down + i;
@@ -181,26 +186,28 @@ KERNEL THREADS(128) attention_biases(CALL, GRADIENT, float *dBias, int strideDBi
     dBias += (i64)(head * c.queries + first) * strideDBias;
     UNROLL for (int i = 0; i < 16; i++)
     {
-        int query = 4 * at.down + i / 4, key = firstKey + at.across + 16 * (i % 4);
-        if (first + query >= c.queries || key >= c.keys) continue;
-        float *to = dBias + (i64)query * strideDBias + key;
+        int query = 4 * at.down + i / 4, own = key + at.across + 16 * (i % 4);
+        if (first + query >= c.queries || own >= c.keys) continue;
+        float *to = dBias + (i64)query * strideDBias + own;
         *to = *to + stack[0][i];
     }
 }
 
-#define BACKWARD(wide, queriesName, keysName) \
-    KERNEL THREADS(128) queriesName(CALL, GRADIENT, float *dq, int strideDq, int accumulate, float *dSinks, int strideDSinks) \
+#define BACKWARD(each, wide, queriesName, keysName) \
+    KERNEL THREADS(128) queriesName(CALL, GRADIENT, STEP, float *dq, int strideDq, int accumulate, float *dSinks, int strideDSinks) \
     { \
         Call c = THE_CALL; \
         Gradient g = THE_GRADIENT; \
-        of_queries<wide>(c, g, dq, strideDq, accumulate, dSinks, strideDSinks); \
+        Step step = THE_STEP; \
+        of_queries<each, wide>(c, g, step, dq, strideDq, accumulate, dSinks, strideDSinks); \
     } \
-    KERNEL THREADS(128) keysName(CALL, GRADIENT, float *dk, int strideDk, int accumulateK, float *dv, int strideDv, int accumulateV) \
+    KERNEL THREADS(128) keysName(CALL, GRADIENT, STEP, float *dk, int strideDk, int accumulateK, float *dv, int strideDv, int accumulateV) \
     { \
         Call c = THE_CALL; \
         Gradient g = THE_GRADIENT; \
-        of_keys<wide>(c, g, dk, strideDk, accumulateK, dv, strideDv, accumulateV); \
+        Step step = THE_STEP; \
+        of_keys<each, wide>(c, g, step, dk, strideDk, accumulateK, dv, strideDv, accumulateV); \
     }
 
-BACKWARD(4, attention_queries_64, attention_keys_64)
-BACKWARD(8, attention_queries_128, attention_keys_128)
+BACKWARD(8, 4, attention_queries_64, attention_keys_64)
+BACKWARD(4, 8, attention_queries_128, attention_keys_128)
