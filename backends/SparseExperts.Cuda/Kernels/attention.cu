@@ -6,7 +6,7 @@
 template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i64 strideSaved, float *y, i64 strideY, float *scratch, int firstTile)
 {
     PLACE(Each, Wide);
-    int slot = blocks_x() - 1 - block_x();                        // later tiles, which see more keys, are begun earlier
+    int slot = slot_of(c, LINES, blocks_x());
     Tile tile = tile_of(c, LINES, firstTile + slot);
     int query = tile.query;
     Head h = head_of(c, tile.sequence, tile.head);
@@ -17,12 +17,12 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
     float *own = own_scratch<Each>(scratch, c, at, slot);
     Row rows[Each];
     bool sees[Each] = {};
-    UNROLL for (int i = 0; i < Each; i++) rows[i] = { -__builtin_inff(), 0.0f, seen(c, query + Each * at.down + i), false };
+    UNROLL for (int i = 0; i < Each; i++) rows[i] = { -__builtin_inff(), 0.0f, false };
 
     _Pragma("nounroll") for (int key = range.first; key < range.behind; key += Crosses)
     {
         dots<Each>(s, at, queries, rows_from(h.k, c.strideK, key, c.keys), c.width);
-        to_scores<Each>(s, rows, c, h, at, query, key);
+        to_scores<Each>(s, rows, c, h, at, query, key, sees_all(c, query, LINES, key));
         put_tile<Each>(own + key, pitch, s);
         EACH_NUMBER(i, j)
         {
@@ -48,11 +48,7 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
     {
         rows[i].sum = join_lanes(rows[i].sum);
         if (c.sinks) rows[i].sum = rows[i].sum + exp(sink - rows[i].top);
-        if (rows[i].blind)
-        {
-            rows[i].sum = (float)c.keys;
-            rows[i].keys = { 0, c.keys };
-        }
+        if (rows[i].blind) rows[i].sum = (float)c.keys;
         i64 line = query + Each * at.down + i;
         if (at.across > 0 || line >= c.queries) continue;
         saved[(h.row + line) * strideSaved] = rows[i].top;
@@ -66,7 +62,7 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
         _Pragma("nounroll") for (int key = range.first; key < range.behind; key += Crosses)
         {
             get_tile<Each>(s, own + key, pitch);
-            to_shares<Each>(s, rows, at, query, key);
+            to_shares<Each>(s, rows, c, at, query, key, sees_all(c, query, LINES, key));
             meet();
             lay<Each>(at, s);
             mix<Each, Wide>(sums, at, rows_from(h.v + column, c.strideV, key, range.behind), c.values - column);
@@ -76,7 +72,7 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
 }
 
 #define FORWARD(name, each, wide) \
-    KERNEL THREADS(128) name(CALL, float *saved, int strideSaved, float *y, int strideY, float *scratch, int firstTile) \
+    KERNEL THREADS_OF_BLOCKS(128, BLOCKS) name(CALL, float *saved, int strideSaved, float *y, int strideY, float *scratch, int firstTile) \
     { \
         Call c = THE_CALL; \
         forward<each, wide>(c, saved, strideSaved, y, strideY, scratch, firstTile); \

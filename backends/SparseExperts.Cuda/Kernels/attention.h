@@ -9,6 +9,9 @@ typedef float quad __attribute__((ext_vector_type(4)));
 /// A tile has 8·Each × Crosses numbers, Each × 4 of them a thread's: lines Each·down to Each·down + Each − 1 and crosses across, across + 16, across + 32,
 /// across + 48, so that a thread's crosses are of its lane in sums along a line. Operands come through shared memory, Deep of k at a time, or MixDeep crosses.
 enum { Crosses = 64, Deep = 16, MixDeep = 8, Threads = 128, Pitch = Deep + 4 };
+#ifndef BLOCKS
+#define BLOCKS 3
+#endif
 
 #define LINES (8 * Each)
 #define LINE_PITCH (LINES + 4)
@@ -230,6 +233,13 @@ DEVICE Tile tile_of(const Call &c, int lines, int number)
     return { part / c.heads, part % c.heads, number % tiles * lines };
 }
 
+/// Which of a launch's tiles a block has: where the launch has whole heads, their last tiles are begun first, which see most keys.
+DEVICE int slot_of(const Call &c, int lines, int tiles)
+{
+    int ofHead = (c.queries + lines - 1) / lines, heads = tiles / ofHead, block = block_x();
+    return heads * ofHead == tiles ? block % heads * ofHead + ofHead - 1 - block / heads : tiles - 1 - block;
+}
+
 /// Numbers of scratch memory between the lines of a tile.
 DEVICE i64 scratch_pitch(const Call &c) { return (c.keys + Crosses - 1) / Crosses * Crosses; }
 
@@ -270,52 +280,48 @@ DEVICE Head head_of(const Call &c, int sequence, int head)
 struct Row
 {
     float top, sum;
-    Range keys;
     bool blind;
 };
 
 DEVICE Row row_of(const Call &c, const float *saved, i64 strideSaved, i64 row, int query)
 {
-    if (query >= c.queries) return { 0.0f, 1.0f, { 0, 0 }, false };
+    if (query >= c.queries) return { 0.0f, 1.0f, false };
     float top = saved[(row + query) * strideSaved], sum = saved[(row + query) * strideSaved + 1];
-    bool blind = c.blind && top == -__builtin_inff() && !is_nan(sum);
-    return { top, sum, blind ? Range{ 0, c.keys } : seen(c, query), blind };
+    return { top, sum, c.blind && top == -__builtin_inff() && !is_nan(sum) };
 }
 
-/// Whether a thread's number (i, j) of the tile that begins at `query` and `key` is a key that its query sees.
-#define SEEN(i, j)                                  \
-    const Row &row = rows[i];                       \
-    int own_query = query + Each * at.down + i;     \
-    int own_key = key + at.across + 16 * j;         \
-    bool sees = own_key >= row.keys.first && own_key < row.keys.behind
+/// Whether every query of a tile sees all keys of a tile of keys, as most do: then none is looked at.
+DEVICE bool sees_all(const Call &c, int query, int lines, int key)
+{
+    return query + lines <= c.queries && key >= seen(c, query + lines - 1).first && key + Crosses <= seen(c, query).behind;
+}
+
+/// What `sight` does to a thread's numbers of the tile that begins at `query` and `key`, by whether the query of each sees its key.
+template <int Each, class Sight>
+DEVICE void each_sight(const Call &c, const Row (&rows)[Each], const Place &at, int query, int key, Sight sight)
+{
+    query = afresh(query) + Each * at.down;
+    key += at.across;
+    UNROLL for (int i = 0; i < Each; i++)
+    {
+        Range keys = rows[i].blind ? Range{ 0, c.keys } : seen(c, query + i);
+        UNROLL for (int j = 0; j < 4; j++) sight(i, j, query + i, key + 16 * j, key + 16 * j >= keys.first && key + 16 * j < keys.behind);
+    }
+}
 
 /// Products become scores, −∞ where a query does not look.
 template <int Each>
-DEVICE void to_scores(float (&s)[Each][4], const Row (&rows)[Each], const Call &c, const Head &h, const Place &at, int query, int key)
+DEVICE void to_scores(float (&s)[Each][4], const Row (&rows)[Each], const Call &c, const Head &h, const Place &at, int query, int key, bool seesAll)
 {
     EACH_NUMBER(i, j) s[i][j] = s[i][j] * c.scale;
-    if (c.bias)
+    if (seesAll && !c.bias && !c.pad) return;
+    i64 stride = c.padsQueries ? c.stridePad : 0;
+    each_sight<Each>(c, rows, at, query, key, [&](int i, int j, int line, int cross, bool sees)
     {
-        EACH_NUMBER(i, j)
-        {
-            SEEN(i, j);
-            if (sees) s[i][j] = s[i][j] + h.bias[own_query * c.strideBias + own_key];
-        }
-    }
-    if (c.pad)
-    {
-        i64 stride = c.padsQueries ? c.stridePad : 0;
-        EACH_NUMBER(i, j)
-        {
-            SEEN(i, j);
-            if (sees) s[i][j] = s[i][j] + h.pad[own_query * stride + own_key];
-        }
-    }
-    EACH_NUMBER(i, j)
-    {
-        SEEN(i, j);
-        s[i][j] = sees ? s[i][j] : -__builtin_inff();
-    }
+        if (sees && c.bias) s[i][j] = s[i][j] + h.bias[line * c.strideBias + cross];
+        if (sees && c.pad) s[i][j] = s[i][j] + h.pad[line * stride + cross];
+        if (!sees) s[i][j] = -__builtin_inff();
+    });
 }
 
 /// Scores become e to the distance below the largest; of a query that sees all keys alike, 1.
@@ -329,13 +335,15 @@ template <int Each> DEVICE void to_weights(float (&s)[Each][4], const Row (&rows
 }
 
 /// Weights become probabilities.
-template <int Each> DEVICE void to_shares(float (&s)[Each][4], const Row (&rows)[Each], const Place &at, int query, int key)
+template <int Each>
+DEVICE void to_shares(float (&s)[Each][4], const Row (&rows)[Each], const Call &c, const Place &at, int query, int key, bool seesAll)
 {
-    EACH_NUMBER(i, j)
+    EACH_NUMBER(i, j) s[i][j] = s[i][j] / rows[i].sum;
+    if (seesAll) return;
+    each_sight<Each>(c, rows, at, query, key, [&](int i, int j, int, int, bool sees)
     {
-        SEEN(i, j);
-        s[i][j] = sees ? s[i][j] / row.sum : 0.0f;
-    }
+        if (!sees) s[i][j] = 0.0f;
+    });
 }
 
 /// Whether any thread of a half-warp says so.

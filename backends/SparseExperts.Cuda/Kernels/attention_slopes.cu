@@ -40,9 +40,10 @@ DEVICE void shares_of_tile(float (&s)[Each][4], float (&d)[Each][4], const Row (
     int query = tile.query;
     dots<Each>(s, at, rows_from(h.q, c.strideQ, query, c.queries), rows_from(h.k, c.strideK, key, c.keys), c.width);
     dots<Each>(d, at, rows_from(slopes_of(c, g, tile), g.strideDy, query, c.queries), rows_from(h.v, c.strideV, key, c.keys), c.values);
-    to_scores<Each>(s, rows, c, h, at, query, key);
+    bool seesAll = sees_all(c, query, LINES, key);
+    to_scores<Each>(s, rows, c, h, at, query, key, seesAll);
     to_weights<Each>(s, rows);
-    to_shares<Each>(s, rows, at, query, key);
+    to_shares<Each>(s, rows, c, at, query, key, seesAll);
 }
 
 /// P and scale·dS for a tile of queries of one head, m of each, dQ, and what the sinks get of each query, which is −m·(the sink's probability) [B·Q, H]
@@ -51,7 +52,7 @@ template <int Each, int Wide>
 DEVICE void of_queries(const Call &c, const Gradient &g, const Step &step, float *dq, i64 strideDq, int accumulate, float *dSinks, i64 strideDSinks)
 {
     PLACE(Each, Wide);
-    int slot = step.tiles - 1 - block_x();                        // later tiles, which see more keys, are begun earlier
+    int slot = slot_of(c, LINES, step.tiles);
     Tile tile = tile_of(c, LINES, step.first + slot);
     int query = tile.query;
     Head h = head_of(c, tile.sequence, tile.head);
@@ -194,14 +195,14 @@ KERNEL THREADS(128) attention_biases(CALL, GRADIENT, float *dBias, int strideDBi
 }
 
 #define BACKWARD(each, wide, queriesName, keysName) \
-    KERNEL THREADS(128) queriesName(CALL, GRADIENT, STEP, float *dq, int strideDq, int accumulate, float *dSinks, int strideDSinks) \
+    KERNEL THREADS_OF_BLOCKS(128, BLOCKS) queriesName(CALL, GRADIENT, STEP, float *dq, int strideDq, int accumulate, float *dSinks, int strideDSinks) \
     { \
         Call c = THE_CALL; \
         Gradient g = THE_GRADIENT; \
         Step step = THE_STEP; \
         of_queries<each, wide>(c, g, step, dq, strideDq, accumulate, dSinks, strideDSinks); \
     } \
-    KERNEL THREADS(128) keysName(CALL, GRADIENT, STEP, float *dk, int strideDk, int accumulateK, float *dv, int strideDv, int accumulateV) \
+    KERNEL THREADS_OF_BLOCKS(128, BLOCKS) keysName(CALL, GRADIENT, STEP, float *dk, int strideDk, int accumulateK, float *dv, int strideDv, int accumulateV) \
     { \
         Call c = THE_CALL; \
         Gradient g = THE_GRADIENT; \

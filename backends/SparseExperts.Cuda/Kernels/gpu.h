@@ -7,6 +7,9 @@
 #define SHARED __attribute__((shared))
 #define THREADS(n) __attribute__((launch_bounds(n)))
 
+/// Threads of a block, and blocks of which a multiprocessor shall have room: the driver gives each thread no more registers than that allows.
+#define THREADS_OF_BLOCKS(n, blocks) __attribute__((launch_bounds(n, blocks)))
+
 /// A view as kernels get it: where element (0, 0) lies, and how far rows lie apart.
 #define VIEW(view) float *view, int view##_stride
 #define SOURCE(view) const float *view, int view##_stride
@@ -41,3 +44,10 @@ DEVICE float from_lane_xor(float value, int distance) { return __nvvm_shfl_sync_
 
 /// What "accumulate" means wherever the op is not itself a fused multiply-add.
 DEVICE void put(float *destination, float value, int accumulate) { *destination = accumulate ? *destination + value : value; }
+
+/// The same number, of which the compiler forgets what it computed from it: what is rarely needed, or soon had again, occupies no registers meanwhile.
+DEVICE int afresh(int value)
+{
+    asm volatile("" : "+r"(value));
+    return value;
+}

@@ -17,13 +17,6 @@ template <int side, int each, int deep> struct Tile
     static __attribute__((device, always_inline)) int place(int first, int i) { return first + i / 4 * (Side * 4 / Each) + i % 4; }
 };
 
-/// The same number, of which the compiler forgets what it computed from it: addresses that are soon had again occupy no registers during the chains.
-DEVICE int afresh(int value)
-{
-    asm volatile("" : "+r"(value));
-    return value;
-}
-
 /// What a thread brings of one operand: Loads numbers of every Deep × Side, `apart` elements from each other. Neighbouring threads take neighbours in
 /// memory, so a thread's numbers lie either on several lines at one k or on one line.
 template <class T> struct Panel

@@ -16,7 +16,7 @@ static class Throughput
     {
         foreach (var size in new[] { 512, 1024, 2048, 4096 }.Where(s => s <= maxSize)) yield return Product(backend, size);
         if (maxSize >= 512) yield return Grouped(backend, 8192, 16, 512, 2048);
-        if (maxSize >= 512) yield return Attention(backend, AttentionShape.OfSelf(8, 512, 8, 64, 0.125, true));
+        if (maxSize >= 512) foreach (var line in Attention(backend, AttentionShape.OfSelf(8, 512, 8, 64, 0.125, true))) yield return line;
         foreach (var (name, model, batch) in Models().Where(m => m.Model.Width <= maxSize)) yield return Step(backend, name, model, batch);
     }
 
@@ -44,17 +44,23 @@ static class Throughput
         return Line($"{groups} experts, {rows} rows, {width} → {hidden}", 2.0 * rows * width * hidden, seconds);
     }
 
-    static string Attention(IBackend backend, AttentionShape shape)
+    static IEnumerable<string> Attention(IBackend backend, AttentionShape shape)
     {
-        var q = Filled(backend, shape.QueryRows, shape.Width);
-        var k = Filled(backend, shape.KeyRows, shape.Width);
-        var v = Filled(backend, shape.KeyRows, shape.Width);
+        List<Matrix> rented = [];
+        Matrix Made(int rows, int columns) => Kept(Filled(backend, rows, columns));
+        Matrix Kept(Matrix matrix) { rented.Add(matrix); return matrix; }
+        Matrix q = Made(shape.QueryRows, shape.Width), k = Made(shape.KeyRows, shape.Width), v = Made(shape.KeyRows, shape.Width);
+        Matrix dy = Made(shape.QueryRows, shape.Width), dq = Made(shape.QueryRows, shape.Width);
+        Matrix dk = Made(shape.KeyRows, shape.Width), dv = Made(shape.KeyRows, shape.Width);
         var (rows, columns) = backend.AttentionSaved(shape);
-        Matrix saved = backend.Rent(rows, columns), y = backend.Rent(shape.QueryRows, shape.Width);
-        var seconds = Time(backend, y, () => backend.Attention(shape, q, k, v, default, saved, y));
-        foreach (var m in new[] { q, k, v, saved, y }) backend.Return(m.Storage);
-        return Line($"causal attention {shape.Sequences} × {shape.Queries}, {shape.Heads} heads of {shape.HeadWidth}",
-            2.0 * shape.ScoreRows * shape.Keys * shape.HeadWidth, seconds);
+        Matrix saved = Kept(backend.Rent(rows, columns)), y = Kept(backend.Rent(shape.QueryRows, shape.Width));
+        var product = 1.0 * shape.ScoreRows * shape.Keys * shape.HeadWidth;               // half of the scores are seen
+        var what = $"{shape.Sequences} × {shape.Queries}, {shape.Heads} heads of {shape.HeadWidth}";
+        var forward = Time(backend, y, () => backend.Attention(shape, q, k, v, default, saved, y));
+        yield return Line($"causal attention {what}", 2 * product, forward);
+        var backward = Time(backend, dv, () => backend.AttentionBackward(shape, q, k, v, default, saved, y, dy, dq, false, dk, false, dv, false, null, null));
+        yield return Line($"its gradients {what}", 5 * product, backward);
+        foreach (var m in rented) backend.Return(m.Storage);
     }
 
     static string Step(IBackend backend, string name, ModelConfig model, int batch)
