@@ -3,15 +3,16 @@
 #include "attention.h"
 
 /// y = P·V for a tile of queries of one head; the queries' largest scores and sums go to `saved`.
-template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i64 strideSaved, float *y, i64 strideY, float *scratch, int firstTile)
+template <int Wide> DEVICE void forward(const Call &c, float *saved, i64 strideSaved, float *y, i64 strideY, float *scratch, int firstTile)
 {
+    enum { Each = TileQueries / 8 };
     PLACE(Each, Wide);
-    int slot = slot_of(c, LINES, blocks_x());
-    Tile tile = tile_of(c, LINES, firstTile + slot);
+    int slot = slot_of(c, blocks_x());
+    Tile tile = tile_of(c, firstTile + slot);
     int query = tile.query;
     Head h = head_of(c, tile.sequence, tile.head);
     Rows queries = rows_from(h.q, c.strideQ, query, c.queries);
-    Range range = seen_by_tile(c, query, LINES);
+    Range range = seen_by_tile(c, query);
     float sink = c.sinks ? c.sinks[tile.head] : -__builtin_inff(), s[Each][4];
     i64 pitch = scratch_pitch(c);
     float *own = own_scratch<Each>(scratch, c, at, slot);
@@ -22,7 +23,7 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
     _Pragma("nounroll") for (int key = range.first; key < range.behind; key += Crosses)
     {
         dots<Each>(s, at, queries, rows_from(h.k, c.strideK, key, c.keys), c.width);
-        to_scores<Each>(s, rows, c, h, at, query, key, sees_all(c, query, LINES, key));
+        to_scores<Each>(s, rows, c, h, at, query, key, sees_all(c, query, key));
         put_tile<Each>(own + key, pitch, s);
         EACH_NUMBER(i, j)
         {
@@ -62,7 +63,7 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
         _Pragma("nounroll") for (int key = range.first; key < range.behind; key += Crosses)
         {
             get_tile<Each>(s, own + key, pitch);
-            to_shares<Each>(s, rows, c, at, query, key, sees_all(c, query, LINES, key));
+            to_shares<Each>(s, rows, c, at, query, key, sees_all(c, query, key));
             meet();
             lay<Each>(at, s);
             mix<Each, Wide>(sums, at, rows_from(h.v + column, c.strideV, key, range.behind), c.values - column);
@@ -71,12 +72,12 @@ template <int Each, int Wide> DEVICE void forward(const Call &c, float *saved, i
     }
 }
 
-#define FORWARD(name, each, wide) \
-    KERNEL THREADS_OF_BLOCKS(128, BLOCKS) name(CALL, float *saved, int strideSaved, float *y, int strideY, float *scratch, int firstTile) \
+#define FORWARD(name, wide, blocks) \
+    KERNEL THREADS_OF_BLOCKS(128, blocks) name(CALL, float *saved, int strideSaved, float *y, int strideY, float *scratch, int firstTile) \
     { \
         Call c = THE_CALL; \
-        forward<each, wide>(c, saved, strideSaved, y, strideY, scratch, firstTile); \
+        forward<wide>(c, saved, strideSaved, y, strideY, scratch, firstTile); \
     }
 
-FORWARD(attention_64, 8, 4)
-FORWARD(attention_128, 4, 8)
+FORWARD(attention_64, 4, 4)
+FORWARD(attention_128, 8, 3)

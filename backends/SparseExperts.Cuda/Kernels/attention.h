@@ -6,12 +6,9 @@
 
 typedef float quad __attribute__((ext_vector_type(4)));
 
-/// A tile has 8·Each × Crosses numbers, Each × 4 of them a thread's: lines Each·down to Each·down + Each − 1 and crosses across, across + 16, across + 32,
+/// A tile of queries has TileQueries lines. In general a tile has 8·Each × Crosses numbers, Each × 4 of them a thread's: lines Each·down to Each·down + Each − 1 and crosses across, across + 16, across + 32,
 /// across + 48, so that a thread's crosses are of its lane in sums along a line. Operands come through shared memory, Deep of k at a time, or MixDeep crosses.
-enum { Crosses = 64, Deep = 16, MixDeep = 8, Threads = 128, Pitch = Deep + 4 };
-#ifndef BLOCKS
-#define BLOCKS 3
-#endif
+enum { TileQueries = 32, Crosses = 64, Deep = 16, MixDeep = 8, Threads = 128, Pitch = Deep + 4 };
 
 #define LINES (8 * Each)
 #define LINE_PITCH (LINES + 4)
@@ -125,6 +122,19 @@ template <int Columns, int Loads> DEVICE void fetch_across(float (&values)[Loads
     UNROLL for (int i = 0; i < Loads; i++, row += Step, from += Step * rows.stride) values[i] = row < inside ? *from : 0.0f;
 }
 
+/// One step of every chain.
+template <int Each, int Wide> DEVICE void mix_one(float (&sums)[Each][Wide], const float *w, const float *panel)
+{
+    quad lines[Each / 4];
+    UNROLL for (int i = 0; i < Each / 4; i++) lines[i] = *(const quad *)(w + 4 * i);
+    UNROLL for (int j = 0; j < Wide; j += 4)
+    {
+        quad other = *(const quad *)(panel + 16 * j);
+        UNROLL for (int i = 0; i < Each; i++)
+            UNROLL for (int l = 0; l < 4; l++) sums[i][j + l] = fma(lines[i / 4][i % 4], other[l], sums[i][j + l]);
+    }
+}
+
 /// sums_ij = fma(w_ci, row_cj, sums_ij) over the crosses c of a tile in ascending order, w the tile that was laid, row_c the first `columns` numbers of row c.
 template <int Each, int Wide> DEVICE void mix(float (&sums)[Each][Wide], Place &at, const Rows &rows, int columns)
 {
@@ -139,19 +149,16 @@ template <int Each, int Wide> DEVICE void mix(float (&sums)[Each][Wide], Place &
         UNROLL for (int i = 0; i < Loads; i++) panel[(at.thread / Columns + i * (Threads / Columns)) * PanelPitch + at.thread % Columns] = values[i];
         meet();
         fetch_across<Columns>(values, at, rows, c + MixDeep, columns);
-        int rest = count - c < MixDeep ? count - c : MixDeep;
+        int rest = count - c;
         const float *w = at.weights + c * LINE_PITCH + Each * at.down;
         panel += 4 * at.across;
-        _Pragma("unroll 4") for (int d = 0; d < rest; d++, w += LINE_PITCH, panel += PanelPitch)
+        if (rest >= MixDeep)
         {
-            quad lines[Each / 4];
-            UNROLL for (int i = 0; i < Each / 4; i++) lines[i] = *(const quad *)(w + 4 * i);
-            UNROLL for (int j = 0; j < Wide; j += 4)
-            {
-                quad other = *(const quad *)(panel + 16 * j);
-                UNROLL for (int i = 0; i < Each; i++)
-                    UNROLL for (int l = 0; l < 4; l++) sums[i][j + l] = fma(lines[i / 4][i % 4], other[l], sums[i][j + l]);
-            }
+            UNROLL for (int d = 0; d < MixDeep; d++) mix_one<Each, Wide>(sums, w + d * LINE_PITCH, panel + d * PanelPitch);
+        }
+        else
+        {
+            _Pragma("nounroll") for (int d = 0; d < rest; d++) mix_one<Each, Wide>(sums, w + d * LINE_PITCH, panel + d * PanelPitch);
         }
     }
 }
@@ -214,10 +221,10 @@ DEVICE Range seen(const Call &c, int query)
 }
 
 /// The keys that a tile of queries sees, from a tile of keys on; where a query that sees none has all of them, all.
-DEVICE Range seen_by_tile(const Call &c, int query, int lines)
+DEVICE Range seen_by_tile(const Call &c, int query)
 {
     if (c.blind) return { 0, c.keys };
-    int last = query + lines < c.queries ? query + lines - 1 : c.queries - 1;
+    int last = query + TileQueries < c.queries ? query + TileQueries - 1 : c.queries - 1;
     return { seen(c, query).first & -Crosses, seen(c, last).behind };
 }
 
@@ -227,16 +234,18 @@ struct Tile
     int sequence, head, query;
 };
 
-DEVICE Tile tile_of(const Call &c, int lines, int number)
+DEVICE int tiles_of_head(const Call &c) { return (c.queries + TileQueries - 1) / TileQueries; }
+
+DEVICE Tile tile_of(const Call &c, int number)
 {
-    int tiles = (c.queries + lines - 1) / lines, part = number / tiles;
-    return { part / c.heads, part % c.heads, number % tiles * lines };
+    int tiles = tiles_of_head(c), part = number / tiles;
+    return { part / c.heads, part % c.heads, number % tiles * TileQueries };
 }
 
 /// Which of a launch's tiles a block has: where the launch has whole heads, their last tiles are begun first, which see most keys.
-DEVICE int slot_of(const Call &c, int lines, int tiles)
+DEVICE int slot_of(const Call &c, int tiles)
 {
-    int ofHead = (c.queries + lines - 1) / lines, heads = tiles / ofHead, block = block_x();
+    int ofHead = tiles_of_head(c), heads = tiles / ofHead, block = block_x();
     return heads * ofHead == tiles ? block % heads * ofHead + ofHead - 1 - block / heads : tiles - 1 - block;
 }
 
@@ -246,7 +255,7 @@ DEVICE i64 scratch_pitch(const Call &c) { return (c.keys + Crosses - 1) / Crosse
 /// Where this thread's first number of a tile of scores lies that was the `slot`-th of its launch.
 template <int Each> DEVICE float *own_scratch(float *scratch, const Call &c, const Place &at, i64 slot)
 {
-    return scratch + (slot * LINES + Each * at.down) * scratch_pitch(c) + at.across;
+    return scratch + (slot * TileQueries + Each * at.down) * scratch_pitch(c) + at.across;
 }
 
 template <int Each> DEVICE void put_tile(float *own, i64 pitch, const float (&tile)[Each][4])
@@ -291,9 +300,9 @@ DEVICE Row row_of(const Call &c, const float *saved, i64 strideSaved, i64 row, i
 }
 
 /// Whether every query of a tile sees all keys of a tile of keys, as most do: then none is looked at.
-DEVICE bool sees_all(const Call &c, int query, int lines, int key)
+DEVICE bool sees_all(const Call &c, int query, int key)
 {
-    return query + lines <= c.queries && key >= seen(c, query + lines - 1).first && key + Crosses <= seen(c, query).behind;
+    return query + TileQueries <= c.queries && key >= seen(c, query + TileQueries - 1).first && key + Crosses <= seen(c, query).behind;
 }
 
 /// What `sight` does to a thread's numbers of the tile that begins at `query` and `key`, by whether the query of each sees its key.

@@ -40,7 +40,7 @@ DEVICE void shares_of_tile(float (&s)[Each][4], float (&d)[Each][4], const Row (
     int query = tile.query;
     dots<Each>(s, at, rows_from(h.q, c.strideQ, query, c.queries), rows_from(h.k, c.strideK, key, c.keys), c.width);
     dots<Each>(d, at, rows_from(slopes_of(c, g, tile), g.strideDy, query, c.queries), rows_from(h.v, c.strideV, key, c.keys), c.values);
-    bool seesAll = sees_all(c, query, LINES, key);
+    bool seesAll = sees_all(c, query, key);
     to_scores<Each>(s, rows, c, h, at, query, key, seesAll);
     to_weights<Each>(s, rows);
     to_shares<Each>(s, rows, c, at, query, key, seesAll);
@@ -48,15 +48,16 @@ DEVICE void shares_of_tile(float (&s)[Each][4], float (&d)[Each][4], const Row (
 
 /// P and scale·dS for a tile of queries of one head, m of each, dQ, and what the sinks get of each query, which is −m·(the sink's probability) [B·Q, H]
 /// unless it is null.
-template <int Each, int Wide>
+template <int Wide>
 DEVICE void of_queries(const Call &c, const Gradient &g, const Step &step, float *dq, i64 strideDq, int accumulate, float *dSinks, i64 strideDSinks)
 {
+    enum { Each = TileQueries / 8 };
     PLACE(Each, Wide);
-    int slot = slot_of(c, LINES, step.tiles);
-    Tile tile = tile_of(c, LINES, step.first + slot);
+    int slot = slot_of(c, step.tiles);
+    Tile tile = tile_of(c, step.first + slot);
     int query = tile.query;
     Head h = head_of(c, tile.sequence, tile.head);
-    Range range = seen_by_tile(c, query, LINES);
+    Range range = seen_by_tile(c, query);
     i64 line = (i64)tile.sequence * c.queries, pitch = scratch_pitch(c);
     float *shares = own_scratch<Each>(step.shares, c, at, slot), *slopes = own_scratch<Each>(step.slopes, c, at, slot);
     float s[Each][4], d[Each][4], means[Each] = {};
@@ -108,11 +109,11 @@ template <int Each> DEVICE void lay_keys(const Place &at, const float *from, i64
 {
     enum { Quads = LINES / 4, Step = Threads / Quads };
     int line = at.thread % Quads * 4, cross = at.thread / Quads;
-    quad fours[Crosses / Step];
-    UNROLL for (int i = 0; i < Crosses / Step; i++)
+    quad fours[TileQueries / Step];
+    UNROLL for (int i = 0; i < TileQueries / Step; i++)
         if (cross + i * Step < queries) fours[i] = *(const quad *)(from + (cross + i * Step) * pitch + line);
     meet();
-    UNROLL for (int i = 0; i < Crosses / Step; i++)
+    UNROLL for (int i = 0; i < TileQueries / Step; i++)
         if (cross + i * Step < queries) *(quad *)(at.weights + (cross + i * Step) * LINE_PITCH + line) = fours[i];
 }
 
@@ -122,7 +123,7 @@ template <int Each, int Wide>
 DEVICE void of_keys(const Call &c, const Gradient &g, const Step &step, float *dk, i64 strideDk, int accumulateK, float *dv, i64 strideDv, int accumulateV)
 {
     PLACE(Each, Wide);
-    int tiles = (c.queries + LINES - 1) / LINES * c.group, keyTiles = (c.keys + LINES - 1) / LINES, keyHeads = c.heads / c.group;
+    int tiles = tiles_of_head(c) * c.group, keyTiles = (c.keys + LINES - 1) / LINES, keyHeads = c.heads / c.group;
     int panelsK = (c.width + 16 * Wide - 1) / (16 * Wide), panels = panelsK + (c.values + 16 * Wide - 1) / (16 * Wide);
     int part = step.first / tiles + block_x() / keyTiles / panels, which = block_x() / keyTiles % panels, key = block_x() % keyTiles * LINES;
     int first = part * tiles, behind = first + tiles;
@@ -138,13 +139,13 @@ DEVICE void of_keys(const Call &c, const Gradient &g, const Step &step, float *d
     open<Each, Wide>(sums, at, to, stride, c.keys - key, columns, goesOn || (isK ? accumulateK : accumulateV));
     _Pragma("nounroll") for (int number = first; number < behind; number++)
     {
-        Tile tile = tile_of(c, LINES, number);
-        Range range = seen_by_tile(c, tile.query, LINES);
+        Tile tile = tile_of(c, number);
+        Range range = seen_by_tile(c, tile.query);
         if (key < range.first || key >= range.behind) continue;
         Rows queries = isK ? rows_from(head_of(c, tile.sequence, tile.head).q + column, c.strideQ, tile.query, c.queries)
                            : rows_from(slopes_of(c, g, tile) + column, g.strideDy, tile.query, c.queries);
-        if (queries.count > LINES) queries.count = LINES;
-        lay_keys<Each>(at, scratch + (i64)(number - step.first) * LINES * pitch, pitch, queries.count);
+        if (queries.count > TileQueries) queries.count = TileQueries;
+        lay_keys<Each>(at, scratch + (i64)(number - step.first) * TileQueries * pitch, pitch, queries.count);
         mix<Each, Wide>(sums, at, queries, columns);
     }
     close<Each, Wide>(sums, at, to, stride, c.keys - key, columns);
@@ -155,11 +156,11 @@ KERNEL THREADS(128) attention_biases(CALL, GRADIENT, float *dBias, int strideDBi
 {
     Call c = THE_CALL;
     Gradient g = THE_GRADIENT;
-    enum { Each = 4 };
+    enum { Each = TileQueries / 8 };
     PLACE(Each, 4);
-    int across = (c.keys + Crosses - 1) / Crosses, down = (c.queries + LINES - 1) / LINES;
-    int key = block_x() % across * Crosses, first = block_x() / across % down * LINES, head = block_x() / across / down;
-    Range range = seen_by_tile(c, first, LINES);
+    int across = (c.keys + Crosses - 1) / Crosses, down = tiles_of_head(c);
+    int key = block_x() % across * Crosses, first = block_x() / across % down * TileQueries, head = block_x() / across / down;
+    Range range = seen_by_tile(c, first);
     if (key >= range.behind || key + Crosses <= range.first) return;
     float stack[MOST_PARTIALS][16];
     int height = 0;
@@ -194,21 +195,23 @@ KERNEL THREADS(128) attention_biases(CALL, GRADIENT, float *dBias, int strideDBi
     }
 }
 
-#define BACKWARD(each, wide, queriesName, keysName) \
-    KERNEL THREADS_OF_BLOCKS(128, BLOCKS) queriesName(CALL, GRADIENT, STEP, float *dq, int strideDq, int accumulate, float *dSinks, int strideDSinks) \
+#define BACKWARD(eachKey, wide, blocksOfQueries, blocksOfKeys, queriesName, keysName) \
+    KERNEL THREADS_OF_BLOCKS(128, blocksOfQueries) queriesName(CALL, GRADIENT, STEP, float *dq, int strideDq, int accumulate, float *dSinks, \
+        int strideDSinks) \
     { \
         Call c = THE_CALL; \
         Gradient g = THE_GRADIENT; \
         Step step = THE_STEP; \
-        of_queries<each, wide>(c, g, step, dq, strideDq, accumulate, dSinks, strideDSinks); \
+        of_queries<wide>(c, g, step, dq, strideDq, accumulate, dSinks, strideDSinks); \
     } \
-    KERNEL THREADS_OF_BLOCKS(128, BLOCKS) keysName(CALL, GRADIENT, STEP, float *dk, int strideDk, int accumulateK, float *dv, int strideDv, int accumulateV) \
+    KERNEL THREADS_OF_BLOCKS(128, blocksOfKeys) keysName(CALL, GRADIENT, STEP, float *dk, int strideDk, int accumulateK, float *dv, int strideDv, \
+        int accumulateV) \
     { \
         Call c = THE_CALL; \
         Gradient g = THE_GRADIENT; \
         Step step = THE_STEP; \
-        of_keys<each, wide>(c, g, step, dk, strideDk, accumulateK, dv, strideDv, accumulateV); \
+        of_keys<eachKey, wide>(c, g, step, dk, strideDk, accumulateK, dv, strideDv, accumulateV); \
     }
 
-BACKWARD(8, 4, attention_queries_64, attention_keys_64)
-BACKWARD(4, 8, attention_queries_128, attention_keys_128)
+BACKWARD(8, 4, 4, 3, attention_queries_64, attention_keys_64)
+BACKWARD(4, 8, 3, 3, attention_queries_128, attention_keys_128)

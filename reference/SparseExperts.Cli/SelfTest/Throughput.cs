@@ -16,7 +16,9 @@ static class Throughput
     {
         foreach (var size in new[] { 512, 1024, 2048, 4096 }.Where(s => s <= maxSize)) yield return Product(backend, size);
         if (maxSize >= 512) yield return Grouped(backend, 8192, 16, 512, 2048);
-        if (maxSize >= 512) foreach (var line in Attention(backend, AttentionShape.OfSelf(8, 512, 8, 64, 0.125, true))) yield return line;
+        foreach (var (heads, width) in new[] { (8, 64), (4, 128) })
+            if (maxSize >= 512)
+                foreach (var line in Attention(backend, AttentionShape.OfSelf(8, 512, heads, width, 0.125, true))) yield return line;
         foreach (var (name, model, batch) in Models().Where(m => m.Model.Width <= maxSize)) yield return Step(backend, name, model, batch);
     }
 
