@@ -31,7 +31,7 @@ public static class Walkthrough
         var rows = tape.Dispatch(x, indices);
         var outputs = FeedForward.Grouped(tape, call, rows, experts, indices.Offsets);
         var y = RoutedLayer.Output(tape, call, routed, x, null, experts);
-        var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
+        var losses = AuxiliaryLosses.Of(tape, call, routed.Losses);
         return string.Join('\n',
         [
             $"{dialect.Name}, evaluation: T = {Tokens} tokens of width M = {Width}, E = {Experts} experts, expert e is relu((e + 1)·x)",

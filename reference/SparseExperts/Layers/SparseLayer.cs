@@ -64,7 +64,7 @@ public static class SparseLayer
         var routed = RoutedLayer.Route(tape, call with { DropsByChoice = drops }, inputs.X, router, instead);
         var y = RoutedLayer.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         using var place = tape.Within("losses");
-        var losses = AuxiliaryLosses.Compute(tape, call, routed.Losses);
+        var losses = AuxiliaryLosses.Of(tape, call, routed.Losses);
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle,
             routed.Losses with { TokenMask = call.TokenMask })
         {

@@ -47,7 +47,7 @@ static class TwoLevelLayer
     {
         var own = call with { Dialect = call.Dialect with { Selection = Selection.TopK, Groups = 1, GroupsKept = 1 }, Experts = call.Dialect.Groups };
         var routed = RoutedLayer.Route(tape, own, x, new() { Weight = router.PrimaryWeight });
-        return new(own, routed, HostNumbers.Of(tape, routed.Gates).Values, AuxiliaryLosses.Compute(tape, own, routed.Losses));
+        return new(own, routed, HostNumbers.Of(tape, routed.Gates).Values, AuxiliaryLosses.Of(tape, own, routed.Losses));
     }
 
     /// <summary>The slots of a group choose among its experts, which compute.</summary>
@@ -61,7 +61,7 @@ static class TwoLevelLayer
         var routed = RoutedLayer.Route(tape, own, inputs, new() { Weight = tape.Columns(router.SecondaryWeight!, group * each, each) });
         var y = Experts.Apply(tape, own, inputs, experts.Part(tape, group, groups), routed.Gates, routed.Handle);               // [slots, M]
         LossTerm OfGroup(LossTerm l) => l with { Name = $"{l.Name}.{group}", Coefficient = l.Coefficient / groups };
-        return new(y, [.. AuxiliaryLosses.Compute(tape, own, routed.Losses).Select(OfGroup)], choiceOfSlot, routed.Plan);
+        return new(y, [.. AuxiliaryLosses.Of(tape, own, routed.Losses).Select(OfGroup)], choiceOfSlot, routed.Plan);
     }
 
     /// <summary>A call of a group's slots: what the call says of each of its tokens and sequences says nothing of them.</summary>

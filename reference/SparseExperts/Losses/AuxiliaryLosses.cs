@@ -38,9 +38,14 @@ public sealed record LossInputs
     internal IReadOnlyList<(int Token, int Expert)>? FreshTopK { get; init; }
 }
 
-/// <summary>One auxiliary loss before its coefficient, 1×1.</summary>
-public sealed record LossTerm(string Name, Tensor Value, double Coefficient)
+/// <summary>One auxiliary loss before its coefficient, 1×1; computed when somebody asks for it, so that one of coefficient 0 costs a training step nothing.</summary>
+public sealed record LossTerm(string Name, Lazy<Tensor> Computed, double Coefficient)
 {
+    public LossTerm(string name, Tensor value, double coefficient) : this(name, new Lazy<Tensor>(value), coefficient) { }
+
+    /// <summary>The loss; to be asked for while its tape has the call.</summary>
+    public Tensor Value => Computed.Value;
+
     /// <summary>What a product loss is taken over; null for other losses.</summary>
     public BalanceLevel? Level { get; init; }
 }
@@ -54,8 +59,15 @@ public static class AuxiliaryLosses
         /// <summary>Of a product loss: what it is taken over.</summary>
         public Func<Dialect, BalanceLevel>? Level { get; init; }
 
-        public LossTerm Of(Tape tape, RouterCall call, LossInputs inputs) =>
-            new(Name, Compute(tape, call, inputs), Coefficient(call.Dialect)) { Level = Level?.Invoke(call.Dialect) };
+        public LossTerm Of(Tape tape, RouterCall call, LossInputs inputs)
+        {
+            Tensor Value()
+            {
+                using var exact = tape.Exactly();
+                return Compute(tape, call, inputs);
+            }
+            return new(Name, new Lazy<Tensor>(Value), Coefficient(call.Dialect)) { Level = Level?.Invoke(call.Dialect) };
+        }
     }
 
     /// <summary>In the order in which they are added up.</summary>
@@ -96,12 +108,9 @@ public static class AuxiliaryLosses
     /// <summary>Names of the losses that a call has, those with coefficient 0 as well.</summary>
     public static IEnumerable<string> Names(RouterCall call) => Kinds.Where(k => k.IsThere(call)).Select(k => k.Name);
 
-    /// <summary>Every loss that the dialect has in this mode; those with coefficient 0 as well, for they are reported.</summary>
-    public static List<LossTerm> Compute(Tape tape, RouterCall call, LossInputs inputs)
-    {
-        using var exact = tape.Exactly();
-        return [.. Kinds.Where(k => k.IsThere(call)).Select(k => k.Of(tape, call, inputs))];
-    }
+    /// <summary>Every loss that the dialect has in this mode; those with coefficient 0 as well, for checks and reports ask for them.</summary>
+    public static List<LossTerm> Of(Tape tape, RouterCall call, LossInputs inputs) =>
+        [.. Kinds.Where(k => k.IsThere(call)).Select(k => k.Of(tape, call, inputs))];
 
     /// <summary>Σ coefficient·loss; null where nothing is added.</summary>
     public static Tensor? Total(Tape tape, RouterCall call, IEnumerable<LossTerm> terms)

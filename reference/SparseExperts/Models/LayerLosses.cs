@@ -71,7 +71,7 @@ static class LayerLosses
             Handle = PlanHandle.WhenAsked(experts, 1, k, of.Tokens * inputs.Length, Plan),
             Gates = Stack(i => i.Gates),
         };
-        return (call, AuxiliaryLosses.Compute(tape, call, pooled));
+        return (call, AuxiliaryLosses.Of(tape, call, pooled));
     }
 
     static int[] Arrival(int[] expert, int[] kept, int experts)

@@ -57,7 +57,7 @@ public sealed partial class CaseCheck
         var tensors = new CaseTensors(_case, tape, _call);
         var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, new HeldDecisions(numbers, choices, plan, _case.HasConstantGates ? tape : null));
         var y = tensors.Experts is { } experts ? RoutedLayer.Output(tape, _call, routed, tensors.X, tensors.ExpertsX, experts) : null;
-        var losses = AuxiliaryLosses.Compute(tape, _call, routed.Losses);
+        var losses = AuxiliaryLosses.Of(tape, _call, routed.Losses);
         Backward(tape, tensors, y, AuxiliaryLosses.Total(tape, _call, losses), SelectionCheck.HasOpenTopK(_call, numbers));
     }
 

@@ -146,7 +146,7 @@ public sealed partial class CaseCheck
     void CompareLosses(Tape tape, LossInputs inputs)
     {
         if (LossClaims.Length == 0) return;
-        var terms = AuxiliaryLosses.Compute(tape, _call, inputs);
+        var terms = AuxiliaryLosses.Of(tape, _call, inputs);
         CompareLosses(tape, terms, SelectionCheck.HasOpenTopK(_call, inputs.Numbers) ? name => Ends(tape, inputs, terms, name) : _ => []);
     }
 
@@ -160,7 +160,7 @@ public sealed partial class CaseCheck
         foreach (var sign in (double[])[1, -1])
         {
             var chosen = SelectionCheck.TopKFavouring(_call, inputs.Numbers, Array.ConvertAll(gains, g => sign * g));
-            yield return AuxiliaryLosses.Compute(tape, _call, inputs with { FreshTopK = chosen });
+            yield return AuxiliaryLosses.Of(tape, _call, inputs with { FreshTopK = chosen });
         }
     }
 

@@ -16,7 +16,7 @@ static class LossCauses
         return functions.And(Stage.On(held, backend, call =>
         {
             var inputs = call.Routed.Losses with { Gates = call.Routed.Effective.Gates };
-            LossTerm[] terms = [.. AuxiliaryLosses.Compute(call.Tape, call.Call, inputs)];
+            LossTerm[] terms = [.. AuxiliaryLosses.Of(call.Tape, call.Call, inputs)];
             if (name == "total")
             {
                 var totals = FoundCauses.Among(of, Totals(call, terms));

@@ -44,7 +44,7 @@ sealed class OwnClaims(Case asked, RouterCall call, Tape tape, bool isForced)
         Plan(routed);
         if (call.Training && BiasUpdate.Moves(call.Dialect) && asked.Find("router.correction_bias") is { } bias)
             Add("correction_bias", "F32", bias.Shape, BiasUpdate.After(asked, call, routed.Plan, routed.Scored.Numbers.Logits).Values);
-        var loss = Losses(AuxiliaryLosses.Compute(tape, call, routed.Losses));
+        var loss = Losses(AuxiliaryLosses.Of(tape, call, routed.Losses));
         return (_tensors.Experts is { } experts ? RoutedLayer.Output(tape, call, routed, _tensors.X, _tensors.ExpertsX, experts) : null, loss);
     }
 
