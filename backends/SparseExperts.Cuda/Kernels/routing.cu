@@ -246,6 +246,10 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_firsts(int groups, int size, int expert
     if (lane == 0) asked[warp] = firsts;
 }
 
+/// Turns of a warp that are read before the first is counted, so that their reads are under way together.
+#define TURNS 8
+#define EACH_TURN_OF(i) _Pragma("unroll") for (int i = 0; i < TURNS; i++)
+
 /// The slots of one expert in one group of tokens, a warp each: its requests in order, until it is full.
 KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, int size, int experts, int choices, int choiceMajor, int capacity,
     int *slot, int *asked)
@@ -253,17 +257,24 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, in
     int warp = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
     if (warp >= groups * experts) return;
     int group = warp / experts, own = warp % experts, first = group * size, count = size * choices, all = 0, firsts = 0;
-    for (int start = 0; start < count; start += 32)
+    for (int start = 0; start < count; start += 32 * TURNS)
     {
-        int n = start + lane;
-        int choice = choiceMajor ? n / size : n % choices, token = first + (choiceMajor ? n % size : n / choices);
-        int place = choice * (groups * size) + token;
-        bool asks = n < count && expert[place] == own;
-        u32 who = vote(asks);
-        int mine = all + ones(who & lanes_before(lane));
-        if (asks) slot[place] = mine < capacity ? mine : -1;
-        all += ones(who);
-        firsts += ones(vote(asks && choice == 0));
+        int place[TURNS], wanted[TURNS];
+        EACH_TURN_OF(i)
+        {
+            int n = start + 32 * i + lane, choice = choiceMajor ? n / size : n % choices, token = first + (choiceMajor ? n % size : n / choices);
+            place[i] = choice * (groups * size) + token;
+            wanted[i] = n < count ? expert[place[i]] : -1;
+        }
+        EACH_TURN_OF(i)
+        {
+            bool asks = wanted[i] == own;
+            u32 who = vote(asks);
+            int mine = all + ones(who & lanes_before(lane));
+            if (asks) slot[place[i]] = mine < capacity ? mine : -1;
+            all += ones(who);
+            firsts += ones(vote(asks && place[i] < groups * size));
+        }
     }
     if (lane == 0)
     {
@@ -276,7 +287,7 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, in
 KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_rows(const int *expert, const int *slot, const int *asked, int groups, int tokens, int experts, int choices,
     int capacity, int *row, int *offsets, int *tokenOfRow, int *choiceOfRow)
 {
-    int own = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
+    int own = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32, count = tokens * choices;
     if (own >= experts) return;
     int next = 0;
     for (int i = lane; i < own * groups; i += 32)
@@ -287,19 +298,31 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_rows(const int *expert, const int *slot
     #pragma unroll
     for (int distance = 16; distance > 0; distance /= 2) next += int_from_lane_xor(next, distance);
     if (lane == 0) offsets[own] = next;
-    for (int start = 0; start < tokens * choices; start += 32)
+    for (int start = 0; start < count; start += 32 * TURNS)
     {
-        int n = start + lane, token = n / choices, place = n % choices * tokens + token;
-        bool asks = n < tokens * choices && expert[place] == own, stays = asks && slot[place] >= 0;
-        u32 who = vote(stays);
-        int mine = next + ones(who & lanes_before(lane));
-        if (asks) row[place] = stays ? mine : -1;
-        if (stays)
+        int place[TURNS], taken[TURNS];
+        bool asks[TURNS];
+        EACH_TURN_OF(i)
         {
-            tokenOfRow[mine] = token;
-            choiceOfRow[mine] = n;
+            int n = start + 32 * i + lane;
+            place[i] = n % choices * tokens + n / choices;
+            asks[i] = n < count && expert[place[i]] == own;
         }
-        next += ones(who);
+        EACH_TURN_OF(i) taken[i] = asks[i] ? slot[place[i]] : -1;
+        EACH_TURN_OF(i)
+        {
+            int n = start + 32 * i + lane;
+            bool stays = taken[i] >= 0;
+            u32 who = vote(stays);
+            int mine = next + ones(who & lanes_before(lane));
+            if (asks[i]) row[place[i]] = stays ? mine : -1;
+            if (stays)
+            {
+                tokenOfRow[mine] = n / choices;
+                choiceOfRow[mine] = n;
+            }
+            next += ones(who);
+        }
     }
     if (lane == 0 && own == experts - 1) offsets[experts] = next;
 }
