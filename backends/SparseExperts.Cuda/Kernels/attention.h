@@ -6,8 +6,9 @@
 
 typedef float quad __attribute__((ext_vector_type(4)));
 
-/// A tile of queries has TileQueries lines. In general a tile has 8·Each × Crosses numbers, Each × 4 of them a thread's: lines Each·down to Each·down + Each − 1 and crosses across, across + 16, across + 32,
-/// across + 48, so that a thread's crosses are of its lane in sums along a line. Operands come through shared memory, Deep of k at a time, or MixDeep crosses.
+/// A tile has 8·Each × Crosses numbers, Each × 4 of them a thread's: lines Each·down to Each·down + Each − 1 and crosses across, across + 16, across + 32,
+/// across + 48, so that a thread's crosses are of its lane in sums along a line; a tile of queries has TileQueries lines. Operands come through shared
+/// memory, Deep of k at a time, or MixDeep crosses.
 enum { TileQueries = 32, Crosses = 64, Deep = 16, MixDeep = 8, Threads = 128, Pitch = Deep + 4 };
 
 #define LINES (8 * Each)
