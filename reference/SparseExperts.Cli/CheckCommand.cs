@@ -47,7 +47,7 @@ static class CheckCommand
     {
         var read = HeldTo.Reader(parsed);
         var format = HeldTo.Format.Read(parsed);
-        var files = CaseFiles.Find(parsed.GetValue(FilesArgument)!);
+        var files = Found.Cases(parsed.GetValue(FilesArgument)!);
         var (json, strict) = (parsed.GetValue(JsonOption), parsed.GetValue(StrictOption));
 
         // Checked in parallel, printed in order.

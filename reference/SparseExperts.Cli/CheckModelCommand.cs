@@ -36,11 +36,12 @@ static class CheckModelCommand
 
     static int Run(ParseResult parsed)
     {
-        var folder = parsed.GetValue(FolderArgument)!;
-        string? File(Option<string?> option) => parsed.GetValue(option);
-        if (File(ActivationsOption) is null && File(GradientsOption) is null && File(TrainingOption) is null && File(GenerationOption) is null)
-            throw new ConfigurationException($"{folder}: nothing to check; {Recordings(folder)}");
+        var folder = Found.As(Wanted.Checkpoint, parsed.GetValue(FolderArgument)!);
+        string? File(Option<string?> option) => parsed.GetValue(option) is { } file ? Found.As(Wanted.Recording, file) : null;
+        var isEmpty = File(ActivationsOption) is null & File(GradientsOption) is null & File(TrainingOption) is null & File(GenerationOption) is null;
         using var hub = HubFolder.Load(folder);
+        if (isEmpty)
+            throw new ConfigurationException($"{folder}: nothing to check; {Recordings(folder)}");
         var verdict = ModelVerdict.Join(Parts());
         if (verdict.Blocks.All(b => b.Outcome == Outcome.NotClaimed))
             throw new InvalidFileException($"{folder}: the recording holds nothing that this model computes; record it with python/moe_record_model.py");
@@ -62,7 +63,6 @@ static class CheckModelCommand
     /// <summary>Which recordings lie beside the checkpoint.</summary>
     static string Recordings(string folder)
     {
-        if (!Directory.Exists(folder)) return "there is no such folder; name the folder of a checkpoint";
         string[] Named(string pattern) => [.. Directory.EnumerateFiles(folder, pattern).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)];
         (string Option, string[] Files)[] found =
         [

@@ -24,11 +24,11 @@ sealed class CheckOptions
     {
         var mode = parsed.GetValue(_mode);
         if (mode is not (null or "train" or "eval")) throw new CaseException($"--mode {mode}: choose train or eval");
-        var dialect = parsed.GetValue(_dialect) is { } name ? DialectFile.Resolve(name) : null;
+        var dialect = parsed.GetValue(_dialect) is { } name ? Found.Dialect(name) : null;
         (DialectAxis Axis, string Value)[] settings = [.. (parsed.GetValue(_set) ?? []).Select(Setting)];
         return file =>
         {
-            var read = Case.Load(file);
+            var read = Found.Case(file);
             read.RequireClaims();
             if (dialect is not null) read = read.HeldTo(dialect, mode);
             else if (mode is not null) read = read.Under(read.Dialect, mode);

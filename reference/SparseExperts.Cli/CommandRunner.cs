@@ -28,7 +28,9 @@ static partial class CommandRunner
             Failure.Debug = parsed.GetValue(DebugOption);
             Console.SetError(new VisibleWriter(Console.Error));
             // The live display of a training draws with what others must not.
-            if (parsed.CommandResult.Command.Name != "train") Console.SetOut(new VisibleWriter(Console.Out));
+            var draws = parsed.CommandResult.Command.Name == "train";
+            if (!draws || Console.IsOutputRedirected) Console.SetOut(new OutputWriter(Console.Out));
+            if (!draws) Console.SetOut(new VisibleWriter(Console.Out));
             if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
             if (parsed.Errors.Count > 0)
                 return Refuse($"{InWords(parsed.Errors[0].Message.TrimEnd('.'))}; see moe {Prefix(parsed.CommandResult.Command)}--help");

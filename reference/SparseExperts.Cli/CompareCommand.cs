@@ -96,7 +96,7 @@ static class CompareCommand
         {
             try
             {
-                all[i] = (compare(pairs[i].Name, Case.Load(pairs[i].First), Case.Load(pairs[i].Second)), null);
+                all[i] = (compare(pairs[i].Name, Found.Case(pairs[i].First), Found.Case(pairs[i].Second)), null);
             }
             catch (Exception e)
             {
@@ -123,7 +123,7 @@ static class CompareCommand
     /// <summary>The case files of a folder by their names without the extension.</summary>
     static Dictionary<string, string> Named(string folder)
     {
-        var named = CaseFiles.Find([folder]).GroupBy(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null)).ToArray();
+        var named = Found.Cases([folder]).GroupBy(f => Path.ChangeExtension(Path.GetRelativePath(folder, f), null)).ToArray();
         if (named.FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new CaseException($"{folder}: '{twice.Key}' is there twice, as .npz and as .safetensors; keep one");
         return named.ToDictionary(g => g.Key, g => g.Single());

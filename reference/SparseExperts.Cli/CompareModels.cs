@@ -12,7 +12,7 @@ static class CompareModels
 {
     public static int Run(string folder, IReadOnlyList<(string Name, string First, string Second)> pairs, bool json, bool strict)
     {
-        using var hub = HubFolder.Load(folder);
+        using var hub = HubFolder.Load(Found.As(Wanted.Checkpoint, folder));
         List<LogProbabilityShift> shifts = [];
         var worst = ExitCode.Ok;
         foreach (var (name, first, second) in pairs)

@@ -69,7 +69,7 @@ static class DialectsCommand
             {
                 if (name is not null || parsed.GetValue(MarkdownOption) || parsed.GetValue(PrecisionOption) || parsed.GetValue(HtmlOption) is not null)
                     throw new DialectException("--config: not with a name, --markdown, --precision or --html; give one of them");
-                ConfigText.Print(ConfigFile.Load(config), parsed.GetValue(JsonOption));
+                ConfigText.Print(ConfigFile.Load(Found.As(Wanted.Configuration, config)), parsed.GetValue(JsonOption));
                 return ExitCode.Ok;
             }
             if (parsed.GetValue(HtmlOption) is { } page)
@@ -98,7 +98,7 @@ static class DialectsCommand
     static void Walk(string name)
     {
         using var backend = new CpuBackend(1);
-        Console.WriteLine(Walkthrough.Of(DialectFile.Resolve(name), backend));
+        Console.WriteLine(Walkthrough.Of(Found.Dialect(name), backend));
     }
 
     /// <summary>Writes the page whole, or not at all.</summary>
@@ -116,13 +116,13 @@ static class DialectsCommand
     static IReadOnlyList<Dialect> Chosen(string? name)
     {
         if (name is null) return BuiltIn.All;
-        if (BuiltIn.Find(name) is not null || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return [DialectFile.Resolve(name)];
+        if (BuiltIn.Find(name) is not null || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return [Found.Dialect(name)];
         if ((ModelTypes.Find(name) ?? ModelTypes.FindArchitecture(name)) is { } type)
         {
             Console.Error.WriteLine(ConfigText.Line(name, type));
             return [BuiltIn.Named(type.Dialect)];
         }
-        return BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some ? some : [DialectFile.Resolve(name)];
+        return BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some ? some : [Found.Dialect(name)];
     }
 
     static void Table(IReadOnlyList<Dialect> dialects, bool markdown)

@@ -48,7 +48,7 @@ static class DistillCommand
         if (!(soft is >= 0 and <= 1)) throw new ConfigurationException($"--soft {soft}: within 0 and 1");
         if (parsed.GetValue(StepsOption) is < 1) throw new ConfigurationException($"--steps {parsed.GetValue(StepsOption)}: at least 1");
         using var backend = BackendCatalog.Create(parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PluginsOption));
-        var teacher = TrainingRun.Open(folder, _ => backend);
+        var teacher = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => backend);
         if (teacher.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
         var training = teacher.Config.Training with { Steps = parsed.GetValue(StepsOption) ?? Math.Max(1, teacher.Predictor.Step), Minutes = 0 };
         var place = parsed.GetValue(OutOption) ?? folder.TrimEnd('/', '\\') + "-dense";
@@ -56,7 +56,7 @@ static class DistillCommand
 
         using var stop = new StopSignals();
         (string Name, TrainedRun Run)? dense = parsed.GetValue(BaselineOption) is { } baseline
-            ? ("dense, given", TrainingRun.Open(baseline, _ => backend))
+            ? ("dense, given", TrainingRun.Open(Found.As(Wanted.Run, baseline), _ => backend))
             : Train(parsed, stop, Path.Combine(place, "alone"), alone, backend, teacher.Data, null) is { } trained ? ("dense, alone", trained) : null;
         if (dense is null) return Stopped(stop, place);
         var taught = Train(parsed, stop, Path.Combine(place, "taught"), student, backend, teacher.Data, trainer => DenseStudent.Begin(folder, trainer));

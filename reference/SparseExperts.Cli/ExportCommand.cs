@@ -14,7 +14,7 @@ static class ExportCommand
         command.SetAction(parsed =>
         {
             var to = parsed.GetValue(folder)!;
-            var written = HubExport.Run(parsed.GetValue(run)!, to);
+            var written = HubExport.Run(Found.As(Wanted.Run, parsed.GetValue(run)!), to);
             if (written.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             Console.WriteLine($"{to}: {written.Tensors} tensors of {Path.GetFileName(written.Checkpoint)} in {string.Join(", ", written.Files)}");
             return ExitCode.Ok;

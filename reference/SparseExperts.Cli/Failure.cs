@@ -22,6 +22,7 @@ sealed record Failure(int Code, string Line, Exception? Cause = null)
         ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or DialectException or CaseException
             or ShapeException => new(ExitCode.BadInput, Message(e), e),
         DeviceFaultException => new(ExitCode.NoDevice, e.Message, e),
+        OutputException => new(ExitCode.BadInput, $"standard output cannot be written ({e.Message.TrimEnd('.')}); send it elsewhere, or free its disk", e),
         IOException or UnauthorizedAccessException =>
             new(ExitCode.BadInput, $"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space", e),
         OutOfMemoryException => new(ExitCode.BadInput, "the memory of this machine, or what it allows this program, is too small; choose less", e),

@@ -55,7 +55,7 @@ static class GenerateCommand
                 parsed.GetValue(threads),
                 parsed.GetValue(plugins),
                 parsed.GetValue(precision));
-            var opened = TrainingRun.Open(parsed.GetValue(run)!, _ => machine);
+            var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             if (opened.Config.Model is T5Config)
             {
@@ -71,8 +71,7 @@ static class GenerateCommand
                 throw new ConfigurationException($"{other.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             var written = RunWriter.Continue(opened, start, parsed.GetValue(unit) ?? usual, rule, parsed.GetValue(seed), parsed.GetValue(stop) ?? []);
-            using var output = Console.OpenStandardOutput();
-            output.Write([.. start, .. written, .. "\n"u8]);
+            OutputWriter.Write([.. start, .. written, .. "\n"u8]);
             return ExitCode.Ok;
         });
         return command;

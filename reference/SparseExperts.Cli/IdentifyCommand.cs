@@ -35,10 +35,10 @@ static class IdentifyCommand
         var format = Format.Read(parsed);
         var held = new List<(Case Case, HeldFormat? Held)>();
         var failures = new List<(string File, Failure Failure)>();
-        foreach (var file in CaseFiles.Find(parsed.GetValue(FilesArgument)!))
+        foreach (var file in Found.Cases(parsed.GetValue(FilesArgument)!))
             try
             {
-                var read = Case.Load(file);
+                var read = Found.Case(file);
                 read.RequireClaims();
                 held.Add(FormatCheck.Settle(read, format, () => new ScalarBackend<Tracked>()));
             }

@@ -15,7 +15,7 @@ static class ImportCommand
         command.SetAction(parsed =>
         {
             var (from, to) = (parsed.GetValue(folder)!, parsed.GetValue(run)!);
-            var read = HubImport.Run(from, to);
+            var read = HubImport.Run(Found.As(Wanted.Checkpoint, from), to);
             if (read.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var unread = read.Unread == 0 ? "" : $", {read.Unread} more that its model does not read are kept aside";
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

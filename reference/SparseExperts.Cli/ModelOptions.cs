@@ -51,7 +51,7 @@ sealed class ModelOptions
     /// <summary>Another dialect, or the model's own with another capacity factor; null where neither was asked for.</summary>
     Dialect? Dialect(ParseResult parsed, Dialect own)
     {
-        var named = parsed.GetValue(_dialect) is { } name ? DialectFile.Resolve(name) : null;
+        var named = parsed.GetValue(_dialect) is { } name ? Found.Dialect(name) : null;
         if (named is not null && parsed.GetValue(_dense)) throw new ConfigurationException("--dense and --dialect: give one of them");
         if (parsed.GetValue(_capacity) is not { } factor) return named;
         if (!(factor > 0 && double.IsFinite(factor))) throw new ConfigurationException($"capacity factor {factor}: a positive number");

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using SparseExperts.Oracle;
-using SparseExperts.Routing;
 using SparseExperts.Scalar;
 
 namespace SparseExperts.Cli;
@@ -32,7 +31,7 @@ static class ProbeCommand
     {
         var mode = parsed.GetValue(ModeOption);
         if (mode is not (null or "train" or "eval")) throw new CaseException($"--mode {mode}: choose train or eval");
-        var dialect = DialectFile.Resolve(parsed.GetValue(DialectArgument)!);
+        var dialect = Found.Dialect(parsed.GetValue(DialectArgument)!);
         var folder = parsed.GetValue(OutOption)!;
         if (folder.Length == 0) throw new CaseException("--out: it is empty; name a folder");
         var extension = parsed.GetValue(NpzOption) ? "npz" : "safetensors";

@@ -33,7 +33,7 @@ static class ReplayCommand
         if (File.Exists(path) && !parsed.GetValue(ForceOption))
             throw new CaseException($"{path}: is there already; choose another --out, or --force to replace it");
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))) throw new CaseException($"{path}: its folder does not exist; make it first");
-        Case asked = Case.Load(parsed.GetValue(FileArgument)!), routes = Case.Load(parsed.GetValue(RoutesOption)!);
+        Case asked = Found.Case(parsed.GetValue(FileArgument)!), routes = Found.Case(parsed.GetValue(RoutesOption)!);
         using var exact = new ScalarBackend<Float32>();
         using var backend = new ScalarBackend<Tracked>();
         var replayed = CaseAnswers.Replay(asked, routes, exact);

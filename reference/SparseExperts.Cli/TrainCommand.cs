@@ -114,7 +114,7 @@ static class TrainCommand
         if (given is not null)
             throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
         IBackend? made = null;
-        var run = TrainingRun.Resume(folder, config => made = Create(
+        var run = TrainingRun.Resume(Found.As(Wanted.Run, folder), config => made = Create(
             parsed,
             parsed.GetResult(BackendOption) is { Implicit: false } ? parsed.GetValue(BackendOption)! : config.Backend,
             parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads,
@@ -188,7 +188,7 @@ static class TrainCommand
         }
         if (parsed.GetResult(PresetOption) is { Implicit: false })
             throw new ConfigurationException($"--preset: not with --from, the model is the one in {from}; leave it out");
-        var run = TrainingRun.ReadConfig(from);
+        var run = TrainingRun.ReadConfig(Found.As(Wanted.Run, from));
         var tokenizer = named ?? (run.Tokenizer is { } kept ? RunTokenizer.Open(from, kept) : null);
         return (run.Preset, OfModel.Apply(parsed, run.Model), Training(parsed, run.Training), run, tokenizer);
     }

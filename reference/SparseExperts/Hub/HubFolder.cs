@@ -50,6 +50,7 @@ public sealed partial class HubFolder : IDisposable
     /// <exception cref="InvalidFileException">It is no checkpoint that can be read; one line.</exception>
     public static HubFolder Load(string path)
     {
+        if (File.Exists(path)) throw new InvalidFileException($"{path}: is a file; name the folder of a checkpoint");
         if (!Directory.Exists(path)) throw new InvalidFileException($"{path}: no such folder; name the folder of a checkpoint");
         return new(path);
     }

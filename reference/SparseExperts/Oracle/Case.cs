@@ -48,7 +48,7 @@ public sealed class Case
         Path = path;
         string Text(string key, string? otherwise = null) => metadata.TryGetValue(key, out var value) ? value
             : otherwise ?? throw new CaseException($"{path}: no metadata '{key}'; write it beside format and mode");
-        if (Text("format") != Format) throw new CaseException($"{path}: format '{Text("format")}', this program reads {Format}; convert the file");
+        RequireFormat(path, Text("format"));
         Mode = Text("mode");
         if (Mode is not ("train" or "eval")) throw new CaseException($"{path}: mode '{Mode}'; write train or eval");
         (Producer, Note, DialectText) = (Text("producer", ""), Text("note", ""), Text("dialect"));
@@ -61,6 +61,11 @@ public sealed class Case
         Dialect = DialectFile.With(DialectFile.OfCase(DialectText, path), Parameters, path);
         CaseReads.Check(this);
         CaseShapes.CheckWhole(path, _tensors.Values);
+    }
+
+    static void RequireFormat(string path, string format)
+    {
+        if (format != Format) throw new CaseException($"{path}: format '{format}', this program reads {Format}; convert the file");
     }
 
     /// <summary>The same numbers read under another dialect.</summary>
@@ -204,7 +209,8 @@ public sealed class Case
     static Case FromSafetensors(string path)
     {
         using var file = SafetensorsFile.Open(path);
-        // Shapes that cannot be are refused before any number is read.
+        // What says that it is no case is not asked for a case's names; shapes that cannot be are refused before any number is read.
+        RequireFormat(path, file.Metadata.GetValueOrDefault("format", Format));
         TensorEntry[] entries = [.. file.Tensors.Where(t => !IsFree(t.Name))];
         var layout = CaseLayout.Take(path, Object(path, file.Metadata.GetValueOrDefault("parameters", "{}")), entries.Select(t => t.Name).ToHashSet());
         CaseShapes.Check(path, layout.Ordinary(path, entries.Select(t => new CaseTensor(t.Name, t.DType, t.Shape, []))));

@@ -63,15 +63,25 @@ public sealed class RunLock : IDisposable
     /// <summary>Refuses to go on in a folder that was deleted, or taken by another run, since the lock was taken.</summary>
     internal void Require()
     {
-        var holder = Path.Combine(_folder, HolderFile);
-        if (!File.Exists(holder) || File.ReadAllText(holder) != _token || !File.Exists(TrainingRun.ConfigPath(_folder)))
+        if (!IsOurs || !File.Exists(TrainingRun.ConfigPath(_folder)))
             throw new RunException($"{_folder}: was deleted or replaced while the run was writing it; nothing more is written there");
     }
 
+    /// <summary>Whether the folder is there and no other run has taken it.</summary>
+    internal bool IsOurs => File.Exists(HolderPath) && File.ReadAllText(HolderPath) == _token;
+
+    /// <summary>Deletes the lock's own files while it is held, so that nobody else's are met.</summary>
+    internal void Remove()
+    {
+        File.Delete(HolderPath);
+        File.Delete(Path.Combine(_folder, LockFile));
+    }
+
+    string HolderPath => Path.Combine(_folder, HolderFile);
+
     public void Dispose()
     {
-        var holder = Path.Combine(_folder, HolderFile);
-        if (File.Exists(holder) && File.ReadAllText(holder) == _token) File.Delete(holder);
+        if (IsOurs) File.Delete(HolderPath);
         _file.Dispose();
     }
 }

@@ -61,8 +61,15 @@ public sealed class TrainingRun : IDisposable
     public static string ProfilePath(string folder) => Path.Combine(folder, "profile.json");
     public static string ReportPath(string folder) => Path.Combine(folder, "report.html");
 
-    /// <summary>Gives the folder free for another writer.</summary>
-    public void Dispose() => _lock.Dispose();
+    /// <summary>The folder as this run began it; null where the run goes on with an earlier one.</summary>
+    BegunFolder? Begun { get; init; }
+
+    /// <summary>Gives the folder free for another writer. Of a new run that ends before anything of it was saved, nothing stays.</summary>
+    public void Dispose()
+    {
+        Begun?.TakeBack();
+        _lock.Dispose();
+    }
 
     /// <summary>Starts a run in a folder that must not hold anything, unless <paramref name="force"/> lets an earlier run be replaced.</summary>
     /// <param name="start">Puts numbers into the model before the first step; null leaves its start values.</param>
@@ -73,19 +80,25 @@ public sealed class TrainingRun : IDisposable
         MemoryEstimate.Require(config.Model, config.Training, backend);
         var trainer = new Trainer(backend, config.Model, config.Training, Objective(config, backend));
         start?.Invoke(trainer);
+        var isMade = !Directory.Exists(folder);
         Directory.CreateDirectory(folder);
         return Locked(folder, held =>
         {
             RefuseToClobber(folder, force);
-            // First what says that here is a run, so that a folder that is left between is not one run's settings and another's weights.
-            File.Delete(ConfigPath(folder));
-            if (Directory.Exists(CheckpointFolder(folder))) Directory.Delete(CheckpointFolder(folder), true);
-            foreach (var path in (string[])[MetricsPath(folder), ReportPath(folder), ProfilePath(folder)]) File.Delete(path);
-            HubSource.Renew(config.From, folder);
-            RunTokenizer.Delete(folder);
-            data.Tokenizer?.Write(folder);
-            AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
-            return new(folder, held, config, trainer, data, 0);
+            var begun = new BegunFolder(folder, isMade, held);
+            try
+            {
+                begun.Clear();
+                HubSource.Renew(config.From, folder);
+                data.Tokenizer?.Write(folder);
+                AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
+                return new(folder, held, config, trainer, data, 0) { Begun = begun };
+            }
+            catch
+            {
+                begun.TakeBack();
+                throw;
+            }
         });
     }
 
@@ -124,7 +137,7 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Goes on from the newest whole checkpoint, or from the start if there is none yet.</summary>
     public static TrainingRun Resume(string folder, Func<RunConfig, IBackend> backend)
     {
-        Require(folder);
+        ReadConfig(folder);         // no lock is left where no run is
         return Locked(folder, held =>
         {
             var (config, data) = Read(folder);
@@ -160,6 +173,7 @@ public sealed class TrainingRun : IDisposable
 
     static void Require(string folder)
     {
+        if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name the folder of a run");
         if (!Directory.Exists(folder)) throw new RunException($"{folder}: no such folder; name the folder of a run");
         if (!File.Exists(ConfigPath(folder))) throw new RunException($"{folder}: holds no run (no config.json); name the folder that training printed");
     }

@@ -104,6 +104,19 @@ public sealed class RunFolderTests
         Assert.Contains("optimizer.safetensors: is missing, and training cannot go on without", Assert.Single(resumed.Error.TrimEnd('\n').Split('\n')));
     }
 
+    [Theory]
+    [InlineData("{\"family\": \"decoder\", \"model\": 5, \"training\": {}}")]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    public void No_lock_is_left_where_no_run_is(string config)
+    {
+        using var workspace = new Workspace();
+        Directory.CreateDirectory(workspace.At("other"));
+        File.WriteAllText(workspace.At("other/config.json"), config);
+        Assert.Equal(2, MoeCommand.Run(["train", "--resume", workspace.At("other")]).ExitCode);
+        Assert.Equal(["config.json"], Directory.EnumerateFileSystemEntries(workspace.At("other")).Select(Path.GetFileName));
+    }
+
     [Fact]
     public void Json_lines_are_the_metrics()
     {
