@@ -135,6 +135,25 @@ public static class AxisLaw
                select $"{n.Change}: {death}";
     }
 
+    /// <summary>
+    /// A value of an axis that is told from its default in a dialect, and where; null where nothing tells any, as where the dialect does not read the axis.
+    /// </summary>
+    public static string? Shown(DialectAxis axis, Dialect subject)
+    {
+        var plain = axis.With(subject, axis.ToJson(Blank)?.DeepClone(), "law");
+        Dialect[] others = [.. Values(axis).Select(v => Accepted(axis, subject, v)).OfType<Dialect>()];
+        AxisView[] views = [.. AxisViews.Of(axis, plain)];
+        foreach (var view in views.Where(v => v.IsGlance).Take(3).Append(views[^1]))
+        {
+            var seen = view.See(plain);
+            if (others.FirstOrDefault(d => view.See(d) is var other && other != seen && other != Refused) is { } shown)
+                return $"{axis.Name} {axis.Format(shown)} shows in {view.Name} of {subject.Name}";
+        }
+        return null;
+    }
+
+    static readonly Dialect Blank = new() { Name = "", Summary = "", Source = "", Evidence = Evidence.Paper, Parameters = [] };
+
     static string? Death(AxisView view, Dialect changed)
     {
         try

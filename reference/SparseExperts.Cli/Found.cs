@@ -56,7 +56,11 @@ sealed record Found(Wanted? For, string Says)
     public static Dialect Dialect(string name)
     {
         if (name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) || BuiltIn.Find(name) is null && Directory.Exists(name)) As(Wanted.Dialect, name);
-        return DialectFile.Resolve(name);
+        var dialect = DialectFile.Resolve(name);
+        if (BuiltIn.Find(name) is not null) return dialect;
+        var text = name.TrimStart().StartsWith('{') ? name : RegularFiles.ReadAllText(name);
+        foreach (var remark in UnreadAxes.Remarks(text, dialect)) Console.Error.WriteLine($"warning: {CommandRunner.OneLine($"{dialect.Name}: {remark}")}");
+        return dialect;
     }
 
     static Found? At(string path)

@@ -6,7 +6,10 @@ namespace SparseExperts.Oracle;
 static class Notes
 {
     public static IReadOnlyList<string> On(Case held, Verdict verdict, Func<IBackend> backend) =>
-        [.. NoNumbers(held), .. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict)];
+        [.. NoNumbers(held), .. Unread(held), .. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict)];
+
+    /// <summary>Of a dialect that the file writes itself.</summary>
+    static IEnumerable<string> Unread(Case c) => c.DialectText.TrimStart().StartsWith('{') ? UnreadAxes.Remarks(c.DialectText, c.Dialect) : [];
 
     static IEnumerable<string> Absent(Case c)
     {

@@ -44,7 +44,7 @@ public static class DialectFile
         throw new DialectException($"{where}: a dialect is a JSON object; write {{ \"like\": \"mesh.switch\", … }}");
     }
 
-    static readonly JsonDocumentOptions Reading = new()
+    internal static readonly JsonDocumentOptions Reading = new()
     {
         MaxDepth = 8,
         AllowDuplicateProperties = false,
