@@ -65,6 +65,7 @@ static class DialectsCommand
                 Walk(name);
                 return ExitCode.Ok;
             }
+            if (parsed.GetValue(JsonOption) && parsed.GetValue(MarkdownOption)) throw new DialectException("--json: not with --markdown; give one of them");
             if (parsed.GetValue(ConfigOption) is { } config)
             {
                 if (name is not null || parsed.GetValue(MarkdownOption) || parsed.GetValue(PrecisionOption) || parsed.GetValue(HtmlOption) is not null)

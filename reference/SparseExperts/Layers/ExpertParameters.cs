@@ -29,7 +29,8 @@ public static class ExpertParameters
         if (shape.Biases) experts = Biased(own, shape, experts);
         if (IsGated(shape)) experts = experts with { WiGate = own.Projection("wi_gate", shape.ExpertWidth, shape.Hidden, Gain, shape.ExpertsWithWeights) };
         if (d.SharedExpert) experts = Shared(weights.Sub("shared"), shape, experts);
-        if (d is { SharedExpert: true, SharedGate: true }) experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
+        if (d is { SharedExpert: true, SharedGate: true })
+            experts = experts with { SharedGate = weights.Sub("shared").Projection("gate", shape.Width, 1, 0.1) };
         if (d.LatentExperts) experts = Latent(weights.Sub("experts"), shape, experts);
         if (d.OutputBias) experts = experts with { OutputBias = weights.Sub("experts").Matrix("output_bias", 1, shape.Width, Starts.Zeros) };
         return d.Combination == Combination.LearnedPair ? Pair(weights, shape, experts) : experts;

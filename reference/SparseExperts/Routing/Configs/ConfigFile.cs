@@ -82,8 +82,9 @@ public static partial class ConfigFile
             { Value: null } given => $"{given.Key} is null",
             null when type.Experts.Default is null => $"{type.Experts.Keys[0]} is absent",
             _ => null,
-        } ?? AllLayersDense(part);
+        } ?? ConfigPlaces.AllLayersDense(part);
         if (dense is not null) throw new DialectException($"{part.Where}: {type.Name} without a routed part: {part.At}{dense}; a dense model has no dialect");
+        ConfigPlaces.Check(part, type);
         var (experts, _) = type.Experts.In(part);
         List<ConfigParameter> parameters = [];
         List<IgnoredKey> ignored = [];
@@ -96,15 +97,6 @@ public static partial class ConfigFile
         ConfigChecks.Check(part, type, experts!, parameters);
         ignored.AddRange(RoutingWords.NotUnderstood(part, type));
         return new(type, experts!, parameters, ignored, type.Note?.Invoke(part) ?? "");
-    }
-
-    /// <summary>That every layer is dense by its number, in words; null where one is not, or where it is not said.</summary>
-    static string? AllLayersDense(ConfigPart part)
-    {
-        if (part.Json["num_hidden_layers"] is not JsonValue count || !count.TryGetValue<int>(out var layers) || layers < 1) return null;
-        if (part.Json["mlp_only_layers"] is not JsonArray list) return null;
-        var dense = list.OfType<JsonValue>().Select(l => l.TryGetValue<int>(out var layer) ? layer : -1).ToHashSet();
-        return Enumerable.Range(0, layers).All(dense.Contains) ? $"mlp_only_layers names all {layers} layers" : null;
     }
 
     static DialectException Unknown(ConfigPart whole, ConfigPart part)

@@ -68,6 +68,38 @@ public sealed class ConfigRefusalTests
         "it: ffn_config.moe_normalize_expert_weights cannot be 3", "norms 1 and 2")]
     [InlineData("""{"model_type": "qwen3_vl_moe", "text_config": {"num_experts": 0}}""", "it: text_config.num_experts cannot be 0", "from 1")]
     [InlineData("""{"model_type": "qwen3_vl_moe", "text_config": "small"}""", "it: text_config cannot be \"small\"", "give an object")]
+    [InlineData("""{"model_type": "qwen3_moe", "decoder_sparse_step": "x"}""",
+        "it: decoder_sparse_step cannot be \"x\"", "give a whole number")]
+    [InlineData("""{"model_type": "qwen3_moe", "decoder_sparse_step": 0}""",
+        "it: decoder_sparse_step cannot be 0", "from 1")]
+    [InlineData("""{"model_type": "qwen3_moe", "decoder_sparse_step": 4, "num_hidden_layers": 3}""",
+        "it: qwen3_moe without a routed part: decoder_sparse_step 4 reaches none of the 3 layers", "has no dialect")]
+    [InlineData("""{"model_type": "deepseek_v3", "first_k_dense_replace": 3, "num_hidden_layers": 3}""",
+        "it: deepseek_v3 without a routed part: first_k_dense_replace 3 is all of the 3 layers", "has no dialect")]
+    [InlineData("""{"model_type": "deepseek_v3", "first_k_dense_replace": -1}""",
+        "it: first_k_dense_replace cannot be -1", "from 0")]
+    [InlineData("""{"model_type": "jamba", "expert_layer_period": 0}""",
+        "it: expert_layer_period cannot be 0", "from 1")]
+    [InlineData("""{"model_type": "qwen3_moe", "mlp_only_layers": "x"}""",
+        "it: mlp_only_layers cannot be \"x\"", "give a list")]
+    [InlineData("""{"model_type": "qwen3_moe", "mlp_only_layers": [1.5]}""",
+        "it: mlp_only_layers cannot be [1.5]", "give a list")]
+    [InlineData("""{"model_type": "qwen3_moe", "num_hidden_layers": 0}""",
+        "it: num_hidden_layers cannot be 0", "from 1")]
+    [InlineData("""{"model_type": "qwen3_moe", "moe_intermediate_size": "x"}""",
+        "it: moe_intermediate_size cannot be \"x\"", "give a whole number")]
+    [InlineData("""{"model_type": "qwen3_moe", "router_aux_loss_coef": -1}""",
+        "it: router_aux_loss_coef cannot be -1", "choose 0 (off) or more")]
+    [InlineData("""{"model_type": "switch_transformers", "router_z_loss_coef": -1}""",
+        "it: router_z_loss_coef cannot be -1", "choose 0 (off) or more")]
+    [InlineData("""{"model_type": "deepseek_v3", "routed_scaling_factor": -1}""",
+        "it: routed_scaling_factor cannot be -1", "choose a factor of 0 or more")]
+    [InlineData("""{"model_type": "mixtral", "router_jitter_noise": 5}""",
+        "it: router_jitter_noise cannot be 5", "choose within [0, 1)")]
+    [InlineData("""{"model_type": "gpt_oss", "swiglu_limit": -1}""",
+        "it: swiglu_limit cannot be -1", "choose 0 (off) or more")]
+    [InlineData("""{"model_type": "nllb-moe", "moe_token_dropout": 3}""",
+        "it: moe_token_dropout cannot be 3", "choose within [0, 1)")]
     public void Is_refused(string text, string what, string remedy)
     {
         var message = Assert.Throws<DialectException>(() => ConfigFile.Parse(text, "it")).Message;
