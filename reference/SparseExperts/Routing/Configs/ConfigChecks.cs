@@ -39,14 +39,17 @@ static class ConfigChecks
     static void CheckRules(ConfigPart part, ModelType type, IReadOnlyList<ConfigParameter> parameters)
     {
         if (BuiltIn.Find(type.Dialect) is not { } dialect || Refusal(parameters) is not { } refusal) return;
-        var slip = parameters.FirstOrDefault(p => Refusal([.. parameters.Where(o => o != p)]) is null) ?? throw new DialectException($"{part.Where}: {refusal}");
-        throw Cannot(part, slip, refusal[(refusal.LastIndexOf(Choose, StringComparison.Ordinal) is >= 0 and var at ? at + Choose.Length : 0)..]);
+        var slip = parameters.FirstOrDefault(p => Refusal([.. parameters.Where(o => o != p)]) is null)
+            ?? throw new DialectException($"{part.Where}: {refusal}");
+        var remedy = refusal.LastIndexOf(Choose, StringComparison.Ordinal) is >= 0 and var at ? at + Choose.Length : 0;
+        throw Cannot(part, slip, refusal[remedy..]);
 
         string? Refusal(IReadOnlyList<ConfigParameter> some)
         {
             try
             {
-                DialectFile.With(dialect, new(some.Select(p => KeyValuePair.Create<string, JsonNode?>(p.Name, p.Value.DeepClone()))), part.Where, lenient: true);
+                JsonObject said = new(some.Select(p => KeyValuePair.Create<string, JsonNode?>(p.Name, p.Value.DeepClone())));
+                DialectFile.With(dialect, said, part.Where, lenient: true);
                 return null;
             }
             catch (DialectException e)

@@ -19,7 +19,8 @@ static class ConfigPlaces
     ];
 
     /// <summary>The same, or a list with one for each layer.</summary>
-    static readonly (string Key, int Least)[] OfLayers = [("moe_intermediate_size", 1), ("moe_layer_freq", 1), ("num_shared_expert", 0), ("num_shared_experts", 0)];
+    static readonly (string Key, int Least)[] OfLayers =
+        [("moe_intermediate_size", 1), ("moe_layer_freq", 1), ("num_shared_expert", 0), ("num_shared_experts", 0)];
 
     public static void Check(ConfigPart part, ModelType type)
     {
@@ -48,7 +49,8 @@ static class ConfigPlaces
 
     static Given? Of(ConfigPart part, string key) => part.Has(key, out var value) && value is not null ? new(part, key, value, IsDefault: false) : null;
 
-    static int? Number(ConfigPart part, string key) => part.Json[key] is JsonValue value && value.TryGetValue<int>(out var number) && number >= 1 ? number : null;
+    static int? Number(ConfigPart part, string key) =>
+        part.Json[key] is JsonValue value && value.TryGetValue<int>(out var number) && number >= 1 ? number : null;
 
     static bool IsWhole(JsonNode? node, int least) =>
         node is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<int>(out var number) && number >= least;
