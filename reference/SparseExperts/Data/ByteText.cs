@@ -46,8 +46,10 @@ public sealed class ByteText
         return FromBytes(path, bytes, context);
     }
 
+    /// <param name="context">Bytes a sequence; 0 where the text is read otherwise, and may have any length.</param>
     public static ByteText FromBytes(string path, byte[] bytes, int context)
     {
+        if (context == 0) return new(path, bytes);
         if (bytes.Length == 0) throw new DataException($"{path}: the text is empty; name a text of at least {Needed(context)} bytes");
         var text = new ByteText(path, bytes);
         if (text.TrainLength < context + 1 || text.HeldOut.Length < 2)

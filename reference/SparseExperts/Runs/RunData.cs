@@ -105,7 +105,7 @@ public abstract class RunData(ByteText text)
     }
 
     /// <summary>The text as a kind of data needs it: windows need some length, a file of tasks does not.</summary>
-    public static ByteText LoadText(DataKind kind, string path, IModelConfig model) => ByteText.Load(path, kind == DataKind.Tasks ? 1 : model.Context);
+    public static ByteText LoadText(DataKind kind, string path, IModelConfig model) => ByteText.Load(path, kind == DataKind.Tasks ? 0 : model.Context);
 }
 
 /// <summary>Windows of bytes, each label the byte after its input.</summary>

@@ -18,7 +18,7 @@ sealed class TaskData : RunData
     {
         (_model, _tokenizer, _ids) = (model, tokenizer, TextToTextIds.Of(tokenizer));
         RequireIds(_ids.Vocabulary, model);
-        (_train, _heldOut) = TextTasks.Split(Tasks(text));
+        (_train, _heldOut) = TextTasks.Split(Tasks(text), text.Path);
     }
 
     static IReadOnlyList<TextTask> Tasks(ByteText text) => TextTasks.Parse(text.Path, (byte[])[.. text.Train, .. text.HeldOut]);

@@ -48,31 +48,38 @@ public static class TextTasks
         try
         {
             using var document = JsonDocument.Parse(line, Strict);
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new DataException($"{place}: must be an object with input and target");
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new DataException($"{place}: is no object; {Written}");
             return new(Text(document.RootElement, "input", place), Text(document.RootElement, "target", place));
         }
         catch (JsonException e)
         {
-            throw new DataException($"{place}: no JSON ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})");
+            throw new DataException($"{place}: no JSON ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); {Written}");
         }
         catch (InvalidOperationException)
         {
-            throw new DataException($"{place}: a string is no text in UTF-8");
+            throw new DataException($"{place}: a string is no text in UTF-8; write it anew");
         }
     }
 
     static string Text(JsonElement task, string name, string place)
     {
-        if (!task.TryGetProperty(name, out var value)) throw new DataException($"{place}: has no {name}");
-        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new DataException($"{place}: {name} must be a string");
+        if (!task.TryGetProperty(name, out var value))
+        {
+            var names = string.Join(", ", task.EnumerateObject().Take(8).Select(p => p.Name.Length > 40 ? p.Name[..40] + "…" : p.Name));
+            throw new DataException($"{place}: has no {name}{(names.Length > 0 ? $", it has {names}" : "")}; {Written}");
+        }
+        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new DataException($"{place}: {name} must be a string; {Written}");
     }
+
+    const string Written = "write {\"input\": \"…\", \"target\": \"…\"} a line";
 
     /// <summary>
     /// Tasks to learn from, and 5 % of them, one at least, to measure on: which, depends on their number alone, so that every run holds the same ones out.
     /// </summary>
-    public static (IReadOnlyList<TextTask> Train, IReadOnlyList<TextTask> HeldOut) Split(IReadOnlyList<TextTask> tasks)
+    /// <param name="name">What errors call the file.</param>
+    public static (IReadOnlyList<TextTask> Train, IReadOnlyList<TextTask> HeldOut) Split(IReadOnlyList<TextTask> tasks, string name)
     {
-        if (tasks.Count < 2) throw new DataException($"{tasks.Count} task: one to learn from and one to hold out are needed; add tasks");
+        if (tasks.Count < 2) throw new DataException($"{name}: {tasks.Count} task: one to learn from and one to hold out are needed; add tasks");
         var order = Shuffle.Order(new Streams(0).Named("text/held-out tasks"), 0, tasks.Count);
         var held = Math.Max(1, (int)(tasks.Count * HeldOutShare));
         return ([.. order[held..].Order().Select(i => tasks[i])], [.. order[..held].Order().Select(i => tasks[i])]);

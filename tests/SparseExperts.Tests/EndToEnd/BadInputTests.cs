@@ -32,6 +32,9 @@ public sealed class BadInputTests
         { "train --width 1600000", "larger than this program can hold" },
         { "train --batch 0", "batch 0: between 1 and 65536" },
         { "train --nonsense", "--nonsense" },
+        { "train --preset switch-tiny --data tasks --text empty.txt", "empty.txt: has no tasks; name a JSONL file" },
+        { "train --preset switch-tiny --data tasks --text short.txt", "short.txt, line 1: no JSON" },
+        { "train --preset switch-tiny --data tasks --text task.jsonl", "task.jsonl, line 1: has no target, it has input; write {" },
         { "train --resume nowhere", "nowhere: no such folder" },
         { "train --resume .", "holds no run (no config.json)" },
         { "train --resume nowhere --steps 5", "--steps: not with --resume" },
@@ -85,11 +88,12 @@ public sealed class BadInputTests
         using var workspace = new Workspace();
         File.WriteAllBytes(workspace.At("empty.txt"), []);
         File.WriteAllText(workspace.At("short.txt"), new string('a', 30));
+        File.WriteAllText(workspace.At("task.jsonl"), "{\"input\": \"\"}");
         Directory.CreateDirectory(workspace.At("occupied"));
         File.WriteAllText(workspace.At("occupied/diary.txt"), "mine");
         var before = Files(workspace.Folder);
 
-        static bool IsPath(string word) => word is "nowhere" or "occupied" or "new" or "." || word.EndsWith(".txt", StringComparison.Ordinal);
+        static bool IsPath(string word) => word is "nowhere" or "occupied" or "new" or "task.jsonl" or "." || word.EndsWith(".txt", StringComparison.Ordinal);
         var arguments = call.Split(' ').Select(word => IsPath(word) ? workspace.At(word) : word);
         var result = MoeCommand.Run([.. arguments]);
 

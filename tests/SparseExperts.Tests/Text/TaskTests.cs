@@ -22,9 +22,13 @@ public sealed class TaskTests
             Parse("\uFEFF{\"input\": \"a\", \"target\": \"b\", \"id\": 3}\r\n\n{\"target\": \"\", \"input\": \"c\\n\"}"));
 
     [Theory]
-    [InlineData("{\"input\": \"a\", \"target\": \"b\"}\n{\"input\": \"a\"}", "t.jsonl, line 2: has no target")]
-    [InlineData("\n\n{\"input\": 1, \"target\": \"b\"}", "t.jsonl, line 3: input must be a string")]
-    [InlineData("[]", "t.jsonl, line 1: must be an object")]
+    [InlineData(
+        "{\"input\": \"a\", \"target\": \"b\"}\n{\"input\": \"a\"}",
+        "t.jsonl, line 2: has no target, it has input; write {\"input\": \"…\", \"target\": \"…\"} a line")]
+    [InlineData("{\"input\": \"a\", \"targets\": \"b\"}", "t.jsonl, line 1: has no target, it has input, targets; write")]
+    [InlineData("{}", "t.jsonl, line 1: has no input; write")]
+    [InlineData("\n\n{\"input\": 1, \"target\": \"b\"}", "t.jsonl, line 3: input must be a string; write {")]
+    [InlineData("[]", "t.jsonl, line 1: is no object; write {")]
     [InlineData("{\"input\": ", "t.jsonl, line 1: no JSON")]
     [InlineData("{\"input\": \"a\", \"input\": \"a\", \"target\": \"b\"}", "t.jsonl, line 1: no JSON")]
     [InlineData("{\"input\": \"\\ud800\", \"target\": \"b\"}", "t.jsonl, line 1: a string is no text")]
@@ -40,12 +44,12 @@ public sealed class TaskTests
     public void The_same_tasks_are_held_out_every_time()
     {
         TextTask[] many = [.. Enumerable.Range(0, 100).Select(i => new TextTask($"{i}", ""))];
-        var (train, heldOut) = TextTasks.Split(many);
+        var (train, heldOut) = TextTasks.Split(many, "t.jsonl");
         Assert.Equal(5, heldOut.Count);
         Assert.Equal(many.Length, train.Concat(heldOut).Distinct().Count());
-        Assert.Equal(heldOut, TextTasks.Split(many).HeldOut);
-        Assert.Single(TextTasks.Split(many[..2]).HeldOut);
-        Assert.Throws<DataException>(() => TextTasks.Split(many[..1]));
+        Assert.Equal(heldOut, TextTasks.Split(many, "t.jsonl").HeldOut);
+        Assert.Single(TextTasks.Split(many[..2], "t.jsonl").HeldOut);
+        Assert.StartsWith("t.jsonl: 1 task: ", Assert.Throws<DataException>(() => TextTasks.Split(many[..1], "t.jsonl")).Message);
     }
 
     /// <summary>Three steps of four from ten tasks: each is there once before one comes again, and in another order the next time.</summary>
