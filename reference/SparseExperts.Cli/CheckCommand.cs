@@ -47,6 +47,7 @@ static class CheckCommand
     {
         var read = HeldTo.Reader(parsed);
         var format = HeldTo.Format.Read(parsed);
+        var report = parsed.GetValue(JunitOption) is { } place ? Place(place) : null;
         var files = Found.Cases(parsed.GetValue(FilesArgument)!);
         var (json, strict) = (parsed.GetValue(JsonOption), parsed.GetValue(StrictOption));
 
@@ -59,8 +60,17 @@ static class CheckCommand
             else Console.WriteLine((result.Failure?.ToJson(result.File) ?? Json(result)).ToJsonString(Line));
         }
         if (!json && results.Length > 1) PrintCounts(results);
-        if (parsed.GetValue(JunitOption) is { } path) AtomicFile.WriteText(path, Junit(results, strict));
+        if (report is not null) AtomicFile.WriteText(report, Junit(results, strict));
         return Failure.Worst(results.Select(r => r.Code(strict)));
+    }
+
+    /// <summary>Where a report can be written, which is known before anything is checked.</summary>
+    static string Place(string path)
+    {
+        if (Directory.Exists(path)) throw new CaseException($"--junit {path}: is a folder; name a file");
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
+            throw new CaseException($"--junit {path}: its folder does not exist; make it first");
+        return path;
     }
 
     static void PrintCounts(Result[] results)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using SparseExperts.Formats;
@@ -34,6 +35,8 @@ static partial class CommandRunner
             if (parsed.UnmatchedTokens.Count > 0) return Refuse($"'{parsed.UnmatchedTokens[0]}' is no command or option; see moe --help");
             if (parsed.Errors.Count > 0)
                 return Refuse($"{InWords(parsed.Errors[0].Message.TrimEnd('.'))}; see moe {Prefix(parsed.CommandResult.Command)}--help");
+            if (Empty(parsed) is { } empty)
+                return Refuse($"{empty}: it is empty; give a value, or leave it out; see moe {Prefix(parsed.CommandResult.Command)}--help");
             return parsed.Invoke(new() { EnableDefaultExceptionHandler = false });
         }
         catch (Exception e)
@@ -61,6 +64,14 @@ static partial class CommandRunner
         "System.Double" => "give a number",
         _ => $"choose one of {string.Join(", ", values.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).ToLowerInvariant()}",
     };
+
+    /// <summary>An option or argument that was given nothing, as by a variable that is not set: of texts alone may one be empty.</summary>
+    static string? Empty(ParseResult parsed) => parsed.CommandResult.Children.Select(child => child switch
+    {
+        OptionResult { Option.Name: not ("--prompt" or "--stop") } option when option.Tokens.Any(t => t.Value.Length == 0) => option.Option.Name,
+        ArgumentResult argument when argument.Tokens.Any(t => t.Value.Length == 0) => argument.Argument.Name,
+        _ => null,
+    }).FirstOrDefault(name => name is not null);
 
     static string Prefix(Command command) => command.Name == "moe" ? "" : command.Name + " ";
 

@@ -74,9 +74,13 @@ static class IdentifyCommand
         foreach (var other in identity.Alternatives) Console.WriteLine($"  or as well: {other}");
         foreach (var stage in identity.FormatDepartures) Console.WriteLine($"  {stage}");
         if (Others(identity, its) is { Length: > 0 } others) Console.WriteLine($"also reproduced, unchanged, by {string.Join(", ", others)}");
-        foreach (var open in identity.Open.GroupBy(o => Identification.Suggest(o.Axis)))
-            Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {open.Key} would decide");
-        if (identity.Open.Count > 0 && BuiltIn.Find(identity.Nearest) is not null)
+        foreach (var open in identity.Open.GroupBy(o => (o.Suggest, o.IsThere)))
+        {
+            var would = open.Key.IsThere ? $"{plural} {(files.Count == 1 ? "is" : "include")} {open.Key.Suggest}, and no claim there tells other values apart"
+                : $"{open.Key.Suggest} would decide";
+            Console.WriteLine($"not decided: {string.Join(", ", open.Select(o => o.Axis))}; {would}");
+        }
+        if (identity.Open.Any(o => !o.IsThere) && BuiltIn.Find(identity.Nearest) is not null)
             Console.WriteLine($"moe probe {identity.Nearest} --out DIR writes such inputs");
     }
 
@@ -101,7 +105,7 @@ static class IdentifyCommand
         ["same"] = Texts(identity.Same),
         ["precision"] = FormatTable.Json(identity.FormatDepartures),
         ["undecided"] = new JsonArray([.. identity.Open.Select(o => (JsonNode)new JsonObject { ["axis"] = o.Axis, ["is"] = o.Is, ["also"] = Texts(o.Also),
-            ["suggest"] = Identification.Suggest(o.Axis) })]),
+            ["suggest"] = o.Suggest, ["have_such"] = o.IsThere })]),
         ["left"] = identity.Left,
         ["untried"] = identity.Untried,
         ["held_to"] = new JsonArray([.. files.Where(f => f.Held is not null).Select(f => (JsonNode)new JsonObject

@@ -131,20 +131,36 @@ public sealed partial class CaseCheck
         Tensor ClaimedLogits(Tensor recomputed)
         {
             if (check.Claimed(tape, "claim.logits", _call.Experts) is not { } claimed) return recomputed;
-            if (_call.Dialect.PaddingLogits != PaddingLogits.Zeroed || _call.TokenMask.Length == 0) return claimed;
-            var (values, errors) = (HostNumbers.Of(tape, claimed).Values.ToArray(), new double[claimed.Value.Count]);
-            var own = HostNumbers.Of(tape, recomputed);
-            for (var i = 0; i < values.Length; i++)
-                if (!_call.IsReal(i / _call.Experts)) (values[i], errors[i]) = (own.Values[i], own.Errors[i]);
-            var matrix = tape.Rent(_call.Tokens, _call.Experts);
-            ((IErrorBounds)tape.Backend).WriteErrors(matrix, values, errors);
+            var isLeftOut = _call.Dialect.PaddingLogits == PaddingLogits.Zeroed && _call.TokenMask.Length > 0;
+            return But(i => isLeftOut && !_call.IsReal(i / _call.Experts), claimed, recomputed);
+        }
+
+        /// <summary>
+        /// Claimed numbers but for some, in whose place those stand that were computed; and but for what is none: it departs where it is claimed, and whoever
+        /// ranks it would say no more than that.
+        /// </summary>
+        Tensor But(Func<int, bool> some, Tensor claimed, Tensor computed)
+        {
+            if (claimed == computed) return claimed;
+            var values = HostNumbers.Of(tape, claimed).Values;
+            var own = HostNumbers.Of(tape, computed);
+            bool IsNone(int i) => (double.IsNaN(values[i]) || double.IsPositiveInfinity(values[i])) && double.IsFinite(own.Values[i]);
+            bool[] isReplaced = [.. Enumerable.Range(0, values.Length).Select(i => some(i) || IsNone(i))];
+            if (!isReplaced.Contains(true)) return claimed;
+            var errors = HostNumbers.Of(tape, claimed).Errors;
+            var matrix = tape.Rent(claimed.Rows, claimed.Columns);
+            ((IErrorBounds)tape.Backend).WriteErrors(
+                matrix,
+                [.. values.Select((v, i) => isReplaced[i] ? own.Values[i] : v)],
+                [.. errors.Select((e, i) => isReplaced[i] ? own.Errors[i] : e)]);
             return tape.Constant(matrix);
         }
 
         public override Tensor Scores(Tensor computed)
         {
             check.Compare("scores", tape, computed);
-            return _call.Dialect.Score is Score.SoftmaxPost or Score.None ? computed : check.Claimed(tape, "claim.scores", _call.Experts) ?? computed;
+            if (_call.Dialect.Score is Score.SoftmaxPost or Score.None) return computed;
+            return check.Claimed(tape, "claim.scores", _call.Experts) is { } claimed ? But(_ => false, claimed, computed) : computed;
         }
 
         public override int CapacityOfChoosing(Func<int> compute) => _claimed.Capacity() ?? compute();

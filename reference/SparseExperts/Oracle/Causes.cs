@@ -33,7 +33,9 @@ public static class Causes
         Cause[] stages = isOne ? [.. faults, .. factors] : [.. factors, .. faults];
         IEnumerable<string> sentences = [.. explanation.Changes.Select(Twin).OfType<Cause>().Concat(stages).Select(c => c.Sentence).Distinct()];
         var words = sentences.Any() ? $"; {string.Join(", or ", sentences.Take(3))}" : "";
-        var pattern = verdict.Culprit is { Numbers: { } numbers } culprit ? Patterns.Of(held, culprit.Stage, numbers) : null;
+        var pattern = verdict.Culprit is { Numbers: { } numbers } culprit
+            ? Patterns.Of(culprit.Stage == "y" ? Stage.WithExperts(held, backend) : held, culprit.Stage, numbers)
+            : null;
         var named = verdict with
         {
             Say = Diagnosis.Say(held, verdict, explanation) + words + own.Untried + (pattern is null ? "" : $"; {pattern}"),

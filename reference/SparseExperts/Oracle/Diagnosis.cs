@@ -122,12 +122,23 @@ public static class Diagnosis
         var where = first.Of == 1 ? "" : $" at {first.Place}";
         var many = first.Of == 1 ? "" : $" ({first.Count} of {first.Of} differ)";
         var numbers = $"{Number(first.Claimed)} where {Number(first.Expected)} is expected";
-        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {what}{where}, {numbers}{many}";
+        var sentence = $"{culprit.Stage} is the first stage that departs from {@case.Dialect.Name}: {NotANumber(culprit) ?? $"{what}{where}, {numbers}{many}"}";
         if (explanation.Changes.Count > 0) sentence = $"{sentence}; as if {string.Join(", or ", explanation.Changes.Take(3))}";
         sentence += Formats(verdict, explanation.Changes);
         return explanation.Tried == explanation.Of
             ? sentence
             : $"{sentence} (of {explanation.Of} changes of one axis, the {explanation.Tried} most plausible were tried)";
+    }
+
+    /// <summary>That claimed numbers are NaN where numbers are expected; null where none is.</summary>
+    static string? NotANumber(StageVerdict culprit)
+    {
+        if (culprit.First is not { Claimed: double.NaN } first || culprit.Numbers is not { } of) return null;
+        var none = of.Places.Count(i => double.IsNaN(of.Claimed[i]));
+        var are = none == 1 ? "is" : "are";
+        var many = first.Of == 1 ? "the claimed number is NaN" : $"{none} of the {first.Of} claimed numbers {are} NaN, first at {first.Place}";
+        var others = none == first.Count ? "" : $" ({first.Count} of {first.Of} differ)";
+        return $"{many}, where {Number(first.Expected)} is expected{others}";
     }
 
     static string Open(Verdict verdict) => string.Join(", ", verdict.Stages.Where(s => s.Outcome == Outcome.Undecided).Select(s => s.Stage));

@@ -6,7 +6,9 @@ namespace SparseExperts.Oracle;
 public sealed record AxisEvidence(AxisChange Change, string Evidence);
 
 /// <summary>An axis that the files leave open: values under which they agree just as well.</summary>
-public sealed record OpenAxis(string Axis, string Is, IReadOnlyList<string> Also);
+/// <param name="Suggest">What input would decide it.</param>
+/// <param name="IsThere">The files have such an input, and it does not tell the values apart.</param>
+public sealed record OpenAxis(string Axis, string Is, IReadOnlyList<string> Also, string Suggest, bool IsThere);
 
 /// <summary>What reproduces the claims of all files.</summary>
 /// <param name="Nearest">The dialect to start from: a built-in one, or those that the files name.</param>
@@ -189,7 +191,13 @@ public sealed class Identification
         var agrees = new bool[changes.Length];
         Candidate With(AxisChange change) => best with { Changes = [.. best.Changes.Where(c => c.Axis != change.Axis), change] };
         Parallelism.For(changes.Length, i => agrees[i] = Distance(With(changes[i])) == 0);
-        return [.. changes.Where((_, i) => agrees[i]).GroupBy(c => c.Axis).Select(g => new OpenAxis(g.Key, g.First().InsteadOf, [.. g.Select(c => c.Is)]))];
+        return [.. changes.Where((_, i) => agrees[i]).GroupBy(c => c.Axis).Select(Open).OfType<OpenAxis>()];
+
+        OpenAxis? Open(IGrouping<string, AxisChange> of)
+        {
+            var (text, isThere) = DecidingCalls.For(of.Key, _files);
+            return DecidingCalls.Decidable(new(of.Key, of.First().InsteadOf, [.. of.Select(c => c.Is)], text, isThere));
+        }
     }
 
     /// <summary>Axes that every implementation decides, whatever its dialect says of them.</summary>
@@ -197,24 +205,4 @@ public sealed class Identification
 
     static bool Matters(string axis, Dialect dialect) =>
         Always.Contains(axis) || DialectFile.IsParameter(dialect, axis) || !DialectAxis.Find(axis)!.IsDefault(dialect);
-
-    /// <summary>What input would decide an axis.</summary>
-    public static string Suggest(string axis) => axis switch
-    {
-        _ when axis.Contains("capacity") || axis.Contains("drop") || axis is "policy" or "batch_prioritized" =>
-            "calls in which experts overflow, one of them with very few tokens",
-        _ when axis.Contains("padding") || axis.EndsWith("_tokens") => "a call with padding, losses claimed",
-        "ties" => "a call with equal scores",
-        "balance_level" => "losses of several sequences of unlike length",
-        "force_balance" => "claims of scores, experts and gates",
-        _ when axis.StartsWith("bias_", StringComparison.Ordinal) => "claim.correction_bias of a training call with padding, an expert at the mean",
-        _ when axis.Contains("balance") || axis.Contains("loss") || axis.Contains("coefficient") || axis.StartsWith("z_") =>
-            "claims of the losses before and after their coefficients",
-        _ when axis.Contains("shared") || axis.Contains("activation") || axis.Contains("gate_to") || axis.Contains("identity") => "expert weights and claim.y",
-        _ when axis.Contains("noise") || axis.Contains("jitter") || axis.Contains("router_policy")
-            || axis.Contains("temperature") || axis.Contains("dropout") =>
-            "a training call with its draws",
-        _ when axis.Contains("group") => "near ties between groups of experts",
-        _ => "claims of scores and gates for near ties, large and all-negative logits",
-    };
 }

@@ -7,6 +7,7 @@ static class OutputCauses
     /// <param name="bare">The claims that y is made from, and y.</param>
     public static FoundCauses Find(Case bare, Departure departure, Func<IBackend> backend)
     {
+        bare = Stage.WithExperts(bare, backend);
         if (OutputSums.Find(bare, departure, backend) is { } own) return new([own]);
         var found = FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)],
             fault => Stage.Agrees(fault, "y", departure, backend));
@@ -16,9 +17,14 @@ static class OutputCauses
     /// <summary>Experts whose every token departs, all of them missing or doubled together.</summary>
     static IEnumerable<FaultyCall> OfDepartingExperts(Case c, Departure of)
     {
-        if (Patterns.Departing(c, of) is not { Experts.Count: > 1 } departing || c.Find("experts.wo") is not { } wo) yield break;
+        if (Patterns.Departing(c, of) is not { Experts.Count: > 0 } departing || c.Find("experts.wo") is not { } wo) yield break;
         if (departing.Experts[^1] >= wo.Size(0)) yield break;
         if (departing.Experts.Count >= wo.Size(0)) yield break;
+        foreach (var fault in OutputVariants.MatricesOf(c, departing.Experts)) yield return fault;
+        if (departing.Experts.Count > 1)
+            foreach (var e in departing.Experts)
+                foreach (var fault in OutputVariants.MatricesOf(c, [e])) yield return fault;
+        if (departing.Experts.Count == 1) yield break;
         var names = string.Join(", ", departing.Experts.SkipLast(1)) + $" and {departing.Experts[^1]}";
         if (departing.Experts.Count % 2 == 0)
         {

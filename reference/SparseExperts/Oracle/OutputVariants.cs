@@ -28,6 +28,8 @@ public static class OutputVariants
             {
                 const string both = "the first matrices of the experts (gate_proj, up_proj) were read transposed";
                 yield return New(c, "experts.wi_gate", "transposed", both, Transposed(wi), Transposed(square));
+                const string gate = "the gate projection of the experts (wi_gate, gate_proj) was read transposed";
+                yield return New(c, "experts.wi_gate", "transposed alone", gate, Transposed(square));
             }
         }
         if (!c.Has("experts.wi_gate")) yield break;
@@ -221,6 +223,23 @@ public static class OutputVariants
             var own = e;
             yield return New(c, "experts", $"{e} missing", $"expert {e} adds nothing", Weighted(c, i => i == own ? 0 : 1));
             yield return New(c, "experts", $"{e} twice", $"expert {e} is in y twice", Weighted(c, i => i == own ? 2 : 1));
+        }
+    }
+
+    /// <summary>Faults of all experts' matrices that some experts alone have, as where one of them was stored or loaded otherwise.</summary>
+    internal static IEnumerable<FaultyCall> MatricesOf(Case c, IReadOnlyList<int> some)
+    {
+        var names = some.Count == 1 ? $"expert {some[0]}" : $"experts {string.Join(", ", some.SkipLast(1))} and {some[^1]}";
+        foreach (var (cause, faulty) in Matrices(c))
+        {
+            var mixed = Stacks.Where(c.Has).Select(name => Mixed(c.Get(name), faulty.Get(name)));
+            yield return New(c, cause.What, $"{cause.Value}, {names}", $"in {names} alone, {cause.Sentence}", mixed);
+        }
+
+        CaseTensor Mixed(CaseTensor right, CaseTensor wrong)
+        {
+            var size = right.Values.Length / right.Size(0);
+            return right with { Values = [.. right.Values.Select((v, i) => some.Contains(i / size) ? wrong.Values[i] : v)] };
         }
     }
 

@@ -56,6 +56,21 @@ static class Stage
         }
     }
 
+    /// <summary>The case with the experts of each token, where the file claims none and tokens choose: who looks for what tokens share needs them.</summary>
+    public static Case WithExperts(Case held, Func<IBackend> backend)
+    {
+        if (held.Has("claim.expert") || held.Has("claim.combine") || held.Has("claim.token")) return held;
+        var filled = held;
+        On(held, backend, call =>
+        {
+            if (call.Choices.ByExperts || call.Choices.Rankings.Count == 0) return FoundCauses.None;
+            long[] shape = [call.Call.Groups, call.Call.Size, call.Choices.K];
+            filled = held.With(new CaseTensor("claim.expert", "I32", shape, Array.ConvertAll(call.Choices.Expert, e => (double)e)));
+            return FoundCauses.None;
+        });
+        return filled;
+    }
+
     /// <summary>Numbers of a tensor with their bounds.</summary>
     public static (double[] Values, double[] Errors) Numbers(ClaimedCall call, Tensor tensor)
     {

@@ -55,6 +55,8 @@ public sealed class BadInputTests
         { "check nowhere", "nowhere: cannot be opened (no such file)" },
         { "check nowhere/*.npz", "no case files there" },
         { "check short.txt", "short.txt: " },
+        { "check short.txt --junit occupied", "occupied: is a folder; name a file" },
+        { "check short.txt --junit occupied/no/report.xml", "its folder does not exist; make it first" },
         { "check nowhere --mode both", "--mode both: choose train or eval" },
         { "check nowhere --set k", "--set k: write key=value" },
         { "check nowhere --dialect nonsense", "dialect 'nonsense': unknown" },
@@ -93,7 +95,8 @@ public sealed class BadInputTests
         File.WriteAllText(workspace.At("occupied/diary.txt"), "mine");
         var before = Files(workspace.Folder);
 
-        static bool IsPath(string word) => word is "nowhere" or "occupied" or "new" or "task.jsonl" or "." || word.EndsWith(".txt", StringComparison.Ordinal);
+        static bool IsPath(string word) => word.EndsWith(".txt", StringComparison.Ordinal)
+            || word is "nowhere" or "occupied" or "occupied/no/report.xml" or "new" or "task.jsonl" or ".";
         var arguments = call.Split(' ').Select(word => IsPath(word) ? workspace.At(word) : word);
         var result = MoeCommand.Run([.. arguments]);
 
@@ -101,6 +104,22 @@ public sealed class BadInputTests
         Assert.Contains(expected, result.Error);
         Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
         Assert.Equal(before, Files(workspace.Folder));
+    }
+
+    [Theory]
+    [InlineData("files", "check", "")]
+    [InlineData("--junit", "check", "nowhere", "--junit", "")]
+    [InlineData("--text", "evaluate", "nowhere", "--text", "")]
+    [InlineData("--tokenizer", "train", "--tokenizer", "")]
+    [InlineData("--text", "train", "--text", "")]
+    [InlineData("run", "evaluate", "")]
+    [InlineData("--config", "dialects", "--config", "")]
+    [InlineData("name", "dialects", "")]
+    public void What_is_empty_is_refused_by_its_name(string name, params string[] call)
+    {
+        var result = MoeCommand.Run(call);
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.StartsWith($"moe: {name}: it is empty; give a value", Assert.Single(result.Error.TrimEnd('\n').Split('\n')));
     }
 
     [Fact]

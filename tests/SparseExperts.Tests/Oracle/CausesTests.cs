@@ -70,6 +70,9 @@ public class CausesTests
     [InlineData("claim.y", double.PositiveInfinity, "y")]
     [InlineData("claim.gate", double.NaN, "gate")]
     [InlineData("claim.logits", double.PositiveInfinity, "logits")]
+    [InlineData("claim.logits", double.NaN, "logits")]
+    [InlineData("claim.scores", double.NaN, "scores")]
+    [InlineData("claim.scores", double.PositiveInfinity, "scores")]
     [InlineData("x", double.PositiveInfinity, "logits")]
     [InlineData("experts.wi_gate", double.PositiveInfinity, "y")]
     public void One_number_that_is_none_is_a_difference_without_a_cause(string tensor, double value, string stage)
@@ -80,6 +83,7 @@ public class CausesTests
         var verdict = Judge(right.With(right.Get(tensor) with { Values = values }));
         Assert.Equal(stage, verdict.Culprit?.Stage);
         Assert.Empty(verdict.Causes);
+        if (double.IsNaN(value) && stage != "y") Assert.Contains($"1 of the {values.Length} claimed numbers is NaN, first at ", verdict.Say);
         var said = $"{tensor} holds Infinity at place 5";
         if (!tensor.StartsWith("claim.", StringComparison.Ordinal)) Assert.Contains(verdict.Notes, n => n.StartsWith(said, StringComparison.Ordinal));
     }

@@ -83,6 +83,37 @@ public sealed class IdentificationTests
         Assert.Contains("hf.glm4_moe", identity.Same);
     }
 
+    /// <summary>An open tie rule allows what every other rule claims: no call decides against it, and where equal scores are, none is asked for.</summary>
+    [Theory]
+    [InlineData("mesh.switch", false)]
+    [InlineData("mesh.switch", true)]
+    [InlineData("hf.mixtral", false)]
+    [InlineData("hf.mixtral", true)]
+    public void A_call_with_equal_scores_is_asked_for_only_where_it_would_decide(string dialect, bool hasTies)
+    {
+        using var backend = new ScalarBackend<Float32>();
+        var asked = Probes.Of(BuiltIn.Named(dialect)).Single(p => p.Name == (hasTies ? "ties-eval" : "plain-eval"));
+        Case[] files = [CaseAnswers.Fill(asked.Case, backend)];
+        var open = Identification.Run(files, () => new ScalarBackend<Tracked>()).Open;
+        if (hasTies) Assert.All(open.Where(o => o.Axis == "ties"), o => Assert.True(o.IsThere));
+        else
+        {
+            var ties = Assert.Single(open, o => o.Axis == "ties");
+            Assert.Equal(("a call with equal scores", false), (ties.Suggest, ties.IsThere));
+            Assert.DoesNotContain("unspecified", ties.Also);
+        }
+    }
+
+    [Fact]
+    public void What_the_files_have_already_is_not_asked_for_again()
+    {
+        using var backend = new ScalarBackend<Float32>();
+        var padded = Probes.Of(BuiltIn.Named("hf.mixtral")).Single(p => p.Name == "padding-train");
+        var open = Identification.Run([CaseAnswers.Fill(padded.Case, backend)], () => new ScalarBackend<Tracked>()).Open;
+        var padding = Assert.Single(open, o => o.Axis == "padding");
+        Assert.Equal(("a call with padding, losses claimed", true), (padding.Suggest, padding.IsThere));
+    }
+
     /// <summary>Whatever neighbour or stranger a file is held to, it is checked or refused; it never breaks the search.</summary>
     [Fact]
     public void Every_dialect_checks_or_refuses_every_kind_of_file()
