@@ -36,19 +36,26 @@ static class SelfTestCommand
             using var machine = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), precision: parsed.GetValue(precision));
             var asJson = parsed.GetValue(json);
             if (!asJson) Console.WriteLine($"{machine.Info.Name}: {machine.Info.Device}; {machine.Info.Precision}");
-            var failed = 0;
+            var (failed, judged, measured) = (0, 0, 0);
             var asked = parsed.GetValue(parts)!;
             var tests = (asked.Contains("ops") ? OpSelfTest.Run(machine, parsed.GetValue(seed), parsed.GetValue(maxSize)) : [])
                 .Concat(asked.Contains("training") ? TrainingSelfTest.Run(machine, parsed.GetValue(dialects)!, (ulong)parsed.GetValue(seed)) : []);
             foreach (var test in tests)
             {
+                judged++;
                 if (!test.Passed) failed++;
                 Console.WriteLine(asJson ? Json(test) : test.Line);
             }
             if (asked.Contains("speed"))
                 foreach (var line in Throughput.Measure(machine, parsed.GetValue(maxSize)))
+                {
+                    measured++;
                     Console.WriteLine(asJson ? JsonSerializer.Serialize(new { kind = "speed", line }) : line);
-            if (!asJson) Console.WriteLine(failed == 0 ? "all tests passed" : $"{failed} tests failed");
+                }
+            // Of nothing all tests pass.
+            if (judged + measured == 0)
+                throw new Models.ConfigurationException($"--max-size {parsed.GetValue(maxSize)}: nothing of {string.Join(", ", asked)} is so small; raise it");
+            if (!asJson && judged > 0) Console.WriteLine(failed == 0 ? "all tests passed" : $"{failed} tests failed");
             return failed == 0 ? ExitCode.Ok : ExitCode.Differs;
         });
         return command;

@@ -17,9 +17,15 @@ public static class AtomicFile
             }
             File.Move(temporary, path, overwrite: true);
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException && e.Message.Contains(temporary, StringComparison.Ordinal))
+        {
+            if (File.Exists(temporary)) File.Delete(temporary);
+            // Nobody named the file beside it.
+            throw new IOException(e.Message.Replace(temporary, path, StringComparison.Ordinal), e);
+        }
         catch
         {
-            File.Delete(temporary);
+            if (File.Exists(temporary)) File.Delete(temporary);
             throw;
         }
     }

@@ -19,7 +19,9 @@ public static class CaseCall
         var experts = c.Find("router.weight")?.Size(0) ?? c.Find("claim.logits")?.Size(-1)
             ?? (c.Find("experts.wi") is { } wi
                 ? wi.Size(0) + d.IdentityExperts + d.NullExperts
-                : c.Find("router.slots")?.Size(0) ?? c.Get("claim.combine").Size(-1));
+                : c.Find("router.slots")?.Size(0) ?? c.Find("claim.combine")?.Size(-1)
+                    ?? throw new CaseException(
+                        $"{c.Path}: nothing says how many experts there are; add router.weight, claim.logits, claim.combine or experts.wi"));
         DialectRules.Check(d, experts);
         if (d.Selection == Selection.BinaryCode)
             throw new CaseException($"{c.Path}: {d.Name} chooses by binary codes, for which case files have no tensors; name another dialect");

@@ -40,6 +40,7 @@ public sealed class BadInputTests
         { "train --resume nowhere --steps 5", "--steps: not with --resume" },
         { "train --out occupied", "occupied: exists and is not empty" },
         { "train --out occupied --force", "holds no run (no config.json), so it is not replaced; name another folder (--out)" },
+        { "selftest --parts speed --max-size 8", "--max-size 8: nothing of speed is so small; raise it" },
         { "evaluate nowhere", "nowhere: no such folder" },
         { "generate nowhere --bytes 0", "--bytes 0: between 1 and" },
         { "report nowhere", "nowhere: no such folder" },

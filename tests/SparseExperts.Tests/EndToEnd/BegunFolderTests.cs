@@ -38,6 +38,14 @@ public sealed class BegunFolderTests
         Assert.NotEmpty(Directory.GetDirectories(workspace.At("run/checkpoints"), "step-*"));
     }
 
+    [Fact]
+    public void A_file_that_cannot_be_written_is_called_by_its_own_name()
+    {
+        using var workspace = new Workspace();
+        var path = workspace.At("no/page.html");
+        Assert.DoesNotContain(".tmp", Assert.ThrowsAny<IOException>(() => SparseExperts.Formats.AtomicFile.WriteText(path, "text")).Message);
+    }
+
     [Theory]
     [InlineData("train", false)]
     [InlineData("dialects", null)]

@@ -51,6 +51,14 @@ public sealed class HostileCaseTests : IDisposable
         return Case.Load(_path);
     }
 
+    [Fact]
+    public void A_file_of_which_nobody_knows_how_many_experts_there_are_says_what_is_missing()
+    {
+        var read = Written("demix.domain", "{}", ("router.weight", "", [], 0), ("claim.logits", "", [], 0), ("claim.expert", "I32", [1, 3, 1], 0));
+        using var backend = new ScalarBackend<Tracked>();
+        Assert.Contains("nothing says how many experts there are; add ", Assert.Throws<CaseException>(() => CaseCheck.Run(read, backend)).Message);
+    }
+
     [Theory]
     [InlineData("x", new[] { 0L, 0, 0 }, "its G cannot be 0")]
     [InlineData("x", new[] { 1L << 40, 0, 2 }, "its G cannot be 1099511627776")]
