@@ -6,7 +6,10 @@ namespace SparseExperts.Oracle;
 static class Notes
 {
     public static IReadOnlyList<string> On(Case held, Verdict verdict, Func<IBackend> backend) =>
-        [.. NoNumbers(held), .. Unread(held), .. Absent(held), .. Unlearned(held), .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict)];
+    [
+        .. NoNumbers(held), .. Unread(held), .. Absent(held), .. Unlearned(held),
+        .. TooCoarse(held, verdict, backend), .. OtherWeights(verdict), .. OtherRouter(held, verdict),
+    ];
 
     /// <summary>Of a dialect that the file writes itself.</summary>
     static IEnumerable<string> Unread(Case c) => c.DialectText.TrimStart().StartsWith('{') ? UnreadAxes.Remarks(c.DialectText, c.Dialect) : [];
@@ -70,6 +73,13 @@ static class Notes
         var why = isAlien ? "was it left by another call, or made by another layer?"
             : "were the experts' weights others than the file's, as before an adapter was merged, or after an update?";
         yield return FormattableString.Invariant($"no fault of the experts that is known gives these numbers; y {how} (correlation {likeness:F2}): {why}");
+    }
+
+    /// <summary>Logits that no fault gives which is made again here.</summary>
+    static IEnumerable<string> OtherRouter(Case held, Verdict verdict)
+    {
+        if (verdict.Causes.Count > 0 || verdict.Culprit is not { Stage: "logits", Numbers: { } of }) yield break;
+        if (OtherMatrix.Of(held, of) is { } note) yield return note;
     }
 
     /// <summary>Float32 numbers that are off by more than float32 loses and by no more than a narrower format would.</summary>

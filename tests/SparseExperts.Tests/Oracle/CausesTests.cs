@@ -88,6 +88,27 @@ public class CausesTests
         if (!tensor.StartsWith("claim.", StringComparison.Ordinal)) Assert.Contains(verdict.Notes, n => n.StartsWith(said, StringComparison.Ordinal));
     }
 
+    /// <summary>With more tokens than numbers in one a matrix is determined, and that there is one says what to look for.</summary>
+    [Theory]
+    [InlineData("latent", true)]
+    [InlineData("weight", true)]
+    [InlineData("noise", false)]
+    [InlineData("squares", false)]
+    public void Logits_that_are_the_tokens_times_another_matrix_are_said_to_be(string fault, bool isSaid)
+    {
+        var right = Without(Answered("hf.mixtral"), "cotangent.", "claim.grad.", "shared.", "experts.", "claim.");
+        CaseTensor x = right.Get("x"), weight = right.Get("router.weight");
+        double Other(int e, int m) => fault == "weight" ? Math.Sin(7 * e + m) : weight.Values[e * M + (m + 1) % M] + weight.Values[e * M + m] / 3;
+        double Logit(int t, int e) => fault == "noise" ? Math.Sin(31 * t + e * e)
+            : Enumerable.Range(0, M).Sum(m => (fault == "squares" ? x.Values[t * M + m] : 1) * x.Values[t * M + m] * Other(e, m));
+        double[] logits = [.. Enumerable.Range(0, Tokens * Experts).Select(i => (double)(float)Logit(i / Experts, i % Experts))];
+        var verdict = Judge(right.With(new CaseTensor("claim.logits", "F32", [1, Tokens, Experts], logits)));
+        Assert.Equal("logits", verdict.Culprit?.Stage);
+        Assert.Empty(verdict.Causes);
+        var said = $"all {logits.Length} claimed logits are x times one other matrix";
+        Assert.Equal(isSaid, verdict.Notes.Any(n => n.StartsWith(said, StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void A_shared_expert_that_the_file_lacks_is_said()
     {
