@@ -23,7 +23,7 @@ public sealed class LargeDeviceTests : IDisposable
     public static TheoryData<string> Cards => CudaOpLaws.Cards;
 }
 
-/// <summary>Work that does not fit into scratch memory goes in steps, and no bit depends on it: attention's edges on a device where every tile is a step.</summary>
+/// <summary>Work that scratch memory has no room for goes in steps, and no bit depends on it: attention's edges where every tile is a step.</summary>
 public sealed class LittleMemoryTests : IDisposable
 {
     readonly Subject _subject = new(_ => new CudaBackend(new EmulatedDriver(CudaFixture.Large with { MemoryBytes = 4 << 20 })), canonical: true);

@@ -38,7 +38,7 @@ public sealed record LossInputs
     internal IReadOnlyList<(int Token, int Expert)>? FreshTopK { get; init; }
 }
 
-/// <summary>One auxiliary loss before its coefficient, 1×1; computed when somebody asks for it, so that one of coefficient 0 costs a training step nothing.</summary>
+/// <summary>One auxiliary loss before its coefficient, 1×1; computed when somebody asks for it, so that one of coefficient 0 costs training nothing.</summary>
 public sealed record LossTerm(string Name, Lazy<Tensor> Computed, double Coefficient)
 {
     public LossTerm(string name, Tensor value, double coefficient) : this(name, new Lazy<Tensor>(value), coefficient) { }

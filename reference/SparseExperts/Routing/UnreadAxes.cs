@@ -17,9 +17,9 @@ public static class UnreadAxes
     [
         When(nameof(D.CapacityFormula), d => d.CapacityFormula != CapacityFormula.None || d.Selection is not Selection.TopK,
             nameof(D.CapacityFactor), nameof(D.EvalCapacityFactor), nameof(D.Capacity), nameof(D.CapacityFraction), nameof(D.CapacityRounding),
-            nameof(D.MinCapacity), nameof(D.CapacityLimit), nameof(D.CapacityMultiple), nameof(D.Alignment)),
+            nameof(D.MinCapacity), nameof(D.CapacityLimit), nameof(D.CapacityMultiple)),
         When(nameof(D.Capacity), d => d.Capacity is null || d.CapacityFormula == CapacityFormula.None || d.Selection is not Selection.TopK,
-            nameof(D.CapacityRounding), nameof(D.MinCapacity), nameof(D.CapacityMultiple), nameof(D.Alignment)),
+            nameof(D.CapacityRounding), nameof(D.MinCapacity), nameof(D.CapacityMultiple)),
         When(nameof(D.Balance), d => d.Balance != BalanceLoss.None || d.Loss == LossChoice.LoadImportance,
             nameof(D.BalanceCoefficient), nameof(D.EvalBalanceCoefficient)),
         When(nameof(D.Balance), d => d.Balance != BalanceLoss.None,
