@@ -18,7 +18,29 @@ DIVIDE = {f"hf.{name}" for name in ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwe
 DEEPSEEK = {f"hf.{name}" for name in ("deepseek_v3", "deepseek_v32", "glm4_moe", "glm4_moe_lite", "glm4v_moe", "glm_moe_dsa", "dots1", "exaone_moe",
                                       "solar_open", "kimi_linear", "axk1", "bailing_hybrid", "mimo_v2_flash")}
 # Names of the bias that is added for selection only.
-CORRECTIONS = ("e_score_correction_bias", "expert_bias")
+CORRECTIONS = ("e_score_correction_bias", "expert_bias", "balancing_biases")
+# What a router holds besides its matrix, in transformers and in a case.
+ROUTER = {"scale": "router.norm", "per_expert_scale": "router.expert_scale", "global_scale": "router.global_scale", "down_proj.weight": "router.down.weight",
+          "down_proj.bias": "router.down.bias", "router_states_scale": "router.previous_scale", "router_mlp.norm.weight": "router.mlp.norm",
+          "router_mlp.fc1.weight": "router.mlp.w1", "router_mlp.fc1.bias": "router.mlp.b1", "router_mlp.fc2.weight": "router.mlp.w2",
+          "router_mlp.fc2.bias": "router.mlp.b2"}
+# One tensor of all experts.
+PACKED = {"gate_up_proj": "experts.gate_up", "gate_up_proj_bias": "experts.gate_up_bias", "up_proj": "experts.wi", "gate_proj": "experts.wi_gate",
+          "down_proj": "experts.wo", "down_proj_bias": "experts.bo", "up_proj_bias": "experts.bi", "gate_proj_bias": "experts.bi_gate",
+          "fc1.weight": "experts.gate_up", "fc2.weight": "experts.wo"}
+# Dialects whose experts clamp; their activation is no function of a name.
+CLAMPED = {"hf.gpt_oss", "hf.minimax_m3_vl"}
+# The norm behind a block's sum: a case's y stands before it.
+LAST = ("post_mlp_layernorm",)
+# The norm in a decoder layer that holds router and experts itself, where the experts read another thing than the router.
+EXPERTS_NORM = ("pre_feedforward_layernorm_2",)
+
+
+class Rows:
+    """A part of a parameter: what is taken of it is taken of its gradient, too."""
+
+    def __init__(self, parameter, take):
+        self.parameter, self.take = parameter, take
 
 
 class Parts:
@@ -32,13 +54,19 @@ class Parts:
                 inside = [name for name, child in block.named_modules() if name and find(child, ROUTERS) and find(child, EXPERTS)]
                 hint = f"record {inside[0]} of it, or pass" if inside else "pass"
                 raise ValueError(f"{kind} has no {what} that can be recognised (looked for {', '.join(names)}); {hint} {what}= with the module or its name")
-        self.shared, self.shared_gate = find(block, SHARED), find(block, SHARED_GATES)
-        matrices = [m for m in self.router.modules() if isinstance(getattr(m, "weight", None), torch.Tensor) and m.weight.dim() == 2]
+        self.shared, self.shared_gate, self.last = find(block, SHARED), find(block, SHARED_GATES), find(block, LAST)
+        self.experts_norm = find(block, EXPERTS_NORM) if hasattr(block, "self_attn") else None
+        matrices = [m for name, m in self.router.named_modules() if f"{name}.weight" not in ROUTER
+                    and isinstance(getattr(m, "weight", None), torch.Tensor) and m.weight.dim() == 2]
         if len(matrices) != 1:
             raise ValueError(f"the router {type(self.router).__name__} of {kind} holds {len(matrices)} matrices; "
                              "pass router= with the module that holds the one")
         self.projection = matrices[0]
-        self.count = self.projection.weight.shape[0]
+        # The last rows may be those of shared experts that take part in the gates' normalisation.
+        self.sinks = getattr(self.router, "n_shared_experts", 0) if hasattr(self.router, "global_scale") else 0
+        self.count = self.projection.weight.shape[0] - self.sinks
+        # The library reports the first expert with gate 0 where the last of these, which does nothing, is chosen.
+        self.hides_null = hasattr(self.router, "num_router_classes")
 
     @property
     def each(self):
@@ -47,10 +75,14 @@ class Parts:
 
     def tensors(self):
         """A case's name to a parameter, or to the list of the experts' parameters."""
-        named = {"router.weight": self.projection.weight, "router.bias": getattr(self.projection, "bias", None)}
+        matrix, count = self.projection.weight, self.count
+        named = {"router.weight": matrix, "router.bias": getattr(self.projection, "bias", None)}
+        if self.sinks:
+            named |= {"router.weight": Rows(matrix, lambda p: p[:count]), "router.shared_weight": Rows(matrix, lambda p: p[count:])}
+        named |= {ROUTER[name]: p for name, p in self.router.named_parameters() if name in ROUTER}
         named |= self._packed() if self.each is None else self._stacked()
         if self.shared is not None:
-            named |= {f"shared.{part}": p for part, p in projections([self.shared], "shared experts").items()}
+            named |= {f"shared.{part}": p for part, p in shared(self.shared).items()}
         if self.shared_gate is not None:
             named["shared.gate"] = self.shared_gate.weight
         return {name: value for name, value in (named | self.more).items() if value is not None}
@@ -58,10 +90,33 @@ class Parts:
     def refuse_unnamed(self, named):
         """A weight that is used and not in the file would make y differ for no reason of the block's."""
         known = {id(p) for value in named.values() for p in listed(value)}
-        rest = [name for name, p in self.block.named_parameters() if id(p) not in known and not name.endswith(CORRECTIONS)]
+        known |= {id(p) for p in self.last.parameters()} if self.last is not None else set()
+        # Of a whole decoder layer only these two are run.
+        here = [(self.block, "")] if self.experts_norm is None else [(self.router, "router."), (self.experts, "experts.")]
+        rest = [prefix + name for module, prefix in here for name, p in module.named_parameters() if id(p) not in known and not name.endswith(CORRECTIONS)]
         if rest:
             raise ValueError(f"{type(self.block).__name__} holds {', '.join(rest[:3])}, which has no name in a case here; "
                              "pass tensors={NAME: parameter} with the format's name")
+
+    def call(self, x, seed):
+        """Further inputs by a case's names, and what computes y [.., M] of x, and maybe more: the block, or the router and experts of a decoder layer."""
+        if self.experts_norm is not None:
+            with torch.no_grad():
+                read = self.experts_norm(x.detach())
+            read.requires_grad_()
+            return {"experts.x": read}, lambda: self._branch(x.clone(), read)
+        if "router_states_scale" not in dict(self.router.named_parameters()):
+            return {}, lambda: self.block(x.clone())
+        width = self.projection.weight.shape[1]
+        previous = torch.randn(*x.shape[:-1], width, generator=torch.Generator().manual_seed(seed + 1)).to(x).requires_grad_()
+        return {"router.previous": previous}, lambda: self.block(x.clone(), previous.clone())
+
+    def _branch(self, x, read):
+        flat = x.reshape(-1, x.shape[-1])
+        returned = [t for t in self.router(flat) if isinstance(t, torch.Tensor)]
+        chosen = next(t for t in returned if not t.is_floating_point())
+        gates = [t for t in returned if t.is_floating_point() and t.shape == chosen.shape][-1]
+        return self.experts(read.reshape(flat.shape), chosen, gates)
 
     def correction_bias(self):
         """What is added to the scores for selection only, or None."""
@@ -94,12 +149,32 @@ class Parts:
             known["scaling_factor"] = self.setting("routed_scaling_factor")
             if self.setting("topk_method") == "group_limited_greedy":
                 known |= {"groups": self.setting("n_group", "num_group"), "groups_kept": self.setting("topk_group"), "group_score": "max", "group_mask": "zero"}
-        if (dialect in DEEPSEEK or "claim.logits" in case and case["claim.logits"].dtype == torch.float32) and case["x"].dtype != torch.float32:
+        precise = dialect in DEEPSEEK | {"hf.longcat_flash"} or "claim.logits" in case and case["claim.logits"].dtype == torch.float32
+        if precise and case["x"].dtype != torch.float32:
             known["router_dtype"] = "f32"
-        if dialect == "hf.gpt_oss":
-            known |= {"activation": "swiglu_clamped", "activation_alpha": self.setting("alpha"), "activation_limit": self.setting("limit", "swiglu_limit")}
+        known |= self._forms(dialect, case)
+        if dialect in CLAMPED:
+            known |= {"activation": "swiglu_clamped", "activation_alpha": self.setting("alpha", "swiglu_alpha"),
+                      "activation_limit": self.setting("limit", "swiglu_limit")}
         elif isinstance(dialect, str) and dialect.startswith("hf."):
             known["activation"] = self.activation()
+        return known
+
+    def _forms(self, dialect, case):
+        """Those of routers and experts of a shape of their own."""
+        known = {}
+        if "router.norm" in case or "router.mlp.norm" in case:
+            norm = self.router.router_mlp.norm if "router.mlp.norm" in case else self.router
+            known["router_norm_epsilon"] = next((getattr(norm, name) for name in ("eps", "variance_epsilon") if hasattr(norm, name)), None)
+        if "router.shared_weight" in case:
+            known["scaling_factor"] = self.setting("route_scale")
+        real = case["experts.wo"].shape[0] if "experts.wo" in case else self.count
+        if real < self.count:
+            known["null_experts" if self.hides_null else "identity_experts"] = self.count - real
+        if dialect == "hf.longcat_flash":
+            known["scaling_factor"] = self.setting("routed_scaling_factor")
+        if dialect == "hf.minimax_m3_vl":
+            known["output_scaling_factor"] = self.setting("routed_scaling_factor")
         return known
 
     def group_mask(self):
@@ -130,16 +205,28 @@ class Parts:
     def _packed(self):
         """One module with tensors of all experts: both first projections in one, or one without a gate; out_in or in_out as they are."""
         own = dict(self.experts.named_parameters())
-        names = {"gate_up_proj": "experts.gate_up", "gate_up_proj_bias": "experts.gate_up_bias", "up_proj": "experts.wi", "gate_proj": "experts.wi_gate",
-                 "down_proj": "experts.wo", "down_proj_bias": "experts.bo", "up_proj_bias": "experts.bi", "gate_proj_bias": "experts.bi_gate"}
-        found = {name: own[key] for key, name in names.items() if key in own}
+        found = {name: own[key] for key, name in PACKED.items() if key in own}
         if "experts.wo" not in found and not any(name.startswith("experts.") for name in self.more):
             raise ValueError(f"{type(self.experts).__name__} holds {', '.join(own) or 'no parameter'}; looked for gate_up_proj and down_proj, or modules of "
                              "single experts; pass experts= with the module that has them, or tensors= by the format's names")
-        return found
+        real = found["experts.wo"].shape[0] if "experts.wo" in found else 0
+        # Experts that compute nothing have rows in the first tensor alone.
+        return {name: Rows(p, lambda whole: whole[:real]) if 0 < real < p.shape[0] else p for name, p in found.items()}
 
     def _stacked(self):
         return {f"experts.{part}": value for part, value in projections(self.each, "experts", every=True).items()}
+
+
+def shared(module):
+    """Projections of the shared experts by a case's names: of a module each, or tensors of all, or both first ones in one."""
+    own = dict(module.named_parameters())
+    if {"gate_proj", "up_proj", "down_proj"} <= own.keys():
+        return {part: own[name] for name, part in PARTS.items() if name in own}
+    both = own.get("gate_up_proj.weight")
+    if both is None or "down_proj.weight" not in own:
+        return projections([module], "shared experts")
+    half = both.shape[0] // 2
+    return {"wi_gate": Rows(both, lambda p: p[:half]), "wi": Rows(both, lambda p: p[half:]), "wo": own["down_proj.weight"]}
 
 
 def projections(modules, what, every=False):
@@ -174,4 +261,5 @@ def find(module, names):
 
 
 def listed(value):
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    """The parameters behind it."""
+    return list(value) if isinstance(value, (list, tuple)) else [value.parameter if isinstance(value, Rows) else value]

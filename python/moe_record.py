@@ -13,10 +13,11 @@ import sys
 import torch
 
 from moe_case import write_case
-from moe_parts import Parts, listed
+from moe_parts import Parts, Rows, listed
 
 def record_layer(block, x, dialect, *, path=None, parameters=None, router=None, experts=None, tensors=None, gradients=True, cotangent=None, seed=0, note=""):
     """Run a sparse block once on x [G,S,M] (or [T,M]: one group) and return a Recorded case: inputs, weights, and every claim that the block lets one see.
+    Of a decoder layer whose router and experts read two things (Gemma 4) these two are run: x is the residual, experts.x its norm.
 
     dialect: a name of `moe dialects` or an inline dialect. path: written at once, too. parameters: added to those that are clear from the block and its
     configuration: k, activation, layouts, Switch's capacity, normalize of Qwen's and OLMoE's kind, normalize, scaling_factor and groups of DeepSeek-V3's kind
@@ -36,19 +37,24 @@ def record_layer(block, x, dialect, *, path=None, parameters=None, router=None, 
     named = parts.tensors()
     parts.refuse_unnamed(named)
     leaf = x.detach().clone().requires_grad_()
+    inputs, call = parts.call(leaf, seed)
+    named |= inputs
     weights = [p for value in named.values() for p in listed(value)]
     frozen = [p for p in weights if not p.requires_grad and p.is_floating_point()]
+    skipped = None if parts.last is None else parts.last.register_forward_hook(lambda module, inputs, output: inputs[0])
     try:
         for p in frozen if gradients else ():
             p.requires_grad_()
         with torch.set_grad_enabled(gradients), Watch(parts) as watch:
-            y = first(block(leaf.clone()))
+            y = first(call())
         claims, more = watch.routing()
         case = {"x": x} | {name: _stack(value, lambda p: p) for name, value in named.items()} | {f"claim.{name}": value for name, value in claims.items()}
         case["claim.y"] = y.reshape(x.shape)
         if gradients:
             case |= _gradients(y.reshape(x.shape), leaf, named, weights, cotangent, seed)
     finally:
+        if skipped is not None:
+            skipped.remove()
         for p in frozen:
             p.requires_grad_(False)
     if parts.correction_bias() is not None:
@@ -80,6 +86,7 @@ class Watch:
 
     def __init__(self, parts):
         self.parts, self.returned, self.given, self.inputs, self.block_inputs, self._hooks = parts, [], [], [], [], []
+        self.projected, self.shared = [], []
 
     def __enter__(self):
         def router(module, inputs, output):
@@ -88,6 +95,10 @@ class Watch:
 
         self._hooks = [self.parts.router.register_forward_hook(router), before(self.parts.block, self._entered),
                        before(self.parts.experts, lambda given: self.given.append([t.detach() for t in given]))]
+        if self.parts.projection is not self.parts.router:
+            self._hooks.append(self.parts.projection.register_forward_hook(lambda module, inputs, output: self.projected.append(first(output).detach())))
+        if self.parts.shared is not None:
+            self._hooks.append(before(self.parts.shared, lambda given: self.shared.append([t.detach() for t in given])))
         return self
 
     def _entered(self, given):
@@ -112,6 +123,11 @@ class Watch:
         # The first floating tensor that experts are given is their input.
         handed = [t for t in given if not t.is_floating_point()] + [t for t in given if t.is_floating_point()][1:]
         expert = next((t for t in handed + returned if not t.is_floating_point()), None)
+        if expert is None and hasattr(self.parts.experts, "route_tokens_to_experts"):
+            # The experts' module is given logits and chooses itself.
+            with torch.no_grad():
+                handed = list(self.parts.experts.route_tokens_to_experts(handed[0]))
+            expert = next(t for t in handed if not t.is_floating_point())
         gate = None
         if expert is not None:
             # Where all experts are chosen the first of two such tensors is over all of them.
@@ -123,15 +139,23 @@ class Watch:
             claims[self._kind(t)] = t
         if expert is None or gate is None:
             expert, gate = self._probe(claims.get("logits", claims.get("scores")))
+        if self.parts.hides_null:
+            expert = torch.where(gate == 0, count - 1, expert)
+            claims["router_state"] = self.returned[0][-1]
+        if self.parts.sinks:
+            claims["shared_gate"] = (self.shared[0][1:] or self.returned[0])[-1].reshape(-1, self.parts.sinks)
         return claims | {"expert": expert.int(), "gate": gate}, {}
 
     def _kind(self, values):
-        """logits, or scores: a softmax or sigmoid of them; whichever is nearer."""
+        """logits, or scores: a softmax or sigmoid of them; whichever is nearer to what the matrix makes of the router's input."""
+        if self.projected:
+            return "logits" if torch.equal(values, self.projected[0].reshape(-1, self.projected[0].shape[-1])) else "scores"
         if isinstance(self.parts.router, torch.nn.Linear) or self.inputs[0] is None:
             return "logits"
         p, x = self.parts.projection, self.inputs[0]
         bias = getattr(p, "bias", None)
         logits = torch.nn.functional.linear(x.reshape(-1, x.shape[-1]).float(), p.weight.detach().float(), None if bias is None else bias.detach().float())
+        logits = logits[:, :self.parts.count]
         return "logits" if _distance(values, logits) <= min(_distance(values, logits.softmax(-1)), _distance(values, logits.sigmoid())) else "scores"
 
     def _probe(self, scores):
@@ -222,7 +246,7 @@ def _gradients(y, leaf, named, weights, cotangent, seed):
 def _shaped(name, value, groups, size):
     if name.split("grad.")[-1] == "shared.gate":
         return value.reshape(-1)
-    token = name in ("claim.logits", "claim.scores", "claim.expert", "claim.gate", "claim.slot")
+    token = name in ("claim.logits", "claim.scores", "claim.expert", "claim.gate", "claim.slot", "claim.shared_gate", "claim.router_state")
     return value.reshape(groups, size, -1) if token else value
 
 
@@ -238,6 +262,8 @@ def _flat(value):
 
 
 def _stack(value, of):
+    if isinstance(value, Rows):
+        return value.take(of(value.parameter)).detach().contiguous()
     return torch.stack([of(p).detach() for p in value]) if isinstance(value, (list, tuple)) else of(value).detach()
 
 

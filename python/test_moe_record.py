@@ -24,10 +24,21 @@ RIGHT = {   # name: dialect, block, what a float32 case claims besides y and gra
     "switch-5": ("hf.switch.v5", lambda s: s.EarlySwitchBlock(), "expert gate"),
 }
 
+FORMS = {   # of standin_forms: routers and experts of a form of their own; more: claims beside y and gradients, further inputs with gradients
+    "aria": ("hf.aria", lambda s: s.AriaBlock(), "logits expert gate"),
+    "axk1": ("hf.axk1", lambda s: s.NormedBlock(), "logits expert gate"),
+    "gemma4": ("hf.gemma4", lambda s: s.GemmaLayer(), "scores expert gate grad.experts.x"),
+    "inkling": ("hf.inkling", lambda s: s.InklingBlock(), "logits expert gate shared_gate"),
+    "minimax_m3_vl": ("hf.minimax_m3_vl", lambda s: s.MinimaxBlock(), "logits expert gate"),
+    "zaya": ("hf.zaya", lambda s: s.ZayaBlock(), "logits expert gate router_state"),
+    "zaya-first": ("hf.zaya", lambda s: s.ZayaBlock(first=True), "logits expert gate router_state"),
+    "longcat_flash": ("hf.longcat_flash", lambda s: s.LongcatBlock(), "expert gate"),
+}
 
-def record_all(folder, torch, standins, record_layer):
+
+def record_all(folder, torch, standins, record_layer, blocks):
     """Each block in float32 and bfloat16."""
-    for name, (dialect, make, claims) in RIGHT.items():
+    for name, (dialect, make, claims) in blocks.items():
         for dtype in (torch.float32, torch.bfloat16):
             torch.manual_seed(1)
             block = make(standins).to(dtype).eval().requires_grad_(dtype == torch.float32)
@@ -189,13 +200,15 @@ def main(folder, command):
     except ImportError:
         print("PyTorch is not installed here; nothing was recorded")
         return
+    import standin_forms
     import standins
     from moe_record import record_layer
 
     right, wrong, reduced = (os.path.join(folder, name) for name in ("right", "wrong", "small"))
     for path in (right, wrong, reduced):
         os.makedirs(path, exist_ok=True)
-    record_all(right, torch, standins, record_layer)
+    record_all(right, torch, standins, record_layer, RIGHT)
+    record_all(right, torch, standin_forms, record_layer, FORMS)
     other_ways(torch, standins, record_layer)
     small(reduced, torch, standins, record_layer)
     readme(reduced, torch, standins)
