@@ -76,6 +76,7 @@ static class CheckModelCommand
     static void Print(string folder, ModelVerdict verdict)
     {
         Console.WriteLine($"{verdict.Outcome.Word(),-9} {folder}");
+        foreach (var line in verdict.HeldTo) Console.WriteLine($"  {line}");
         foreach (var block in verdict.Blocks.Where(b => b.Outcome != Outcome.NotClaimed))
             Console.WriteLine($"  {block.Outcome.Word(),-9} {block.Name}{Describe(block)}");
         if (verdict.First is not { } first) return;
@@ -101,6 +102,7 @@ static class CheckModelCommand
             ["verdict"] = verdict.Outcome.Word(),
             ["first"] = verdict.First?.Name,
             ["cause"] = verdict.Cause,
+            ["held_to"] = verdict.HeldTo.Count > 0 ? string.Join("; ", verdict.HeldTo) : null,
             ["blocks"] = new JsonArray([.. verdict.Blocks.Select(b => (JsonNode)new JsonObject
             {
                 ["name"] = b.Name,

@@ -8,12 +8,12 @@ namespace SparseExperts.Checking;
 /// <summary>The checked model of a checkpoint's family.</summary>
 public static class CheckedModels
 {
-    /// <param name="recording">Says in which format the model computed.</param>
+    /// <param name="recording">Says in which format the model computed, and by which version's rules.</param>
     /// <param name="backend">Makes the backend that it computes on.</param>
-    public static ICheckedModel Of(HubFolder folder, Recording recording, Func<IBackend> backend) => folder.Config switch
+    public static ICheckedModel Of(HubFolder folder, Recording recording, Func<IBackend> backend) => HeldTo.Of(folder, recording).Config switch
     {
-        HubDecoder => new DecoderModel(backend(), folder, FormatOf(folder, recording)),
-        HubSwitch => new SwitchModel(backend(), folder, FormatOf(folder, recording)),
+        HubDecoder config => new DecoderModel(backend(), folder, config, FormatOf(folder, recording)),
+        HubSwitch config => new SwitchModel(backend(), folder, config, FormatOf(folder, recording)),
         var other => throw new InvalidFileException($"{folder.Path}: {other.ModelType} is not checked; name a checkpoint of another model"),
     };
 
@@ -23,13 +23,16 @@ public static class CheckedModels
 
     /// <summary>A recording of activations, checked.</summary>
     public static ModelVerdict Activations(HubFolder folder, Recording recording, CheckBackends backends) =>
-        ModelCheck.Activations(Of(folder, recording, backends.Bounded), Of(folder, recording, backends.Disturbed), recording);
+        ModelCheck.Activations(Of(folder, recording, backends.Bounded), Of(folder, recording, backends.Disturbed), recording) with
+        {
+            HeldTo = HeldTo.Of(folder, recording).Lines,
+        };
 
     /// <summary>A recording of decoding, checked.</summary>
     public static ModelVerdict Generation(HubFolder folder, Recording recording, CheckBackends backends)
     {
         var pair = PairOf(folder, recording, backends);
-        return new([.. pair.Exact.Generation(recording, pair)]);
+        return new([.. pair.Exact.Generation(recording, pair)]) { HeldTo = HeldTo.Of(folder, recording).Lines };
     }
 
     /// <summary>That of the logits; of the stored embedding where there are none.</summary>

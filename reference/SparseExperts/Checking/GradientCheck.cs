@@ -19,8 +19,10 @@ public static class GradientCheck
     {
         var recording = WithInputs(gradients, activations);
         var pair = CheckedModels.PairOf(folder, recording, backends);
-        string[] names = [.. recording.Names.Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        var names = TrainedTensors.Names(recording, Prefix);
         var tensors = pair.Exact.Tensors.NamedAs([.. names.Select(n => n[Prefix.Length..])]);
+        recording = WithCopies(TrainedTensors.Named(recording, tensors, Prefix), tensors);
+        names = TrainedTensors.Names(recording, Prefix);
         var trained = TrainedTensors.Of(tensors, pair.Exact.Tape).Select(t => t.Name).ToHashSet();
         if (Array.Find(names, n => tensors.Find(n[Prefix.Length..]) is null) is { } unknown)
             throw new InvalidFileException($"{recording.Path}: {unknown} is the gradient of no tensor of this checkpoint; record it of this model");
@@ -29,11 +31,27 @@ public static class GradientCheck
         string[] compared = [.. names.Where(n => trained.Contains(n[Prefix.Length..]))];
         var numbers = Spread.Of(pair, model => Computed(model, recording, tensors, losses, compared));
         IEnumerable<string> all = [.. losses, .. compared];
-        return new([.. all.Zip(numbers, (name, own) => new BlockVerdict(name, Claims(name, own)))]);
+        return new([.. all.Zip(numbers, (name, own) => new BlockVerdict(name, Claims(name, own)))]) { HeldTo = HeldTo.Of(folder, recording).Lines };
 
         ClaimVerdict[] Claims(string name, Numbers own) => recording.Find(name) is { } claim
             ? [ClaimVerdict.Of(recording.Sized(claim, own.Values.Length), own.Values, own.Errors)]
             : [];
+    }
+
+    /// <summary>
+    /// A matrix that the library holds in several places has a gradient of each; that of the one which the checkpoint has is their sum (both embeddings of an
+    /// untied encoder and decoder, which transformers does not tie again).
+    /// </summary>
+    static Recording WithCopies(Recording recording, HubTensors tensors)
+    {
+        foreach (var name in TrainedTensors.Names(recording, Prefix))
+            if (tensors.CopiedBy(name[Prefix.Length..]) is { } original && recording.Get(name) is var copy && copy.Values.Length == original.Count)
+            {
+                var before = recording.Find(Prefix + original.Name)?.Values ?? new double[original.Count];
+                if (before.Length != original.Count) continue;
+                recording = recording.With(copy with { Name = Prefix + original.Name, Values = [.. before.Zip(copy.Values, (a, b) => a + b)] }).Without(name);
+            }
+        return recording;
     }
 
     /// <summary>Losses, then gradients, of one pass forward and back.</summary>
@@ -58,7 +76,6 @@ public static class GradientCheck
         var path = activations ?? Path.Combine(Path.GetDirectoryName(gradients.Path) ?? "", InputsName);
         if (!File.Exists(path))
             throw new InvalidFileException($"{gradients.Path}: has no input_ids, and there is no {path}; give the recording of its inputs beside it");
-        var inputs = Recording.Load(path);
-        return inputs.With(gradients.Names.Select(gradients.Get)).At(gradients.Path);
+        return Recording.Load(path).Under(gradients);
     }
 }

@@ -18,6 +18,9 @@ public sealed record BlockVerdict(string Name, IReadOnlyList<ClaimVerdict> Claim
 /// <param name="Cause">What the first block that departs does instead; null where nothing that was tried reproduces it.</param>
 public sealed record ModelVerdict(IReadOnlyList<BlockVerdict> Blocks, string? Cause = null)
 {
+    /// <summary>Which version of the library was held to, where the one that recorded has another rule than the one that wrote the checkpoint.</summary>
+    public IReadOnlyList<string> HeldTo { get; init; } = [];
+
     /// <summary>The first that departs.</summary>
     public BlockVerdict? First => Blocks.FirstOrDefault(b => b.Outcome == Outcome.Differs);
 
@@ -28,6 +31,9 @@ public sealed record ModelVerdict(IReadOnlyList<BlockVerdict> Blocks, string? Ca
     public static ModelVerdict Join(IEnumerable<ModelVerdict> parts)
     {
         ModelVerdict[] all = [.. parts];
-        return new([.. all.SelectMany(p => p.Blocks)], all.FirstOrDefault(p => p.First is not null)?.Cause);
+        return new([.. all.SelectMany(p => p.Blocks)], all.FirstOrDefault(p => p.First is not null)?.Cause)
+        {
+            HeldTo = [.. all.SelectMany(p => p.HeldTo).Distinct()],
+        };
     }
 }

@@ -8,32 +8,44 @@ public sealed class Recording
 {
     readonly Dictionary<string, CaseTensor> _tensors = new(StringComparer.Ordinal);
 
-    Recording(string path) => Path = path;
+    Recording(string path, string? producer) => (Path, Producer) = (path, producer);
 
     public string Path { get; }
+
+    /// <summary>What made it: <c>transformers 5.17.0, torch 2.11.0, MixtralForCausalLM</c>; null where it does not say.</summary>
+    public string? Producer { get; }
+
     public IEnumerable<string> Names => _tensors.Keys;
 
     /// <exception cref="InvalidFileException">It cannot be read.</exception>
     public static Recording Load(string path)
     {
         using var file = SafetensorsFile.Open(path);
-        return Of(path, file.Tensors.Select(t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name))));
+        var tensors = file.Tensors.Select(t => new CaseTensor(t.Name, t.DType, t.Shape, file.ReadDoubles(t.Name)));
+        return Of(path, tensors, file.Metadata.GetValueOrDefault("producer"));
     }
 
     /// <summary>A recording in memory.</summary>
     /// <param name="path">For messages.</param>
-    public static Recording Of(string path, IEnumerable<CaseTensor> tensors)
+    public static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer = null)
     {
-        var recording = new Recording(path);
+        var recording = new Recording(path, producer);
         foreach (var tensor in tensors) recording._tensors[tensor.Name] = tensor;
         return recording;
     }
 
     /// <summary>The same with tensors added, or put in the place of those of the same name.</summary>
-    public Recording With(params IEnumerable<CaseTensor> tensors) => Of(Path, _tensors.Values.Concat(tensors));
+    public Recording With(params IEnumerable<CaseTensor> tensors) => Of(Path, _tensors.Values.Concat(tensors), Producer);
 
-    /// <summary>The same under another path.</summary>
-    internal Recording At(string path) => Of(path, _tensors.Values);
+    /// <summary>The same without a tensor.</summary>
+    internal Recording Without(string name) => Of(Path, _tensors.Values.Where(t => t.Name != name), Producer);
+
+    /// <summary>The same under other names, where there are none of these yet.</summary>
+    internal Recording Renamed(Func<string, string> name) =>
+        Of(Path, _tensors.Values.Select(t => t with { Name = name(t.Name) is var other && Has(other) ? t.Name : other }), Producer);
+
+    /// <summary>The same with the tensors of another one added, whose path and producer count.</summary>
+    internal Recording Under(Recording other) => Of(other.Path, _tensors.Values.Concat(other._tensors.Values), other.Producer);
 
     public bool Has(string name) => _tensors.ContainsKey(name);
     public CaseTensor? Find(string name) => _tensors.GetValueOrDefault(name);

@@ -20,6 +20,14 @@ sealed record TrainedTensor(HubTensors Table, HubTensor Tensor, IReadOnlyDiction
 /// <summary>What a model trains, by the checkpoint's names.</summary>
 static class TrainedTensors
 {
+    /// <summary>Names of a recording behind a prefix, in order.</summary>
+    public static string[] Names(Recording recording, string prefix) =>
+        [.. recording.Names.Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+
+    /// <summary>The recording with the checkpoint's names behind a prefix, where it has those of the library's modules.</summary>
+    public static Recording Named(Recording recording, HubTensors tensors, string prefix) => recording.Renamed(
+        name => name.StartsWith(prefix, StringComparison.Ordinal) && tensors.OfParameter(name[prefix.Length..]) is { } tensor ? prefix + tensor.Name : name);
+
     public static IReadOnlyList<TrainedTensor> Of(HubTensors tensors, Tape tape)
     {
         var parameters = tape.Parameters.ToDictionary(p => p.Name);

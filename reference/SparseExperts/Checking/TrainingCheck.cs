@@ -21,8 +21,10 @@ public static class TrainingCheck
     public static ModelVerdict Run(HubFolder folder, Recording recording, CheckBackends backends)
     {
         var model = CheckedModels.Of(folder, recording, backends.Exact);
-        string[] names = [.. recording.Names.Where(n => n.StartsWith(After, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        var names = TrainedTensors.Names(recording, After);
         var tensors = model.Tensors.NamedAs([.. names.Select(n => n[After.Length..])]);
+        recording = TrainedTensors.Named(recording, tensors, After);
+        names = TrainedTensors.Names(recording, After);
         var trained = TrainedTensors.Of(tensors, model.Tape).ToDictionary(t => t.Name);
         if (Array.Find(names, n => tensors.Find(n[After.Length..]) is null) is { } unknown)
             throw new InvalidFileException($"{recording.Path}: {unknown} is no tensor of this checkpoint; record it of this model");
@@ -33,7 +35,7 @@ public static class TrainingCheck
         [
             Compared("loss.f64", losses), Compared("gradient_norm.f64", norms),
             .. names.Select(name => Compared(name, Now(name[After.Length..]))),
-        ]);
+        ]) { HeldTo = HeldTo.Of(folder, recording).Lines };
 
         // What is not trained, as a correction bias, is as it was stored.
         double[] Now(string name) => trained.TryGetValue(name, out var tensor)

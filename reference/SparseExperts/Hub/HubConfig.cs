@@ -17,6 +17,9 @@ public abstract record HubConfig
     /// <summary>Major version of transformers that wrote the file.</summary>
     public required int Version { get; init; }
 
+    /// <summary>The same in full, as the file says it; null where it does not.</summary>
+    public string? LibraryVersion { get; init; }
+
     /// <summary>Tokens V.</summary>
     public required int Vocabulary { get; init; }
 
@@ -84,7 +87,7 @@ public abstract record HubConfig
     {
         var json = Json(text, where);
         var family = HubFamilies.Of(json, where);
-        return family.Read(json, where);
+        return family.Read(json, where) with { LibraryVersion = json["transformers_version"]?.ToString() };
     }
 
     internal static JsonObject Json(string text, string where)

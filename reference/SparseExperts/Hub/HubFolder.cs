@@ -38,6 +38,16 @@ public sealed partial class HubFolder : IDisposable
     public HubConfig Config { get; }
     public HubTensors Tensors { get; }
 
+    /// <summary>The configuration with the rules of another version of transformers; sizes and tensors are those of the file.</summary>
+    /// <param name="version">As <c>transformers_version</c> names it.</param>
+    internal HubConfig ConfigOf(string version)
+    {
+        var json = HubConfig.ReadJson(Path);
+        json["transformers_version"] = version;
+        var other = HubConfig.Parse(json.ToJsonString(), In("config.json"));
+        return Config with { Version = other.Version, Dialect = other.Dialect };
+    }
+
     /// <summary>Files of weights, by name and in order.</summary>
     public IReadOnlyList<(string Name, SafetensorsFile File)> Files => _files;
 

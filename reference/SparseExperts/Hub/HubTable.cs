@@ -5,6 +5,9 @@ sealed record HubTable(IReadOnlyList<HubRow> Rows, params IReadOnlyList<HubRow>[
 {
     /// <summary>What stands before all names but that of the head, where the file does not show another; empty where nothing ever does.</summary>
     public string Prefix { get; init; } = "model.";
+
+    /// <summary>Parts of names as the modules of transformers 5 have them, and as checkpoints do, where the two differ.</summary>
+    public IReadOnlyList<(string Module, string Checkpoint)> Modules { get; init; } = [];
 }
 
 /// <summary>Lines that tables share. All of it is data.</summary>

@@ -36,6 +36,10 @@ public sealed class HubTensors
 
     public HubTensor? Find(string name) => _byName.GetValueOrDefault(name);
 
+    /// <summary>The tensor behind a parameter of the library's model, which may have another name there.</summary>
+    public HubTensor? OfParameter(string name) => Find(name) ?? HubFamilies.Table(Config).Modules
+        .Select(m => Find(name.Replace(m.Module, m.Checkpoint, StringComparison.Ordinal))).FirstOrDefault(t => t is not null);
+
     /// <summary>The tensor that another one repeats, if it is stored at all: the head of a tied model, the embeddings of both stacks of T5's kind.</summary>
     public HubTensor? CopiedBy(string name)
     {
@@ -67,7 +71,7 @@ public sealed class HubTensors
     {
         var table = HubFamilies.Table(Config);
         HubTensors[] all = [this, .. table.ExpertForms.Select(form => new HubTensors(Config, [.. table.Rows, .. form], Prefix))];
-        return all.MaxBy(tensors => names.Count(n => tensors.Find(n) is not null))!;
+        return all.MaxBy(tensors => names.Count(n => tensors.OfParameter(n) is not null))!;
     }
 
     void Add(HubRow row, int? layer, int? expert)

@@ -47,6 +47,20 @@ public sealed class HubConfigTests
         Assert.Equal([AttentionReach.Sliding, AttentionReach.Full], Read("""{ "model_type": "gpt_oss" }""").Layers.Take(2).Select(l => l.Reach));
     }
 
+    /// <summary>Modules of transformers 5 may hold a parameter under another name than checkpoints do.</summary>
+    [Fact]
+    public void A_parameter_is_found_under_the_name_of_the_librarys_module()
+    {
+        const string bias = "e_score_correction_bias";
+        var ernie = HubTensors.Of(Read("""{ "model_type": "ernie4_5_moe", "num_hidden_layers": 2, "moe_num_experts": 8 }"""));
+        var stored = ernie.Find($"model.layers.1.mlp.moe_statics.{bias}")!;
+        Assert.Same(stored, ernie.OfParameter($"model.layers.1.mlp.gate.moe_statics.{bias}"));
+        Assert.Same(stored, ernie.OfParameter(stored.Name));
+        Assert.Null(ernie.Find($"model.layers.1.mlp.gate.moe_statics.{bias}"));
+        Assert.Null(ernie.OfParameter($"model.layers.0.mlp.gate.moe_statics.{bias}"));      // a dense layer
+        Assert.Null(HubTensors.Of(Read("""{ "model_type": "mixtral" }""")).OfParameter($"model.layers.1.mlp.gate.moe_statics.{bias}"));
+    }
+
     [Fact]
     public void Deepseeks_softmax_scale_grows_with_yarn()
     {

@@ -11,12 +11,13 @@ public sealed class DecoderModel : ICheckedModel
 {
     readonly HubModel _model;
 
+    /// <param name="config">The folder's own, or as another version of the library reads it.</param>
     /// <param name="format">What every op's result is rounded to.</param>
-    public DecoderModel(IBackend backend, HubFolder folder, NumberFormat format)
+    public DecoderModel(IBackend backend, HubFolder folder, HubDecoder config, NumberFormat format)
     {
         Tape = new(backend);
         Tensors = folder.Tensors;
-        _model = new(Tape, (HubDecoder)folder.Config, format, new HubWeights(folder));
+        _model = new(Tape, config, format, new HubWeights(folder));
         _ = Tape.Parameters.Values;         // read while the folder is open
         Blocks =
         [

@@ -31,7 +31,7 @@ public sealed class RouteReplay
     {
         if (folder.Config is not HubDecoder)
             throw new InvalidFileException($"{folder.Path}: {folder.Config.ModelType} is no decoder; replay of whole models is of decoders alone");
-        return new RouteReplay(new(backend, folder, NumberFormat.Float32), first, second).Run();
+        return new RouteReplay(new(backend, folder, (HubDecoder)folder.Config, NumberFormat.Float32), first, second).Run();
     }
 
     LogProbabilityShift Run()

@@ -126,7 +126,10 @@ static class OtherFamilies
                 HubRows.Correction("mlp.moe_statics.e_score_correction_bias", "1 E"),
             ],
             HubRows.PerExpert("mlp.experts"),
-            HubRows.Packed()),
+            HubRows.Packed())
+        {
+            Modules = [(".mlp.gate.moe_statics.", ".mlp.moe_statics.")],
+        },
     };
 
     static HubFamily Gemma4 => new DecoderFamily

@@ -55,7 +55,7 @@ public static partial class ConfigFile
 
     static ConfigAnswer Answer(ConfigPart whole)
     {
-        var version = whole.Text("transformers_version") is { } text && text.StartsWith('5') ? 5 : 4;
+        var version = LibraryVersion.Of(whole.Text("transformers_version")) ?? default;
         var part = whole;
         var type = TypeOf(part, version);
         while (Parts.Select(part.Inner).FirstOrDefault(p => p is not null) is { } inner)
@@ -66,7 +66,7 @@ public static partial class ConfigFile
         return Answer(part, type ?? throw Unknown(whole, part));
     }
 
-    static ModelType? TypeOf(ConfigPart part, int version)
+    static ModelType? TypeOf(ConfigPart part, LibraryVersion version)
     {
         if (part.Text("model_type") is { } name && ModelTypes.Find(name, version) is { } type) return type;
         return part.Json["architectures"] is JsonArray classes

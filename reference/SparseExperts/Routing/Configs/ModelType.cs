@@ -21,6 +21,12 @@ public sealed record ModelType
     /// <summary>Where one type has a dialect for each major version of the library: the version that wrote the file; 0 for every other.</summary>
     public int Version { get; init; }
 
+    /// <summary>Where a rule was left within a major version: the first minor one that has it no more. <see cref="Version"/> alone says what it is else.</summary>
+    public int? Until { get; init; }
+
+    /// <summary>It is the one of this type that such a library has.</summary>
+    internal bool IsOf(LibraryVersion version) => Version == version.Major && !(version.Minor >= Until);
+
     /// <summary>How many routed experts there are; not a parameter.</summary>
     public required Setting Experts { get; init; }
 

@@ -15,15 +15,15 @@ public static partial class ModelTypes
     static readonly ILookup<string, ModelType> ByName =
         All.SelectMany(t => t.Also.Prepend(t.Name).Select(n => (Name: Plain(n), Type: t))).ToLookup(p => p.Name, p => p.Type);
 
-    /// <summary>The type of that <c>model_type</c>, as the given major version of the library reads it.</summary>
-    public static ModelType? Find(string name, int version = 4) =>
-        ByName[Plain(name)] is var types && types.Any() ? types.FirstOrDefault(t => t.Version == version) ?? types.First() : null;
+    /// <summary>The type of that <c>model_type</c>, as the given version of the library reads it; without one as transformers 4 does.</summary>
+    public static ModelType? Find(string name, LibraryVersion version = default) =>
+        ByName[Plain(name)] is var types && types.Any() ? types.FirstOrDefault(t => t.IsOf(version)) ?? types.First() : null;
 
     /// <summary>The type of a class of the library: <c>Qwen3MoeForCausalLM</c>.</summary>
-    public static ModelType? FindArchitecture(string name, int version = 4) => All
+    public static ModelType? FindArchitecture(string name, LibraryVersion version = default) => All
         .SelectMany(t => t.Classes.Select(c => (Class: c, Type: t)))
         .Where(p => name.StartsWith(p.Class, StringComparison.OrdinalIgnoreCase) && Rest().IsMatch(name[p.Class.Length..]))
-        .OrderByDescending(p => p.Class.Length).ThenBy(p => p.Type.Version == version ? 0 : 1).Select(p => p.Type).FirstOrDefault();
+        .OrderByDescending(p => p.Class.Length).ThenBy(p => p.Type.IsOf(version) ? 0 : 1).Select(p => p.Type).FirstOrDefault();
 
     /// <summary>All names that <see cref="Find"/> knows.</summary>
     public static IEnumerable<string> Names => All.SelectMany(t => t.Also.Prepend(t.Name)).Distinct();

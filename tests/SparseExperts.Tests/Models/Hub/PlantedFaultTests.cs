@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using SparseExperts.Checking;
 using SparseExperts.Hub;
 using SparseExperts.Oracle;
@@ -49,6 +50,41 @@ public sealed class PlantedFaultTests
 
         Assert.Equal(block, verdict.First?.Name);
         Assert.Equal(sentence, verdict.Cause);
+    }
+
+    /// <summary>rope_scaling null: plain positions in transformers 4, and in 5 the default of the class, which is what an absent key is in both.</summary>
+    [Fact]
+    public void Positions_that_transformers_5_puts_where_none_are_scaled_are_named()
+    {
+        var path = Path.Combine(TruthFolder.Part("checkpoints"), "bf16/gpt_oss-tiny");
+        var copies = Directory.CreateTempSubdirectory("gpt_oss-");
+        try
+        {
+            using HubFolder plain = Copy("plain", said: true), five = Copy("five", said: false);
+            var given = Recording.Load(Path.Combine(path, "io.safetensors"));
+            var recorded = Computed(CheckedModels.Of(five, given, () => new ScalarBackend<Float32>()), given, null, null);
+            var backends = new CheckBackends(() => new ScalarBackend<Tracked>(), () => new ScalarBackend<Float64>(), () => new ScalarBackend<Disturbed>());
+            var verdict = CheckedModels.Activations(plain, recorded, backends);
+            Assert.Equal("layers.0.self_attn", verdict.First?.Name);
+            Assert.Equal("positions of YaRN with factor 32, which transformers 5 takes where rope_scaling is null", verdict.Cause);
+            Assert.Equal(Outcome.Agrees, CheckedModels.Activations(five, recorded, backends).Outcome);
+        }
+        finally
+        {
+            copies.Delete(recursive: true);
+        }
+
+        HubFolder Copy(string name, bool said)
+        {
+            var folder = copies.CreateSubdirectory(name).FullName;
+            File.Copy(Path.Combine(path, "model.safetensors"), Path.Combine(folder, "model.safetensors"));
+            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(path, "config.json")))!.AsObject();
+            json.Remove("rope_parameters");
+            json["rope_theta"] = 150000;
+            if (said) json["rope_scaling"] = null;
+            File.WriteAllText(Path.Combine(folder, "config.json"), json.ToJsonString());
+            return HubFolder.Load(folder);
+        }
     }
 
     [Theory]

@@ -129,6 +129,11 @@ public sealed class ConfigFileTests
     [Theory]
     [InlineData("4.25.0", "hf.switch.v4")]
     [InlineData("5.0.0", "hf.switch.v5")]
+    [InlineData("5.5.0.dev0", "hf.switch.v5")]
+    [InlineData("5.17.0", "hf.switch.v5")]
+    [InlineData("5.23.0", "hf.switch.v4")]
+    [InlineData("5", "hf.switch.v5")]
+    [InlineData("main", "hf.switch.v4")]
     [InlineData(null, "hf.switch.v4")]
     public void The_version_that_wrote_a_file_chooses_between_dialects(string? version, string dialect)
     {

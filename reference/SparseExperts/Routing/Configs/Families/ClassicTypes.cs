@@ -55,6 +55,8 @@ static class ClassicTypes
         {
             Dialect = "hf.switch.v5",
             Version = 5,
+            // 5.17 was run and enforces no capacity, 5.23 was run and does, as transformers 4; the repair is huggingface/transformers #48421.
+            Until = 18,
             Settings = [.. Switch.Settings.Where(s => s.Parameter is "capacity" or "jitter" or "activation")],
             Besides = [.. Switch.Besides, "router_dtype", "router_aux_loss_coef", "router_z_loss_coef"],
         },
