@@ -31,11 +31,12 @@ public static class TrainingCheck
         var differences = recording.Names.Where(n => n.StartsWith(Difference, StringComparison.Ordinal)).SelectMany(n => recording.Get(n).Values);
         var bound = Allowed * differences.DefaultIfEmpty(0).Max();
         var (losses, norms) = Steps(model, recording);
-        return new(
+        BlockVerdict[] blocks =
         [
             Compared("loss.f64", losses), Compared("gradient_norm.f64", norms),
             .. names.Select(name => Compared(name, Now(name[After.Length..]))),
-        ]) { HeldTo = HeldTo.Of(folder, recording).Lines };
+        ];
+        return new(blocks) { HeldTo = HeldTo.Of(folder, recording).Lines };
 
         // What is not trained, as a correction bias, is as it was stored.
         double[] Now(string name) => trained.TryGetValue(name, out var tensor)
