@@ -63,9 +63,9 @@ class AriaBlock(nn.Module):
 class NormedBlock(standins.DeepseekBlock):
     """A.X-K1: DeepSeek-V3's block with a norm behind the sum."""
 
-    def __init__(self):
-        super().__init__()
-        self.post_mlp_layernorm = Norm(12)
+    def __init__(self, m=12, f=8):
+        super().__init__(m=m, f=f)
+        self.post_mlp_layernorm = Norm(m)
 
     def forward(self, hidden_states):
         return self.post_mlp_layernorm(super().forward(hidden_states))

@@ -186,7 +186,7 @@ class DeepseekListBlock(DeepseekBlock):
 
 
 class GptOssExperts(nn.Module):
-    """[E,M,2F] with gate and up alternating, [E,F,M], biases; the clamped activation."""
+    """[E,M,2F] with gate and up alternating, [E,F,M], biases added by an op of their own; the clamped activation."""
 
     def __init__(self, m, e, f):
         super().__init__()
@@ -200,9 +200,9 @@ class GptOssExperts(nn.Module):
             routing_weights = routing_weights.gather(-1, router_indices)
 
         def expert(e, x):
-            both = linear(x, self.gate_up_proj[e].T, self.gate_up_proj_bias[e])
+            both = linear(x, self.gate_up_proj[e].T) + self.gate_up_proj_bias[e]
             gate, up = both[..., ::2].clamp(max=self.limit), both[..., 1::2].clamp(-self.limit, self.limit)
-            return linear(gate * sigmoid(gate * self.alpha) * (up + 1), self.down_proj[e].T, self.down_proj_bias[e])
+            return linear((up + 1) * (gate * sigmoid(gate * self.alpha)), self.down_proj[e].T) + self.down_proj_bias[e]
 
         return spread(flat, router_indices, routing_weights, expert).reshape(hidden_states.shape)
 

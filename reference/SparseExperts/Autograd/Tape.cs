@@ -179,7 +179,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
     /// <summary>The gradient of <paramref name="from"/> goes through unchanged.</summary>
     internal void Pass(Tensor from, Tensor to)
     {
-        if (SharesGradients && !to.HasGradient && to.Node is { Memory: null } && from.Node is { Memory: null }) to.ShareGradient(from);
+        if (SharesGradients && !to.HasGradient && !to.AddsParts && to.Node is { Memory: null } && from.Node is { Memory: null }) to.ShareGradient(from);
         else Pass(from.Gradient, to);
     }
 

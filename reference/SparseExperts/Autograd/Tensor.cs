@@ -42,7 +42,7 @@ public class Tensor
 
     /// <summary>∂loss/∂value; only after <c>Tape.Backward</c>.</summary>
     public Matrix Gradient => HasGradient
-        ? _gradient
+        ? _parts?.Total() ?? _gradient
         : throw new InvalidOperationException($"a {Value.Shape} tensor has no gradient yet; call Tape.Backward first");
 
     /// <summary>
@@ -50,6 +50,11 @@ public class Tensor
     /// </summary>
     public Matrix GradientTarget(out bool accumulate)
     {
+        if (_parts is not null)
+        {
+            (accumulate, HasGradient) = (false, true);
+            return _parts.Next();
+        }
         accumulate = HasGradient;
         if (!HasGradient) _gradient = RentGradient(_tape);
         else if (_owners is { Count: > 1 })
@@ -62,6 +67,21 @@ public class Tensor
         HasGradient = true;
         return _gradient;
     }
+
+    /// <summary>
+    /// Bounds of its gradient cover engines that compute in a narrow format, where everyone who reads it hands a rounded part in; nothing changes where no
+    /// bounds are carried, and in float32.
+    /// </summary>
+    internal void AddsPartsIn(NumberFormat format)
+    {
+        var narrow = format is NumberFormat.BFloat16 or NumberFormat.Float16 && _tape.Backend is IErrorBounds { CarriesBounds: true };
+        if (narrow && RequiresGradient && !HasGradient) _parts ??= new(_tape, format, Rows, Columns);
+    }
+
+    RoundedSum? _parts;
+
+    /// <summary>Whether parts of its gradient are added one after the other.</summary>
+    internal bool AddsParts => _parts is not null;
 
     /// <summary>Takes another tensor's gradient for its own first one, without a copy until one of them changes.</summary>
     internal void ShareGradient(Tensor with)

@@ -20,6 +20,7 @@ public static class Experts
         var indices = new PlanIndices(tape, plan, x.Sequence);
         // 1. Dispatch: the rows of one expert side by side. L is M, or the width that the experts have between their own projections.
         var inputs = tape.Dispatch(LatentExperts.Enter(tape, call, x, weights), indices);                               // [rows, L]
+        inputs.AddsPartsIn(call.Format);
         var rowGates = UsesRowGates(call, indices) ? tape.GateOfRows(gates, indices) : null;                            // [rows, 1]
         if (call.Dialect.StraightThrough && rowGates is not null) inputs = StraightThrough.Apply(tape, inputs, rowGates);
         if (call.Dialect.ApplyGateTo == GatePlace.Input) inputs = tape.In(call.ExpertsFormat).ScaleRows(inputs, rowGates!);

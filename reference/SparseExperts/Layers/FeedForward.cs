@@ -20,10 +20,12 @@ public static class FeedForward
             return tape.GroupedFeedForward(ExpertKinds.Function(call.Dialect.Activation), rows, weights.Wi, weights.Wo, offsets);
         Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets.OnHost(), rows.Rows));
         var rounded = tape.In(call.ExpertsFormat);
+        rows.AddsPartsIn(call.ExpertsFormat);
         Tensor Project(Tensor from, Tensor w, Tensor? bias)
         {
             var to = tape.GroupedLinear(from, w, offsets);
-            return bias is null ? rounded.Round(to) : rounded.Add(to, tape.GatherRows(bias, expertOfRow!.Value));
+            return bias is null ? rounded.Round(to)
+                : rounded.Add(tape.WidenByRounding(to, call.ExpertsFormat), tape.GatherRows(bias, expertOfRow!.Value));
         }
         var hidden = Project(rows, weights.Wi, weights.Bi);                                                             // [rows, F]
         var gate = weights.WiGate is null ? null : Project(rows, weights.WiGate, weights.BiGate);                       // [rows, F]
@@ -86,9 +88,11 @@ public static class FeedForward
             case ExpertActivation.SwigluLimitedAfter: return rounded.Multiply(AtMost(rounded.Activate(Activation.Silu, gate)), Within(hidden));
             case ExpertActivation.SwigluClamped:
                 var g = AtMost(gate);
+                g.AddsPartsIn(rounded.Format);
                 var slope = rounded.Activate(Activation.Sigmoid, rounded.Scale(g, d.ActivationAlpha));
                 return rounded.Multiply(rounded.Shift(Within(hidden), 1), rounded.Multiply(g, slope));
             case ExpertActivation.SwigluSoftcapped:
+                gate.AddsPartsIn(rounded.Format);
                 var mixed = rounded.Multiply(rounded.Softcap(gate, d.ActivationGateSoftcap), rounded.Activate(Activation.Sigmoid, gate));
                 return rounded.Multiply(mixed, rounded.Softcap(hidden, d.ActivationUpSoftcap));
             default: throw new ArgumentOutOfRangeException(nameof(d), d.Activation, "not a limited activation");

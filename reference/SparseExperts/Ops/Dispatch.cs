@@ -66,12 +66,7 @@ public static partial class Op
             },
             y =>
             {
-                var target = x.GradientTarget(out var add);
-                foreach (var rows in indices.RowOfToken)
-                {
-                    tape.Backend.GatherRows(y.Gradient, rows, target, add);
-                    add = true;
-                }
+                foreach (var rows in indices.RowOfToken) tape.Backend.GatherRows(y.Gradient, rows, x.GradientTarget(out var add), add);
             });
     }
 

@@ -26,6 +26,21 @@ public static partial class Op
         return Widened(tape, x, Array.ConvertAll(magnitudes, m => m == 0 ? 0 : (plan.Choices - 1) * Rounding.HalfUnit(format, m)));
     }
 
+    /// <summary>Y = X, rounded on the way where an engine makes ops of their own of what is one here: a product and its bias.</summary>
+    /// <remarks>dX = dY.</remarks>
+    internal static Tensor WidenByRounding(this Tape tape, Tensor x, NumberFormat format)
+    {
+        if (!Widens(tape, format)) return x;
+        double[] values = new double[x.Value.Count], errors = new double[values.Length];
+        tape.Backend.Read(x.Value, values);
+        ((IErrorBounds)tape.Backend).ReadErrors(x.Value, errors);
+        return Widened(tape, x, [.. values.Zip(errors, Lost)]);
+
+        double Lost(double value, double error) =>
+            !double.IsFinite(value) || !double.IsFinite(error) || (error == 0 && Rounding.To(format, value) == value) ? 0
+                : Rounding.HalfUnit(format, Math.Abs(value) + error);
+    }
+
     /// <summary>
     /// Y = X, X = ln Σ_e e^{l_e} as ops of their own make it: l − m, exponentials, their sum and its logarithm rounded, m the largest logit
     /// (JAX's logsumexp). With h a rounding's relative error, δ_e = half a unit of l_e − m: Σ_e p_e·δ_e + 2h and half a unit of the logarithm.

@@ -55,6 +55,8 @@ public sealed partial class CaseCheck
     {
         using var tape = new Tape(_backend);
         var tensors = new CaseTensors(_case, tape, _call);
+        tensors.X.AddsPartsIn(_call.Format);
+        tensors.ExpertsX?.AddsPartsIn(_call.Format);
         var routed = RoutedLayer.Route(tape, _call, tensors.X, tensors.Router, new HeldDecisions(numbers, choices, plan, _case.HasConstantGates ? tape : null));
         var y = tensors.Experts is { } experts ? RoutedLayer.Output(tape, _call, routed, tensors.X, tensors.ExpertsX, experts) : null;
         var losses = AuxiliaryLosses.Of(tape, _call, routed.Losses);

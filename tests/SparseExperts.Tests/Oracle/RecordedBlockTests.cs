@@ -6,7 +6,9 @@ namespace SparseExperts.Tests.Oracle;
 
 /// <summary>
 /// Blocks recorded by <c>record_layer</c> (<c>python/test_moe_record.py</c> writes the files): packed and single experts, transposed and interleaved ones,
-/// shared experts, a correction bias in bfloat16, a capacity. They agree with every claim, and no claim can be another without being the culprit.
+/// shared experts, a correction bias in bfloat16, a capacity, routers and experts of a form of their own; in bfloat16 with every rounding that an eager
+/// engine makes: of a product before its bias, of each part of a gradient that several ops hand in, of their sum. They agree with every claim, and no claim
+/// can be another without being the culprit.
 /// </summary>
 public sealed class RecordedBlockTests
 {
@@ -21,14 +23,26 @@ public sealed class RecordedBlockTests
     static Case Load(string name) => Case.Load(Path.Combine(Folder, $"{name}.safetensors"));
 
     const string Usual = "logits expert gate y grad.x grad.router.weight", Each = " grad.experts.wi_gate grad.experts.wi grad.experts.wo",
-        Packed = " grad.experts.gate_up grad.experts.wo", Shared = " grad.shared.wi_gate grad.shared.wi grad.shared.wo";
+        Packed = " grad.experts.gate_up grad.experts.wo", Shared = " grad.shared.wi_gate grad.shared.wi grad.shared.wo",
+        Biases = " grad.router.bias grad.experts.gate_up_bias grad.experts.bo",
+        Mlp = " router_state grad.router.down.weight grad.router.down.bias grad.router.previous grad.router.previous_scale grad.router.mlp.norm"
+            + " grad.router.mlp.w1 grad.router.mlp.b1 grad.router.mlp.w2 grad.router.mlp.b2";
 
     [Theory]
     [InlineData("qwen2_moe-5", Usual + Packed + Shared + " grad.shared.gate")]
     [InlineData("mixtral-4", Usual + Each)]
     [InlineData("deepseek_v3-5-bf16", Usual + Packed + Shared)]
-    [InlineData("gpt_oss-5", Usual + Packed + " grad.router.bias grad.experts.gate_up_bias grad.experts.bo")]
+    [InlineData("gpt_oss-5", Usual + Packed + Biases)]
     [InlineData("switch-4", Usual + " capacity slot grad.experts.wi grad.experts.wo")]
+    [InlineData("aria", Usual + Packed + Shared)]
+    [InlineData("axk1", Usual + Packed + Shared)]
+    [InlineData("gemma4", "scores expert gate y grad.x grad.router.weight grad.experts.x grad.router.norm grad.router.expert_scale" + Packed)]
+    [InlineData("inkling", Usual + Packed + Shared + " shared_gate grad.router.shared_weight grad.router.global_scale")]
+    [InlineData("minimax_m3_vl", Usual + Packed + Shared)]
+    [InlineData("zaya", Usual + Packed + Mlp)]
+    [InlineData("gpt_oss-5-bf16", Usual + Packed + Biases)]
+    [InlineData("gpt_oss-5-bf16-y", Usual + Packed + Biases)]
+    [InlineData("longcat_flash-bf16", "expert gate y grad.x grad.router.weight" + Packed)]
     public void Recorded_blocks_claim_everything_and_agree(string name, string claims)
     {
         var verdict = Check(Load(name));
@@ -43,6 +57,14 @@ public sealed class RecordedBlockTests
     [InlineData("deepseek_v3-5-bf16")]
     [InlineData("gpt_oss-5")]
     [InlineData("switch-4")]
+    [InlineData("aria")]
+    [InlineData("axk1")]
+    [InlineData("gemma4")]
+    [InlineData("inkling")]
+    [InlineData("minimax_m3_vl")]
+    [InlineData("zaya")]
+    [InlineData("gpt_oss-5-bf16")]
+    [InlineData("longcat_flash-bf16")]
     public void Every_claim_that_is_a_quarter_off_is_the_culprit(string name)
     {
         var file = Load(name);

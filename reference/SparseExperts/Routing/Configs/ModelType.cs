@@ -21,7 +21,7 @@ public sealed record ModelType
     /// <summary>Where one type has a dialect for each major version of the library: the version that wrote the file; 0 for every other.</summary>
     public int Version { get; init; }
 
-    /// <summary>Where a rule was left within a major version: the first minor one that has it no more. <see cref="Version"/> alone says what it is else.</summary>
+    /// <summary>Where a rule was left within a major version: the first minor one that has it no more.</summary>
     public int? Until { get; init; }
 
     /// <summary>It is the one of this type that such a library has.</summary>
