@@ -16,11 +16,14 @@ public static class Checkpoint
     const string Prefix = "step-", Unfinished = ".unfinished-", Damaged = "damaged-",
         ModelFile = "model.safetensors", OptimizerFile = "optimizer.safetensors";
 
+    /// <summary>The folder of a step's checkpoint.</summary>
+    internal static string NameOf(long step) => $"{Prefix}{step:D8}";
+
     /// <summary>Writes the trainer's state below <paramref name="folder"/> and returns the checkpoint's path.</summary>
     public static string Save(Trainer trainer, string folder)
     {
         Directory.CreateDirectory(folder);
-        string final = Path.Combine(folder, $"{Prefix}{trainer.Step:D8}"), temporary = Path.Combine(folder, $"{Unfinished}{trainer.Step:D8}");
+        string final = Path.Combine(folder, NameOf(trainer.Step)), temporary = Path.Combine(folder, $"{Unfinished}{trainer.Step:D8}");
         if (Directory.Exists(temporary)) Directory.Delete(temporary, true);
         Directory.CreateDirectory(temporary);
         Write(trainer.Backend, Path.Combine(temporary, ModelFile), ModelTensors(trainer));
@@ -34,7 +37,7 @@ public static class Checkpoint
     /// <summary>A checkpoint of step 0 that has a model alone, of tensors that come from elsewhere.</summary>
     internal static void Save(string folder, IEnumerable<StoredTensor> model)
     {
-        var path = Path.Combine(folder, $"{Prefix}{0:D8}");
+        var path = Path.Combine(folder, NameOf(0));
         Directory.CreateDirectory(path);
         SafetensorsWriter.Write(Path.Combine(path, ModelFile), Metadata, [.. model]);
         CheckpointState.Write(path, 0, 0, 0, ModelFile);

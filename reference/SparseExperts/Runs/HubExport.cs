@@ -13,7 +13,8 @@ public sealed record Exported(string Checkpoint, int Tensors, IReadOnlyList<stri
 
 /// <summary>
 /// From a run to a checkpoint of the hub. A run that was imported has the names, order, formats and files that it came from; numbers that were not trained
-/// have their bits. Another one is written as the library would, float32, in one file.
+/// have their bits. Another one is written as the library would, float32, in one file. An untied Switch that was trained has its embedding under all three
+/// names: both versions of the library begin with other embeddings where a stack's own is missing.
 /// </summary>
 public static class HubExport
 {
@@ -28,11 +29,11 @@ public static class HubExport
         using var own = opened!;
         var written = !HubSource.Exists(run) ? Anew(HubJson(config.Model), folder, own, Tokenizer(run, config))
             : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, SmallFiles(run))
-            : AsItCame(run, folder, own);
+            : AsItCame(run, folder, own, isTrained: Path.GetFileName(taken) != Checkpoint.NameOf(0));
         return written with { Checkpoint = taken, Note = note };
     }
 
-    static Exported AsItCame(string run, string folder, SafetensorsFile own)
+    static Exported AsItCame(string run, string folder, SafetensorsFile own, bool isTrained)
     {
         var headers = HubSource.Headers(run);
         var entries = headers.SelectMany(h => h.Header.Tensors).ToArray();
@@ -46,13 +47,35 @@ public static class HubExport
             return unread?.Tensors.FirstOrDefault(t => t.Name == entry.Name) is { } kept ? HubRepack.AsIs(unread, kept)
                 : throw new RunException($"{run}: has no tensor '{entry.Name}' of the checkpoint that it came from; import it again");
         }
+        var copies = isTrained ? Copies(tensors).Where(c => entries.All(e => e.Name != c.Name)).ToArray() : [];
         NewFolder.Write(folder, place =>
         {
             foreach (var file in HubSource.SmallFiles(HubSource.FolderOf(run))) HubSource.Copy(file, Path.Combine(place, Path.GetFileName(file)));
             foreach (var (name, header) in headers)
-                SafetensorsWriter.Write(Path.Combine(place, name), header.Bytes, [.. header.Tensors.Select(Tensor)]);
+            {
+                StoredTensor[] stored = [.. header.Tensors.Select(Tensor)];
+                StoredTensor[] more = [.. copies.SelectMany(c => stored.Where(t => t.Name == c.Tensor.Name).Select(t => t with { Name = c.Name }))];
+                if (more.Length == 0) SafetensorsWriter.Write(Path.Combine(place, name), header.Bytes, stored);
+                else SafetensorsWriter.Write(Path.Combine(place, name), header.Metadata, [.. stored, .. more]);
+                if (more.Length > 0) Index(Path.Combine(place, HubFolder.IndexFile), name, more);
+            }
         });
-        return new("", entries.Length, [.. headers.Select(h => h.Name)], null);
+        return new("", entries.Length + copies.Length, [.. headers.Select(h => h.Name)], null);
+    }
+
+    /// <summary>Names under which the library looks for the embedding of an untied Switch as well, which its two stacks share.</summary>
+    static IEnumerable<(string Name, HubTensor Tensor)> Copies(HubTensors tensors) => tensors.Config is not HubSwitch { Tied: false } ? []
+        : ((string[])["encoder", "decoder"]).Select(s => $"{s}.embed_tokens.weight").Select(name => (name, tensors.CopiedBy(name)!));
+
+    /// <summary>Further tensors of a shard are in the index, where there is one.</summary>
+    static void Index(string path, string file, StoredTensor[] more)
+    {
+        if (!File.Exists(path)) return;
+        var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        foreach (var tensor in more) json["weight_map"]![tensor.Name] = file;
+        if (json["metadata"]?["total_size"] is JsonValue size && size.TryGetValue<long>(out var bytes))
+            json["metadata"]!["total_size"] = bytes + more.Sum(t => t.Shape.Aggregate((long)SafetensorsHeader.SizeOf(t.DType), (a, b) => a * b));
+        AtomicFile.WriteText(path, json.ToJsonString(RunConfig.Json) + "\n");
     }
 
     /// <summary>What an imported run's checkpoint had beside its weights.</summary>
@@ -96,10 +119,7 @@ public static class HubExport
             ? format.Word()
             : throw new RunException($"the run's checkpoint is {stands}; take its own checkpoint");
         (json["dtype"], json["torch_dtype"]) = (dtype, dtype);
-        var stored = tensors.All.Select(t => (t.Name, Tensor: t));
-        // The library forgets that both stacks of an untied Switch embed with one matrix, unless the file has it under all names.
-        if (tensors.Config is HubSwitch { Tied: false })
-            stored = stored.Concat(((string[])["encoder", "decoder"]).Select(s => $"{s}.embed_tokens.weight").Select(n => (n, tensors.CopiedBy(n)!)));
+        (string Name, HubTensor Tensor)[] stored = [.. tensors.All.Select(t => (t.Name, Tensor: t)), .. Copies(tensors)];
         NewFolder.Write(folder, place =>
         {
             foreach (var (file, name) in beside.Where(f => f.Name is not (configFile or HubFolder.IndexFile))) HubSource.Copy(file, Path.Combine(place, name));
@@ -110,7 +130,7 @@ public static class HubExport
                     .Select(t => HubRepack.ToHub(tensors, t.Tensor, formats[t.Tensor.Pieces[0].Own], own) with { Name = t.Name }),
             ]);
         });
-        return new("", stored.Count(), [HubFolder.SingleFile], null);
+        return new("", stored.Length, [HubFolder.SingleFile], null);
     }
 
     /// <summary>The run's checkpoint has all matrices of the table, and no other.</summary>

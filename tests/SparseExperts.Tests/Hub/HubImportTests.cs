@@ -215,12 +215,7 @@ public sealed class HubImportTests : IDisposable
     {
         Copy(name);
         HubImport.Run(From, Run);
-        string first = Path.Combine(Run, "checkpoints", "step-00000000"), later = Path.Combine(Run, "checkpoints", "step-00000007");
-        Directory.CreateDirectory(later);
-        using (var own = SafetensorsFile.Open(Path.Combine(first, "model.safetensors")))
-            SafetensorsWriter.Write(Path.Combine(later, "model.safetensors"), own.Metadata,
-                own.Tensors.Select(t => (t.Name, t.Shape, (ReadOnlyMemory<float>)own.ReadFloats(t.Name).Select(x => x * 1.001f).ToArray())));
-        File.WriteAllText(Path.Combine(later, "state.json"), """{ "format": 2, "step": 7, "skipped": 0, "optimizer_steps": 0 }""");
+        Trained();
         var exported = HubExport.Run(Run, Path.Combine(_folder, "out"));
         Assert.Equal("step-00000007", Path.GetFileName(exported.Checkpoint));
         foreach (var file in exported.Files)
@@ -234,6 +229,51 @@ public sealed class HubImportTests : IDisposable
                 Assert.Equal(expected, now.ReadFloats(tensor.Name));
             }
         }
+    }
+
+    /// <summary>Both versions of the library begin with other embeddings where a stack's own is missing; what was imported stays as it came.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_untied_Switch_that_was_trained_has_its_embedding_under_all_names(bool sharded)
+    {
+        Copy("switch-tiny-gated");
+        const string shard = "model-00001-of-00001.safetensors", index = "model.safetensors.index.json";
+        if (sharded)
+        {
+            File.Move(In("model.safetensors"), In(shard));
+            using var file = SafetensorsFile.Open(In(shard));
+            var map = new JsonObject(file.Tensors.Select(t => KeyValuePair.Create(t.Name, (JsonNode?)shard)));
+            File.WriteAllText(In(index), new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = 1000 }, ["weight_map"] = map }.ToJsonString());
+        }
+        HubImport.Run(From, Run);
+        Trained();
+        var exported = HubExport.Run(Run, Path.Combine(_folder, "out"));
+        string[] copies = ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight"];
+        var weights = exported.Files[0];
+        using SafetensorsFile was = SafetensorsFile.Open(In(weights)), now = SafetensorsFile.Open(Path.Combine(_folder, "out", weights));
+        var expected = was.Tensors.Select(t => t.Name).Concat(copies).Order(StringComparer.Ordinal);
+        Assert.Equal(expected, now.Tensors.Select(t => t.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(was.Tensors.Count + 2, exported.Tensors);
+        foreach (var copy in copies) Assert.Equal(now.ReadFloats("shared.weight"), now.ReadFloats(copy));
+        if (sharded)
+        {
+            var json = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "out", index)))!;
+            Assert.All(copies, copy => Assert.Equal(shard, (string?)json["weight_map"]![copy]));
+            Assert.Equal(1000 + 2 * 4 * now.ReadFloats("shared.weight").Length, (int)json["metadata"]!["total_size"]!);
+        }
+        using var again = HubFolder.Load(Path.Combine(_folder, "out"));
+    }
+
+    /// <summary>A later checkpoint of the run with other numbers.</summary>
+    void Trained()
+    {
+        string first = Path.Combine(Run, "checkpoints", "step-00000000"), later = Path.Combine(Run, "checkpoints", "step-00000007");
+        Directory.CreateDirectory(later);
+        using (var own = SafetensorsFile.Open(Path.Combine(first, "model.safetensors")))
+            SafetensorsWriter.Write(Path.Combine(later, "model.safetensors"), own.Metadata,
+                own.Tensors.Select(t => (t.Name, t.Shape, (ReadOnlyMemory<float>)own.ReadFloats(t.Name).Select(x => x * 1.001f).ToArray())));
+        File.WriteAllText(Path.Combine(later, "state.json"), """{ "format": 2, "step": 7, "skipped": 0, "optimizer_steps": 0 }""");
     }
 
     [Fact]
