@@ -133,7 +133,9 @@ class Parts:
         return None
 
     def parameters(self, dialect, case):
-        """Those that are clear from the block."""
+        """Those that are clear from the block. An inline dialect has those of the one that it is like."""
+        if not isinstance(dialect, str):
+            dialect = dialect.get("like", "")
         known = {"k": case["claim.expert"].shape[-1]} if dialect not in ("hf.switch.v4", "hf.switch.v5") else {}
         if "experts.gate_up" in case:
             concatenated = getattr(self.experts, "is_concatenated", dialect != "hf.gpt_oss")
@@ -156,7 +158,7 @@ class Parts:
         if dialect in CLAMPED:
             known |= {"activation": "swiglu_clamped", "activation_alpha": self.setting("alpha", "swiglu_alpha"),
                       "activation_limit": self.setting("limit", "swiglu_limit")}
-        elif isinstance(dialect, str) and dialect.startswith("hf."):
+        elif dialect.startswith("hf."):
             known["activation"] = self.activation()
         return known
 

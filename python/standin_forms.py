@@ -254,18 +254,19 @@ class ZayaBlock(nn.Module):
 
 
 class LongcatRouter(nn.Module):
-    """Multiplies by its classifier's weight itself and returns gates and indices."""
+    """Multiplies by its classifier's weight itself and returns gates and indices; cast: gates in the type of x, which the library does not."""
 
-    def __init__(self, m, e, k):
+    def __init__(self, m, e, k, cast=False):
         super().__init__()
-        self.top_k, self.routed_scaling_factor, self.classifier = k, 6.0, Linear(m, e, bias=False)
+        self.top_k, self.routed_scaling_factor, self.classifier, self.cast = k, 6.0, Linear(m, e, bias=False), cast
         self.register_buffer("e_score_correction_bias", torch.randn(e) * 0.05)
 
     def forward(self, hidden_states):
         flat = hidden_states.reshape(-1, hidden_states.shape[-1])
         scores = linear(flat.float(), self.classifier.weight.float()).softmax(-1)
         chosen = (scores + self.e_score_correction_bias.float()).topk(self.top_k, dim=-1, sorted=False)[1]
-        return scores.gather(1, chosen) * self.routed_scaling_factor, chosen
+        gates = scores.gather(1, chosen) * self.routed_scaling_factor
+        return gates.to(hidden_states.dtype) if self.cast else gates, chosen
 
 
 class LongcatExperts(PackedExperts):
@@ -286,9 +287,9 @@ class LongcatExperts(PackedExperts):
 
 
 class LongcatBlock(nn.Module):
-    def __init__(self, m=12, e=6, f=8, k=2, zero=2):
+    def __init__(self, m=12, e=6, f=8, k=2, zero=2, cast=False):
         super().__init__()
-        self.router, self.experts = LongcatRouter(m, e + zero, k), LongcatExperts(m, e, f, zero)
+        self.router, self.experts = LongcatRouter(m, e + zero, k, cast), LongcatExperts(m, e, f, zero)
         init(self)
 
     def forward(self, hidden_states):

@@ -55,7 +55,9 @@ def small(folder, torch, standins, forms, record_layer):
     """The files that tests of the reader hold a copy of (tests/SparseExperts.Tests/Oracle/recorded)."""
     sizes = dict(m=6, e=3, f=4)
     undivided, wide, narrow = dict(sizes, norm_topk_prob=False), torch.float32, torch.bfloat16
-    # Of the last three a bound that leaves a rounding out does not hold: of a product before its bias, of each part of the gradient of x and of their sum.
+    # Of the last four a bound that leaves a rounding out does not hold: of a product before its bias, of each part of the gradient of x and of their sum, of
+    # the products in the gradient of a gate.
+    cast = {"like": "hf.longcat_flash", "name": "cast-gates", "gate_dtype": "bf16", "router_dtype": "f32"}
     for name, dialect, make, dtype, seed in (
             ("qwen2_moe-5", "hf.qwen2_moe", lambda: standins.SoftmaxBlock(**undivided, shared=True), wide, 5),
             ("mixtral-4", "hf.mixtral", lambda: standins.ListBlock(**sizes, names=("w1", "w3", "w2")), wide, 5),
@@ -70,7 +72,8 @@ def small(folder, torch, standins, forms, record_layer):
             ("zaya", "hf.zaya", lambda: forms.ZayaBlock(**sizes, r=4), wide, 5),
             ("gpt_oss-5-bf16", "hf.gpt_oss", lambda: standins.GptOssBlock(**sizes), narrow, 0),
             ("gpt_oss-5-bf16-y", "hf.gpt_oss", lambda: standins.GptOssBlock(**sizes), narrow, 20),
-            ("longcat_flash-bf16", "hf.longcat_flash", lambda: forms.LongcatBlock(**sizes), narrow, 32)):
+            ("longcat_flash-bf16", "hf.longcat_flash", lambda: forms.LongcatBlock(**sizes), narrow, 32),
+            ("cast-gates-bf16", cast, lambda: forms.LongcatBlock(m=6, e=2, f=2, zero=6, cast=True), narrow, 9)):
         torch.manual_seed(seed)
         record_layer(make().to(dtype).eval(), torch.randn(1, 8, 6).to(dtype), dialect, path=os.path.join(folder, f"{name}.safetensors"),
                      note="a stand-in with random weights")
@@ -107,6 +110,9 @@ def other_ways(torch, standins, record_layer):
     assert case.tensors["x"].shape == case.tensors["claim.y"].shape == (1, 9, 12) and case.tensors["claim.gate"].shape == (1, 9, 2)
     assert not any("grad" in name or "cotangent" in name for name in case.tensors)
     assert case.parameters == {"k": 2, "normalize": "sum", "router_dtype": "f32"}, case.parameters
+
+    inline = record_layer(block, x, {"like": "hf.qwen3_moe", "scaling_factor": 1.0}, gradients=False)
+    assert inline.parameters == {"k": 2, "normalize": "sum", "activation": "silu"}, inline.parameters
 
     class Renamed(torch.nn.Module):
         def __init__(self):

@@ -60,7 +60,13 @@ public static class Experts
         var rounded = tape.In(call.SumFormat);
         if (call.Dialect.ApplyGateTo == GatePlace.Input) return Sum(tape, call, outputs, indices);
         if (call.Dialect.Combination == Combination.Interpolated) return rounded.Round(Interpolate(tape, x, inputs, outputs, rowGates!, indices));
-        if (rowGates is not null) return Sum(tape, call, rounded.ScaleRows(outputs, rowGates), indices);
+        if (rowGates is not null)
+        {
+            var rows = tape.ScaleRows(outputs, rowGates);
+            // Gates that are kept in float32 make products in float32.
+            rows = tape.WidenByRoundedProducts(rows, outputs, rowGates, call.Dialect.GateDtype ?? call.SumFormat);
+            return Sum(tape, call, rounded.Round(rows), indices);
+        }
         return rounded.Round(tape.Combine(outputs, gates, indices));
     }
 

@@ -42,6 +42,31 @@ public static partial class Op
     }
 
     /// <summary>
+    /// Y = X, X rows times a column of the same format. An engine that multiplies by a column makes its gradient of products of their own, which it rounds
+    /// before it adds them up.
+    /// </summary>
+    /// <remarks>dX = dY, ds_r = 0 ± Σ_c half a unit of dY_rc·row_rc.</remarks>
+    internal static Tensor WidenByRoundedProducts(this Tape tape, Tensor x, Tensor rows, Tensor column, NumberFormat format)
+    {
+        if (!Widens(tape, format) || !column.RequiresGradient) return x;
+        return tape.Apply(nameof(WidenByRoundedProducts), x.Rows, x.Columns, [x, column],
+            y => tape.Backend.Copy(x.Value, y.Value),
+            y =>
+            {
+                tape.Pass(y.Gradient, x);
+                double[] into = new double[x.Value.Count], factors = new double[into.Length], errors = new double[x.Rows];
+                tape.Backend.Read(y.Gradient, into);
+                tape.Backend.Read(rows.Value, factors);
+                for (var i = 0; i < into.Length; i++)
+                    if (into[i] * factors[i] is not 0 and var product && double.IsFinite(product))
+                        errors[i / x.Columns] += Rounding.HalfUnit(format, Math.Abs(product));
+                var nothing = tape.Rent(x.Rows, 1);
+                ((IErrorBounds)tape.Backend).WriteErrors(nothing, new double[x.Rows], errors);
+                tape.Pass(nothing, column);
+            });
+    }
+
+    /// <summary>
     /// Y = X, X = ln Σ_e e^{l_e} as ops of their own make it: l − m, exponentials, their sum and its logarithm rounded, m the largest logit
     /// (JAX's logsumexp). With h a rounding's relative error, δ_e = half a unit of l_e − m: Σ_e p_e·δ_e + 2h and half a unit of the logarithm.
     /// </summary>

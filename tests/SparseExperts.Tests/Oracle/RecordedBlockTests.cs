@@ -7,8 +7,8 @@ namespace SparseExperts.Tests.Oracle;
 /// <summary>
 /// Blocks recorded by <c>record_layer</c> (<c>python/test_moe_record.py</c> writes the files): packed and single experts, transposed and interleaved ones,
 /// shared experts, a correction bias in bfloat16, a capacity, routers and experts of a form of their own; in bfloat16 with every rounding that an eager
-/// engine makes: of a product before its bias, of each part of a gradient that several ops hand in, of their sum. They agree with every claim, and no claim
-/// can be another without being the culprit.
+/// engine makes: of a product before its bias, of each part of a gradient that several ops hand in, of their sum, of the products in a gate's gradient. They
+/// agree with every claim, and no claim can be another without being the culprit.
 /// </summary>
 public sealed class RecordedBlockTests
 {
@@ -43,6 +43,7 @@ public sealed class RecordedBlockTests
     [InlineData("gpt_oss-5-bf16", Usual + Packed + Biases)]
     [InlineData("gpt_oss-5-bf16-y", Usual + Packed + Biases)]
     [InlineData("longcat_flash-bf16", "expert gate y grad.x grad.router.weight" + Packed)]
+    [InlineData("cast-gates-bf16", "expert gate y grad.x grad.router.weight" + Packed)]
     public void Recorded_blocks_claim_everything_and_agree(string name, string claims)
     {
         var verdict = Check(Load(name));
