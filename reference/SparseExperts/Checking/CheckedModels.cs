@@ -36,7 +36,7 @@ public static class CheckedModels
     }
 
     /// <summary>That of the logits; of the stored embedding where there are none.</summary>
-    static NumberFormat FormatOf(HubFolder folder, Recording recording)
+    internal static NumberFormat FormatOf(HubFolder folder, Recording recording)
     {
         var dtype = (recording.Find("logits") ?? recording.Find("hidden_states.0"))?.DType ?? folder.Stored(folder.Tensors.All.First().Name).Entry.DType;
         return NumberFormats.OfDType(dtype) is (NumberFormat.BFloat16 or NumberFormat.Float16) and var narrow ? narrow : NumberFormat.Float32;

@@ -1,3 +1,4 @@
+using SparseExperts.Checking.Hub;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Routing;
@@ -30,8 +31,23 @@ public static class GradientCheck
         // What is not trained, as a correction bias, has no gradient, whatever stands there.
         string[] compared = [.. names.Where(n => trained.Contains(n[Prefix.Length..]))];
         var numbers = Spread.Of(pair, model => Computed(model, recording, tensors, losses, compared));
-        IEnumerable<string> all = [.. losses, .. compared];
-        return new([.. all.Zip(numbers, (name, own) => new BlockVerdict(name, Claims(name, own)))]) { HeldTo = HeldTo.Of(folder, recording).Lines };
+        var held = HeldTo.Of(folder, recording);
+        var verdict = Verdict(numbers) with { HeldTo = held.Lines };
+        return verdict.First is null || held.Config is not HubDecoder config || UnsaidPositions.Of(config) is not { } other ? verdict
+            : verdict with { Cause = Agrees(other) ? UnsaidPositions.Sentence : null };
+
+        ModelVerdict Verdict(IReadOnlyList<Numbers> computed)
+        {
+            IEnumerable<string> all = [.. losses, .. compared];
+            return new([.. all.Zip(computed, (name, own) => new BlockVerdict(name, Claims(name, own)))]);
+        }
+
+        bool Agrees(HubDecoder config)
+        {
+            DecoderModel Model(Func<IBackend> backend) => new(backend(), folder, config, CheckedModels.FormatOf(folder, recording));
+            CheckedPair other = new(Model(backends.Exact), Model(backends.Disturbed));
+            return Verdict(Spread.Of(other, model => Computed(model, recording, tensors, losses, compared))).First is null;
+        }
 
         ClaimVerdict[] Claims(string name, Numbers own) => recording.Find(name) is { } claim
             ? [ClaimVerdict.Of(recording.Sized(claim, own.Values.Length), own.Values, own.Errors)]

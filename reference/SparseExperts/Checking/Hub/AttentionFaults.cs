@@ -88,20 +88,7 @@ static class AttentionFaults
             yield return Turning("rotary scaling ignored", own with { Scaling = RotaryScaling.None, AttentionFactor = 1, Rotated = own.Width });
             yield return Turning("rotary frequencies not scaled", own with { Scaling = RotaryScaling.None, Rotated = own.Width });
         }
-        else if (form.Sinks)
-        {
-            // GPT-OSS, whose configuration class puts this where rope_scaling is null; transformers 4 reads plain positions there.
-            yield return Turning("positions of YaRN with factor 32, which transformers 5 takes where rope_scaling is null", own with
-            {
-                Scaling = RotaryScaling.Yarn,
-                Factor = 32,
-                OriginalPositions = 4096,
-                AttentionFactor = RotaryReader.Growth(32, 1),
-                BetaFast = 32,
-                BetaSlow = 1,
-                Truncate = false,
-            });
-        }
+        else if (form.Sinks) yield return Turning(UnsaidPositions.Sentence, UnsaidPositions.Of(own));
         if (own.Scaling == RotaryScaling.Yarn)
         {
             yield return Turning($"rotary scaling factor {Number(own.AttentionFactor)} on cosine and sine forgotten", own with { AttentionFactor = 1 });

@@ -68,6 +68,19 @@ public sealed class PlantedFaultTests
             Assert.Equal("layers.0.self_attn", verdict.First?.Name);
             Assert.Equal("positions of YaRN with factor 32, which transformers 5 takes where rope_scaling is null", verdict.Cause);
             Assert.Equal(Outcome.Agrees, CheckedModels.Activations(five, recorded, backends).Outcome);
+
+            // The same of a loss alone, in float32.
+            CaseTensor Loss(double value) => new("loss", "F32", [1], [value]);
+            var batch = Recording.Of("backward", Inputs.Select(given.Get))
+                .With(given.Get("input_ids") with { Name = "labels" }, new CaseTensor("hidden_states.0", "F32", [1], [0]), Loss(0));
+            var model = CheckedModels.Of(five, batch, () => new ScalarBackend<Float64>());
+            var loss = model.Tape.Backend.ToDoubles(Assert.Single(model.Losses(batch)).Value.Value)[0];
+            var backward = batch.With(Loss(loss));
+            var departs = GradientCheck.Run(plain, backward, null, backends);
+            Assert.Equal(("loss", verdict.Cause), (departs.First?.Name, departs.Cause));
+            Assert.Equal(Outcome.Agrees, GradientCheck.Run(five, backward, null, backends).Outcome);
+            var wrong = backward.With(Loss(loss + 0.5));
+            Assert.Null(GradientCheck.Run(plain, wrong, null, backends).Cause);
         }
         finally
         {
@@ -100,11 +113,12 @@ public sealed class PlantedFaultTests
         Assert.Equal(Outcome.Agrees, CheckedModels.Activations(folder, planted, backends).Outcome);
     }
 
+    static readonly string[] Inputs = ["input_ids", "attention_mask"];
+
     /// <summary>The residual stream behind every block, one with a fault, in the format of the recording.</summary>
     static Recording Computed(ICheckedModel model, Recording given, string? faulty, string? sentence)
     {
-        string[] names = ["input_ids", "attention_mask"];
-        var recording = Recording.Of("planted", names.Select(given.Get));
+        var recording = Recording.Of("planted", Inputs.Select(given.Get));
         var (shape, dtype) = (given.Get("input_ids").Shape, given.Get("logits").DType);
         foreach (var block in model.Blocks)
         {
