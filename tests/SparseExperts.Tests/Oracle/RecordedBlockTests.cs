@@ -52,6 +52,23 @@ public sealed class RecordedBlockTests
         Assert.Equal(claims.Split(' ').Order(StringComparer.Ordinal), claimed.Order(StringComparer.Ordinal));
     }
 
+    /// <summary>Blocks of transformers 5.17 itself, with random weights, recorded by <c>python/check_transformers.py</c>.</summary>
+    [Theory]
+    [InlineData("aria", 11)]
+    [InlineData("axk1", 11)]
+    [InlineData("gemma4", 11)]
+    [InlineData("gpt_oss-bf16", 11)]
+    [InlineData("inkling", 14)]
+    [InlineData("longcat_flash", 7)]
+    [InlineData("minimax_m3_vl", 11)]
+    [InlineData("zaya", 18)]
+    public void Blocks_of_the_library_agree(string name, int claims)
+    {
+        var verdict = Check(Load(Path.Combine("transformers-5.17", name)));
+        Assert.Equal(Outcome.Agrees, verdict.Outcome);
+        Assert.Equal(claims, verdict.Stages.Count(s => s.Outcome != Outcome.NotClaimed));
+    }
+
     [Theory]
     [InlineData("qwen2_moe-5")]
     [InlineData("mixtral-4")]
