@@ -75,10 +75,8 @@ public static class SparseLayer
     static SparseResult TwoLevels(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout,
         LayerStreams streams)
     {
-        var input = RouterLogits.Input(tape, call, inputs.X);
-        var routed = TwoLevelRouter.Route(tape, call, input, router);
-        var read = inputs.Experts ?? RoutedLayer.ExpertInput(call, inputs.X, input);
-        var y = Experts.Apply(tape, call, read, experts, routed.Gates, routed.Plan, dropout, streams);
+        var routed = TwoLevelRouter.Route(tape, call, inputs.X, router);
+        var y = TwoLevelRouter.Output(tape, call, routed, inputs.X, inputs.Experts, experts, dropout, streams);
         return new(y, AuxiliaryLosses.Total(tape, call, routed.Losses), routed.Losses, routed.Gates, routed.Gates, routed.Plan, null);
     }
 

@@ -11,17 +11,24 @@ namespace SparseExperts.Layers;
 /// </summary>
 static class TwoLevelRouter
 {
-    public sealed record Result(Tensor Gates, RoutingPlan Plan, IReadOnlyList<LossTerm> Losses);
+    /// <param name="Input">Tokens as the router sees them [T, M].</param>
+    public sealed record Result(Tensor Input, Tensor Gates, RoutingPlan Plan, IReadOnlyList<LossTerm> Losses);
+
+    /// <summary>Dispatch, experts and combine [T, M].</summary>
+    /// <param name="own">What the experts read where it is not the tokens, or null.</param>
+    public static Tensor Output(Tape tape, RouterCall call, Result routed, Tensor x, Tensor? own, ExpertWeights experts, double dropout = 0,
+        LayerStreams streams = default) =>
+        Experts.Apply(tape, call, own ?? RoutedLayer.ExpertInput(call, x, routed.Input), experts, routed.Gates, routed.Plan, dropout, streams);
 
     /// <remarks>
     /// importance = Σ gates; load_(i, j) = secondary load_(i, j)·smooth primary load_i / (tokens in group i + 10⁻¹⁰), secondary loads over the
     /// tokens that enter group i.
     /// </remarks>
-    public static Result Route(Tape tape, RouterCall call, Tensor input, RouterWeights w)
+    public static Result Route(Tape tape, RouterCall call, Tensor x, RouterWeights w)
     {
         using var place = tape.Within("router");
         using var exact = tape.Exactly();
-        var d = call.Dialect;
+        var (d, input) = (call.Dialect, RouterLogits.Input(tape, call, x));
         int tokens = call.Tokens, groups = d.Groups, inside = call.Experts / groups;
         var outer = RouterLogits.Needed(call, w.PrimaryWeight, "router.primary.weight");
         var inner = RouterLogits.Needed(call, w.SecondaryWeight, "router.secondary.weight");
@@ -74,7 +81,7 @@ static class TwoLevelRouter
         var share = new float[groups * call.Experts];
         for (var e = 0; e < call.Experts; e++) share[e / inside * call.Experts + e] = (float)(1 / (entered[e / inside] + 1e-10));
         load = tape.Multiply(load, tape.Linear(smooth, tape.PlanConstant(groups, call.Experts, share)));
-        return new(gates, plan,
+        return new(input, gates, plan,
         [
             new("importance", Variation.OfRows(tape, importance, d.Variance, d.VarianceEpsilon), d.ImportanceCoefficient),
             new("load", Variation.OfRows(tape, load, d.Variance, d.VarianceEpsilon), d.LoadCoefficient),

@@ -14,13 +14,14 @@ public sealed partial class CaseCheck
         Compare("combine", tape, Gates.Dense(tape, routed.Gates, routed.Plan.Expert, _call.Experts));
         var plan = routed.Plan;
         var gates = Claimed(tape, "claim.combine", _call.Experts) is { } claimed ? Gates.Gather(tape, _call, claimed, plan.Expert, plan.Choices) : routed.Gates;
-        if (tensors.Experts is { } experts) Compare("y", tape, Experts.Apply(tape, _call, tensors.X, experts, gates, plan));
+        if (tensors.Experts is { } experts)
+            Compare("y", tape, TwoLevelRouter.Output(tape, _call, routed with { Gates = gates }, tensors.X, tensors.ExpertsX, experts));
         CompareLosses(tape, routed.Losses, _ => []);
         if (!Gradients.Any()) return;
         using var second = new Tape(_backend);
         var again = new CaseTensors(_case, second, _call);
         var result = TwoLevelRouter.Route(second, _call, again.X, again.Router);
-        var y = again.Experts is { } held ? Experts.Apply(second, _call, again.X, held, result.Gates, result.Plan) : null;
+        var y = again.Experts is { } held ? TwoLevelRouter.Output(second, _call, result, again.X, again.ExpertsX, held) : null;
         Backward(second, again, y, AuxiliaryLosses.Total(second, _call, result.Losses), false);
     }
 }

@@ -23,6 +23,7 @@ static class CaseReads
         new("experts.in_norm", "experts_in_norm", d => d.ExpertsInNorm),
         new("experts.post_norm", "experts_post_norm", d => d.ExpertsPostNorm),
         new("experts.output_bias", "output_bias", d => d.OutputBias),
+        .. Of("another selection", d => d.LayerKind() != LayerKind.Soft, "experts.x", "shared.wi", "shared.wi_gate", "shared.wo", "shared.gate"),
         new("router.correction_bias", "correction_bias", d => d.CorrectionBias),
     ];
 

@@ -30,7 +30,7 @@ sealed class OwnClaims(Case asked, RouterCall call, Tape tape, bool isForced)
     {
         var routed = TwoLevelRouter.Route(tape, call, _tensors.X, _tensors.Router);
         Combine(routed.Gates, routed.Plan);
-        var y = _tensors.Experts is { } experts ? Experts.Apply(tape, call, _tensors.X, experts, routed.Gates, routed.Plan) : null;
+        var y = _tensors.Experts is { } experts ? TwoLevelRouter.Output(tape, call, routed, _tensors.X, _tensors.ExpertsX, experts) : null;
         return (y, Losses(routed.Losses));
     }
 

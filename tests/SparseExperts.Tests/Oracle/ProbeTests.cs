@@ -44,6 +44,48 @@ public sealed class ProbeTests
             Assert.Contains("whose stages have no tensors in this format", Assert.Throws<CaseException>(use).Message);
     }
 
+    public static TheoryData<string, string> ReadByTwoLevels => new()
+    {
+        { "router_dtype", "bf16" }, { "router_policy", "input_jitter" }, { "router_policy", "input_dropout" }, { "jitter_reach", "router_and_experts" },
+    };
+
+    /// <summary>What the layer makes of its router's input is in its answers, and answers without it are not its own.</summary>
+    [Theory, MemberData(nameof(ReadByTwoLevels))]
+    public void What_a_router_of_two_levels_does_to_its_input_is_answered_and_checked(string axis, string value)
+    {
+        var before = BuiltIn.Named("t2t.hierarchical") with { Evidence = Evidence.Own, Jitter = 0.3, InputDropout = 0.3 };
+        if (axis == "jitter_reach") before = before with { RouterPolicy = RouterPolicy.InputJitter };
+        var asked = Probes.Of(DialectAxis.Find(axis)!.With(before, value, "test"), "train")[0].Case;
+        var stage = axis == "jitter_reach" ? "y" : "combine";
+        var (own, ignoring) = (Answered(asked), Answered(asked.Under(before)));
+        Assert.NotEqual(own.Get($"claim.{stage}").Values, ignoring.Get($"claim.{stage}").Values);
+        Assert.Null(Check(own).Culprit);
+        var culprit = axis == "router_dtype" ? null : stage;        // without its rounding an answer lies within the bounds
+        Assert.Equal(culprit, Check(ignoring.Under(asked.Dialect)).Culprit?.Stage);
+    }
+
+    /// <summary>Experts that read something else than the tokens.</summary>
+    [Fact]
+    public void Experts_behind_two_levels_of_routers_read_their_own_input()
+    {
+        var asked = Probes.Of(BuiltIn.Named("t2t.hierarchical"), "train")[0].Case;
+        var own = asked.Get("x") with { Name = "experts.x", Values = [.. asked.Get("x").Values.Select(v => v / 2 + 1)] };
+        Assert.Null(Check(Answered(asked.With([own]))).Culprit);
+        Assert.Equal("y", Check(Answered(asked).With([own])).Culprit?.Stage);
+    }
+
+    [Theory]
+    [InlineData("experts.x")]
+    [InlineData("shared.gate")]
+    public void A_mixture_of_slots_refuses_what_it_does_not_read(string name)
+    {
+        var asked = Probes.Of(BuiltIn.Named("vmoe.soft"), "eval")[0].Case;
+        var x = asked.Get("x");
+        var given = name == "experts.x" ? x with { Name = name } : new(name, "F32", [x.Size(-1)], new double[x.Size(-1)]);
+        Assert.Contains($"vmoe.soft does not read {name}; remove it, or name a dialect with another selection (as ",
+            Assert.Throws<CaseException>(() => Case.Create("vmoe.soft", "eval", [.. asked.Tensors, given], [])).Message);
+    }
+
     /// <summary>Every tensor, its format and the metadata come back from both kinds of file.</summary>
     [Theory]
     [InlineData("safetensors", "hf.mixtral")]
