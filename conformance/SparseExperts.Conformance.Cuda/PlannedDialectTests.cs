@@ -12,9 +12,11 @@ namespace SparseExperts.Conformance.Cuda;
 /// <summary>Every dialect that a backend may plan: a few steps have the processor's bits, with capacities that drop.</summary>
 public sealed class PlannedDialectTests
 {
+    const int Experts = 8;
+
     static readonly ByteText Text = ByteText.FromBytes("text", [.. Enumerable.Range(0, 3000).Select(i => (byte)(i * i / 7 % 97))], 16);
 
-    public static TheoryData<string> Planned => [.. BuiltIn.All.Where(d => BackendPlanning.HostReason(d, training: true) is null).Select(d => d.Name)];
+    public static TheoryData<string> Planned => [.. BuiltIn.All.Where(d => BackendPlanning.HostReason(d, Experts, training: true) is null).Select(d => d.Name)];
 
     [Theory, MemberData(nameof(Planned))]
     public void Two_steps_have_the_processor_s_bits(string name)
@@ -32,7 +34,7 @@ public sealed class PlannedDialectTests
     public void Two_steps_of_a_policy_have_the_processor_s_bits(string name, Policy policy, Normalize normalize)
     {
         var d = BuiltIn.Named(name) with { Policy = policy, Normalize = normalize, Threshold = 0.25, Capacity = 3, MinCapacity = 0 };
-        Assert.Null(BackendPlanning.HostReason(d, training: true));
+        Assert.Null(BackendPlanning.HostReason(d, Experts, training: true));
         Same(d);
     }
 
@@ -40,7 +42,7 @@ public sealed class PlannedDialectTests
     {
         using var cpu = new CpuBackend(1);
         using var gpu = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
-        var model = new ModelConfig { Context = 16, Width = 8, HeadWidth = 8, Layers = 2, Hidden = 12, Experts = 8, Dialect = d };
+        var model = new ModelConfig { Context = 16, Width = 8, HeadWidth = 8, Layers = 2, Hidden = 12, Experts = Experts, Dialect = d };
         var (expected, actual) = (Train(cpu, model), Train(gpu, model));
         Assert.Equal(expected.Steps, actual.Steps);
         Assert.Equal(expected.Weights, actual.Weights);

@@ -238,7 +238,7 @@ static class TrainCommand
         var (model, batch) = (run.Config.Model, BackendPlanning.ReasonOfBatch(run.Config.Training.Accumulate > 1, run.Config.Data == DataKind.Tasks));
         if (model.Experts == 0 || run.Trainer.Backend.Routing is null) return null;
         var drops = model.ExpertDropout > 0 || model.Dialect.TokenDropout > 0;
-        return (BackendPlanning.HostReason(model.Dialect, training: true, drops) ?? batch) is { } reason
+        return (BackendPlanning.HostReason(model.Dialect, model.Experts, training: true, drops) ?? batch) is { } reason
             ? $"the host plans {model.Dialect.Name} ({reason}), and every step waits for it"
             : null;
     }

@@ -44,9 +44,9 @@ public static class BackendPlanning
         return routing.Plans(rule) ? rule : null;
     }
 
-    /// <summary>Where experts choose; null where the host refuses the capacity, or where there are many of them.</summary>
+    /// <summary>Where experts choose; null where the host refuses the capacity.</summary>
     static PlanRule? OfExperts(RouterCall call, int capacity) =>
-        capacity < 1 || capacity > call.Size || call.Experts > MostThatChoose ? null
+        capacity < 1 || capacity > call.Size ? null
         : new PlanRule(call.Groups, call.Size, call.Experts, call.Experts, capacity)
         {
             ByExperts = true,
@@ -72,21 +72,22 @@ public static class BackendPlanning
 
     /// <summary>Why the host plans this dialect on every backend; null where a backend may.</summary>
     /// <param name="drops">Whether experts have dropout.</param>
-    public static string? HostReason(Dialect dialect, bool training, bool drops = false) =>
-        HostReason(new() { Dialect = dialect, Groups = 1, Size = 1, Experts = 1, Training = training, DropsByChoice = drops });
+    public static string? HostReason(Dialect dialect, int experts, bool training, bool drops = false) =>
+        HostReason(new() { Dialect = dialect, Groups = 1, Size = 1, Experts = experts, Training = training, DropsByChoice = drops });
 
     /// <summary>Why the host plans a batch whatever its dialect is; null where a backend may.</summary>
     /// <param name="inParts">It comes in micro-batches or shards, one after the other.</param>
     public static string? ReasonOfBatch(bool inParts, bool hasPadding) => inParts ? "a step has several micro-batches" : hasPadding ? "there is padding" : null;
 
-    static string? HostReason(RouterCall call) => call.Dialect.Selection == Selection.ExpertChoice
-        ? ReasonOfExperts(call) ?? ReasonOfGates(call) ?? ReasonOfSlots(call.Dialect)
-        : ReasonOfChoices(call) ?? ReasonOfGates(call) ?? ReasonOfSlots(call.Dialect);
+    static string? HostReason(RouterCall call) => PlannedAxes.Unknown(call.Dialect)
+        ?? (call.Dialect.Selection == Selection.ExpertChoice ? ReasonOfExperts(call) : ReasonOfChoices(call))
+        ?? ReasonOfGates(call) ?? ReasonOfSlots(call.Dialect);
 
     /// <summary>The plan of a backend has more choices a token than the host's, all but the first of them none: nothing may count them.</summary>
     static string? ReasonOfExperts(RouterCall call)
     {
         var d = call.Dialect;
+        if (call.Experts > MostThatChoose) return $"more than {MostThatChoose} experts that choose";
         if (call.DropsByChoice) return "dropout where experts choose";
         if (d.ForceBalance) return "forced balance";
         if (d.CorrectionBias) return "a bias where experts choose";
@@ -107,10 +108,8 @@ public static class BackendPlanning
         if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone) return $"router policy {d.RouterPolicy}";
         if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return $"router policy {d.RouterPolicy}";
         if (d.K == 1) return null;
-        var later = d.LaterBy ?? d.SelectBy;
-        if (later != d.SelectBy && (later != SelectBy.Scores || !ScoresAreLogits(call))) return $"later choices by {later}";
+        if ((d.LaterBy ?? d.SelectBy) != d.SelectBy) return $"later choices by {d.LaterBy}";        // a ranking of their own, without bias and groups
         var comesApart = d.Taken == Taken.Zeroed || d.Policy != Policy.All;         // choices that count from choices that are requests
-        if (comesApart && later != d.SelectBy) return $"later choices by {later}";
         if (comesApart && d.Score == Score.SoftmaxPost) return $"score {d.Score} with later choices that need not count";
         return d.Policy == Policy.Sample ? $"policy {d.Policy}" : null;
     }
@@ -132,16 +131,12 @@ public static class BackendPlanning
     static string? ReasonOfSlots(Dialect d)
     {
         if (d.DroppedOutput != DroppedOutput.Zero) return $"dropped output {d.DroppedOutput}";
+        if (d.BatchPrioritized) return "batch priority";                           // it numbers slots also where nobody is dropped
         if (CapacityRule.IsUnlimited(d)) return null;
-        if (d.BatchPrioritized) return "batch priority";
         if (d.DropPolicy != DropPolicy.Position) return $"drop policy {d.DropPolicy}";
         var looksAtLoads = d.CapacityFormula is CapacityFormula.LargestLoad or CapacityFormula.UnlessZero or CapacityFormula.ChoicesTimesWholeShare;
         return looksAtLoads ? $"capacity {d.CapacityFormula}" : null;
     }
-
-    /// <summary>Whether scores are the logits that they come from, in the same format.</summary>
-    static bool ScoresAreLogits(RouterCall call) =>
-        call.Dialect.Score is Score.SoftmaxPost or Score.None && (call.Dialect.ScoreDtype ?? call.ScoreFormat) == NumberFormat.Float32;
 
     /// <summary>What the rule ranks [T, E].</summary>
     static Tensor Ranked(RouterCall call, Tensor noisy, Tensor scores) => call.Dialect.SelectBy switch
