@@ -41,12 +41,19 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
 public static class SparseLayer
 {
     /// <param name="dropout">Dropout of the experts' hidden layer while training.</param>
-    /// <param name="instead">What takes the place of stages of a routed layer; layers of other kinds have none.</param>
+    /// <param name="instead">What takes the place of stages of a routed layer; layers of other kinds have none, and refuse it.</param>
     /// <param name="streams">Streams of the dropouts; words are addressed, never consumed.</param>
     public static SparseResult Forward(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout = 0,
         LayerStreams streams = default, Substitution? instead = null)
     {
-        return call.Dialect.LayerKind() switch
+        var kind = call.Dialect.LayerKind();
+        if (kind != LayerKind.Routed && instead is not null) throw Without(call, kind, "stages in whose place something could stand");
+        if (kind is LayerKind.Soft or LayerKind.TwoLevelCapacity)
+        {
+            if (inputs.Experts is not null) throw Without(call, kind, "experts that read something else than its tokens");
+            if (dropout > 0) throw Without(call, kind, "dropout of its experts");
+        }
+        return kind switch
         {
             LayerKind.Routed => Routed(tape, call, inputs, router, experts, dropout, streams, instead),
             LayerKind.TwoLevelRouter => TwoLevels(tape, call, inputs, router, experts, dropout, streams),
@@ -57,6 +64,9 @@ public static class SparseLayer
         };
     }
 
+    static RoutingException Without(RouterCall call, LayerKind kind, string what) =>
+        new($"{call.Where}: the layer of {call.Dialect.Name} ({kind}) has no {what}; leave it out");
+
     static SparseResult Routed(Tape tape, RouterCall call, LayerInputs inputs, RouterWeights router, ExpertWeights experts, double dropout,
         LayerStreams streams, Substitution? instead)
     {
@@ -66,7 +76,7 @@ public static class SparseLayer
         using var place = tape.Within("losses");
         var losses = AuxiliaryLosses.Of(tape, call, routed.Losses);
         return new(y, AuxiliaryLosses.Total(tape, call, losses), losses, routed.Scored.Logits, routed.Scored.Scores, routed.Handle,
-            routed.Losses with { TokenMask = call.TokenMask })
+            routed.Losses with { TokenMask = call.TokenMask, ScoreFormat = call.ScoreFormat, LogitsFormat = call.LogitsFormat })
         {
             RouterState = call.Dialect.Router == RouterForm.Mlp ? routed.Scored.Before : null,
         };

@@ -27,6 +27,10 @@ public sealed record LossInputs
     /// <summary>One number a token, 0 for padding; empty where all are real.</summary>
     public float[] TokenMask { get; init; } = [];
 
+    /// <summary>Number formats of the call's scores and logits, which losses are rounded to.</summary>
+    public NumberFormat ScoreFormat { get; init; } = NumberFormat.Float32;
+    public NumberFormat LogitsFormat { get; init; } = NumberFormat.Float32;
+
     /// <summary>Gates as they are applied.</summary>
     public required Tensor Gates { get; init; }
     public RouterWeights Weights { get; init; } = new();

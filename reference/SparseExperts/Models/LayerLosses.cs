@@ -60,6 +60,8 @@ static class LayerLosses
             Sequences = logits.Sequence > 0 ? logits.Rows / logits.Sequence : of.Groups,
             Experts = experts,
             Training = training,
+            ScoreFormat = inputs[0].ScoreFormat,
+            LogitsFormat = inputs[0].LogitsFormat,
             SpansShards = tape.Shards is not null && dialect.GroupSize == 0,
         };
         var pooled = new LossInputs

@@ -1,7 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Layers;
 using SparseExperts.Routing;
-using SparseExperts.Sharding;
 
 namespace SparseExperts.Models;
 
@@ -81,15 +80,13 @@ sealed class SparseBlock
         var d = _state.Settled(_shape.Dialect);
         var batch = new FilledBatch(d, inputs.Sequences, x.Rows, _shape.Experts);
         x = batch.Fill(_tape, x);
-        var groups = Grouping.Count(d, x.Rows, batch.Sequences, _shape.Experts);
         if (!ExpertParameters.HasOwnActivation(d)) d = d with { Activation = ExpertKinds.Of(_options.Activation) };
-        var call = new RouterCall
+        var call = BlockCall.Of(_tape, x, new()
         {
             Dialect = d,
-            Groups = groups,
-            Size = x.Rows / groups,
+            Groups = 1,
+            Size = x.Rows,
             Sequences = batch.Sequences,
-            FirstToken = (int)_tape.FirstToken(x.Sequence),
             Experts = _shape.Experts,
             Training = inputs.Training,
             TokenMask = batch.TokenMask(inputs.TokenMask ?? []),
@@ -97,31 +94,15 @@ sealed class SparseBlock
             TaskIds = batch.Fill(inputs.Tasks),
             Table = _table,
             Where = _name,
-            SpansShards = d.GroupSize == 0 && SpansShards(d),
             Plan = inputs.Plan,
             Format = _options.Format,
             ScoreFormat = _options.Format,
-        };
-        call = Fitting(call);
-        call = call with { Draws = RouterDraws.From(call, inputs.Streams, x.Columns, _tape.FirstToken(x.Sequence)) };
+        }, inputs.Streams);
         var router = _state.Settled(_router) with { Previous = batch.FillOrNull(_tape, inputs.RouterState) };
         var experts = _experts.ReadIn(new(_tape, _options.Format));
         var instead = inputs.Instead ?? inputs.Before;
         var result = SparseLayer.Forward(_tape, call, x, router, experts, _options.ExpertDropout, inputs.Streams, instead);
         return batch.Cut(_tape, result) with { Ids = inputs.Ids };
-    }
-
-    /// <summary>Whether a group that is the whole batch has the tokens of all shards: of micro-batches only where it makes no difference to routes.</summary>
-    bool SpansShards(Dialect d) => _tape.Shards is MicroBatches ? BatchWide.RoutesTokensAlone(d.For(training: true)) : _tape.Shards is not null;
-
-    /// <summary>Experts that choose cannot take more tokens than a short text has, and cannot share what does not divide.</summary>
-    static RouterCall Fitting(RouterCall call)
-    {
-        if (call.Training || call.Dialect.Selection is not (Selection.ExpertChoice or Selection.OptimalTransport)) return call;
-        var capacity = CapacityRule.Capacity(call, default);
-        if (capacity <= call.Size) return call;
-        var fitting = call.Dialect with { CapacityFormula = CapacityFormula.Given, Capacity = call.Size, MinCapacity = 0, CapacityMultiple = 0 };
-        return call with { Dialect = fitting };
     }
 
     /// <summary>Updates the state after a step, from what the router did.</summary>

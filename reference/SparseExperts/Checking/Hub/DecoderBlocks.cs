@@ -79,7 +79,7 @@ sealed class FeedForwardBlock(HubModel model, int layer) : DecoderBlock(model)
         var x = Stream(run, inputs, $"block.{Name}.in", $"block.layers.{layer}.self_attn.out");
         var real = Real(inputs);
         var (name, kind) = (RouterNames.Find(run.Recording, layer), RouterNames.Kind(Model, run.Recording, layer));
-        var call = with.Weights.Experts?.Call(x.Rows, inputs, with.Format, false);
+        var call = with.Weights.Experts?.Call(x, inputs, with.Format, false);
         var instead = call is null ? null : new RecordedRouter(run, call, name, kind, real);
         var next = layer + 1 < LayerCount ? [$"block.layers.{layer + 1}.self_attn.in", $"hidden_states.{layer + 1}"] : Array.Empty<string>();
         run.Output(with.Feed(x, inputs, instead: instead).Output, row => real(row) && instead?.IsOpen(row) != true, [$"block.{Name}.out", .. next]);

@@ -42,20 +42,21 @@ public sealed class HubExperts
     /// <param name="own">What the experts read where it is something else.</param>
     public SparseResult Forward(Tensor x, Tensor? own, HubInputs inputs, NumberFormat format, bool training, Substitution? instead)
     {
-        var call = Call(x.Rows, inputs, format, training);
-        return SparseLayer.Forward(_tape, call, new LayerInputs(x, own), Router, Experts, instead: instead) with { Ids = inputs.Ids };
+        var call = Call(x, inputs, format, training);
+        var result = SparseLayer.Forward(_tape, call, new LayerInputs(x, own), Router, Experts, streams: inputs.Streams, instead: instead);
+        return result with { Ids = inputs.Ids };
     }
 
     /// <summary>The whole batch is one group; padding is routed as everything else.</summary>
-    internal RouterCall Call(int tokens, HubInputs inputs, NumberFormat format, bool training)
+    internal RouterCall Call(Tensor x, HubInputs inputs, NumberFormat format, bool training)
     {
         var d = Form.Dialect;
         if (format != NumberFormat.Float32) d = d with { GateDtype = d.GateDtype ?? format };
-        return new()
+        return BlockCall.Of(_tape, x, new()
         {
             Dialect = d,
             Groups = 1,
-            Size = tokens,
+            Size = x.Rows,
             Sequences = inputs.Rows,
             Experts = Form.Experts,
             Training = training,
@@ -64,7 +65,7 @@ public sealed class HubExperts
             LogitsFormat = d.LogitsDtype ?? d.RouterDtype ?? format,
             ScoreFormat = d.ScoreDtype ?? format,
             Where = Where,
-        };
+        }, inputs.Streams);
     }
 
     /// <summary>Updates what the router carries, after a step.</summary>

@@ -13,6 +13,9 @@ public sealed record HubInputs(int[] Ids, int Rows)
     /// <summary>What was computed of the text, one row without padding, that these tokens continue; null where texts are whole.</summary>
     internal KeyValueCache? Cache { get; init; }
 
+    /// <summary>Random numbers of this step, and of the layer that reads them.</summary>
+    internal LayerStreams Streams { get; init; }
+
     /// <summary>Columns before the first of these.</summary>
     public int Before => Cache?.Length ?? 0;
 

@@ -61,7 +61,8 @@ public sealed class HubModel : ICausalModel
     {
         if (pass.Cache is { } cache && (pass.Training || batch.Sequences != 1))
             throw new ArgumentException("a cache serves one sequence in evaluation", nameof(pass));
-        var result = Forward(new HubInputs(batch.Ids, batch.Sequences) { Cache = pass.Cache }, pass.Training, pass.Cache is { } kept ? kept.Routes : null);
+        var inputs = new HubInputs(batch.Ids, batch.Sequences) { Cache = pass.Cache, Streams = new(pass.Streams, pass.Step, 0) };
+        var result = Forward(inputs, pass.Training, pass.Cache is { } kept ? kept.Routes : null);
         pass.Cache?.Advance(batch.Ids);
         return result;
     }
@@ -74,10 +75,10 @@ public sealed class HubModel : ICausalModel
         var sparse = new List<SparseResult>();
         for (var i = 0; i < Layers.Count; i++)
         {
-            var (layer, own) = (Layers[i], instead?.Invoke(i));
+            var (layer, own, given) = (Layers[i], instead?.Invoke(i), inputs with { Streams = inputs.Streams with { Layer = i } });
             using var place = Tape.Within(layer.Name);
             var into = x;
-            (x, var result) = Tape.InSegment(() => layer.Feed(layer.Attend(into, inputs), inputs, training, own), h => [h.Output, .. h.Sparse?.Kept ?? []]);
+            (x, var result) = Tape.InSegment(() => layer.Feed(layer.Attend(into, given), given, training, own), h => [h.Output, .. h.Sparse?.Kept ?? []]);
             if (result is not null) sparse.Add(result);
         }
         var logits = Logits(Normed(x));

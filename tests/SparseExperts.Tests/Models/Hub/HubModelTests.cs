@@ -1,10 +1,13 @@
+using System.Text.Json.Nodes;
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
+using SparseExperts.Data;
 using SparseExperts.Hub;
 using SparseExperts.Models;
 using SparseExperts.Models.Hub;
 using SparseExperts.Scalar;
 using SparseExperts.Tests.Truth;
+using SparseExperts.Training;
 using Xunit;
 
 namespace SparseExperts.Tests.Models.Hub;
@@ -70,6 +73,51 @@ public sealed class HubModelTests
         int experts = model.Form.Experts, idle = experts - model.Form.Dialect.K;
         Assert.InRange(idle, 1, experts - 1);
         Assert.Equal(model.ParameterCount - ofExperts / experts * idle, model.ActiveParameterCount);
+    }
+
+    /// <summary>Mixtral with auxiliary losses that move the weights.</summary>
+    static HubModelConfig Mixtral(double jitter, int layers = 2, NumberFormat format = NumberFormat.Float32)
+    {
+        var file = Path.Combine(TruthFolder.Part("checkpoints"), "language-models/mixtral-tiny/config.json");
+        var config = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
+        (config["router_jitter_noise"], config["num_hidden_layers"]) = (jitter, layers);
+        (config["output_router_logits"], config["router_aux_loss_coef"]) = (true, 0.1);
+        return new() { Config = config, Context = 8, Format = format };
+    }
+
+    static readonly ByteText Text = ByteText.FromBytes("text", [.. Enumerable.Range(0, 2000).Select(i => (byte)(i * i % 59 + 1))], 8);
+
+    static float[][] Trained(HubModelConfig model, int accumulate = 1)
+    {
+        using var backend = new CpuBackend(1);
+        using var trainer = new Trainer(backend, model, new() { Batch = 4, Steps = 3, WarmUp = 1, Rate = 1e-2, Accumulate = accumulate });
+        for (var step = 0; step < 2; step++) Assert.False(trainer.Train(Text, step / 3.0).Skipped);
+        return [.. trainer.Model.Parameters.Select(p => backend.ToArray(p.Value))];
+    }
+
+    /// <summary>Every layer and step draws its own numbers, and a token in a micro-batch those of its place in the batch.</summary>
+    [Fact]
+    public void A_model_whose_router_is_jittered_is_trained_and_micro_batches_change_no_bit()
+    {
+        var jittered = Trained(Mixtral(0.2));
+        Assert.NotEqual(Trained(Mixtral(0)), jittered);
+        Assert.Equal(jittered, Trained(Mixtral(0.2), accumulate: 2));
+    }
+
+    /// <summary>As those of a single layer, losses over all layers are rounded as the logits are.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_narrow_model_s_balance_loss_is_a_number_of_its_format(int layers)
+    {
+        using var cpu = new CpuBackend();
+        using var predictor = new Predictor(cpu, Mixtral(0, layers, NumberFormat.BFloat16), 1);
+        predictor.Evaluate(new(Ids, 2), (_, tape) =>
+        {
+            var loss = cpu.ToArray(predictor.Model.Forward(new(Ids, 2), new() { Training = true }).AuxiliaryLoss!.Value)[0];
+            Assert.Equal(Rounding.To(NumberFormat.BFloat16, loss), loss);
+            return true;
+        });
     }
 
     [Fact]
