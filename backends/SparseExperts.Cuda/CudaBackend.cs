@@ -18,6 +18,7 @@ public sealed partial class CudaBackend : IBackend
     readonly LaunchQueue _queue;
     readonly Precision _precision;
     readonly bool _graphs;
+    readonly OneThread _caller;
 
     /// <param name="driver">The device; it is disposed of with the backend.</param>
     /// <param name="name">The backend's name in messages and records.</param>
@@ -28,6 +29,7 @@ public sealed partial class CudaBackend : IBackend
         _graphs = graphs;
         _precision = precision;
         _driver = driver;
+        _caller = new(name);
         _pool = new(driver);
         _kernels = new(driver);
         _stream = driver.CreateStream();
@@ -37,6 +39,7 @@ public sealed partial class CudaBackend : IBackend
         {
             PromisesBits = precision == Precision.Exact,
             ProductOperandError = precision.OperandError(),
+            HasOwnMemory = true,
         };
     }
 
@@ -45,8 +48,17 @@ public sealed partial class CudaBackend : IBackend
     /// <summary>The products that this backend has.</summary>
     public static IReadOnlyList<Precision> Precisions { get; } = Enum.GetValues<Precision>();
 
-    public Storage Rent(ElementType type, long length) => _pool.Rent(this, type, length);
-    public void Return(Storage storage) => _pool.Return((CudaStorage)storage);
+    public Storage Rent(ElementType type, long length)
+    {
+        using var alone = _caller.Enter();
+        return _pool.Rent(this, type, length);
+    }
+
+    public void Return(Storage storage)
+    {
+        using var alone = _caller.Enter();
+        _pool.Return((CudaStorage)storage);
+    }
 
     /// <summary>Waits for the work and gives everything back. A device that has failed has said so to whoever read its results.</summary>
     public void Dispose()
@@ -90,6 +102,7 @@ public sealed partial class CudaBackend : IBackend
     {
         get
         {
+            using var alone = _caller.Enter();
             _queue.Flush();
             return _driver;
         }
@@ -200,7 +213,9 @@ public sealed partial class CudaBackend : IBackend
     /// <summary>Gives a kernel to the stream; nothing where there are no blocks.</summary>
     void Launch(string kernel, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
     {
-        if (shape.Blocks > 0) _queue.Launch(_kernels[kernel], shape, arguments);
+        if (shape.Blocks <= 0) return;
+        using var alone = _caller.Enter();
+        _queue.Launch(_kernels[kernel], shape, arguments);
     }
 
     static int Blocks(long count, int size) => checked((int)((count + size - 1) / size));

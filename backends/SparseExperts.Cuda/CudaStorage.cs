@@ -13,8 +13,10 @@ sealed class CudaStorage : Storage
     /// <summary>The memory's number among all that the pool ever asked for.</summary>
     public readonly int Block;
 
-    /// <summary>The integers as the host wrote them; empty for reals.</summary>
-    public readonly int[] Host;
+    int[]? _host;
+
+    /// <summary>The integers as the host wrote them; there from the first look on, for those of kernels have none.</summary>
+    public int[] Host => _host ??= new int[Length];
 
     /// <summary>Kernels wrote the integers: the host does not know them, and nothing but a wait would tell.</summary>
     public bool IsMade { get; set; }
@@ -40,7 +42,6 @@ sealed class CudaStorage : Storage
         Memory = memory;
         Block = block;
         SizeClass = sizeClass;
-        Host = type == ElementType.Integer ? new int[length] : [];
     }
 
     /// <summary>Powers of two from 64 words of four bytes on.</summary>

@@ -8,7 +8,12 @@ public sealed partial class ScalarBackend<T> : IBackend, IErrorBounds, IDisturbs
 {
     static readonly T Zero = T.Of(0), One = T.Of(1), NegativeInfinity = T.Of(double.NegativeInfinity);
 
-    public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1) { PromisesBits = typeof(T) == typeof(Float32) };
+    /// <summary>Its ops keep nothing between calls but a fault, so that threads do not meet; those of a disturbed run draw one after the other.</summary>
+    public BackendInfo Info { get; } = new($"scalar/{T.Name}", "CPU, one element at a time", T.Name, 1)
+    {
+        PromisesBits = typeof(T) == typeof(Float32),
+        ServesThreads = typeof(T) != typeof(Disturbed),
+    };
 
     /// <summary>By how much of itself a factor of a product may be rounded before it is multiplied; bounds count it.</summary>
     public double OperandError { get; init; }

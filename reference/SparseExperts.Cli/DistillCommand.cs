@@ -48,33 +48,48 @@ static class DistillCommand
         if (!(soft is >= 0 and <= 1)) throw new ConfigurationException($"--soft {soft}: within 0 and 1");
         if (parsed.GetValue(StepsOption) is < 1) throw new ConfigurationException($"--steps {parsed.GetValue(StepsOption)}: at least 1");
         using var backend = BackendCatalog.Create(parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PluginsOption));
-        var teacher = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => backend);
+        using var teacher = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => backend);
         if (teacher.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
         var training = teacher.Config.Training with { Steps = parsed.GetValue(StepsOption) ?? Math.Max(1, teacher.Predictor.Step), Minutes = 0 };
         var place = parsed.GetValue(OutOption) ?? folder.TrimEnd('/', '\\') + "-dense";
-        RunConfig student = DenseStudent.Config(folder, teacher.Config, training, soft), alone = DenseStudent.Config(folder, teacher.Config, training, null);
+        RunConfig Twin(double? share) =>
+            DenseStudent.Config(folder, teacher.Config, training, share, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption));
 
         using var stop = new StopSignals();
-        (string Name, TrainedRun Run)? dense = parsed.GetValue(BaselineOption) is { } baseline
-            ? ("dense, given", TrainingRun.Open(Found.As(Wanted.Run, baseline), _ => backend))
-            : Train(parsed, stop, Path.Combine(place, "alone"), alone, backend, teacher.Data, null) is { } trained ? ("dense, alone", trained) : null;
+        var dense = parsed.GetValue(BaselineOption) is { } baseline
+            ? Given(baseline, backend, teacher.Data)
+            : Train(parsed, stop, "dense, alone", Path.Combine(place, "alone"), Twin(null), backend, teacher, null);
         if (dense is null) return Stopped(stop, place);
-        var taught = Train(parsed, stop, Path.Combine(place, "taught"), student, backend, teacher.Data, trainer => DenseStudent.Begin(folder, trainer));
+        var begun = (Trainer trainer) => DenseStudent.Begin(folder, trainer);
+        var taught = Train(parsed, stop, "dense, taught", Path.Combine(place, "taught"), Twin(soft), backend, teacher, begun);
         if (taught is null) return Stopped(stop, place);
 
-        (string Name, TrainedRun Run)[] all = [("sparse teacher", teacher), dense.Value, ("dense, taught", taught)];
-        double[] bits = [.. all.Select(r => Evaluation.Run(r.Run.Predictor, teacher.Data.HeldOut(Evaluation.Batch, int.MaxValue)).BitsPerByte)];
-        var kept = DenseStudent.Kept(bits[0], bits[1], bits[2]);
-        Console.WriteLine(parsed.GetValue(JsonOption) ? Json(all, bits, kept) : Table(all, bits, kept, teacher.Data.Unit));
+        Measured[] all = [Measured.Of("sparse teacher", teacher, teacher.Data), dense, taught];
+        var kept = DenseStudent.Kept(all[0].Bits, all[1].Bits, all[2].Bits);
+        Console.WriteLine(parsed.GetValue(JsonOption) ? Json(all, kept) : Table(all, kept, teacher.Data.Unit));
         return ExitCode.Ok;
     }
 
-    /// <summary>A run to its end; null where a signal stopped it.</summary>
-    static TrainedRun? Train(ParseResult parsed, StopSignals stop, string folder, RunConfig config, IBackend backend, RunData data, Action<Trainer>? start)
+    /// <summary>What is printed of a run, which need not be held any longer.</summary>
+    sealed record Measured(string Name, string Folder, long Parameters, long Steps, double Bits)
     {
-        using var run = TrainingRun.Create(folder, config, backend, data, parsed.GetValue(ForceOption), start);
+        public static Measured Of(string name, TrainedRun run, RunData data) => new(name, run.Folder, run.Predictor.Model.ParameterCount, run.Predictor.Step,
+            Evaluation.Run(run.Predictor, data.HeldOut(Evaluation.Batch, int.MaxValue)).BitsPerByte);
+    }
+
+    static Measured Given(string folder, IBackend backend, RunData data)
+    {
+        using var run = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => backend);
+        return Measured.Of("dense, given", run, data);
+    }
+
+    /// <summary>A run to its end; null where a signal stopped it.</summary>
+    static Measured? Train(ParseResult parsed, StopSignals stop, string name, string folder, RunConfig config, IBackend backend, TrainedRun teacher,
+        Action<Trainer>? start)
+    {
+        using var run = TrainingRun.Create(folder, config, backend, teacher.Data, parsed.GetValue(ForceOption), start, teacher);
         if (!parsed.GetValue(JsonOption)) Console.Error.WriteLine($"training {config.Training.Steps} steps: {run.Folder}");
-        return run.Execute(_ => { }, _ => { }, stop.Token) == RunOutcome.Finished ? run.Trained : null;
+        return run.Execute(_ => { }, _ => { }, stop.Token) == RunOutcome.Finished ? Measured.Of(name, run.Trained, teacher.Data) : null;
     }
 
     static int Stopped(StopSignals stop, string place)
@@ -83,22 +98,21 @@ static class DistillCommand
         return 128 + stop.Signal;
     }
 
-    static string Table((string Name, TrainedRun Run)[] all, double[] bits, double? kept, string unit)
+    static string Table(Measured[] all, double? kept, string unit)
     {
         List<string> lines = [$"{"",-16}{"parameters",14}{"steps",8}{"bits/" + unit,13}{"of the gain",13}"];
         for (var i = 0; i < all.Length; i++)
         {
             var share = i == 0 ? "100 %" : i == 1 ? "0 %" : kept is { } k ? string.Create(CultureInfo.InvariantCulture, $"{100 * k:F0} %") : "no gain";
-            var (name, run) = all[i];
-            lines.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{name,-16}{run.Predictor.Model.ParameterCount,14:N0}{run.Predictor.Step,8}{bits[i],13:F4}{share,13}"));
+            var run = all[i];
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"{run.Name,-16}{run.Parameters,14:N0}{run.Steps,8}{run.Bits,13:F4}{share,13}"));
         }
         return string.Join(Environment.NewLine, lines);
     }
 
-    static string Json((string Name, TrainedRun Run)[] all, double[] bits, double? kept) => JsonSerializer.Serialize(new
+    static string Json(Measured[] all, double? kept) => JsonSerializer.Serialize(new
     {
-        runs = all.Select((r, i) => new { name = r.Name, folder = r.Run.Folder, parameters = r.Run.Predictor.Model.ParameterCount, bits = bits[i] }),
+        runs = all.Select(r => new { name = r.Name, folder = r.Folder, parameters = r.Parameters, bits = r.Bits }),
         kept,
     });
 }

@@ -27,7 +27,7 @@ static class EvaluateCommand
             var plain = BackendCatalog.Create(parsed.GetValue(backend)!, parsed.GetValue(threads), parsed.GetValue(plugins), parsed.GetValue(precision));
             var counter = parsed.GetValue(profile) ? new CountingBackend(plain, waits: true) : null;
             using var machine = counter ?? plain;
-            var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
+            using var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var other = parsed.GetValue(text) is { } path ? RunData.LoadText(opened.Config.Data, path, opened.Config.Model) : null;
             var batches = other is null ? opened.Data.HeldOut(Evaluation.Batch, int.MaxValue) : opened.Data.Of(other, Evaluation.Batch);

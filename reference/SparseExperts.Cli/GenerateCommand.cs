@@ -55,7 +55,7 @@ static class GenerateCommand
                 parsed.GetValue(threads),
                 parsed.GetValue(plugins),
                 parsed.GetValue(precision));
-            var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
+            using var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             if (opened.Config.Model is T5Config)
             {

@@ -39,7 +39,7 @@ static class ReportCommand
         if (parsed.Tokens.Any(t => t.Type == TokenType.Option && t.Value != "--debug"))
             throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
         using var machine = BackendCatalog.Create("cpu", 0);
-        var opened = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => machine);
+        using var opened = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => machine);
         if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
         return RunReportBuilder.Write(opened);
     }

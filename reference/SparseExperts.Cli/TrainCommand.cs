@@ -114,12 +114,19 @@ static class TrainCommand
         if (given is not null)
             throw new ConfigurationException($"{given.Option.Name}: not with --resume, the run's own configuration is in {folder}; leave it out");
         IBackend? made = null;
-        var run = TrainingRun.Resume(Found.As(Wanted.Run, folder), config => made = Create(
-            parsed,
-            parsed.GetResult(BackendOption) is { Implicit: false } ? parsed.GetValue(BackendOption)! : config.Backend,
-            parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads,
-            parsed.GetResult(PrecisionOption) is { Implicit: false } ? parsed.GetValue(PrecisionOption) : config.Precision));
-        backend = made;
+        TrainingRun run;
+        try
+        {
+            run = TrainingRun.Resume(Found.As(Wanted.Run, folder), config => made = Create(
+                parsed,
+                parsed.GetResult(BackendOption) is { Implicit: false } ? parsed.GetValue(BackendOption)! : config.Backend,
+                parsed.GetResult(ThreadsOption) is { Implicit: false } ? parsed.GetValue(ThreadsOption) : config.Threads,
+                parsed.GetResult(PrecisionOption) is { Implicit: false } ? parsed.GetValue(PrecisionOption) : config.Precision));
+        }
+        finally
+        {
+            backend = made;             // the caller's to dispose of, also where the run cannot be opened
+        }
         if (run.Config.Numerics != NumericsVersion.Current)
         {
             var both = $"began with numerics {run.Config.Numerics}, this program computes with {NumericsVersion.Current}";

@@ -11,12 +11,19 @@ public sealed record BackendInfo(string Name, string Device, string Precision, i
     /// then departs by (2ε + ε²)·Σ|terms| more than float32 explains.
     /// </summary>
     public double ProductOperandError { get; init; }
+
+    /// <summary>Whether its numbers lie in a memory of its own, which is not the host's.</summary>
+    public bool HasOwnMemory { get; init; }
+
+    /// <summary>Whether several threads may call it at once, each with matrices of its own to write into.</summary>
+    public bool ServesThreads { get; init; }
 }
 
 /// <summary>
 /// Everything that a model needs from a machine. Ops write into destinations that the caller passes; every
 /// <c>…Backward</c> op adds to its gradients when <c>accumulate</c> is true and overwrites them otherwise.
-/// Ops of one backend run one after the other: it serves one thread at a time, and several threads take a backend each.
+/// Ops of one backend run one after the other: it serves one thread at a time, and several threads take a backend each, unless it says that it
+/// <see cref="BackendInfo.ServesThreads"/>.
 /// A destination never overlaps a source unless the op's card says so. Constants are doubles, rounded once to the backend's reals.
 /// </summary>
 public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttention, IIndexing, IMixture, IOptimizers, IDisposable

@@ -5,8 +5,8 @@ using SparseExperts.Routing;
 namespace SparseExperts.Oracle;
 
 /// <summary>
-/// A layer's output, some tokens at a time and blocks side by side: what a token gets depends on no other token once the plan is known, so a
-/// large case needs memory for a block instead of for all its dispatched rows.
+/// A layer's output, some tokens at a time, and blocks side by side where the backend serves several threads: what a token gets depends on no other token
+/// once the plan is known, so a large case needs memory for a block instead of for all its dispatched rows.
 /// </summary>
 static class OutputInBlocks
 {
@@ -22,7 +22,7 @@ static class OutputInBlocks
     {
         int width = x.Columns, block = Math.Max(1, BlockNumbers / (width * plan.Choices)), blocks = (plan.Tokens + block - 1) / block;
         double[] values = new double[plan.Tokens * width], errors = new double[values.Length];
-        Parallelism.For(blocks, b =>
+        void Block(int b)
         {
             int first = b * block, count = Math.Min(block, plan.Tokens - first);
             using var tape = new Tape(backend) { Recording = false };
@@ -32,7 +32,10 @@ static class OutputInBlocks
             var y = Experts.Apply(tape, part, Rows(x), experts, Rows(gates), Part(plan, first, count), sharedGates: shared);
             backend.Read(y.Value, values.AsSpan(first * width, count * width));
             ((IErrorBounds)backend).ReadErrors(y.Value, errors.AsSpan(first * width, count * width));
-        });
+        }
+        if (backend.Info.ServesThreads) Parallelism.For(blocks, Block);
+        else
+            for (var b = 0; b < blocks; b++) Block(b);
         return new(values, errors);
     }
 

@@ -42,14 +42,21 @@ public sealed partial class CountingBackend(IBackend inner, bool waits = false) 
         (Rents, PeakBytes) = (0, LiveBytes);
     }
 
-    public BackendInfo Info => inner.Info;
+    /// <summary>What computes; its counts serve one thread at a time.</summary>
+    public BackendInfo Info { get; } = inner.Info with { ServesThreads = false };
     public IDisposable Exactly() => inner.Exactly();
     public IDisposable Repeated() => inner.Repeated();
 
     /// <summary>The inner backend's planner, counted; null where it has none.</summary>
     public IRouting? Routing => inner.Routing is null ? null : this;
 
-    public IndexFault? TakeFault() => inner.TakeFault();
+    /// <summary>A question that a device answers when its work is done; how many bytes that takes is its own affair.</summary>
+    public IndexFault? TakeFault()
+    {
+        using var call = new Call(this, nameof(TakeFault), 0, 0, null);
+        return inner.TakeFault();
+    }
+
     public bool CarriesBounds => inner is IErrorBounds { CarriesBounds: true };
 
     public Storage Rent(ElementType type, long length)

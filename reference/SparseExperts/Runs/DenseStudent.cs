@@ -12,14 +12,18 @@ public static class DenseStudent
     /// <summary>The dense twin's run.</summary>
     /// <param name="folder">Of the sparse run.</param>
     /// <param name="share">Of the loss that the teacher has; null for the twin that learns alone.</param>
+    /// <param name="backend">Where the student is computed, exactly, which need not be where its teacher was.</param>
     /// <exception cref="ConfigurationException">The run is no sparse one.</exception>
-    public static RunConfig Config(string folder, RunConfig sparse, TrainingConfig training, double? share)
+    public static RunConfig Config(string folder, RunConfig sparse, TrainingConfig training, double? share, string backend, int threads)
     {
         if (sparse.Model.Experts == 0) throw new ConfigurationException($"{folder}: is a dense run; name a sparse one");
         return sparse with
         {
             Model = sparse.Model.With(new() { Experts = 0 }),
             Training = training,
+            Backend = backend,
+            Precision = Precision.Exact,
+            Threads = threads,
             From = share is null ? null : Path.GetFullPath(folder),
             Teacher = share is { } soft ? new(Path.GetFullPath(folder), soft) : null,
         };

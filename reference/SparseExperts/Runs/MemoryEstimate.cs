@@ -85,7 +85,7 @@ public static class MemoryEstimate
 
     /// <summary>A device has memory of its own, and says itself when it has no more.</summary>
     static string? Lack(double? needed, IBackend backend) =>
-        backend.Info.Name == "cuda" || needed is not { } bytes || Available() is var there && bytes <= there ? null
+        backend.Info.HasOwnMemory || needed is not { } bytes || Available() is var there && bytes <= there ? null
             : $"about {GiB(bytes)} of memory are needed, {GiB(there)} are there";
 
     /// <summary>For people.</summary>

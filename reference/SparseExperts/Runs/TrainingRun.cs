@@ -12,12 +12,15 @@ public enum RunOutcome { Finished, Interrupted }
 public sealed record RunProgress(StepResult Last, double BitsPerByte, double TokensPerSecond, double Progress, double SecondsLeft, double? HeldOut);
 
 /// <summary>A run's folder with its model: enough to evaluate it, to let it write, and to report on it.</summary>
-public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, RunData Data)
+public sealed record TrainedRun(string Folder, RunConfig Config, Predictor Predictor, RunData Data) : IDisposable
 {
     public ByteText Text => Data.Text;
 
     /// <summary>What was passed over to find a whole checkpoint; null where the newest is whole.</summary>
     public string? Note { get; init; }
+
+    /// <summary>Gives the model's memory back to its backend, which lives longer.</summary>
+    public void Dispose() => Predictor.Dispose();
 }
 
 /// <summary>
@@ -31,18 +34,19 @@ public sealed class TrainingRun : IDisposable
     readonly IBatches _batches;
     readonly double _secondsBefore;
     readonly RunLock _lock;
+    readonly Held _held;
     double _nextEvaluation;
 
-    TrainingRun(string folder, RunLock @lock, RunConfig config, Trainer trainer, RunData data, double secondsBefore)
+    TrainingRun(string folder, RunLock @lock, RunConfig config, Held held, RunData data, double secondsBefore)
     {
-        (Folder, _lock, Config, Trainer, Data, _secondsBefore) = (folder, @lock, config, trainer, data, secondsBefore);
+        (Folder, _lock, Config, _held, Data, _secondsBefore) = (folder, @lock, config, held, data, secondsBefore);
         _batches = data.Batches(config.Training);
         _nextEvaluation = Math.Floor(Progress(0) * Evaluations + 1) / Evaluations;
     }
 
     public string Folder { get; }
     public RunConfig Config { get; }
-    public Trainer Trainer { get; }
+    public Trainer Trainer => _held.Trainer;
     public RunData Data { get; }
     public ByteText Text => Data.Text;
 
@@ -52,7 +56,7 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Time spent in training steps since the run was opened; evaluations and checkpoints left out.</summary>
     public TimeSpan StepTime { get; private set; }
 
-    /// <summary>The model as it is now.</summary>
+    /// <summary>The model as it is now; it goes with the run.</summary>
     public TrainedRun Trained => new(Folder, Config, Trainer, Data);
 
     public static string ConfigPath(string folder) => Path.Combine(folder, "config.json");
@@ -64,58 +68,95 @@ public sealed class TrainingRun : IDisposable
     /// <summary>The folder as this run began it; null where the run goes on with an earlier one.</summary>
     BegunFolder? Begun { get; init; }
 
-    /// <summary>Gives the folder free for another writer. Of a new run that ends before anything of it was saved, nothing stays.</summary>
+    /// <summary>
+    /// Gives the folder free for another writer, and the memory back to the backend, which lives longer. Of a new run that ends before anything of it was
+    /// saved, nothing stays.
+    /// </summary>
     public void Dispose()
     {
         Begun?.TakeBack();
+        _held.Dispose();
         _lock.Dispose();
+    }
+
+    /// <summary>What a run holds of its backend: the trainer, and a teacher that nobody else holds.</summary>
+    sealed class Held : IDisposable
+    {
+        readonly TrainedRun? _teacher;
+
+        /// <param name="given">The configuration's teacher where it is open already; it stays its owner's.</param>
+        public Held(RunConfig config, IBackend backend, TrainedRun? given = null)
+        {
+            try
+            {
+                _teacher = given is null && config.Teacher is { } asked ? Open(asked.Run, _ => backend) : null;
+                // What the run goes down: the labels' loss, or a teacher's with it.
+                var objective = config.Teacher is { } teacher ? new Distillation((given ?? _teacher)!.Predictor, teacher.Share) : null;
+                Trainer = new(backend, config.Model, config.Training, objective);
+            }
+            catch
+            {
+                _teacher?.Dispose();
+                throw;
+            }
+        }
+
+        public Trainer Trainer { get; }
+
+        public void Dispose()
+        {
+            Trainer.Dispose();
+            _teacher?.Dispose();
+        }
     }
 
     /// <summary>Starts a run in a folder that must not hold anything, unless <paramref name="force"/> lets an earlier run be replaced.</summary>
     /// <param name="start">Puts numbers into the model before the first step; null leaves its start values.</param>
-    public static TrainingRun Create(string folder, RunConfig config, IBackend backend, RunData data, bool force, Action<Trainer>? start = null)
+    /// <param name="teacher">The configuration's teacher where it is open already, on the same backend; null opens it.</param>
+    public static TrainingRun Create(string folder, RunConfig config, IBackend backend, RunData data, bool force, Action<Trainer>? start = null,
+        TrainedRun? teacher = null)
     {
         RefuseToClobber(folder, force);
         config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family, Tokenizer = data.Tokenizer?.Kept };
         MemoryEstimate.Require(config.Model, config.Training, backend);
-        var trainer = new Trainer(backend, config.Model, config.Training, Objective(config, backend));
-        start?.Invoke(trainer);
-        var isMade = !Directory.Exists(folder);
-        Directory.CreateDirectory(folder);
-        return Locked(folder, held =>
+        return Kept(new Held(config, backend, teacher), held =>
         {
-            RefuseToClobber(folder, force);
-            var begun = new BegunFolder(folder, isMade, held);
-            try
-            {
-                begun.Clear();
-                HubSource.Renew(config.From, folder);
-                data.Tokenizer?.Write(folder);
-                AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
-                return new(folder, held, config, trainer, data, 0) { Begun = begun };
-            }
-            catch
-            {
-                begun.TakeBack();
-                throw;
-            }
+            start?.Invoke(held.Trainer);
+            var isMade = !Directory.Exists(folder);
+            Directory.CreateDirectory(folder);
+            return Kept(RunLock.Take(folder), key => Begin(folder, isMade, key, config, held, data, force));
         });
     }
 
-    /// <summary>What the run goes down: the labels' loss, or a teacher's with it.</summary>
-    static IObjective? Objective(RunConfig config, IBackend backend) =>
-        config.Teacher is not { } teacher ? null : new Distillation(Open(teacher.Run, _ => backend).Predictor, teacher.Share);
-
-    static TrainingRun Locked(string folder, Func<RunLock, TrainingRun> open)
+    static TrainingRun Begin(string folder, bool isMade, RunLock key, RunConfig config, Held held, RunData data, bool force)
     {
-        var held = RunLock.Take(folder);
+        RefuseToClobber(folder, force);
+        var begun = new BegunFolder(folder, isMade, key);
         try
         {
-            return open(held);
+            begun.Clear();
+            HubSource.Renew(config.From, folder);
+            data.Tokenizer?.Write(folder);
+            AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
+            return new(folder, key, config, held, data, 0) { Begun = begun };
         }
         catch
         {
-            held.Dispose();
+            begun.TakeBack();
+            throw;
+        }
+    }
+
+    /// <summary>What is opened with something that it owns from then on; where it cannot be, that is disposed of.</summary>
+    static TOpened Kept<TOwned, TOpened>(TOwned owned, Func<TOwned, TOpened> open) where TOwned : IDisposable
+    {
+        try
+        {
+            return open(owned);
+        }
+        catch
+        {
+            owned.Dispose();
             throw;
         }
     }
@@ -138,18 +179,22 @@ public sealed class TrainingRun : IDisposable
     public static TrainingRun Resume(string folder, Func<RunConfig, IBackend> backend)
     {
         ReadConfig(folder);         // no lock is left where no run is
-        return Locked(folder, held =>
+        return Kept(RunLock.Take(folder), key =>
         {
             var (config, data) = Read(folder);
             var machine = backend(config);
             MemoryEstimate.Require(config.Model, config.Training, machine);
-            var trainer = new Trainer(machine, config.Model, config.Training, Objective(config, machine));
-            Directory.CreateDirectory(CheckpointFolder(folder));
-            Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.Load(trainer, path), isWriter: true, out var note);
-            Checkpoint.Tidy(CheckpointFolder(folder), KeepCheckpoints);
-            var metrics = MetricsFile.CutAfter(MetricsPath(folder), trainer.Step);
-            return new(folder, held, config, trainer, data, metrics.LastOrDefault()?.Seconds ?? 0) { Note = note };
+            return Kept(new Held(config, machine), held => Resumed(folder, key, config, held, data));
         });
+    }
+
+    static TrainingRun Resumed(string folder, RunLock key, RunConfig config, Held held, RunData data)
+    {
+        Directory.CreateDirectory(CheckpointFolder(folder));
+        Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.Load(held.Trainer, path), isWriter: true, out var note);
+        Checkpoint.Tidy(CheckpointFolder(folder), KeepCheckpoints);
+        var metrics = MetricsFile.CutAfter(MetricsPath(folder), held.Trainer.Step);
+        return new(folder, key, config, held, data, metrics.LastOrDefault()?.Seconds ?? 0) { Note = note };
     }
 
     /// <summary>A run's trained model for evaluation, generation or a report; no optimizer state is made or read.</summary>
@@ -161,14 +206,16 @@ public sealed class TrainingRun : IDisposable
         Trainer.Validate(config.Model, config.Training);
         var machine = backend(config);
         MemoryEstimate.RequireModel(config.Model, machine);
-        var predictor = new Predictor(machine, config.Model, config.Training.Seed);
-        // Whoever trains on may delete old checkpoints while they are looked at: then there are newer ones.
-        string? taken = null, note = null;
-        for (var look = 0; look < Looks && taken is null; look++)
-            taken = Checkpoint.LoadNewest(checkpoints, path => Checkpoint.LoadModel(predictor, path), isWriter: false, out note);
-        return taken is null
-            ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
-            : new(folder, config, predictor, data) { Note = note };
+        return Kept(new Predictor(machine, config.Model, config.Training.Seed), predictor =>
+        {
+            // Whoever trains on may delete old checkpoints while they are looked at: then there are newer ones.
+            string? taken = null, note = null;
+            for (var look = 0; look < Looks && taken is null; look++)
+                taken = Checkpoint.LoadNewest(checkpoints, path => Checkpoint.LoadModel(predictor, path), isWriter: false, out note);
+            return taken is null
+                ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
+                : new TrainedRun(folder, config, predictor, data) { Note = note };
+        });
     }
 
     static void Require(string folder)

@@ -68,6 +68,11 @@ public sealed class Trainer : Predictor
             if (_micro is null) Run(batch, pass, rate, report);
             else RunInTurn(_micro, batch, pass, rate, report);
         }
+        catch
+        {
+            _tape.Reset();              // half a step is no step: nothing of it is left for the next
+            throw;
+        }
         finally
         {
             _micro?.Clear();

@@ -36,9 +36,18 @@ public sealed class CountingBackendTests
             }
         var methods = typeof(IBackend).GetInterfaces().Where(f => f != typeof(IDisposable)).SelectMany(f => f.GetMethods());
         var ops = methods.Where(m => m.ReturnType == typeof(void)).Select(m => m.Name);
-        string[] own = [nameof(IBackend.Fill), nameof(IBackend.Copy), nameof(IBackend.Read), nameof(IBackend.Write)];
+        string[] own = [nameof(IBackend.Fill), nameof(IBackend.Copy), nameof(IBackend.Read), nameof(IBackend.Write), nameof(IBackend.TakeFault)];
         Assert.Subset(counting.Calls.Keys.Select(k => k.Kernel).ToHashSet(), ops.Concat(own).ToHashSet());
         Assert.All(counting.Calls, c => Assert.True(c.Value.Calls > 0));
+    }
+
+    /// <summary>A device answers it when all its work is done.</summary>
+    [Fact]
+    public void The_question_for_faults_is_counted_where_it_is_asked()
+    {
+        using var backend = new CountingBackend(new CpuBackend(1));
+        Assert.Null(backend.TakeFault());
+        Assert.Equal(1, backend.Calls[new("TakeFault", "", "", Activity.Forward)].Calls);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using SparseExperts.Cpu;
 using SparseExperts.Data;
 using SparseExperts.Models;
 using SparseExperts.Ops;
+using SparseExperts.Profiling;
 using SparseExperts.Routing;
 using SparseExperts.Training;
 using Xunit;
@@ -31,6 +32,27 @@ public sealed class TrainerTests
         Assert.Equal(before, backend.ToArray(other.Value));
         backend.Write(norm.Value, healthy);
         Assert.False(trainer.Train(Text, 0.2).Skipped);
+    }
+
+    /// <summary>Whatever ends a step in its middle: no memory of it is kept, and the next step is as if it had not been.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_step_that_fails_leaves_nothing_for_the_next(int accumulate)
+    {
+        using var backend = new CountingBackend(new CpuBackend(1));
+        Trainer Begun() => new(backend, Model, new() { Batch = 2, Steps = 10, Accumulate = accumulate });
+        using Trainer failing = Begun(), healthy = Begun();
+        foreach (var trainer in (Trainer[])[failing, healthy]) trainer.Train(Text, 0);
+        var live = backend.LiveBytes;
+        Action<Parameter> fails = _ => throw new InvalidOperationException("in the middle");
+        failing.GradientReady += fails;
+        Assert.Throws<InvalidOperationException>(() => failing.Train(Text, 0.1));
+        Assert.Equal(live, backend.LiveBytes);
+        failing.GradientReady -= fails;
+        foreach (var trainer in (Trainer[])[failing, healthy]) trainer.Train(Text, 0.1);
+        float[][] Of(Trainer trainer) => [.. trainer.Model.Parameters.Select(p => backend.ToArray(p.Value))];
+        Assert.Equal(Of(healthy), Of(failing));
     }
 
     /// <summary>The step has gone wrong before its loss is read, and says so there: nothing is updated, and the next one is whole.</summary>

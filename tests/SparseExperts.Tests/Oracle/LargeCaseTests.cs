@@ -33,6 +33,31 @@ public sealed class LargeCaseTests
         return CaseCheck.Run(file, backend).Stages.Single(s => s.Stage == "y");
     }
 
+    /// <summary>A backend that serves one thread, and the threads that came.</summary>
+    sealed class ForOneThread(IBackend inner) : Conformance.DelegatingBackend(inner), IErrorBounds
+    {
+        public HashSet<int> Threads { get; } = [];
+        public override BackendInfo Info => base.Info with { ServesThreads = false };
+        public bool CarriesBounds => true;
+        public void ReadErrors(Matrix from, Span<double> errors) => ((IErrorBounds)Inner).ReadErrors(from, errors);
+        public void WriteErrors(Matrix to, ReadOnlySpan<double> values, ReadOnlySpan<double> errors) => ((IErrorBounds)Inner).WriteErrors(to, values, errors);
+
+        public override Storage Rent(ElementType type, long length)
+        {
+            lock (Threads) Threads.Add(Environment.CurrentManagedThreadId);
+            return base.Rent(type, length);
+        }
+    }
+
+    [Fact]
+    public void A_backend_that_serves_one_thread_is_asked_by_one()
+    {
+        Assert.True(new ScalarBackend<Tracked>().Info.ServesThreads);
+        using var backend = new ForOneThread(new ScalarBackend<Tracked>());
+        Assert.Equal(Outcome.Agrees, CaseCheck.Run(Answered("hf.mixtral"), backend).Stages.Single(s => s.Stage == "y").Outcome);
+        Assert.Single(backend.Threads);
+    }
+
     /// <summary>Two choices; one with dropped tokens; a last block that is not full.</summary>
     [Theory]
     [InlineData("hf.mixtral")]
