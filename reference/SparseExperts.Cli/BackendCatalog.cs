@@ -40,7 +40,7 @@ static class BackendCatalog
 
     /// <summary>All backends; every plugin is loaded.</summary>
     public static IEnumerable<NamedBackend> All(string? plugins = null) =>
-        [.. BuiltIn.Select(p => new NamedBackend(p.Name, p, "")), .. PluginFolders(plugins).Select(BackendPlugin.Load)];
+        [.. BuiltIn.Select(p => new NamedBackend(p.Name, p, "")), .. PluginFolders(plugins).Select(BackendPlugin.Load), .. PassedOver(plugins)];
 
     /// <summary>A backend by name; a <see cref="DeviceFaultException"/> where it is known but cannot work here.</summary>
     /// <exception cref="ConfigurationException">Its name is unknown, or it has no products of that precision.</exception>
@@ -60,7 +60,11 @@ static class BackendCatalog
     static NamedBackend Find(string name, string? plugins)
     {
         var folders = PluginFolders(plugins);
-        if (BuiltIn.FirstOrDefault(p => p.Name == name) is { } provider) return new(name, provider, "");
+        if (BuiltIn.FirstOrDefault(p => p.Name == name) is { } provider)
+        {
+            foreach (var other in PassedOver(plugins).Where(other => other.Name == name)) Console.Error.WriteLine($"warning: {other.Trouble}");
+            return new(name, provider, "");
+        }
         return folders.FirstOrDefault(f => Path.GetFileName(f) == name) is { } folder
             ? BackendPlugin.Load(folder)
             : throw new ConfigurationException($"--backend {name}: unknown; choose one of {string.Join(", ", Names(plugins))}");
@@ -69,7 +73,15 @@ static class BackendCatalog
     /// <summary>
     /// A folder a plugin, named as its backend: those of the folder that the user names, then those beside the program. The first of a name counts.
     /// </summary>
-    static IEnumerable<string> PluginFolders(string? plugins)
+    static IEnumerable<string> PluginFolders(string? plugins) => Folders(plugins).Where(folder => !IsBuiltIn(folder));
+
+    /// <summary>Folders with the name of a backend that is compiled in, which is used in their place.</summary>
+    static IEnumerable<NamedBackend> PassedOver(string? plugins) => Folders(plugins).Where(IsBuiltIn).Select(folder =>
+        new NamedBackend(Path.GetFileName(folder), null, $"{folder}: the backend of that name is built in and is used; give the plugin another name"));
+
+    static bool IsBuiltIn(string folder) => BuiltIn.Any(p => p.Name == Path.GetFileName(folder));
+
+    static IEnumerable<string> Folders(string? plugins)
     {
         if (plugins is not null && !Directory.Exists(plugins)) throw new ConfigurationException($"--plugins {plugins}: no such folder");
         var beside = Path.Combine(AppContext.BaseDirectory, "plugins");
@@ -77,7 +89,6 @@ static class BackendCatalog
                where Directory.Exists(root)
                from folder in Directory.GetDirectories(root).Order(StringComparer.Ordinal)
                group folder by Path.GetFileName(folder) into same
-               where BuiltIn.All(p => p.Name != same.Key)
                select same.First();
     }
 }

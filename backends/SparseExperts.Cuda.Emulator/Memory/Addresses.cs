@@ -24,8 +24,6 @@ static class Addresses
     /// <summary>The number of the shared array; -1 is none.</summary>
     public static long SharedIndex(ulong address) => (long)(address >> SharedBits) - 1;
 
-    public static long SharedOffset(ulong address) => (long)(address & ((1UL << SharedBits) - 1));
-
     public static long AllocationIndex(ulong address) => (long)(address >> AllocationBits) - FirstAllocation;
 
     public static long AllocationOffset(ulong address) => (long)(address & ((1UL << AllocationBits) - 1));

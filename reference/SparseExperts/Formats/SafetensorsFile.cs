@@ -106,13 +106,6 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>All values of a float or integer tensor.</summary>
     public double[] ReadDoubles(string name) => Read<double>(name, Doubles);
 
-    /// <summary>All values of an integer or boolean tensor.</summary>
-    public long[] ReadIntegers(string name)
-    {
-        if (Entry(name).DType is ['F', ..] or "BF16") throw Wrong(_path, $"tensor '{Show(name)}' is {Entry(name).DType}, integers were asked for");
-        return Read<long>(name, Integers);
-    }
-
     void RequireDecodable(TensorEntry entry)
     {
         if (entry.DType.StartsWith("F8", StringComparison.Ordinal))
@@ -180,11 +173,6 @@ public sealed class SafetensorsFile : IDisposable
             case "U64": for (var i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * 8)..]); break;
             default: for (var i = 0; i < values.Length; i++) values[i] = Integer(dtype, bytes, i); break;
         }
-    }
-
-    static void Integers(string dtype, ReadOnlySpan<byte> bytes, Span<long> values)
-    {
-        for (var i = 0; i < values.Length; i++) values[i] = Integer(dtype, bytes, i);
     }
 
     static long Integer(string dtype, ReadOnlySpan<byte> bytes, int i) => dtype switch

@@ -120,7 +120,7 @@ static class GradientCauses
             if (gates.Values.Any(g => g.Expected.Any(v => v != 0))) yield return new("gates", "the gates", gates);
             c = c.With(Zero(cotangent));
         }
-        foreach (var (name, alone) in Losses(c.Dialect))
+        foreach (var (name, alone) in LossCoefficients.Each(c.Dialect))
             if (Of(c.Under(alone)) is { } own && own.Values.Any(g => g.Expected.Any(v => v != 0))) yield return new($"loss.{name}", $"the loss {name}", own);
     }
 
@@ -133,21 +133,4 @@ static class GradientCauses
                 Bounds = [.. p.Value.Bounds.Zip(less.Bounds, (x, y) => x + y)],
             }
             : p.Value);
-
-    /// <summary>The dialect with one loss alone, for each that it has.</summary>
-    static IEnumerable<(string Name, Dialect Alone)> Losses(Dialect d)
-    {
-        var none = d.WithoutLossCoefficients;
-        if (d.BalanceCoefficient != 0 || d.EvalBalanceCoefficient is not (null or 0))
-            yield return ("balance", none with { BalanceCoefficient = d.BalanceCoefficient, EvalBalanceCoefficient = d.EvalBalanceCoefficient });
-        if (d.SequenceBalanceCoefficient != 0) yield return ("sequence_balance", none with { SequenceBalanceCoefficient = d.SequenceBalanceCoefficient });
-        if (d.GlobalBalanceCoefficient != 0) yield return ("global_balance", none with { GlobalBalanceCoefficient = d.GlobalBalanceCoefficient });
-        if (d.ZCoefficient != 0) yield return ("z", none with { ZCoefficient = d.ZCoefficient });
-        if (d.ImportanceCoefficient != 0) yield return ("importance", none with { ImportanceCoefficient = d.ImportanceCoefficient });
-        if (d.LoadCoefficient != 0) yield return ("load", none with { LoadCoefficient = d.LoadCoefficient });
-        if (d.GshardCoefficient != 0) yield return ("gshard", none with { GshardCoefficient = d.GshardCoefficient });
-        if (d.EntropyCoefficient != 0) yield return ("entropy", none with { EntropyCoefficient = d.EntropyCoefficient });
-        if (d.SparsityCoefficient != 0) yield return ("sparsity", none with { SparsityCoefficient = d.SparsityCoefficient });
-        if (d.AlignmentCoefficient != 0) yield return ("alignment", none with { AlignmentCoefficient = d.AlignmentCoefficient });
-    }
 }

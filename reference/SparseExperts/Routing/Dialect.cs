@@ -223,26 +223,12 @@ public sealed record Dialect
     }
 
     /// <summary>The dialect with every loss's coefficient 0: the losses are there and weigh nothing.</summary>
-    public Dialect WithoutLossCoefficients => this with
-    {
-        BalanceCoefficient = 0,
-        EvalBalanceCoefficient = null,
-        SequenceBalanceCoefficient = 0,
-        GlobalBalanceCoefficient = 0,
-        ZCoefficient = 0,
-        ImportanceCoefficient = 0,
-        LoadCoefficient = 0,
-        GshardCoefficient = 0,
-        EntropyCoefficient = 0,
-        SparsityCoefficient = 0,
-        AlignmentCoefficient = 0,
-    };
+    public Dialect WithoutLossCoefficients => LossCoefficients.Without(this);
 
     bool HasTwins => EvalCapacityFactor is not null || EvalPolicy is not null || EvalNormalize is not null || EvalBalanceCoefficient is not null;
 
     /// <summary>Whether later tokens can change what an earlier one gets.</summary>
-    public Causality Causality => Selection is Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment
-            or Selection.OptimalTransport or Selection.Batchwise or Selection.SlotMixture || Score == Score.SoftmaxOverTokens || SeesOthersKeys
+    public Causality Causality => ChoosesAmongTokens || Score == Score.SoftmaxOverTokens || SeesOthersKeys
             || (CapacityFormula != CapacityFormula.None &&
                 (BatchPrioritized || DropPolicy is DropPolicy.Score or DropPolicy.Logit || Order == RequestOrder.ChoiceMajor && K > 1))
         ? Causality.LooksAhead : Causality.Causal;
@@ -257,6 +243,17 @@ public sealed record Dialect
 
     /// <summary>Whether a token's logits are made from other tokens.</summary>
     bool SeesOthersKeys => Router == RouterForm.ProductKeys && KeySplit == KeySplit.Pooled;
+
+    bool ChoosesAmongTokens => Selection switch
+    {
+        Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport
+            or Selection.Batchwise or Selection.SlotMixture => true,
+        Selection.TopK or Selection.OnePerPrototype or Selection.BestPartThenTopK or Selection.Quantile or Selection.PositiveScores
+            or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.PolicySample or Selection.All or Selection.Cascade
+            or Selection.ExhaustionAware or Selection.TwoLevel or Selection.DynamicTopK or Selection.BinaryCode or Selection.Random
+            or Selection.TwoLevelCapacity => false,
+        _ => throw new InvalidOperationException($"unknown selection {Selection}"),
+    };
 
     bool ChoosesAlone => !ForceBalance && Selection switch
     {

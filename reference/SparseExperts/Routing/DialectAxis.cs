@@ -80,9 +80,6 @@ public sealed class DialectAxis
         _ => throw new ArgumentOutOfRangeException(nameof(value), value, $"{Name} has no text"),
     };
 
-    /// <summary>Whether a property of <see cref="Dialect"/> is this axis.</summary>
-    public bool IsOf(PropertyInfo property) => property.Name == _property.Name;
-
     /// <summary>Whether the dialect's value is one of those that have a name and a meaning.</summary>
     public bool IsKnown(Dialect dialect) => Get(dialect) is not Enum value || Enum.IsDefined(_type, value);
 
@@ -92,13 +89,21 @@ public sealed class DialectAxis
     /// <summary>That value as text; null where it is not set.</summary>
     public string? Default => Format(Blank);
 
-    /// <summary>The dialect with this axis changed.</summary>
-    public Dialect With(Dialect dialect, JsonNode? value, string where)
+    /// <summary>The dialect with this axis as another has it.</summary>
+    public Dialect Copied(Dialect from, Dialect to) => Set(to, _property.GetValue(from));
+
+    /// <summary>The dialect with the value that a dialect has which says nothing.</summary>
+    public Dialect Reset(Dialect dialect) => Set(dialect, _default);
+
+    Dialect Set(Dialect dialect, object? value)
     {
         var changed = dialect with { };
-        _property.SetValue(changed, value is null && IsOptional ? null : Parse(value, where));
+        _property.SetValue(changed, value);
         return changed;
     }
+
+    /// <summary>The dialect with this axis changed.</summary>
+    public Dialect With(Dialect dialect, JsonNode? value, string where) => Set(dialect, value is null && IsOptional ? null : Parse(value, where));
 
     /// <summary>The dialect with this axis set from text, as on a command line.</summary>
     public Dialect With(Dialect dialect, string text, string where) => With(dialect, Node(text), where);

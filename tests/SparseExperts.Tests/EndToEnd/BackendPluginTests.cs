@@ -43,6 +43,19 @@ public sealed class BackendPluginTests : IDisposable
         Assert.Contains("empty          not here: ", text);
     }
 
+    /// <summary>The built-in one is used, and it is said that the plugin is not.</summary>
+    [Fact]
+    public void A_plugin_with_the_name_of_a_built_in_backend_is_passed_over_in_words()
+    {
+        Copy("sample-plugins/sample", "scalar");
+        const string line = "scalar: the backend of that name is built in and is used; give the plugin another name";
+        Assert.Contains($"not here: {Plugins}{Path.DirectorySeparatorChar}{line}", MoeCommand.RunAlone(["backends", "--plugins", Plugins]).Output);
+        string[] run = ["--steps", "1", "--batch", "1", "--context", "16", "--backend", "scalar", "--plugins", Plugins];
+        var trained = MoeCommand.RunAlone(_workspace.Tiny("run", run));
+        Assert.Equal(0, trained.ExitCode);
+        Assert.Contains($"warning: {Plugins}{Path.DirectorySeparatorChar}{line}", trained.Error);
+    }
+
     [Theory]
     [InlineData("contract", "99", "sample: it was built for version 99 of the contract, this program has 4; build it again")]
     [InlineData("probe", "a cable is loose.", "its probe failed: a cable is loose; the plugin or what it needs is damaged")]

@@ -28,7 +28,7 @@ sealed class Fixture : IDisposable
     public bool Has(string name) => _file.Contains(name);
     public int[] Shape(string name) => [.. _file.Tensors.Single(t => t.Name == name).Shape.Select(n => (int)n)];
     public double[] Doubles(string name) => _file.ReadDoubles(name);
-    public int[] Integers(string name) => [.. _file.ReadIntegers(name).Select(n => (int)n)];
+    public int[] Integers(string name) => [.. _file.ReadDoubles(name).Select(n => checked((int)n))];
 
     public double Number(string parameter) => _parameters[parameter].GetDouble();
 
