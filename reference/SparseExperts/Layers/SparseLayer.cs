@@ -29,10 +29,13 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
     /// <summary>What its router hands to the router of the next layer [T, R], where routers do that.</summary>
     public Tensor? RouterState { get; init; }
 
-    /// <summary>What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert.</summary>
+    /// <summary>
+    /// What is read of a layer after it: all but the output, which the next op takes. None of it has more than a number a token and expert. Losses that nobody
+    /// has asked for are not computed for this.
+    /// </summary>
     internal IEnumerable<Tensor?> Kept =>
     [
-        Loss, .. Losses.Select(l => l.Value), Logits, Probabilities, RouterState,
+        Loss, .. Losses.Where(l => l.Computed.IsValueCreated).Select(l => l.Value), Logits, Probabilities, RouterState,
         Inputs?.Logits, Inputs?.Noisy, Inputs?.Scores, Inputs?.Deviation, Inputs?.Gates,
     ];
 }
