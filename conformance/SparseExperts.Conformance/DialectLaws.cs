@@ -64,6 +64,7 @@ public static class DialectLaws
         && d.RouterPolicy is not (RouterPolicy.Sample or RouterPolicy.GumbelLogits)
         && d.Policy != Policy.Sample
         && d.DropPolicy != DropPolicy.Random
+        && !d.ForceBalance
         && d.Groups == 1
         && d.NullExperts == 0;
 

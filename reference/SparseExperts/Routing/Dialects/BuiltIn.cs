@@ -19,6 +19,7 @@ public static class BuiltIn
         .. LucidrainsDialects.All, .. MegatronDialects.All, .. DeepSpeedDialects.All, .. TutelDialects.All, .. FastMoeDialects.All, .. MegaBlocksDialects.All,
         .. FairseqDialects.All, .. HuggingFaceDialects.All, .. DeepSeekDialects.All,
         .. DeepSeekFamilyDialects.All, .. HuggingFaceFamilyDialects.All, .. HuggingFaceNewDialects.All, .. HetuDialects.All, .. OtherDialects.All,
+        .. EngineDialects.All,
     ];
 
     static readonly Dictionary<string, Dialect> ByName = All.ToDictionary(d => d.Name);
