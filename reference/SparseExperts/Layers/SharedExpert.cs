@@ -9,7 +9,7 @@ static class SharedExpert
 {
     /// <summary>y + σ(x·w)·shared(x), the gate where there is one; or the average of both, or the mixture by a learned pair.</summary>
     /// <param name="y">Sum of the routed experts [T, M].</param>
-    /// <param name="gates">Gates of N shared experts that take part in the normalisation [T, N], or null.</param>
+    /// <param name="gates">Gates of N shared experts that take part in the normalisation [T, N], of one that is a choice more [T, 1], or null.</param>
     public static Tensor Join(Tape tape, RouterCall call, Tensor x, Tensor y, ExpertWeights weights, Tensor? gates = null)
     {
         if (weights.SharedWi is null) return y;
@@ -22,6 +22,7 @@ static class SharedExpert
         var hidden = FeedForward.Activate(tape, call, rounded.Linear(x, weights.SharedWi), gate, shared: true);         // [T, F']
         var dense = rounded.Linear(hidden, weights.SharedWo!);                                                          // [T, M]
         if (call.Dialect.Combination == Combination.LearnedPair) return ByLearnedPair(tape, call, x, y, dense, weights);
+        if (call.Dialect.SharedAsChoice) dense = rounded.ScaleRows(dense, RouterLogits.Needed(call, gates, "claim.shared_gate"));
         if (weights.SharedGate is { } sharedGate) dense = rounded.ScaleRows(dense, rounded.Activate(Activation.Sigmoid, rounded.Linear(x, sharedGate)));
         var sum = rounded.Add(y, dense);
         return call.Dialect.SharedCombination == SharedCombination.Average ? rounded.Scale(sum, 0.5) : sum;

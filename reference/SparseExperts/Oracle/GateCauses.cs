@@ -188,10 +188,23 @@ static class GateCauses
         return c.Tape.Constant(c.Tape.Written(gates.Rows, gates.Columns, [.. values.Select((v, i) => of(i % gates.Columns, v))]));
     }
 
-    /// <summary>Gates of shared experts that take part in the normalisation.</summary>
+    /// <summary>Gates of shared experts that take part in the normalisation, or of one that is a choice more.</summary>
     static IEnumerable<FaultyNumbers> Shared(ClaimedCall c)
     {
-        if (c.Routed.SharedGates is not { } own || c.Routed.Scored is not { SharedLogits: { } logits, SharedScores: { } scores }) yield break;
+        if (c.Routed.SharedGates is not { } own) yield break;
+        if (c.Call.Dialect is { SharedAsChoice: true } d)
+        {
+            FaultyNumbers Choice(string value, string sentence, Func<int, double, double> of) =>
+                new(new("shared expert's gate", value, sentence), () => Stage.Numbers(c, Each(c, own, of)));
+            var factor = d.ScalingFactor;
+            yield return Choice("one", "the gate of the shared expert is 1: it is no choice", (_, _) => 1);
+            yield return Choice("applied twice", "the gate of the shared expert is the square of what it should be", (_, v) => v * v);
+            if (factor == 1) yield break;
+            yield return Choice("not scaled", "the gate of the shared expert is not multiplied by scaling_factor", (_, v) => v / factor);
+            yield return Choice("not over the factor", "the gate of the shared expert is the sum of the chosen, not over scaling_factor", (_, v) => v * factor);
+            yield break;
+        }
+        if (c.Routed.Scored is not { SharedLogits: { } logits, SharedScores: { } scores }) yield break;
         FaultyNumbers New(string value, string sentence, Func<Tensor> compute) =>
             new(new("shared experts' gates", value, sentence), () => Stage.Numbers(c, compute()));
         yield return New("one", "the gates of the shared experts are 1: their rows of the router are ignored", () => Each(c, own, (_, _) => 1));

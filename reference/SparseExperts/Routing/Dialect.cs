@@ -121,6 +121,9 @@ public sealed record Dialect
     public bool GlobalScale { get; init; }
     [Means("shared experts take part in the gates' normalisation: each has a row in the router", "transformers modeling_inkling.py")]
     public bool SharedInGates { get; init; }
+    [Means("the shared expert is one choice more: Σ of the chosen scores / scaling_factor, divided by what theirs are, of which it is no part, and scaled",
+        "sglang layers/moe/topk.py, num_fused_shared_experts")]
+    public bool SharedAsChoice { get; init; }
     [Means("where the gate multiplies")] public GatePlace ApplyGateTo { get; init; }
     [Means("gates get a gradient through the dispatch as well", "st_moe_pytorch")] public bool StraightThrough { get; init; }
 

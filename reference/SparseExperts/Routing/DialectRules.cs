@@ -110,10 +110,23 @@ public static class DialectRules
         Require(d, !d.SharedInGates || d.Score != Score.SoftmaxPost,
             "shared_in_gates", "false with score softmax_post, which leaves no score to shared experts");
         Require(d, !d.SharedInGates || d.Gate == Gate.Score, "shared_in_gates", "false, unless gate is score, which shared experts have too");
+        CheckSharedChoice(d);
         Require(d, d.ApplyGateTo == GatePlace.Output || d.Combination != Combination.Interpolated,
             "apply_gate_to", "output: combination interpolated multiplies outputs");
         Require(d, d.ApplyGateTo == GatePlace.Output || d.DroppedOutput != DroppedOutput.CollidingSlot,
             "apply_gate_to", "output: with dropped_output colliding_slot a slot has no one gate");
+    }
+
+    static void CheckSharedChoice(Dialect d)
+    {
+        if (!d.SharedAsChoice) return;
+        Require(d, d.SharedExpert && !d.SharedInGates && !d.SharedGate, "shared_as_choice", "false, or set shared_expert alone, which has no other gate");
+        Require(d, d is { SharedCombination: SharedCombination.Sum, Combination: Combination.Gated },
+            "shared_as_choice", "false, unless the shared expert is added to gated ones");
+        Require(d, d is { Selection: Selection.TopK, Gate: Gate.Score },
+            "shared_as_choice", "false, unless selection is top_k and gate score, whose sum it takes");
+        Require(d, d.Normalize != Normalize.AfterDrop, "shared_as_choice", "false with normalize after_drop: it is made before anybody is dropped");
+        Require(d, d.ScalingFactor != 0, "shared_as_choice", "false with scaling_factor 0, which it is divided by");
     }
 
     static void CheckExperts(Dialect d)

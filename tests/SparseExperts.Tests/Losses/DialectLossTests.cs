@@ -37,6 +37,7 @@ public sealed class DialectLossTests
             Combination = Combination.Gated,
             SharedExpert = false,
             SharedInGates = false,
+            SharedAsChoice = false,
             IdentityExperts = 0,
             LatentExperts = false,
             ExpertsInNorm = false,

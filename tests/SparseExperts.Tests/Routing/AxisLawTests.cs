@@ -70,6 +70,7 @@ public sealed class AxisLawTests
     [InlineData("pad_to_capacity", "megatron.topk")]
     [InlineData("bias_tokens", "megatron.topk")]
     [InlineData("force_balance", "torchtitan.topk")]
+    [InlineData("shared_as_choice", "sglang.fused_shared")]
     public void An_axis_whose_reader_is_removed_is_named(string axis, string dialect)
     {
         var subject = DialectAxis.Find(axis)!;

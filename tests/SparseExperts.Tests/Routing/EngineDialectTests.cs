@@ -1,4 +1,7 @@
+using System.Text.Json.Nodes;
+using SparseExperts.Oracle;
 using SparseExperts.Routing;
+using SparseExperts.Scalar;
 using Xunit;
 
 namespace SparseExperts.Tests.Routing;
@@ -17,4 +20,43 @@ public sealed class EngineDialectTests
     public void Forced_balance_of_a_trainer_keeps_the_scores_of_the_experts_that_it_goes_round() =>
         Golden.Run(BuiltIn.Named("torchtitan.topk") with { ForceBalance = true }, Three, 3)
             .Combines("t0{0:.880797,1:.731059} t1{0:.900250,2:.731059} t2{1:.890903,2:.5}");
+
+    /// <summary>
+    /// σ(2) + σ(1) = 1.611856 over 2.5, over itself, times 2.5 is 1; undivided it is 1.611856, and the shared expert's 2·silu(2) = 3.523188 counts so often.
+    /// </summary>
+    [Theory]
+    [InlineData("sum", new[] { 1.366123, 1.133877 }, 1, 3.523188)]
+    [InlineData("none", new[] { 2.201993, 1.827646 }, 1.611856, 5.678871)]
+    public void A_shared_expert_that_is_a_choice_weighs_what_the_others_do_together(string normalize, double[] gates, double shared, double y)
+    {
+        var answer = Answer("sglang.fused_shared", [2, 1, 0], new() { ["normalize"] = normalize });
+        Near(gates, answer, "claim.gate");
+        Near([shared], answer, "claim.shared_gate");
+        Near([y, 0, 0], answer, "claim.y");
+    }
+
+    /// <summary>One token a row of three logits, which are its numbers; experts that give nothing and a shared one that gives (x₀·silu(x₀), 0, 0).</summary>
+    static Case Answer(string dialect, double[] logits, JsonObject parameters, params CaseTensor[] more)
+    {
+        using var backend = new ScalarBackend<Float32>();
+        CaseTensor[] tensors =
+        [
+            new("x", "F32", [1, logits.Length / 3, 3], logits),
+            new("router.weight", "F32", [3, 3], [1, 0, 0, 0, 1, 0, 0, 0, 1]),
+            new("experts.wi", "F32", [3, 1, 3], new double[9]),
+            new("experts.wi_gate", "F32", [3, 1, 3], new double[9]),
+            new("experts.wo", "F32", [3, 3, 1], new double[9]),
+            new("shared.wi", "F32", [1, 3], [1, 0, 0]),
+            new("shared.wi_gate", "F32", [1, 3], [1, 0, 0]),
+            new("shared.wo", "F32", [3, 1], [1, 0, 0]),
+        ];
+        return CaseAnswers.Fill(Case.Create(dialect, "eval", tensors.Concat(more), parameters), backend);
+    }
+
+    static void Near(double[] expected, Case answer, string claim)
+    {
+        var values = answer.Get(claim).Values;
+        Assert.Equal(expected.Length, values.Length);
+        for (var i = 0; i < values.Length; i++) Assert.InRange(values[i], expected[i] - 1e-6, expected[i] + 1e-6);
+    }
 }

@@ -19,8 +19,19 @@ static class EngineDialects
         GatedExperts = true,
     };
 
+    /// <summary>DeepSeek-V3's router as engines compute it: groups at −∞, no guard.</summary>
+    static Dialect DeepSeek => BuiltIn.Own(DeepSeekDialects.All, "deepseek.inference_v3") with { Evidence = Evidence.Read };
+
     public static IReadOnlyList<Dialect> All { get; } =
     [
         TensorRt,
+        DeepSeek with
+        {
+            Name = "sglang.fused_shared",
+            Summary = "DeepSeek-V3's router; the shared expert is one choice more, whose gate the gates give (claim.shared_gate), no constant 1",
+            Source = "sglang layers/moe/topk.py, biased_grouped_topk_impl with num_fused_shared_experts 1",
+            RouterDtype = NumberFormat.Float32,
+            SharedAsChoice = true,
+        },
     ];
 }

@@ -60,12 +60,26 @@ public static class Gates
         return d.GateDtype is { } format ? tape.Round(gates, format) : gates;
     }
 
-    /// <summary>Gates of the shared experts that take part in the normalisation [T, N]: σ over the sum of the chosen ones' and theirs, scaled.</summary>
+    /// <summary>
+    /// Gates of shared experts [T, N], or null where they have none: of those that take part in the normalisation σ over the sum of the chosen ones' and
+    /// theirs, scaled; of one that is a choice more its share of the chosen ones' sum.
+    /// </summary>
     public static Tensor? OfShared(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, Tensor? shared, RouterWeights router)
     {
-        if (shared is null) return null;
+        if (shared is null && !call.Dialect.SharedAsChoice) return null;
         var chosen = Raw(tape, call, logits, scores, choices, router.CorrectionBias);
+        if (shared is null) return OfSharedChoice(tape, call, chosen, router);
         return Scaled(tape, call, Divide(tape, call, shared, Divisor(tape, call, chosen, shared)), router);
+    }
+
+    /// <summary>Gate of a shared expert that is one choice more [T, 1]: the sum of the others over the factor, then divided and scaled as they are.</summary>
+    static Tensor OfSharedChoice(Tape tape, RouterCall call, Tensor chosen, RouterWeights router)
+    {
+        var rounded = tape.In(call.ScoreFormat);
+        var share = rounded.Round(tape.SumRows(chosen));
+        if (call.Dialect.ScalingFactor != 1) share = rounded.Scale(share, 1 / call.Dialect.ScalingFactor);
+        if (AreDivided(call, chosen.Columns)) share = Divide(tape, call, share, Divisor(tape, call, chosen));
+        return Scaled(tape, call, share, router);
     }
 
     /// <summary>Times the fixed factor and the learned one.</summary>
