@@ -19,7 +19,7 @@ public static class LayerLaws
     /// <summary>Each token's choices are the k largest of its own numbers.</summary>
     internal static bool ChoosesByRank(Dialect d) =>
         Probes.Has(d) && IsWide(d) && d.Selection == Selection.TopK && !d.IsRandom(true) && !d.ForceBalance && d.LaterBy is null && d.Taken == Taken.Removed
-        && d.Policy == Policy.All && d.Padding != PaddingRule.PicksRemoved && d.Score != Score.SoftmaxOverTokens;
+        && !d.BiasOfImages && d.Policy == Policy.All && d.Padding != PaddingRule.PicksRemoved && d.Score != Score.SoftmaxOverTokens;
 
     static bool RanksAll(Dialect d) => ChoosesByRank(d) && d.Groups == 1 && (d.SelectBy == SelectBy.Logits || d.Score != Score.SoftmaxPost);
 

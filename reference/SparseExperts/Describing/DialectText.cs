@@ -64,7 +64,7 @@ public static class DialectText
             _ => throw Unknown(d.Ties),
         };
         if (d.ForceBalance) return $"round robin, {d.K}";
-        return choice + (d.CorrectionBias ? " + bias" : "") + later + ties;
+        return choice + (d.BiasOfImages ? " + bias of text or images" : d.CorrectionBias ? " + bias" : "") + later + ties;
     }
 
     static string Scores(Dialect d) => d.Score switch

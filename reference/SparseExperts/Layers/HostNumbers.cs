@@ -34,6 +34,7 @@ public static class HostNumbers
             Noisy = disturbed,
             Scores = ReferenceEquals(scores, noisy) ? disturbed : Of(tape, scores),
             CorrectionBias = call.Dialect.CorrectionBias ? router.CorrectionBias : [],
+            ImageBias = call.Dialect.BiasOfImages ? router.ImageBias : [],
             Thresholds = thresholds,
         };
     }

@@ -26,6 +26,9 @@ public sealed record SparseResult(Tensor Output, Tensor? Loss, IReadOnlyList<Los
     /// <summary>Ids of its tokens [T], for reports; empty where nobody said.</summary>
     public int[] Ids { get; init; } = [];
 
+    /// <summary>Tasks of its tokens [T]; empty where nobody said.</summary>
+    public int[] Tasks { get; init; } = [];
+
     /// <summary>What its router hands to the router of the next layer [T, R], where routers do that.</summary>
     public Tensor? RouterState { get; init; }
 

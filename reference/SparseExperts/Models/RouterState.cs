@@ -9,13 +9,14 @@ sealed class RouterState
 {
     readonly Tape _tape;
     readonly LayerShape _shape;
-    readonly Matrix? _bias, _coefficient, _baseline;
+    readonly Matrix? _bias, _imageBias, _coefficient, _baseline;
 
     public RouterState(Tape tape, Weights weights, LayerShape shape)
     {
         (_tape, _shape) = (tape, shape);
         var d = shape.Dialect;
         if (d.CorrectionBias) _bias = weights.State("router_correction_bias", 1, shape.Experts);
+        if (d.BiasOfImages) _imageBias = weights.State("router_image_correction_bias", 1, shape.Experts);
         if (d.AdaptiveSparsity) _coefficient = weights.State("router_balance_coefficient", 1, 1, d.BalanceCoefficient);
         if (d.TrainingExtra == TrainingExtra.Reinforce) _baseline = weights.State("router_baseline", 1, 1);
     }
@@ -27,7 +28,8 @@ sealed class RouterState
     public Dialect Settled(Dialect d) => _coefficient is { } now ? d with { BalanceCoefficient = Read(now)[0] } : d;
 
     /// <summary>The router with its bias as it is now.</summary>
-    public RouterWeights Settled(RouterWeights router) => _bias is { } bias ? router with { BiasOnBackend = bias } : router;
+    public RouterWeights Settled(RouterWeights router) =>
+        _bias is { } bias ? router with { BiasOnBackend = bias, ImageBiasOnBackend = _imageBias } : router;
 
     /// <summary>Updates everything after a step, from what the router did. With micro-batches each is told of its own, and the last one updates.</summary>
     /// <param name="where">Name of the layer.</param>
@@ -57,10 +59,23 @@ sealed class RouterState
             _tape.Backend.Routing!.MoveBias(made.Offsets, d.BiasRate, bias);
             return;
         }
-        var counts = _tape.Total(CorrectionBias.Counts(d, result.Plan));
+        if (_imageBias is { } ofImages)
+        {
+            bool IsImage(int token) => token < result.Tasks.Length && result.Tasks[token] > 0;
+            StepBias(ofImages, CorrectionBias.Counts(d, result.Plan, isMeant: IsImage));
+            StepBias(bias, CorrectionBias.Counts(d, result.Plan, isMeant: t => !IsImage(t)));
+            return;
+        }
+        StepBias(bias, CorrectionBias.Counts(d, result.Plan));
+    }
+
+    /// <summary>By the counts of all shards and micro-batches together.</summary>
+    void StepBias(Matrix bias, double[] counts)
+    {
+        counts = _tape.Total(counts);
         if (_tape.AwaitsMore) return;
         var values = Read(bias);
-        CorrectionBias.Step(d, counts, values);
+        CorrectionBias.Step(_shape.Dialect, counts, values);
         Write(bias, values);
     }
 

@@ -102,7 +102,7 @@ sealed class SparseBlock
         var experts = _experts.ReadIn(new(_tape, _options.Format));
         var instead = inputs.Instead ?? inputs.Before;
         var result = SparseLayer.Forward(_tape, call, x, router, experts, _options.ExpertDropout, inputs.Streams, instead);
-        return batch.Cut(_tape, result) with { Ids = inputs.Ids };
+        return batch.Cut(_tape, result) with { Ids = inputs.Ids, Tasks = inputs.Tasks };
     }
 
     /// <summary>Updates the state after a step, from what the router did.</summary>

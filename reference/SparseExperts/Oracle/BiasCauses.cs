@@ -78,6 +78,8 @@ static class BiasCauses
             yield return new("the first group", "the step of the bias counts the first group alone", Of(choices.Expert, i => i / k < call.Size));
             yield return new("the last group", "the step of the bias counts the last group alone", Of(choices.Expert, i => i / k >= call.Tokens - call.Size));
         }
+        if (call.Dialect.BiasOfImages)
+            yield return new("images too", "the step of the bias of text counts images too", CorrectionBias.Counts(call.Dialect, plan, call.IsReal));
         if (held.Has("router.previous_count"))
             yield return new("this batch alone", "the counts of earlier micro-batches are not in the step of the bias",
                 CorrectionBias.Counts(call.Dialect, plan, call.IsReal));

@@ -26,7 +26,7 @@ static class BiasUpdate
     /// <summary>Tokens of every expert [E] that the step is decided by.</summary>
     public static double[] Counts(Case c, RouterCall call, RoutingPlan plan)
     {
-        var counts = CorrectionBias.Counts(call.Dialect, plan, call.IsReal);
+        var counts = CorrectionBias.Counts(call.Dialect, plan, call.IsReal, call.Dialect.BiasOfImages ? t => !call.IsImage(t) : null);
         // A loss that reads them has counted otherwise: a top-k of its own, before dropping.
         if (c.Find(Earlier) is not { } earlier || call.Dialect.CountsElsewhere) return counts;
         return [.. counts.Zip(earlier.Values, (own, before) => own + before)];

@@ -25,6 +25,7 @@ static class CaseReads
         new("experts.output_bias", "output_bias", d => d.OutputBias),
         .. Of("another selection", d => d.LayerKind() != LayerKind.Soft, "experts.x", "shared.wi", "shared.wi_gate", "shared.wo", "shared.gate"),
         new("router.correction_bias", "correction_bias", d => d.CorrectionBias),
+        new("router.correction_bias.images", "bias_of_images", d => d.BiasOfImages),
     ];
 
     static IEnumerable<Reader> Of(string axis, Func<Dialect, bool> reads, params string[] names) => names.Select(name => new Reader(name, axis, reads));

@@ -15,7 +15,8 @@ static class CaseShapes
     /// </summary>
     const string Table = """
         x GSM; x.row GS; padding GS; token_ids GS; task_ids GS
-        router.weight EM | router.mlp.norm ED; router.bias E; router.correction_bias E; router.previous_count E; router.noise_weight EM
+        router.weight EM | router.mlp.norm ED; router.bias E; router.previous_count E; router.noise_weight EM
+        router.correction_bias E; router.correction_bias.images E
         router.primary.weight RM; router.primary.noise_weight RM; router.secondary.weight RIM; router.secondary.noise_weight RIM
         router.slots EPM; router.scale; router.table VJ
         router.norm M; router.expert_scale E; router.global_scale; router.shared_weight NM; router.keys.weight ZM

@@ -40,6 +40,7 @@ sealed class CaseTensors
             Mlp = Mlp(m, router),
             Previous = @case.Has("router.previous") ? Plain("router.previous", call.Tokens, router, sequence: call.Size) : null,
             CorrectionBias = @case.Find("router.correction_bias")?.Values ?? [],
+            ImageBias = @case.Find("router.correction_bias.images")?.Values ?? [],
         };
         if (@case.Find("experts.wi") is not { } wi) return;
         var f = wi.Size(-2);

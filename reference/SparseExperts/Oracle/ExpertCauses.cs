@@ -83,7 +83,7 @@ static class ExpertCauses
     static IEnumerable<FaultyNumbers> OfGroups(ClaimedCall c)
     {
         var (call, d, k, e) = (c.Call, c.Call.Dialect, c.Expected.K, c.Call.Experts);
-        if (d.Groups <= d.GroupsKept || d.SelectBy != SelectBy.Scores) yield break;
+        if (d.Groups <= d.GroupsKept || d.SelectBy != SelectBy.Scores || d.BiasOfImages) yield break;
         var (scores, bias, each) = (c.Decided.Numbers.Scores.Values, c.Decided.Numbers.CorrectionBias, e / d.Groups);
         double Biased(int t, int x) => (float)(scores[t * e + x] + (bias.Length > 0 ? bias[x] : 0));
         double Plain(int t, int x) => scores[t * e + x];
@@ -154,6 +154,14 @@ static class ExpertCauses
         FaultyCall New(string value, string sentence, Func<double, int, double> of, string? axis = null) =>
             new(new("correction_bias", value, sentence) { Axis = axis }, c.With(bias with { Values = [.. bias.Values.Select(of)] }));
         var experts = bias.Values.Length;
+        if (c.Find("router.correction_bias.images") is { } ofImages)
+        {
+            FaultyCall Both(string value, string sentence, CaseTensor text, CaseTensor images) => new(new("bias_of_images", value, sentence),
+                c.With(bias with { Values = text.Values }, ofImages with { Values = images.Values }));
+            yield return Both("ignored", "images were chosen with the correction bias of text", bias, bias);
+            yield return Both("for all", "text was chosen with the correction bias of images", ofImages, ofImages);
+            yield return Both("exchanged", "the correction biases of text and images are exchanged", ofImages, bias);
+        }
         foreach (var format in StoredFormat.Narrow)
             yield return New($"in {format.Name()}", $"the correction bias was rounded to {format.Word()}",
                 (v, _) => Rounding.To(format, v));

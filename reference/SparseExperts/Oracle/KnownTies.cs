@@ -17,7 +17,8 @@ static class KnownTies
         if (ranking.Errors[i] == 0 && ranking.Errors[j] == 0) return true;
         // What Sinkhorn's iterations rank depends on whole columns.
         if (call.Dialect.Selection == Selection.Sinkhorn && call.Training) return false;
-        var hasSameBias = numbers.CorrectionBias.Length == 0 || numbers.CorrectionBias[a] == numbers.CorrectionBias[b];
+        var bias = numbers.BiasOf(call, token);
+        var hasSameBias = bias.Length == 0 || bias[a] == bias[b];
         return hasSameBias && IsSameFact(numbers.Noisy, i, j) && IsSameFact(numbers.Logits, i, j) && HasSameDraws(call, i, j);
     }
 

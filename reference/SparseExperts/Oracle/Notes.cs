@@ -18,6 +18,10 @@ static class Notes
     {
         if (c.Dialect.CorrectionBias && !c.Has("router.correction_bias"))
             yield return $"{c.Dialect.Name} has a correction bias and the file has none: the choice was held to scores without it; add router.correction_bias";
+        if (c.Dialect.BiasOfImages && c.Has("task_ids") && !c.Has("router.correction_bias.images"))
+            yield return $"{c.Dialect.Name} has a bias of images and the file has none: they were chosen with the other; add router.correction_bias.images";
+        if (c.Dialect.BiasOfImages && c.Has("router.correction_bias.images") && !c.Has("task_ids"))
+            yield return $"nothing says which tokens are images, so that router.correction_bias.images is not read; add task_ids, 1 for an image";
         if (c.Dialect.SharedExpert && c.Has("experts.wi") && c.Has("claim.y") && !c.Has("shared.wi"))
             yield return $"{c.Dialect.Name} has a shared expert and the file has none: y was held to the routed experts alone; add shared.wi and shared.wo";
         if (c.Find("claim.expert") is { Shape.Length: 3 } expert && expert.Size(-1) is var k && k < c.Dialect.K)

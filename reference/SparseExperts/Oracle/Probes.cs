@@ -136,11 +136,12 @@ public static class Probes
         double[] OfExperts(Func<int, double> value) => [.. Enumerable.Range(0, experts).Select(value)];
         double Bias(int e) => scenario.Name == "small-scores" ? 12 + e % 3 / 8.0 : (e * 5 % experts - experts / 2) / 16.0;
         if (d.CorrectionBias) Add("router.correction_bias", OfExperts(Bias), experts);
+        if (d.BiasOfImages) Add("router.correction_bias.images", OfExperts(e => Bias(experts - 1 - e)), experts);
         if (d.CountsElsewhere) Add("router.previous_count", OfExperts(e => Math.Max(1, d.PreviousBatches) * (tokens * d.K / experts + e % 3)), experts);
         if (d.Noise == LogitNoise.NormalSoftplus && linear) Add("router.noise_weight", random.Coarse(experts * width), experts, width);
         if (d.Selection == Selection.HashTable) Whole("router.table", "I32", i => (i / d.K * 3 + i % d.K) % experts, Vocabulary, d.K);
         if (d.Selection == Selection.HashTable || d.Router == RouterForm.LinearWithEmbedding) Whole("token_ids", "I32", t => t * 7 % Vocabulary, groups, size);
-        if (d.Selection == Selection.TaskTable || d.Router is RouterForm.LinearPerTask or RouterForm.TaskEmbedding)
+        if (d.Selection == Selection.TaskTable || d.BiasOfImages || d.Router is RouterForm.LinearPerTask or RouterForm.TaskEmbedding)
             Whole("task_ids", "I32", t => t / 3 % 4, groups, size);
 
         // Experts of small multiples of 1/16: their products are short. The format does not hold the learned pair of a residual layer.

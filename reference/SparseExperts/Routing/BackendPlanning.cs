@@ -104,6 +104,7 @@ public static class BackendPlanning
         if (d.ForceBalance) return "forced balance";
         if (d.Ties is not (TieRule.Lowest or TieRule.Unspecified)) return $"ties {d.Ties}";
         if (call.HeldExperts < call.Experts) return "experts without matrices";
+        if (d.BiasOfImages) return "a bias of images";
         if (call.Training && d.SecondPlaceProbability > 0) return "second places";
         if (d.RouterPolicy == RouterPolicy.Sample && d.Temperature > 0 && !d.JitterAlone) return $"router policy {d.RouterPolicy}";
         if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return $"router policy {d.RouterPolicy}";

@@ -33,7 +33,8 @@ public static class CorrectionBias
     /// that are filled up to their capacity have all the same.
     /// </summary>
     /// <param name="isReal">Whether a token is no padding; null where there is none.</param>
-    internal static double[] Counts(Dialect d, RoutingPlan plan, Func<int, bool>? isReal = null)
+    /// <param name="isMeant">Whether a token is one of those whose bias it is; null where all are.</param>
+    internal static double[] Counts(Dialect d, RoutingPlan plan, Func<int, bool>? isReal = null, Func<int, bool>? isMeant = null)
     {
         var counts = new double[plan.Experts];
         if (CapacityRule.FillsUp(d))
@@ -42,7 +43,10 @@ public static class CorrectionBias
             return counts;
         }
         for (var i = 0; i < plan.Expert.Length; i++)
-            if (plan.RowOf[i] >= 0 && (d.BiasTokens == BiasTokens.All || isReal is null || isReal(i / plan.Choices))) counts[plan.Expert[i]]++;
+        {
+            var isCounted = d.BiasTokens == BiasTokens.All || isReal is null || isReal(i / plan.Choices);
+            if (plan.RowOf[i] >= 0 && isCounted && (isMeant is null || isMeant(i / plan.Choices))) counts[plan.Expert[i]]++;
+        }
         return counts;
     }
 

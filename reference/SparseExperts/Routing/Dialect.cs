@@ -62,6 +62,8 @@ public sealed record Dialect
     [Means("choices a token; at two levels, those inside a group")] public int K { get; init; } = 1;
     [Means("what is ranked")] public SelectBy SelectBy { get; init; }
     [Means("a bias is added for selection only", "DeepSeek-V3 report, eq. 16")] public bool CorrectionBias { get; init; }
+    [Means("images (tokens of task 1) have a correction bias of their own", "transformers modeling_deepseek_v41.py")]
+    public bool BiasOfImages { get; init; }
     [Means("step of the correction bias", "DeepSeek-V3 report, section 2.1.2")] public double BiasRate { get; init; }
     [Means("the step is centred: its mean over the experts is taken off", "torchtitan components/optimizer")] public bool BiasCentred { get; init; }
     [Means("tokens that the step counts")] public BiasTokens BiasTokens { get; init; }

@@ -85,6 +85,9 @@ public static class DialectRules
             "k", $"2, which is all that selection {Named(d, "selection")} defines");
         Require(d, !d.ForceBalance || d.Selection == Selection.TopK, "force_balance", "false, unless selection is top_k, whose choices it replaces");
         Require(d, !d.ForceBalance || d.Gate != Gate.RankedScore, "force_balance", "false with gate ranked_score: nothing is ranked");
+        Require(d, !d.BiasOfImages || d.CorrectionBias, "bias_of_images", "false, or set correction_bias, beside which it stands");
+        Require(d, !d.BiasOfImages || d is { Selection: Selection.TopK, Gate: Gate.Score },
+            "bias_of_images", "false, unless selection is top_k and gate score: it is for selection alone");
         Require(d, d.Policy is Policy.All or Policy.None || d.Selection is not (Selection.Cascade or Selection.DynamicTopK),
             "policy", $"all: selection {Named(d, "selection")} decides itself how many experts a token gets");
         Require(d, d.NullExperts == 0 || d.IdentityExperts == 0, "null_experts", "0: with identity experts nobody knows which come last");

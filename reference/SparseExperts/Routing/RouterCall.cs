@@ -95,6 +95,8 @@ public sealed record RouterCall
     public int Tokens => Groups * Size;
     public int K => Dialect.K;
     public bool IsReal(int token) => TokenMask.Length == 0 || TokenMask[token] == 1;
+    /// <summary>Whether a token has a correction bias of its own kind: task 1 and above; none where nobody says.</summary>
+    public bool IsImage(int token) => TaskIds.Length > 0 && TaskIds[token] > 0;
     public int RealIn(int group) => TokenMask.Length == 0 ? Size : Enumerable.Range(group * Size, Size).Count(IsReal);
     public bool Is(Phase phase) => Dialect.In(phase, Training);
 

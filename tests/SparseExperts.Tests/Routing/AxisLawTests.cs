@@ -71,6 +71,7 @@ public sealed class AxisLawTests
     [InlineData("bias_tokens", "megatron.topk")]
     [InlineData("force_balance", "torchtitan.topk")]
     [InlineData("shared_as_choice", "sglang.fused_shared")]
+    [InlineData("bias_of_images", "deepseek.v41")]
     public void An_axis_whose_reader_is_removed_is_named(string axis, string dialect)
     {
         var subject = DialectAxis.Find(axis)!;

@@ -96,5 +96,24 @@ static class DeepSeekDialects
             OpenOrder = false,
             Ties = TieRule.Lowest,
         },
+        V4.Float32Router() with
+        {
+            Name = "deepseek.v41",
+            Summary = "√softplus plus a bias of text or one of images (task_ids 1), over their sum, times 1.5; temperature as logits_scale; limited experts",
+            Source = "transformers modeling_deepseek_v41.py, TopKRouter",
+            Evidence = Evidence.Read,
+            Parameters = [.. Settable, "logits_scale"],
+            BiasOfImages = true,
+            ActivationDtype = NumberFormat.Float32,
+            SumDtype = NumberFormat.Float32,
+            Balance = BalanceLoss.None,
+            BalanceCount = default,
+            BalanceMass = default,
+            BalanceTokens = default,
+            BalanceLevel = default,
+            BalanceCoefficient = 0,
+            EvalBalanceCoefficient = null,
+            LayerReduction = LayerReduction.Sum,
+        },
     ];
 }

@@ -75,11 +75,19 @@ public sealed record RouterWeights
     /// <summary>The same where the backend has it [1, E]; it is read where the host plans.</summary>
     public Matrix? BiasOnBackend { get; init; }
 
+    /// <summary>The bias of images [E], and where the backend has it [1, E].</summary>
+    public double[] ImageBias { get; init; } = [];
+    public Matrix? ImageBiasOnBackend { get; init; }
+
     internal RouterWeights WithBiasOnHost(Tape tape)
     {
         if (BiasOnBackend is not { } bias || CorrectionBias.Length > 0) return this;
-        var values = new double[bias.Columns];
-        tape.ReadForPlan(bias, values);
-        return this with { CorrectionBias = values };
+        double[] Read(Matrix matrix)
+        {
+            var values = new double[matrix.Columns];
+            tape.ReadForPlan(matrix, values);
+            return values;
+        }
+        return this with { CorrectionBias = Read(bias), ImageBias = ImageBiasOnBackend is { } ofImages ? Read(ofImages) : [] };
     }
 }

@@ -15,6 +15,12 @@ public sealed record RouterNumbers
     /// <summary>Bias for selection alone [E]; empty means none.</summary>
     public double[] CorrectionBias { get; init; } = [];
 
+    /// <summary>The same for images [E]; empty where they have none of their own.</summary>
+    public double[] ImageBias { get; init; } = [];
+
+    /// <summary>The bias that a token's experts are chosen with [E]; empty means none.</summary>
+    public double[] BiasOf(RouterCall call, int token) => ImageBias.Length > 0 && call.IsImage(token) ? ImageBias : CorrectionBias;
+
     /// <summary>Thresholds of the experts [E], for batchwise selection in evaluation.</summary>
     public double[] Thresholds { get; init; } = [];
 

@@ -67,17 +67,18 @@ public static class TopK
         if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return Disturbed(numbers.Logits, call.Draws.GumbelOf, 1, call.Experts);
         var ranked = d.SelectBy == SelectBy.Logits ? numbers.Noisy : numbers.Scores;
         if (d.Padding == PaddingRule.ScoresZeroed) ranked = WithoutPadding(call, ranked);
-        if (numbers.CorrectionBias.Length > 0) ranked = Biased(ranked, numbers.CorrectionBias);
+        if (numbers.CorrectionBias.Length > 0 || numbers.ImageBias.Length > 0) ranked = Biased(call, ranked, numbers);
         return d.Groups > d.GroupsKept ? GroupLimit.Apply(call, Ranking.Of(ranked, call.Experts)) : Ranking.Of(ranked, call.Experts);
     }
 
     /// <summary>s + b, added in float32 as every library does.</summary>
-    static Numbers Biased(Numbers scores, double[] bias)
+    static Numbers Biased(RouterCall call, Numbers scores, RouterNumbers numbers)
     {
         double[] values = new double[scores.Values.Length], errors = new double[values.Length];
         for (var i = 0; i < values.Length; i++)
         {
-            values[i] = (float)(scores.Values[i] + bias[i % bias.Length]);
+            var bias = numbers.BiasOf(call, i / call.Experts);
+            values[i] = (float)(scores.Values[i] + (bias.Length > 0 ? bias[i % call.Experts] : 0));
             errors[i] = scores.Errors[i] == 0 ? 0 : scores.Errors[i] + Rounding.HalfUnit(NumberFormat.Float32, values[i]);
         }
         return new(values, errors);
