@@ -93,5 +93,6 @@ public static class AxisScenes
         BuiltIn.Named("megatron.topk") with { BalanceLevel = BalanceLevel.Sequence, BalanceCoefficient = 0.5 },
         BuiltIn.Named("megatron.topk") with { CapacityFactor = 1 },
         BuiltIn.Named("lingvo.top2") with { LossDenominator = LossDenominator.RealTokens },
+        BuiltIn.Named("trtllm.adaptive_k") with { Policy = Policy.All },
     ];
 }

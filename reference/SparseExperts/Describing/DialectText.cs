@@ -53,6 +53,7 @@ public static class DialectText
             Policy.Sample => ", 2nd sampled",
             Policy.None => ", 1st only",
             Policy.Threshold => ", 2nd by threshold",
+            Policy.Entropy => $", at least {d.KLeast}, more by entropy",
             _ => throw Unknown(d.Policy),
         };
         var ties = d.Ties switch

@@ -61,7 +61,7 @@ static class SelectionCheck
             {
                 if (e == wanted) continue;
                 // Used or not: some policies decide by a margin, which rounding may explain.
-                if (j == 0 || d.Policy is not (Policy.Threshold or Policy.Random)) return (Outcome.Differs, j, double.NaN, 0);
+                if (j == 0 || d.Policy is not (Policy.Threshold or Policy.Random or Policy.Entropy)) return (Outcome.Differs, j, double.NaN, 0);
                 var (margin, error) = PolicyTest.Margin(call, numbers, expected.Candidate, t, j);
                 if (Math.Abs(margin) > error) return (Outcome.Differs, j, margin, error);
                 result = Outcome.Undecided;

@@ -110,6 +110,7 @@ public static class BackendPlanning
         if (d.RouterPolicy == RouterPolicy.GumbelLogits && call.Is(d.RouterPolicyPhase)) return $"router policy {d.RouterPolicy}";
         if (d.K == 1) return null;
         if ((d.LaterBy ?? d.SelectBy) != d.SelectBy) return $"later choices by {d.LaterBy}";        // a ranking of their own, without bias and groups
+        if (d.Policy == Policy.Entropy) return $"policy {d.Policy}";
         var comesApart = d.Taken == Taken.Zeroed || d.Policy != Policy.All;         // choices that count from choices that are requests
         if (comesApart && d.Score == Score.SoftmaxPost) return $"score {d.Score} with later choices that need not count";
         return d.Policy == Policy.Sample ? $"policy {d.Policy}" : null;

@@ -80,6 +80,8 @@ public sealed record Dialect
     [Means("which later choices are used")] public Policy Policy { get; init; }
     [Means("which later choices are used in evaluation, where that differs")] public Policy? EvalPolicy { get; init; }
     [Means("threshold of the policy; of the near winners")] public double Threshold { get; init; }
+    [Means("upper threshold of the policy entropy", "TensorRT-LLM #10672")] public double UpperThreshold { get; init; }
+    [Means("choices that the policy entropy leaves to a token at least", "TensorRT-LLM #10672")] public int KLeast { get; init; } = 1;
     [Means("test of the random policy")] public RandomTest RandomTest { get; init; }
     [Means("padding in routing")] public PaddingRule Padding { get; init; }
     [Means("padding in the logits")] public PaddingLogits PaddingLogits { get; init; }

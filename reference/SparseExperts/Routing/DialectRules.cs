@@ -90,9 +90,22 @@ public static class DialectRules
             "bias_of_images", "false, unless selection is top_k and gate score: it is for selection alone");
         Require(d, d.Policy is Policy.All or Policy.None || d.Selection is not (Selection.Cascade or Selection.DynamicTopK),
             "policy", $"all: selection {Named(d, "selection")} decides itself how many experts a token gets");
+        CheckEntropy(d);
         Require(d, d.NullExperts == 0 || d.IdentityExperts == 0, "null_experts", "0: with identity experts nobody knows which come last");
         Require(d, d.NullExperts == 0 || d.CapacityFormula == CapacityFormula.None, "null_experts", "0, unless capacity_formula is none: they fill no slots");
         Require(d, d.NullExperts == 0 || d.Selection == Selection.TopK, "null_experts", "0, unless selection is top_k: only a token's best can be none");
+    }
+
+    static void CheckEntropy(Dialect d)
+    {
+        Require(d, d.KLeast >= 1, "k_least", "at least 1");
+        if (d.Policy != Policy.Entropy && d.EvalPolicy != Policy.Entropy) return;
+        Require(d, d is { Selection: Selection.TopK, ForceBalance: false },
+            "policy", "another one, unless selection is top_k, whose last choices it leaves out");
+        Require(d, d.Score == Score.Softmax, "policy", "another one, unless score is softmax: only a distribution has an entropy");
+        Require(d, d.KLeast <= d.K, "k_least", $"at most k = {d.K}");
+        Require(d, d.UpperThreshold > 0, "upper_threshold", "more than 0: no entropy is below");
+        Require(d, d.Threshold <= d.UpperThreshold, "upper_threshold", $"at least threshold = {Named(d, "threshold")}");
     }
 
     static void CheckCapacity(Dialect d)

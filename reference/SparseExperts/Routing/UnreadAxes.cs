@@ -37,6 +37,7 @@ public static class UnreadAxes
         When(nameof(D.RouterPolicy), d => d.RouterPolicy == RouterPolicy.InputJitter, nameof(D.Jitter), nameof(D.JitterReach)),
         When(nameof(D.RouterPolicy), d => d.RouterPolicy == RouterPolicy.InputDropout, nameof(D.InputDropout)),
         When(nameof(D.SecondPlaceProbability), d => d.SecondPlaceProbability > 0, nameof(D.SecondPlaceTemperature)),
+        When(nameof(D.Policy), d => d.Policy == Policy.Entropy || d.EvalPolicy == Policy.Entropy, nameof(D.UpperThreshold), nameof(D.KLeast)),
         When(nameof(D.RouterNorm), d => d.RouterNorm, nameof(D.RouterNormEpsilon), nameof(D.RouterInputScale)),
         When(nameof(D.Router), d => d.Router == RouterForm.ProductKeys, nameof(D.ProductKeys), nameof(D.KeySplit)),
         When(nameof(D.Normalize), d => d.Normalize != Normalize.None || d.EvalNormalize is not (null or Normalize.None),

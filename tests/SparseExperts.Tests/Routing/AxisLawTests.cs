@@ -72,6 +72,8 @@ public sealed class AxisLawTests
     [InlineData("force_balance", "torchtitan.topk")]
     [InlineData("shared_as_choice", "sglang.fused_shared")]
     [InlineData("bias_of_images", "deepseek.v41")]
+    [InlineData("k_least", "trtllm.adaptive_k")]
+    [InlineData("upper_threshold", "trtllm.adaptive_k")]
     public void An_axis_whose_reader_is_removed_is_named(string axis, string dialect)
     {
         var subject = DialectAxis.Find(axis)!;

@@ -57,6 +57,15 @@ public sealed class EngineDialectTests
         Near([-.001, -.001, .001], answer, "claim.correction_bias");
     }
 
+    /// <summary>
+    /// Three experts, k = 3, k_least = 1. Softmax of 2, 1, 0 is .665241, .244728, .090031 with entropy .832392; of 0, 0, 0 ln 3 = 1.098612; of 9, 0, 0 .002468:
+    /// half-way (2 choices: over .909969), all of them, the fewest.
+    /// </summary>
+    [Fact]
+    public void The_entropy_of_a_token_says_how_many_experts_it_takes() =>
+        Golden.Run(BuiltIn.Named("trtllm.adaptive_k") with { K = 3, KLeast = 1, Threshold = .5, UpperThreshold = 1 }, [2, 1, 0, 0, 0, 0, 9, 0, 0], 3)
+            .Combines("t0{0:.731059,1:.268941} t1{0:.333333,1:.333333,2:.333333} t2{0:1}");
+
     /// <summary>One token a row of three logits, which are its numbers; experts that give nothing and a shared one that gives (x₀·silu(x₀), 0, 0).</summary>
     static Case Answer(string dialect, double[] logits, JsonObject parameters, params CaseTensor[] more)
     {

@@ -64,6 +64,9 @@ public enum Policy
     [Means("those whose gate exceeds the threshold", "mesh moe.py _top_2_gating")] Threshold,
     [Means("at random, the likelier the larger the gate", "mesh moe.py _top_2_gating")] Random,
     [Means("the second is sampled: best logit plus Gumbel number", "lingvo gshard_layers.py; deepspeed sharded_moe.py")] Sample,
+    [Means("as many as the entropy −Σ p·ln(p + 10⁻⁹) of the scores says: k_least below threshold, ⌊(k_least + k)/2⌋ below upper_threshold, else k",
+        "TensorRT-LLM #10672, AdaptiveKMoeRoutingMethod")]
+    Entropy,
 }
 
 /// <summary>The test of the random policy, U uniform in [0, 1).</summary>

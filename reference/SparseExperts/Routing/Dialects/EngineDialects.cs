@@ -25,6 +25,27 @@ static class EngineDialects
     public static IReadOnlyList<Dialect> All { get; } =
     [
         TensorRt,
+        new()
+        {
+            Name = "trtllm.adaptive_k",
+            Summary = "softmax; the less certain a token's scores are, the more of its k best it takes, over the sum of those (proposed, not merged)",
+            Source = "TensorRT-LLM #10672, AdaptiveKMoeRoutingMethod",
+            Evidence = Evidence.Read,
+            Parameters = ["k", "k_least", "threshold", "upper_threshold", "score_dtype", "activation"],
+            ScoreDtype = NumberFormat.Float32,
+            GateDtype = NumberFormat.Float32,
+            K = 4,
+            KLeast = 2,
+            Threshold = 1.3,
+            UpperThreshold = 1.7,
+            Policy = Policy.Entropy,
+            Ties = TieRule.Unspecified,
+            Normalize = Normalize.AfterDrop,
+            NormalizeGuard = NormalizeGuard.Added,
+            NormalizeEpsilon = 1e-9,
+            Activation = ExpertActivation.Silu,
+            GatedExperts = true,
+        },
         DeepSeek with
         {
             Name = "sglang.fused_shared",

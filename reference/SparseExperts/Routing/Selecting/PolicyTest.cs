@@ -3,6 +3,8 @@ namespace SparseExperts.Routing;
 /// <summary>Whether a later choice is used (Mesh-TensorFlow moe.py, second_policy; GShard, algorithm 1, line 15).</summary>
 public static class PolicyTest
 {
+    const double EntropyGuard = 1e-9;
+
     public static bool Uses(RouterCall call, RouterNumbers numbers, int[] candidate, int token, int choice, Policy policy)
     {
         var d = call.Dialect;
@@ -13,20 +15,42 @@ public static class PolicyTest
             case Policy.Random:
                 var (test, _) = Margin(call, numbers, candidate, token, choice);
                 return d.RandomTest == RandomTest.NotBelow ? test >= 0 : test > 0;
+            case Policy.Entropy: return choice < d.KLeast || OverEntropy(call, numbers, token, choice).Margin >= 0;
             case Policy.All or Policy.Sample: return true;
             default: throw new RoutingException($"{call.Where}: unknown policy {policy}");
         }
     }
 
-    /// <summary>By how much the random or threshold test passes, and how much rounding can change that.</summary>
+    /// <summary>By how much the test of a random, threshold or entropy policy passes, and how much rounding can change that.</summary>
     public static (double Margin, double Error) Margin(RouterCall call, RouterNumbers numbers, int[] candidate, int token, int choice)
     {
         var d = call.Dialect;
+        if (d.Policy == Policy.Entropy) return choice < d.KLeast ? (double.PositiveInfinity, 0) : OverEntropy(call, numbers, token, choice);
         var (gate, error) = Gate(call, numbers, candidate, token, choice);
         if (d.Policy == Policy.Threshold) return (gate - (float)d.Threshold, error);
         var factor = Factor(d);
         var drawn = call.Draws.PolicyOf(token, choice, d.K);
         return (factor * gate - drawn, factor * error + 4 * Rounding.HalfUnit(NumberFormat.Float32, factor * gate));
+    }
+
+    /// <summary>
+    /// By how much the entropy of a token's scores reaches the threshold of a choice, of which the lower one brings it from the fewest to half-way to k
+    /// (TensorRT-LLM #10672, select_k_per_token).
+    /// </summary>
+    static (double Margin, double Error) OverEntropy(RouterCall call, RouterNumbers numbers, int token, int choice)
+    {
+        var d = call.Dialect;
+        double entropy = 0, error = 0;
+        for (var e = 0; e < call.Experts; e++)
+        {
+            var p = numbers.Scores[token, e, call.Experts];
+            var logarithm = ReproducibleMath.Log(p + EntropyGuard);
+            entropy -= p * logarithm;
+            error += numbers.Scores.Errors[token * call.Experts + e] * (Math.Abs(logarithm) + 1)
+                + 4 * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(p * logarithm) + p);
+        }
+        var threshold = choice < (d.KLeast + d.K) / 2 ? d.Threshold : d.UpperThreshold;
+        return (entropy - threshold, error + call.Experts * Rounding.HalfUnit(NumberFormat.Float32, Math.Abs(entropy)));
     }
 
     /// <summary>What the random policy multiplies a gate by.</summary>
