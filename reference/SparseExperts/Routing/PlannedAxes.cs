@@ -21,7 +21,8 @@ public static class PlannedAxes
         nameof(D.SlotOrder), nameof(D.DroppedOutput), nameof(D.Gate), nameof(D.Normalize), nameof(D.EvalNormalize), nameof(D.NormalizeSingle),
         nameof(D.NormalizeGuard), nameof(D.LateNormalizeGuard), nameof(D.NormalizeEpsilon), nameof(D.ScalingFactor), nameof(D.ExpertScale),
         nameof(D.GlobalScale), nameof(D.SharedInGates), nameof(D.StraightThrough), nameof(D.IdentityExperts), nameof(D.NullExperts),
-        nameof(D.Combination), nameof(D.TokenDropout), nameof(D.BalanceCount), nameof(D.SecondPlaceLoss))];
+        nameof(D.Combination), nameof(D.TokenDropout), nameof(D.BalanceCount), nameof(D.SecondPlaceLoss), nameof(D.SharedAsChoice), nameof(D.BiasOfImages),
+        nameof(D.KLeast), nameof(D.UpperThreshold))];
 
     /// <summary>Scores are made with them before there is a plan, or experts, losses and groups, which read any plan alike.</summary>
     static readonly DialectAxis[] Around = [.. Of(
