@@ -10,7 +10,10 @@ namespace SparseExperts.Conformance.Cuda;
 /// <summary>What attention launches and keeps, on a device that computes nothing.</summary>
 public sealed class AttentionCostTests(ITestOutputHelper output)
 {
-    /// <summary>Kernels of a forward and a backward pass, the bytes that are live between them and the most that are live at once.</summary>
+    /// <summary>
+    /// Kernels of a forward and a backward pass, the bytes that are live between them and the most that are live at once, the backend's own scratch memory
+    /// left out.
+    /// </summary>
     sealed record Cost(string[] Forward, string[] Backward, long Kept, long Most);
 
     static Cost Of(int sequences, int length, bool hasBias = false)
@@ -51,5 +54,29 @@ public sealed class AttentionCostTests(ITestOutputHelper output)
     {
         Cost lengthy = Of(8, 512), brief = Of(64, 64);
         Assert.Equal((brief.Kept, brief.Most), (lengthy.Kept, lengthy.Most));
+    }
+
+    /// <summary>
+    /// Scores of a call that are many times the bound go in steps: what a call asks of the device is 1/256 of it, of which blocks that are powers of two may
+    /// take the double, and a number a query.
+    /// </summary>
+    [Fact]
+    public void Scratch_memory_does_not_grow_with_scores()
+    {
+        using var driver = new SilentDriver();
+        using var backend = new CudaBackend(driver);
+        var shape = AttentionShape.OfSelf(64, 2048, 8, 64, 0.125, true);
+        Matrix[] rows = [.. Enumerable.Range(0, 8).Select(_ => backend.Rent(shape.QueryRows, shape.Width))];
+        var (saved, two) = backend.AttentionSaved(shape);
+        var kept = backend.Rent(saved, two);
+        List<string> launches = [];
+        driver.Launched = launches.Add;
+        long bound = driver.Device.TotalBytes / 256, scores = 4L * shape.ScoreRows * shape.Keys, before = driver.Allocated;
+        backend.Attention(shape, rows[0], rows[1], rows[2], default, kept, rows[3]);
+        backend.AttentionBackward(shape, rows[0], rows[1], rows[2], default, kept, rows[3], rows[4], rows[5], false, rows[6], false, rows[7], false, null, null);
+        output.WriteLine($"{scores / 1048576} MiB of scores, {(driver.Allocated - before) / 1048576} MiB asked for in {launches.Count} launches");
+        Assert.True(scores > 10 * bound);
+        Assert.InRange(driver.Allocated - before, 0, 2 * (2 * bound + 4L * shape.ScoreRows));          // forward and backward, each within its bound
+        Assert.InRange(launches.Count(kernel => kernel == "attention_queries_64"), 2L * scores / bound, 2L * scores / bound + 2);
     }
 }

@@ -15,8 +15,12 @@ sealed class SilentDriver : ICudaDriver
     public CudaDeviceInfo Device { get; } = new("silent", 9, 0, 132, 1024, 227 << 10, 139L << 30, "none", "none");
     public (long Free, long Total) Memory() => (Device.TotalBytes, Device.TotalBytes);
 
+    /// <summary>Bytes that were asked of the device so far.</summary>
+    public long Allocated { get; private set; }
+
     public DevicePointer Allocate(long bytes)
     {
+        Allocated += bytes;
         _next += (ulong)(bytes + 255) / 256 * 256;
         return new(_next - (ulong)(bytes + 255) / 256 * 256);
     }
