@@ -73,7 +73,8 @@ public sealed class AttentionCostTests(ITestOutputHelper output)
         driver.Launched = launches.Add;
         long bound = driver.Device.TotalBytes / 256, scores = 4L * shape.ScoreRows * shape.Keys, before = driver.Allocated;
         backend.Attention(shape, rows[0], rows[1], rows[2], default, kept, rows[3]);
-        backend.AttentionBackward(shape, rows[0], rows[1], rows[2], default, kept, rows[3], rows[4], rows[5], false, rows[6], false, rows[7], false, null, null);
+        backend.AttentionBackward(shape, rows[0], rows[1], rows[2], default, kept, rows[3], rows[4], rows[5], false, rows[6], false, rows[7], false,
+            null, null);
         output.WriteLine($"{scores / 1048576} MiB of scores, {(driver.Allocated - before) / 1048576} MiB asked for in {launches.Count} launches");
         Assert.True(scores > 10 * bound);
         Assert.InRange(driver.Allocated - before, 0, 2 * (2 * bound + 4L * shape.ScoreRows));          // forward and backward, each within its bound
