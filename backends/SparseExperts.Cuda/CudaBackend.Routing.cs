@@ -80,10 +80,10 @@ public sealed partial class CudaBackend : IRouting
 
     static long Bits(double value) => BitConverter.DoubleToInt64Bits(value);
 
-    public void MoveBias(Indices offsets, double rate, Matrix bias)
+    public void MoveBias(Indices offsets, double rate, Matrix factor, Matrix bias)
     {
-        Check.MoveBias(this, offsets, bias);
+        Check.MoveBias(this, offsets, factor, bias);
         Launch("move_bias", new(Blocks(bias.Columns, TableThreads), 1, 1, TableThreads),
-            [Pointer(bias), Pointer(offsets), bias.Columns, Bits(rate)]);
+            [Pointer(bias), Pointer(offsets), bias.Columns, Bits(rate), Pointer(factor)]);
     }
 }

@@ -2,20 +2,20 @@ namespace SparseExperts.Scalar;
 
 public sealed partial class ScalarBackend<T>
 {
-    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step)
+    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step)
     {
-        Check.Adafactor(this, parameter, gradient, rows, columns, momentum);
-        if (parameter.Count == 0) return;
+        Check.Adafactor(this, parameter, gradient, rows, columns, momentum, factor);
+        if (parameter.Count == 0 || IsLeftOut(factor)) return;
         View<T> g = new(gradient), r = new(rows), c = new(columns);
         int matrices = c.Rows, height = g.Rows / matrices, width = g.Columns;
-        T factor = T.Of(step.Factor), epsilon = T.Of(step.Epsilon), keep = T.Of(step.Decay);
+        T scale = new View<T>(factor)[0, 0], epsilon = T.Of(step.Epsilon), keep = T.Of(step.Decay);
 
         // R_i ← β₂R_i + (1−β₂)/n · Σ_j q_ij
         var freshRow = T.Of((1 - step.Decay) / width);
         for (var i = 0; i < g.Rows; i++)
         {
             var lanes = new Lanes<T>();
-            for (var j = 0; j < width; j++) lanes.Add(j, Square(factor * g[i, j], epsilon));
+            for (var j = 0; j < width; j++) lanes.Add(j, Square(scale * g[i, j], epsilon));
             r[i, 0] = T.Fma(freshRow, lanes.Join(), keep * r[i, 0]);
         }
 
@@ -30,7 +30,7 @@ public sealed partial class ScalarBackend<T>
                 {
                     var (start, count, joins) = tree[leaf];
                     var chain = Zero;
-                    for (var i = start; i < start + count; i++) chain += Square(factor * g[s * height + i, j], epsilon);
+                    for (var i = start; i < start + count; i++) chain += Square(scale * g[s * height + i, j], epsilon);
                     sum.Push(chain, joins);
                 }
                 c[s, j] = T.Fma(freshColumn, sum.Total, keep * c[s, j]);
@@ -46,24 +46,24 @@ public sealed partial class ScalarBackend<T>
             for (var i = s * height; i < (s + 1) * height; i++)
             {
                 var ofRow = T.Sqrt(mean / r[i, 0]);
-                for (var j = 0; j < width; j++) update[i * width + j] = factor * g[i, j] * ofRow * (One / T.Sqrt(c[s, j]));
+                for (var j = 0; j < width; j++) update[i * width + j] = scale * g[i, j] * ofRow * (One / T.Sqrt(c[s, j]));
             }
         }
         Move(parameter, update, matrices, momentum, step);
     }
 
-    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step)
+    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step)
     {
-        Check.AdafactorUnfactored(this, parameter, gradient, second, momentum);
-        if (parameter.Count == 0) return;
+        Check.AdafactorUnfactored(this, parameter, gradient, second, momentum, factor);
+        if (parameter.Count == 0 || IsLeftOut(factor)) return;
         View<T> g = new(gradient), v = new(second);
-        T factor = T.Of(step.Factor), epsilon = T.Of(step.Epsilon), keep = T.Of(step.Decay), fresh = T.Of(1 - step.Decay);
+        T scale = new View<T>(factor)[0, 0], epsilon = T.Of(step.Epsilon), keep = T.Of(step.Decay), fresh = T.Of(1 - step.Decay);
         var update = new T[g.Rows * g.Columns];
         for (var i = 0; i < g.Rows; i++)
             for (var j = 0; j < g.Columns; j++)
             {
-                v[i, j] = T.Fma(fresh, Square(factor * g[i, j], epsilon), keep * v[i, j]);
-                update[i * g.Columns + j] = factor * g[i, j] / T.Sqrt(v[i, j]);
+                v[i, j] = T.Fma(fresh, Square(scale * g[i, j], epsilon), keep * v[i, j]);
+                update[i * g.Columns + j] = scale * g[i, j] / T.Sqrt(v[i, j]);
             }
         Move(parameter, update, 1, momentum, step);
     }
@@ -120,4 +120,9 @@ public sealed partial class ScalarBackend<T>
     static T AtLeast(T x, T least) => x.Value < least.Value
         ? T.Chosen(least, x, x, least.Value - x.Value)
         : T.Chosen(x, least, x, x.Value - least.Value);
+
+    /// <summary>x, but not more than <paramref name="most"/>.</summary>
+    static T AtMost(T x, T most) => x.Value < most.Value
+        ? T.Chosen(x, most, x, most.Value - x.Value)
+        : T.Chosen(most, x, x, x.Value - most.Value);
 }

@@ -234,22 +234,28 @@ public sealed class CardTests
             base.BalanceLossBackward(shares, counts, groups, factor, dy, dx, add);
         }
 
-        public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+        public override void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y)
         {
             Note();
-            base.AdamW(p, gradient, first, second, step);
+            base.StepFactor(squares, loss, clip, before, y);
         }
 
-        public override void Adafactor(Matrix p, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step)
+        public override void AdamW(Matrix p, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step)
         {
             Note();
-            base.Adafactor(p, gradient, rows, columns, momentum, step);
+            base.AdamW(p, gradient, first, second, factor, step);
         }
 
-        public override void AdafactorUnfactored(Matrix p, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step)
+        public override void Adafactor(Matrix p, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step)
         {
             Note();
-            base.AdafactorUnfactored(p, gradient, second, momentum, step);
+            base.Adafactor(p, gradient, rows, columns, momentum, factor, step);
+        }
+
+        public override void AdafactorUnfactored(Matrix p, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step)
+        {
+            Note();
+            base.AdafactorUnfactored(p, gradient, second, momentum, factor, step);
         }
     }
 }

@@ -44,7 +44,7 @@ public sealed class PlanTests
         public bool Plans(in PlanRule asked) => Inner.Routing!.Plans(asked);
         public void Plan(in PlanRule asked, in PlanInputs given, in PlanArrays to) =>
             Inner.Routing!.Plan(rule(asked), ignoresBias ? given with { Bias = null } : given, to);
-        public void MoveBias(Indices offsets, double rate, Matrix bias) => Inner.Routing!.MoveBias(offsets, rate, bias);
+        public void MoveBias(Indices offsets, double rate, Matrix factor, Matrix bias) => Inner.Routing!.MoveBias(offsets, rate, factor, bias);
     }
 
     public static TheoryData<string> Misreadings => ["order", "bias", "group mask", "group score", "groups kept", "slots", "taken", "test", "slots of experts"];

@@ -137,14 +137,17 @@ public abstract class DelegatingBackend(IBackend inner) : IBackend
     public virtual void BalanceLossBackward(Matrix shares, Indices counts, int groups, double factor, Matrix dy, Matrix dx, bool accumulate) =>
         inner.BalanceLossBackward(shares, counts, groups, factor, dy, dx, accumulate);
 
-    public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step) =>
-        inner.AdamW(parameter, gradient, first, second, step);
+    public virtual void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y) =>
+        inner.StepFactor(squares, loss, clip, before, y);
 
-    public virtual void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
-        inner.Adafactor(parameter, gradient, rows, columns, momentum, step);
+    public virtual void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step) =>
+        inner.AdamW(parameter, gradient, first, second, factor, step);
 
-    public virtual void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step) =>
-        inner.AdafactorUnfactored(parameter, gradient, second, momentum, step);
+    public virtual void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        inner.Adafactor(parameter, gradient, rows, columns, momentum, factor, step);
+
+    public virtual void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        inner.AdafactorUnfactored(parameter, gradient, second, momentum, factor, step);
 
     public virtual void Dispose()
     {

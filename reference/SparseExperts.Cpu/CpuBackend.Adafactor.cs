@@ -7,14 +7,14 @@ namespace SparseExperts.Cpu;
 
 public sealed unsafe partial class CpuBackend
 {
-    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step)
+    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step)
     {
-        Check.Adafactor(this, parameter, gradient, rows, columns, momentum);
-        if (parameter.Count == 0) return;
+        Check.Adafactor(this, parameter, gradient, rows, columns, momentum, factor);
+        if (parameter.Count == 0 || IsLeftOut(factor, out var scale)) return;
         int matrices = columns.Rows, height = parameter.Rows / matrices, width = parameter.Columns;
         Matrix scales = this.Rent(matrices, width), means = this.Rent(matrices, 1);
         Matrix updates = this.Rent(parameter.Rows, 1), squares = this.Rent(parameter.Rows, 1);
-        var moment = new Moment((float)step.Factor, (float)step.Epsilon, (float)step.Decay);
+        var moment = new Moment(scale, (float)step.Epsilon, (float)step.Decay);
 
         EachRow(new RowMomentOp
         {
@@ -52,21 +52,21 @@ public sealed unsafe partial class CpuBackend
         foreach (var scratch in (ReadOnlySpan<Matrix>)[scales, means, updates, squares]) Return(scratch.Storage);
     }
 
-    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step)
+    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step)
     {
-        Check.AdafactorUnfactored(this, parameter, gradient, second, momentum);
-        if (parameter.Count == 0) return;
+        Check.AdafactorUnfactored(this, parameter, gradient, second, momentum, factor);
+        if (parameter.Count == 0 || IsLeftOut(factor, out var scale)) return;
         Matrix updates = this.Rent(parameter.Rows, 1), squares = this.Rent(parameter.Rows, 1);
         EachRow(new MomentOp
         {
-            Moment = new((float)step.Factor, (float)step.Epsilon, (float)step.Decay),
+            Moment = new(scale, (float)step.Epsilon, (float)step.Decay),
             Fresh = (float)(1 - step.Decay),
             P = new(parameter),
             G = new(gradient),
             Second = new(second),
             Squares = step.LeastScale is null ? null : Pointer(squares),
         }, parameter);
-        var update = new PlainUpdate { G = new(gradient), Second = new(second), Factor = (float)step.Factor };
+        var update = new PlainUpdate { G = new(gradient), Second = new(second), Factor = scale };
         EachRow(new UpdateSquaresOp<PlainUpdate> { Update = update, Columns = parameter.Columns, Squares = Pointer(updates) }, parameter);
         Move(parameter, update, updates, squares, 1, momentum, step);
         foreach (var scratch in (ReadOnlySpan<Matrix>)[updates, squares]) Return(scratch.Storage);

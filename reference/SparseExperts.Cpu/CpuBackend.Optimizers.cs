@@ -5,9 +5,30 @@ namespace SparseExperts.Cpu;
 
 public sealed unsafe partial class CpuBackend
 {
-    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    public void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y)
     {
-        Check.AdamW(this, parameter, gradient, first, second);
+        Check.StepFactor(this, squares, loss, before, y);
+        var lanes = stackalloc float[256];
+        new Span<float>(lanes, 256).Clear();
+        float* square = Pointer(squares), result = Pointer(y);
+        for (var i = 0; i < squares.Rows; i++) lanes[i % 256] += square[i * squares.Stride];
+        var groups = stackalloc float[16];
+        for (var g = 0; g < 16; g++) groups[g] = VectorMath.Join(Vector512.Load(lanes + 16 * g));
+
+        float norm = MathF.Sqrt(VectorMath.Join(Vector512.Load(groups))), itsLoss = *Pointer(loss), share = (float)clip / (norm + 1e-6f);
+        var isTaken = float.IsFinite(norm) && float.IsFinite(itsLoss) && float.IsFinite(*Pointer(before)) && !_faults.IsSet;
+        result[0] = !isTaken ? float.NaN : clip != 0 && share < 1 ? share : 1;
+        result[1] = norm;
+        result[2] = itsLoss;
+    }
+
+    /// <summary>Whether the step is left out; if not, what its gradient is multiplied by.</summary>
+    static bool IsLeftOut(Matrix factor, out float scale) => !float.IsFinite(scale = *Pointer(factor));
+
+    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step)
+    {
+        Check.AdamW(this, parameter, gradient, first, second, factor);
+        if (IsLeftOut(factor, out var scale)) return;
         var flat = parameter.IsContiguous && gradient.IsContiguous && first.IsContiguous && second.IsContiguous;
         Workers.Run(flat ? checked((int)((parameter.Count + AdamWJob.RunLength - 1) / AdamWJob.RunLength)) : (parameter.Rows + 31) / 32, new AdamWJob
         {
@@ -22,6 +43,7 @@ public sealed unsafe partial class CpuBackend
             StrideV = second.Stride,
             Rows = parameter.Rows,
             Columns = parameter.Columns,
+            Factor = scale,
             Step = step,
         });
     }
@@ -32,6 +54,7 @@ public sealed unsafe partial class CpuBackend
         public long StrideP, StrideG, StrideM, StrideV;
         public int Rows, Columns;
         public bool Flat;
+        public float Factor;
         public AdamWStep Step;
 
         /// <summary>Elements a part where nothing lies between rows.</summary>
@@ -54,7 +77,7 @@ public sealed unsafe partial class CpuBackend
         readonly void Row(float* p, float* g, float* m, float* v, int columns)
         {
             var decay = VectorMath.Set((float)Step.Decay);
-            var factor = VectorMath.Set((float)Step.Factor);
+            var factor = VectorMath.Set(Factor);
             var keep2 = VectorMath.Set((float)Step.Beta2);
             var new1 = VectorMath.Set((float)(1 - Step.Beta1));
             var new2 = VectorMath.Set((float)(1 - Step.Beta2));

@@ -163,13 +163,13 @@ public sealed class RotaryOfNeighbours(IBackend inner) : Saboteur(inner)
 /// <summary>Adam with weight decay inside the gradient (L2), which AdamW exists to avoid.</summary>
 public sealed class DecayInsideTheGradient(IBackend inner) : Saboteur(inner)
 {
-    public override void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    public override void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step)
     {
-        if (step.WeightDecay == 0 || parameter.Count == 0) { base.AdamW(parameter, gradient, first, second, step); return; }
+        if (step.WeightDecay == 0 || parameter.Count == 0) { base.AdamW(parameter, gradient, first, second, factor, step); return; }
         var coupled = Inner.Rent(parameter.Rows, parameter.Columns);
         Inner.Copy(gradient, coupled);
         Inner.Scale(parameter, step.WeightDecay, coupled, accumulate: true);
-        base.AdamW(parameter, coupled, first, second, step with { WeightDecay = 0 });
+        base.AdamW(parameter, coupled, first, second, factor, step with { WeightDecay = 0 });
         Inner.Return(coupled.Storage);
     }
 }
@@ -177,21 +177,21 @@ public sealed class DecayInsideTheGradient(IBackend inner) : Saboteur(inner)
 /// <summary>Adafactor whose updates are not clipped by their root mean square.</summary>
 public sealed class UpdatesThatAreNotClipped(IBackend inner) : Saboteur(inner)
 {
-    public override void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
-        base.Adafactor(parameter, gradient, rows, columns, momentum, step with { ClipThreshold = float.MaxValue });
+    public override void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        base.Adafactor(parameter, gradient, rows, columns, momentum, factor, step with { ClipThreshold = float.MaxValue });
 }
 
 /// <summary>Adafactor that factors a stack of matrices as if it were one.</summary>
 public sealed class AStackIsOneMatrix(IBackend inner) : Saboteur(inner)
 {
-    public override void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
-        base.Adafactor(parameter, gradient, rows, columns.RowRange(0, 1), momentum, step);
+    public override void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        base.Adafactor(parameter, gradient, rows, columns.RowRange(0, 1), momentum, factor, step);
 }
 
 /// <summary>Adafactor without factors that scales its rate by the norm of the parameter in place of its root mean square.</summary>
 public sealed class RateScaledByTheNorm(IBackend inner) : Saboteur(inner)
 {
-    public override void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step) =>
-        base.AdafactorUnfactored(parameter, gradient, second, momentum,
+    public override void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        base.AdafactorUnfactored(parameter, gradient, second, momentum, factor,
             step.LeastScale is null ? step : step with { Rate = step.Rate * Math.Sqrt(parameter.Count) });
 }

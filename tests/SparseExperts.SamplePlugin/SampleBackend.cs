@@ -103,11 +103,14 @@ public class SampleBackend : IBackend
     public void GatherColumns(Matrix x, Indices columns, Matrix y) => _inner.GatherColumns(In(x), In(columns), In(y));
     public void ScatterAddColumns(Matrix x, Indices columns, Matrix y) => _inner.ScatterAddColumns(In(x), In(columns), In(y));
 
-    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step) =>
-        _inner.Adafactor(In(parameter), In(gradient), In(rows), In(columns), In(momentum), step);
+    public void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y) =>
+        _inner.StepFactor(In(squares), In(loss), clip, In(before), In(y));
 
-    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step) =>
-        _inner.AdafactorUnfactored(In(parameter), In(gradient), In(second), In(momentum), step);
+    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        _inner.Adafactor(In(parameter), In(gradient), In(rows), In(columns), In(momentum), In(factor), step);
+
+    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step) =>
+        _inner.AdafactorUnfactored(In(parameter), In(gradient), In(second), In(momentum), In(factor), step);
 
     /// <summary>The definition's storage, so that it works on its own; of another backend's it says itself that it has no business here.</summary>
     Storage In(Storage storage) => storage is SampleStorage own && own.Owner == this ? own.Inner : storage;

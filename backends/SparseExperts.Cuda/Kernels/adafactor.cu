@@ -9,12 +9,13 @@ DEVICE float squared(float g, float epsilon) { return fma(g, g, epsilon); }
 
 /// Rows: R ← keep·R + fresh·Σ_j q, and Σ_j p² where the rate is scaled by it.
 ROW_KERNEL adafactor_rows(SOURCE(parameter), SOURCE(gradient), VIEW(row_means), int rows, int columns,
-    float factor, float epsilon, float keep, float fresh, float *squares)
+    const float *factor, float epsilon, float keep, float fresh, float *squares)
 {
+    if (is_left_out(factor)) return;
     OwnRow own = own_row(rows, columns);
     const float *g = ROW(gradient), *p = ROW(parameter);
     float sum = 0.0f;
-    EACH_COLUMN(j, own.lane, own.columns) sum = sum + squared(factor * g[j], epsilon);
+    EACH_COLUMN(j, own.lane, own.columns) sum = sum + squared(*factor * g[j], epsilon);
     sum = join_lanes(sum);
     float square = row_dot(p, p, own.lane, squares ? own.columns : 0);
     if (!own.writes) return;
@@ -23,19 +24,22 @@ ROW_KERNEL adafactor_rows(SOURCE(parameter), SOURCE(gradient), VIEW(row_means), 
 }
 
 /// Columns: Σ q over the rows of a block.
-KERNEL adafactor_blocks(VIEW(parts), int rows, int columns, const int *starts, SOURCE(gradient), float factor, float epsilon)
+KERNEL adafactor_blocks(VIEW(parts), int rows, int columns, const int *starts, SOURCE(gradient), const float *factor, float epsilon)
 {
+    if (is_left_out(factor)) return;
     EACH_ELEMENT(rows, columns)
     {
         float sum = 0.0f;
-        EACH_ROW_OF_BLOCK(r) sum = sum + squared(factor * IN_ROW(gradient, r), epsilon);
+        EACH_ROW_OF_BLOCK(r) sum = sum + squared(*factor * IN_ROW(gradient, r), epsilon);
         AT(parts) = sum;
     }
 }
 
 /// Columns of a matrix: C ← keep·C + fresh·(its blocks joined by halves), and 1/√C.
-KERNEL adafactor_columns(VIEW(column_means), VIEW(scales), int rows, int columns, const float *parts, const int *joins, int leaves, float keep, float fresh)
+KERNEL adafactor_columns(VIEW(column_means), VIEW(scales), int rows, int columns, const float *parts, const int *joins, int leaves,
+    const float *factor, float keep, float fresh)
 {
+    if (is_left_out(factor)) return;
     EACH_ELEMENT(rows, columns)
     {
         float sum = join_parts(parts + (i64)row * leaves * columns + column, columns, joins, leaves);
@@ -58,15 +62,16 @@ ROW_KERNEL adafactor_means(VIEW(means), int rows, int columns, SOURCE(row_means)
 
 /// Rows: √(mean / R) and Σ_j u².
 ROW_KERNEL adafactor_squares(SOURCE(gradient), SOURCE(row_means), SOURCE(scales), int rows, int columns,
-    int height, const float *means, float factor, float *row_scales, float *squares)
+    int height, const float *means, const float *factor, float *row_scales, float *squares)
 {
+    if (is_left_out(factor)) return;
     OwnRow own = own_row(rows, columns);
     int matrix = own.row / height;
     const float *g = ROW(gradient), *scale = scales + (i64)matrix * scales_stride;
     float of_row = root(means[matrix] / *ROW(row_means)), sum = 0.0f;
     EACH_COLUMN(j, own.lane, own.columns)
     {
-        float u = factor * g[j] * of_row * scale[j];
+        float u = *factor * g[j] * of_row * scale[j];
         sum = fma(u, u, sum);
     }
     sum = join_lanes(sum);
@@ -77,14 +82,15 @@ ROW_KERNEL adafactor_squares(SOURCE(gradient), SOURCE(row_means), SOURCE(scales)
 
 /// Rows of what is not factored: V ← keep·V + fresh·q, Σ_j u², and Σ_j p² where the rate is scaled by it.
 ROW_KERNEL adafactor_second(SOURCE(parameter), SOURCE(gradient), VIEW(second), int rows, int columns,
-    float factor, float epsilon, float keep, float fresh, float *updates, float *squares)
+    const float *factor, float epsilon, float keep, float fresh, float *updates, float *squares)
 {
+    if (is_left_out(factor)) return;
     OwnRow own = own_row(rows, columns);
     const float *g = ROW(gradient), *p = ROW(parameter);
     float *v = ROW(second), sum = 0.0f;
     EACH_COLUMN(j, own.lane, own.columns)
     {
-        float scaled = factor * g[j];
+        float scaled = *factor * g[j];
         v[j] = fma(fresh, squared(scaled, epsilon), keep * v[j]);
         float u = scaled / root(v[j]);
         sum = fma(u, u, sum);
@@ -102,8 +108,9 @@ DEVICE float at_least(float x, float least) { return x < least ? least : x; }
 /// What the update is multiplied by, and what the parameter is: size[0] and size[1]. One block: its half-warps sum the rows of a matrix each, then the
 /// matrices. `sums` has room for two numbers a matrix.
 ROW_KERNEL adafactor_size(const float *updates, const float *squares, float *sums, int matrices, int height,
-    float count, float rate, float least, float threshold, float decay, float *size)
+    float count, float rate, float least, float threshold, float decay, const float *factor, float *size)
 {
+    if (is_left_out(factor)) return;
     int lane = thread_x();
     for (int first = 0; first < matrices; first += ROWS_OF_BLOCK)
     {
@@ -132,17 +139,19 @@ DEVICE void step_by(float *p, float u, float *momentum, float keep, float fresh,
 }
 
 KERNEL adafactor_step(VIEW(parameter), SOURCE(gradient), int rows, int columns, VIEW(momentum), float keep, float fresh, const float *size,
-    float factor, int height, const float *row_scales, SOURCE(scales))
+    const float *factor, int height, const float *row_scales, SOURCE(scales))
 {
+    if (is_left_out(factor)) return;
     EACH_ELEMENT(rows, columns)
     {
-        float u = factor * AT(gradient) * row_scales[row] * scales[(i64)(row / height) * scales_stride + column];
+        float u = *factor * AT(gradient) * row_scales[row] * scales[(i64)(row / height) * scales_stride + column];
         step_by(&AT(parameter), u, momentum ? &AT(momentum) : 0, keep, fresh, size);
     }
 }
 
 KERNEL adafactor_step_unfactored(VIEW(parameter), SOURCE(gradient), int rows, int columns, VIEW(momentum), float keep, float fresh, const float *size,
-    float factor, SOURCE(second))
+    const float *factor, SOURCE(second))
 {
-    EACH_ELEMENT(rows, columns) step_by(&AT(parameter), factor * AT(gradient) / root(AT(second)), momentum ? &AT(momentum) : 0, keep, fresh, size);
+    if (is_left_out(factor)) return;
+    EACH_ELEMENT(rows, columns) step_by(&AT(parameter), *factor * AT(gradient) / root(AT(second)), momentum ? &AT(momentum) : 0, keep, fresh, size);
 }

@@ -38,6 +38,10 @@ DEVICE float magnitude(float x) { return __builtin_fabsf(x); }
 DEVICE u32 bits_of(float x) { return __builtin_bit_cast(u32, x); }
 DEVICE float float_of(u32 bits) { return __builtin_bit_cast(float, bits); }
 DEVICE bool is_nan(float x) { return x != x; }
+DEVICE bool is_finite(float x) { return (bits_of(x) & 0x7f800000) != 0x7f800000; }
+
+/// Whether the step that has this factor changes nothing.
+DEVICE bool is_left_out(const float *factor) { return !is_finite(*factor); }
 
 /// The value of the lane `distance` below in the half-warp or warp, by exclusive or of the lane's number.
 DEVICE float from_lane_xor(float value, int distance) { return __nvvm_shfl_sync_bfly_f32(0xffffffffu, value, distance, 31); }

@@ -327,11 +327,11 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_rows(const int *expert, const int *slot
     if (lane == 0 && own == experts - 1) offsets[experts] = next;
 }
 
-/// b_e + rate·sign(mean − n_e) in double, rounded once; the rate comes as its bits.
-KERNEL move_bias(float *bias, const int *offsets, int experts, i64 bitsOfRate)
+/// b_e + rate·sign(mean − n_e) in double, rounded once; the rate comes as its bits; a step that is left out moves nothing.
+KERNEL move_bias(float *bias, const int *offsets, int experts, i64 bitsOfRate, const float *factor)
 {
     int e = block_x() * threads_x() + thread_x();
-    if (e >= experts) return;
+    if (e >= experts || is_left_out(factor)) return;
     double rate = __builtin_bit_cast(double, bitsOfRate);
     i64 all = offsets[experts] - offsets[0], own = (i64)(offsets[e + 1] - offsets[e]) * experts;
     double step = own < all ? rate : own > all ? -rate : 0.0;

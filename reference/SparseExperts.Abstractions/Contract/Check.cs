@@ -156,7 +156,7 @@ public static partial class Check
         Shape(op, name, given, rows, columns);
     }
 
-    public static void MoveBias(IBackend backend, Indices offsets, Matrix bias)
+    public static void MoveBias(IBackend backend, Indices offsets, Matrix factor, Matrix bias)
     {
         const string op = "MoveBias";
         Owned(backend, op, bias);
@@ -221,18 +221,31 @@ public static partial class Check
             throw new ShapeException($"{op}: tables are {cosines.Shape}, expected positions×{headWidth / 2}; build them for head width {headWidth}");
     }
 
-    public static void AdamW(IBackend backend, Matrix parameter, Matrix gradient, Matrix first, Matrix second)
+    public static void StepFactor(IBackend backend, Matrix squares, Matrix loss, Matrix before, Matrix y)
     {
-        Owned(backend, "AdamW", parameter, gradient, first, second);
+        const string op = "StepFactor";
+        Owned(backend, op, squares, loss, before, y);
+        Shape(op, "squares", squares, squares.Rows, 1);
+        Shape(op, "loss", loss, 1, 1);
+        Shape(op, "before", before, 1, 1);
+        Shape(op, "Y", y, 1, 3);
+    }
+
+    public static void AdamW(IBackend backend, Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor)
+    {
+        Owned(backend, "AdamW", parameter, gradient, first, second, factor);
+        Shape("AdamW", "factor", factor, 1, 1);
         Same("AdamW", "parameter", parameter, "gradient", gradient);
         Same("AdamW", "parameter", parameter, "first moment", first);
         Same("AdamW", "parameter", parameter, "second moment", second);
     }
 
-    public static void Adafactor(IBackend backend, Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum)
+    public static void Adafactor(IBackend backend, Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum,
+        Matrix factor)
     {
         const string op = "Adafactor";
-        Owned(backend, op, parameter, gradient, rows, columns);
+        Owned(backend, op, parameter, gradient, rows, columns, factor);
+        Shape(op, "factor", factor, 1, 1);
         Same(op, "parameter", parameter, "gradient", gradient);
         Shape(op, "rows", rows, parameter.Rows, 1);
         if (columns.Rows < 1 || parameter.Rows % columns.Rows != 0)
@@ -248,10 +261,11 @@ public static partial class Check
         Same(op, "parameter", parameter, "momentum", m);
     }
 
-    public static void AdafactorUnfactored(IBackend backend, Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum)
+    public static void AdafactorUnfactored(IBackend backend, Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor)
     {
         const string op = "AdafactorUnfactored";
-        Owned(backend, op, parameter, gradient, second);
+        Owned(backend, op, parameter, gradient, second, factor);
+        Shape(op, "factor", factor, 1, 1);
         Same(op, "parameter", parameter, "gradient", gradient);
         Same(op, "parameter", parameter, "second moment", second);
         Momentum(backend, op, parameter, momentum);

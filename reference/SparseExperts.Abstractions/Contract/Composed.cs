@@ -176,12 +176,15 @@ public partial interface IBackend
     }
 
     /// <summary>The formula, an operation at a time.</summary>
-    void IOptimizers.AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    void IOptimizers.AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step)
     {
-        Check.AdamW(this, parameter, gradient, first, second);
+        Check.AdamW(this, parameter, gradient, first, second, factor);
+        var scale = new float[1];
+        this.Read(factor, scale);
+        if (!float.IsFinite(scale[0])) return;
         int rows = parameter.Rows, columns = parameter.Columns;
         Matrix scaled = this.Rent(rows, columns), change = this.Rent(rows, columns), constant = this.Rent(rows, columns);
-        Scale(gradient, step.Factor, scaled, false);
+        Scale(gradient, scale[0], scaled, false);
 
         Scale(first, -1, change, false);                        // m ← m + (1−β₁)(g − m)
         Add(scaled, change, change);

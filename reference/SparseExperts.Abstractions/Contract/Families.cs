@@ -227,8 +227,7 @@ public interface IIndexing
 }
 
 /// <summary>
-/// Numbers of one AdamW step. <paramref name="Factor"/> scales the gradient first (clipping); corrections are 1 − βᵗ. Kept in
-/// double; every constant that the update needs is rounded once to the backend's reals.
+/// Numbers of one AdamW step; corrections are 1 − βᵗ. Kept in double; every constant that the update needs is rounded once to the backend's reals.
 /// </summary>
 public readonly record struct AdamWStep(
     double Rate,
@@ -237,8 +236,7 @@ public readonly record struct AdamWStep(
     double Epsilon,
     double WeightDecay,
     double Correction1,
-    double Correction2,
-    double Factor)
+    double Correction2)
 {
     public double Decay => 1 - Rate * WeightDecay;
     public double StepSize => Rate / Correction1;
@@ -246,21 +244,36 @@ public readonly record struct AdamWStep(
 }
 
 /// <summary>
-/// Numbers of one Adafactor step. <paramref name="Factor"/> scales the gradient first (clipping); <paramref name="Decay"/> is β₂ of this step. With
+/// Numbers of one Adafactor step. <paramref name="Decay"/> is β₂ of this step. With
 /// <paramref name="LeastScale"/> the rate is multiplied by the parameter's root mean square, or by that number where it is smaller; null leaves the rate as it
 /// is. <paramref name="Beta1"/> counts only with momentum.
 /// </summary>
 public readonly record struct AdafactorStep(
-    double Rate, double Decay, double Epsilon, double? LeastScale, double ClipThreshold, double Beta1, double WeightDecay, double Factor);
+    double Rate, double Decay, double Epsilon, double? LeastScale, double ClipThreshold, double Beta1, double WeightDecay);
 
-/// <summary>Parameter updates.</summary>
+/// <summary>
+/// Parameter updates. What they multiply a gradient by first, a [1, 1] <c>factor</c>, lies where the gradient does, so that nobody waits for it. Where it is
+/// not finite the step is left out: an update changes nothing.
+/// </summary>
 public interface IOptimizers
 {
+    /// <summary>
+    /// What a step is multiplied by, from the squares of its whole gradient ([n, 1], n ≥ 0) and its loss ([1, 1]):
+    /// <code>
+    /// norm   = √Σ squares                                   in 256 lanes, sixteen sums of sixteen lanes that are sixteen lanes themselves
+    /// factor = min(1, clip / (norm + 10⁻⁶))                 (PyTorch clip_grad_norm_); 1 where clip is 0
+    /// </code>
+    /// A step that would poison the parameters is left out (GLaM, Du et al. 2022, section 4.3): factor is NaN where norm or loss is not finite, where an op has
+    /// met an index out of its range that nobody took (<see cref="IBackend.TakeFault"/>), and where <paramref name="before"/>, the [1, 1] factor of the step
+    /// before, is not finite: whoever hears of one that was left out goes on from there. Y is [1, 3]: factor, norm, loss.
+    /// </summary>
+    void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y);
+
     /// <summary>
     /// Decoupled weight decay (Loshchilov &amp; Hutter 2019, algorithm 2), in PyTorch's order: p ← p(1 − rate·decay); g ← factor·g;
     /// m ← m + (1−β₁)(g − m); v ← β₂v + (1−β₂)g²; p ← p − (rate/c₁)·m / (√v/√c₂ + ε).
     /// </summary>
-    void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step);
+    void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step);
 
     /// <summary>
     /// Adafactor (Shazeer &amp; Stern 2018, algorithms 4 and 5) for S matrices of m×n numbers one below the other. With g = factor·gradient and q = g² + ε:
@@ -275,10 +288,10 @@ public interface IOptimizers
     /// mean_s R adds the rows of a matrix in 16 lanes. rms = √(Σ²/(S·m·n)): squares of a row in 16 lanes, the rows of a matrix in 16 lanes, the matrices in
     /// 16 lanes. Nothing depends on threads or on the batch.
     /// </summary>
-    void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step);
+    void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step);
 
     /// <summary>
     /// The same for what is not factored, as vectors are: V ← β₂V + (1−β₂)·q of every element, u = g/√V. The parameter counts as one matrix.
     /// </summary>
-    void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step);
+    void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step);
 }

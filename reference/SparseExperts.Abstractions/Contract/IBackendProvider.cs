@@ -34,7 +34,7 @@ public interface IBackendProvider
 public static class BackendContract
 {
     /// <summary>A constant, so that a plugin carries the one it was compiled against.</summary>
-    public const int Version = 4;
+    public const int Version = 5;
 }
 
 /// <summary>Whether a backend can work here: if so, on what; if not, why, as one line.</summary>

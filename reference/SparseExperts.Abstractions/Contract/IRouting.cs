@@ -164,7 +164,8 @@ public interface IRouting
 
     /// <summary>
     /// b_e ← b_e + rate·sign(n̄ − n_e), n_e the rows of expert e and n̄ their mean; added in double and rounded once (DeepSeek-V3, section 2.1.2).
-    /// <paramref name="bias"/> is [1, E], <paramref name="offsets"/> has E + 1 entries.
+    /// <paramref name="bias"/> is [1, E], <paramref name="offsets"/> has E + 1 entries. Where the step's [1, 1] <paramref name="factor"/>
+    /// (<see cref="IOptimizers.StepFactor"/>) is not finite, the bias stays.
     /// </summary>
-    void MoveBias(Indices offsets, double rate, Matrix bias);
+    void MoveBias(Indices offsets, double rate, Matrix factor, Matrix bias);
 }

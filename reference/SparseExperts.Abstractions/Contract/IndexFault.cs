@@ -42,6 +42,9 @@ public sealed class FaultFlag
     /// <summary>Looks at the indices of a call. What breaks the rule counts as none in the op that follows.</summary>
     public void Look(string op, ReadOnlySpan<int> indices, int limit, int? none) => _first ??= new IndexRule(op, limit, none).Find(indices);
 
+    /// <summary>Whether there is one that nobody took.</summary>
+    public bool IsSet => _first is not null;
+
     public IndexFault? Take()
     {
         var first = _first;

@@ -6,5 +6,5 @@ namespace SparseExperts;
 /// </summary>
 public static class NumericsVersion
 {
-    public const int Current = 4;
+    public const int Current = 5;
 }

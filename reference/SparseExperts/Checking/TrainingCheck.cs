@@ -2,7 +2,6 @@ using SparseExperts.Autograd;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Oracle;
-using SparseExperts.Training;
 
 namespace SparseExperts.Checking;
 
@@ -55,13 +54,14 @@ public static class TrainingCheck
     {
         var (tape, count) = (model.Tape, (int)recording.Get("input_ids").Shape[0]);
         Storage first = tape.Parameters.Zeros(), second = tape.Parameters.Zeros();
+        var factor = tape.Parameters.Memory.Rent(1, 1);
         var updates = new Dictionary<(string, int), int>();
         double[] losses = new double[count + 1], norms = new double[count];
         for (var step = 0; step < count; step++)
         {
             losses[step] = Loss(model, Batch(recording, step, count), backward: true);
             norms[step] = Math.Sqrt(tape.Parameters.Where(p => p.HasGradient).Sum(p => tape.Backend.ToDoubles(p.Gradient).Sum(g => g * g)));
-            var factor = GradientNorm.Factor(norms[step], Clip);
+            tape.Backend.Write(factor, [(float)Math.Min(1, Clip / (norms[step] + 1e-6))]);        // PyTorch clip_grad_norm_
             foreach (var parameter in tape.Parameters.Where(p => p.HasGradient))
                 foreach (var rows in Updated(model, parameter))
                 {
@@ -69,8 +69,8 @@ public static class TrainingCheck
                     Matrix Part(Matrix of) => of.RowRange(rows.First, rows.Count);
                     double correction1 = 1 - ReproducibleMath.Pow(Beta1, steps), correction2 = 1 - ReproducibleMath.Pow(Beta2, steps);
                     tape.Backend.AdamW(Part(parameter.Value), Part(parameter.Gradient), Part(ParameterStore.View(parameter, first)),
-                        Part(ParameterStore.View(parameter, second)),
-                        new(Rate, Beta1, Beta2, Epsilon, Dimensions(model, parameter) >= 2 ? Decay : 0, correction1, correction2, factor));
+                        Part(ParameterStore.View(parameter, second)), factor,
+                        new(Rate, Beta1, Beta2, Epsilon, Dimensions(model, parameter) >= 2 ? Decay : 0, correction1, correction2));
                 }
             tape.Reset();
         }

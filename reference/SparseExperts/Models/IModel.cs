@@ -31,7 +31,8 @@ public interface IModel
 
     /// <summary>Lets the routers update their state after a step; called for every micro-batch where there are several, and heeded with the last.</summary>
     /// <param name="sparse">What the step's forward pass said of the sparse layers.</param>
-    void AfterStep(IReadOnlyList<SparseResult> sparse, double reward);
+    /// <param name="outcome">What became of the step; null while more micro-batches follow.</param>
+    void AfterStep(IReadOnlyList<SparseResult> sparse, StepOutcome? outcome);
 }
 
 /// <summary>A model whose positions see none that follow: it can continue a text.</summary>

@@ -106,7 +106,7 @@ sealed class SparseBlock
     }
 
     /// <summary>Updates the state after a step, from what the router did.</summary>
-    public void AfterStep(SparseResult result, double reward) => _state.AfterStep(result, reward, _name);
+    public void AfterStep(SparseResult result, StepOutcome? outcome) => _state.AfterStep(result, outcome, _name);
 
     /// <summary>The running mean of the rewards.</summary>
     public double Baseline => _state.Baseline;

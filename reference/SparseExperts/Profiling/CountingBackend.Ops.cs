@@ -280,23 +280,29 @@ public sealed partial class CountingBackend
         inner.ScatterAddColumns(x, columns, y);
     }
 
-    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, in AdamWStep step)
+    public void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y)
     {
-        using var call = Begin(4 * Bytes(parameter), 3 * Bytes(parameter), second);
-        inner.AdamW(parameter, gradient, first, second, step);
+        using var call = Begin(Bytes(squares) + Bytes(loss) + Bytes(before), Bytes(y), y);
+        inner.StepFactor(squares, loss, clip, before, y);
     }
 
-    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, in AdafactorStep step)
+    public void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step)
+    {
+        using var call = Begin(4 * Bytes(parameter), 3 * Bytes(parameter), second);
+        inner.AdamW(parameter, gradient, first, second, factor, step);
+    }
+
+    public void Adafactor(Matrix parameter, Matrix gradient, Matrix rows, Matrix columns, Matrix? momentum, Matrix factor, in AdafactorStep step)
     {
         var state = Bytes(rows) + Bytes(columns) + Bytes(momentum);
         using var call = Begin(2 * Bytes(parameter) + state, Bytes(parameter) + state, parameter);
-        inner.Adafactor(parameter, gradient, rows, columns, momentum, step);
+        inner.Adafactor(parameter, gradient, rows, columns, momentum, factor, step);
     }
 
-    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, in AdafactorStep step)
+    public void AdafactorUnfactored(Matrix parameter, Matrix gradient, Matrix second, Matrix? momentum, Matrix factor, in AdafactorStep step)
     {
         var state = Bytes(second) + Bytes(momentum);
         using var call = Begin(2 * Bytes(parameter) + state, Bytes(parameter) + state, parameter);
-        inner.AdafactorUnfactored(parameter, gradient, second, momentum, step);
+        inner.AdafactorUnfactored(parameter, gradient, second, momentum, factor, step);
     }
 }

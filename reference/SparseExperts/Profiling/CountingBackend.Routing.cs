@@ -12,9 +12,9 @@ public sealed partial class CountingBackend
         inner.Routing!.Plan(rule, from, to);
     }
 
-    void IRouting.MoveBias(Indices offsets, double rate, Matrix bias)
+    void IRouting.MoveBias(Indices offsets, double rate, Matrix factor, Matrix bias)
     {
         using var call = Begin(Bytes(offsets), bias, true, "MoveBias");
-        inner.Routing!.MoveBias(offsets, rate, bias);
+        inner.Routing!.MoveBias(offsets, rate, factor, bias);
     }
 }

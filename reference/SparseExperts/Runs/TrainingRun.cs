@@ -31,6 +31,9 @@ public sealed class TrainingRun : IDisposable
 {
     const int LogEvery = 20, KeepCheckpoints = 2, QuickWindows = 64, Evaluations = 10, Looks = 4;
 
+    /// <summary>How long a device may go without being heard, in seconds: who watches wants to see something, and a signal saves within two.</summary>
+    const double Unheard = 0.5;
+
     readonly IBatches _batches;
     readonly double _secondsBefore;
     readonly RunLock _lock;
@@ -264,18 +267,20 @@ public sealed class TrainingRun : IDisposable
     public RunOutcome Execute(Action<RunProgress> watch, Action<MetricsLine> log, CancellationToken cancel)
     {
         var clock = Stopwatch.StartNew();
-        double bits = 0, secondsAtLog = 0;
+        double bits = 0, secondsAtLog = 0, heard = 0;
         int steps = 0, tokens = Config.Training.Batch * Config.Model.Lengths.Sum();
         double? heldOut = null;
         while (Progress(clock.Elapsed.TotalSeconds) is var progress && progress < 1 && !cancel.IsCancellationRequested)
         {
             var logging = (Trainer.Step + 1) % LogEvery == 0;
             var began = clock.Elapsed;
-            var result = Trainer.Train(_batches, progress, logging);
+            var results = Step(progress, logging, () => clock.Elapsed.TotalSeconds - heard >= Unheard);
             StepTime += clock.Elapsed - began;
-            if (!result.Skipped) bits += result.BitsPerByte;
-            steps++;
-            var seconds = clock.Elapsed.TotalSeconds;
+            if (results.Count == 0) continue;
+            foreach (var heardOf in results.Where(r => !r.Skipped)) bits += heardOf.BitsPerByte;
+            steps += results.Count;
+            var (result, seconds) = (results[^1], clock.Elapsed.TotalSeconds);
+            heard = seconds;
             var after = Progress(seconds);
             var speed = steps * tokens / Math.Max(1e-9, seconds - secondsAtLog);
             watch(new(result, bits / steps, speed, after, after > 0 ? (_secondsBefore + seconds) / after * Math.Max(0, 1 - after) : 0, heldOut));
@@ -292,8 +297,17 @@ public sealed class TrainingRun : IDisposable
             }
             if (Trainer.Step % Config.CheckpointEvery == 0 && after < 1) Save();
         }
+        Trainer.Settle();
         Save();
         return Progress(clock.Elapsed.TotalSeconds) < 1 ? RunOutcome.Interrupted : Finish(log, clock.Elapsed.TotalSeconds, cancel);
+    }
+
+    /// <summary>One step more, and what is heard of it and of those before it: nothing, while a device is ahead and nobody needs to know.</summary>
+    IReadOnlyList<StepResult> Step(double progress, bool logging, Func<bool> isLongUnheard)
+    {
+        if (logging) return [.. Trainer.Settle(), Trainer.Train(_batches, progress)];
+        Trainer.Advance(_batches, progress);
+        return Trainer.IsAhead && Trainer.Step % Config.CheckpointEvery != 0 && !isLongUnheard() ? [] : Trainer.Settle();
     }
 
     /// <summary>Measures the finished model; interrupted, it leaves that to whoever goes on.</summary>

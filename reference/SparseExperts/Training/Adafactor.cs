@@ -64,16 +64,16 @@ public sealed class Adafactor : Optimizer
         where part.Item2.HasValue
         select ($"adafactor.{part.Item1}.{slot.Parameter.Name}", part.Item2.GetValueOrDefault());
 
-    protected override void Update(double rate, double factor)
+    protected override void Update(double rate, Matrix factor)
     {
         var s = _settings;
         var step = new AdafactorStep(RelativeRate(rate), 1 - ReproducibleMath.Pow(Steps, s.DecayRate), s.Epsilon1, s.ScaleParameter ? s.Epsilon2 : null,
-            s.ClipThreshold, s.Beta1 ?? 0, _weightDecay, factor);
+            s.ClipThreshold, s.Beta1 ?? 0, _weightDecay);
         foreach (var (parameter, rows, columns, full, first) in _slots)
         {
             if (!parameter.HasGradient) continue;
-            if (full is { } second) Backend.AdafactorUnfactored(parameter.Value, parameter.Gradient, second, first, step);
-            else Backend.Adafactor(parameter.Value, parameter.Gradient, rows!.Value, columns!.Value, first, step);
+            if (full is { } second) Backend.AdafactorUnfactored(parameter.Value, parameter.Gradient, second, first, factor, step);
+            else Backend.Adafactor(parameter.Value, parameter.Gradient, rows!.Value, columns!.Value, first, factor, step);
         }
     }
 

@@ -15,11 +15,11 @@ public sealed class AdamW(IBackend backend, ParameterStore parameters, double be
         ($"adamw.first.{p.Name}", ParameterStore.View(p, _first)), ($"adamw.second.{p.Name}", ParameterStore.View(p, _second)),
     });
 
-    protected override void Update(double rate, double factor)
+    protected override void Update(double rate, Matrix factor)
     {
         double correction1 = 1 - ReproducibleMath.Pow(beta1, Steps), correction2 = 1 - ReproducibleMath.Pow(beta2, Steps);
-        var step = new AdamWStep(rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, factor);
+        var step = new AdamWStep(rate, beta1, beta2, epsilon, weightDecay, correction1, correction2);
         foreach (var run in parameters.Runs(p => p.HasGradient))
-            Backend.AdamW(run.Of(parameters.Values), run.Of(parameters.Gradients), run.Of(_first), run.Of(_second), step);
+            Backend.AdamW(run.Of(parameters.Values), run.Of(parameters.Gradients), run.Of(_first), run.Of(_second), factor, step);
     }
 }

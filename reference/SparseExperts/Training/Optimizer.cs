@@ -13,14 +13,17 @@ public abstract class Optimizer(IBackend backend)
     /// <summary>Everything that must survive a restart besides <see cref="Steps"/>, in a fixed order.</summary>
     public abstract IEnumerable<(string Name, Matrix Value)> State { get; }
 
-    /// <summary>One update of every parameter that has a gradient; gradients are multiplied by <paramref name="factor"/> first.</summary>
-    public void Step(double rate, double factor)
+    /// <summary>
+    /// One update of every parameter that has a gradient; gradients are multiplied by the [1, 1] <paramref name="factor"/> first, and where it is not finite
+    /// nothing is updated (<see cref="IOptimizers.StepFactor"/>).
+    /// </summary>
+    public void Step(double rate, Matrix factor)
     {
         Steps++;
         Update(rate, factor);
     }
 
-    protected abstract void Update(double rate, double factor);
+    protected abstract void Update(double rate, Matrix factor);
 
     public static Optimizer Create(IBackend backend, ParameterStore parameters, TrainingConfig config) => config.Optimizer switch
     {

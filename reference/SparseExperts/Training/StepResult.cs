@@ -1,4 +1,5 @@
 using SparseExperts.Layers;
+using SparseExperts.Models;
 
 namespace SparseExperts.Training;
 
@@ -25,7 +26,7 @@ sealed class StepReport(bool details, double labelsPerByte)
         _entropies.Add([.. sparse.Select(entropy)]);
     }
 
-    public void Measured(double nats, double norm, bool skipped) => (_nats, _norm, _skipped) = (nats, norm, skipped);
+    public void Measured(StepOutcome outcome) => (_nats, _norm, _skipped) = (outcome.Nats, outcome.Norm, !outcome.IsTaken);
 
     public StepResult Of(long step, double rate)
     {

@@ -7,18 +7,23 @@ using SparseExperts.Sharding;
 namespace SparseExperts.Training;
 
 /// <summary>A model, its optimizer and its place in the data: everything that a checkpoint holds.</summary>
-public sealed class Trainer : Predictor
+public sealed partial class Trainer : Predictor
 {
-    readonly GradientNorm _norm;
+    readonly GradientSquares _squares;
     readonly MicroBatches? _micro;
-    readonly float[] _scalar = new float[1];
+
+    /// <summary>Factor, norm, loss and cross-entropy of every step that nobody has waited for, and of the one that runs; before the first of them is 1.</summary>
+    readonly Matrix _numbers, _one;
 
     public Trainer(IBackend backend, IModelConfig model, TrainingConfig training, IObjective? objective = null)
         : base(backend, Valid(model, training), new StartValues(training.Seed), training.Recompute, objective)
     {
         Config = training;
         Optimizer = Optimizer.Create(backend, _tape.Parameters, training);
-        _norm = new GradientNorm(backend, _tape.Parameters);
+        _squares = new GradientSquares(backend, _tape.Parameters);
+        _numbers = _tape.Parameters.Memory.Rent(MostAhead + 1, StepOutcome.Numbers);
+        _one = _tape.Parameters.Memory.Rent(1, 1);
+        backend.Fill(_one, 1);
         _micro = training.Accumulate == 1 ? null : new(backend, training.Batch, training.Accumulate);
     }
 
@@ -55,22 +60,35 @@ public sealed class Trainer : Predictor
     public StepResult Train(ByteText text, double progress, bool details = true) =>
         Train(new ByteBatches(text, Config.Seed, Config.Batch, Model.Config), progress, details);
 
-    /// <summary>One step on the next batch. <paramref name="progress"/> in [0, 1] drives the schedule.</summary>
+    /// <summary>
+    /// One step on the next batch, and what it measured. <paramref name="progress"/> in [0, 1] drives the schedule. Steps that were advanced are settled
+    /// before; what they measured is kept for <see cref="Settle"/>.
+    /// </summary>
     public StepResult Train(IBatches batches, double progress, bool details = true)
     {
-        var rate = Schedules.Rate(Config, Step, progress);
+        Recall();
         var batch = batches.Of(Step);
+        var (updates, report) = (Optimizer.Steps, new StepReport(details, batch.LabelsPerByte));
+        var rate = Take(batch, progress, outcome => Wait(outcome, updates), report);
+        return report.Of(Step++, rate);
+    }
+
+    /// <summary>Forward, backward and update; the rate that it had.</summary>
+    /// <param name="ended">Hears of the step while its activations are there.</param>
+    double Take(TokenBatch batch, double progress, Action<StepOutcome>? ended, StepReport? report)
+    {
+        var (rate, updates) = (Schedules.Rate(Config, Step, progress), Optimizer.Steps);
         var pass = new Pass { Training = true, Streams = new(Config.Seed), Step = Step + 1 };
-        var report = new StepReport(details, batch.LabelsPerByte);
         using var repeated = Backend.Repeated();
         try
         {
-            if (_micro is null) Run(batch, pass, rate, report);
-            else RunInTurn(_micro, batch, pass, rate, report);
+            if (_micro is null) Run(batch, pass, rate, ended, report);
+            else RunInTurn(_micro, batch, pass, rate, ended, report);
         }
         catch
         {
             _tape.Reset();              // half a step is no step: nothing of it is left for the next
+            Optimizer.Steps = updates;
             throw;
         }
         finally
@@ -78,14 +96,14 @@ public sealed class Trainer : Predictor
             _micro?.Clear();
             _tape.Shards = null;
         }
-        return report.Of(Step, rate);
+        return rate;
     }
 
     /// <summary>
     /// The step on micro-batches, one after the other: where losses pool numbers over the batch, a forward pass of each is heard first. The optimizer and
     /// the routers' state are moved with the last.
     /// </summary>
-    void RunInTurn(MicroBatches micro, TokenBatch batch, Pass pass, double rate, StepReport report)
+    void RunInTurn(MicroBatches micro, TokenBatch batch, Pass pass, double rate, Action<StepOutcome>? ended, StepReport? report)
     {
         _tape.Shards = micro;
         var each = batch.Sequences / Config.Accumulate;
@@ -98,7 +116,7 @@ public sealed class Trainer : Predictor
         for (var m = 0; m < parts.Length; m++)
         {
             micro.Run(m);
-            Run(parts[m], pass, rate, report);
+            Run(parts[m], pass, rate, ended, report);
         }
     }
 
@@ -118,49 +136,46 @@ public sealed class Trainer : Predictor
     }
 
     /// <summary>Forward and backward; with the last or only micro-batch, the update.</summary>
-    void Run(TokenBatch batch, Pass pass, double rate, StepReport report)
+    void Run(TokenBatch batch, Pass pass, double rate, Action<StepOutcome>? ended, StepReport? report)
     {
         var result = Model.Forward(batch, pass);
         var (loss, entropy) = Objective.Compute(_tape, Model, batch, result, pass);
         _tape.Backward(loss);
         if (_micro is not null) _micro.AfterStep();
-        if (_micro is { IsLast: false }) Model.AfterStep(result.Sparse, 0);
-        else Update(result, loss, entropy, rate, report);
-
-        using (_tape.During(Activity.Report)) report.Add(result.Sparse, RouterEntropy);
+        if (_micro is { IsLast: false }) Model.AfterStep(result.Sparse, null);
+        else
+        {
+            var outcome = Update(loss, entropy, rate);
+            Model.AfterStep(result.Sparse, outcome);
+            ended?.Invoke(outcome);
+            report?.Measured(outcome);
+        }
+        using (_tape.During(Activity.Report)) report?.Add(result.Sparse, RouterEntropy);
         _tape.Reset(keepGradients: _micro is { IsLast: false });
     }
 
-    void Update(ModelResult result, Tensor loss, Tensor entropy, double rate, StepReport report)
+    /// <summary>A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).</summary>
+    StepOutcome Update(Tensor loss, Tensor entropy, double rate)
     {
-        // A batch that would poison the weights is left out (GLaM, Du et al. 2022, section 4.3).
-        var (norm, total, nats) = Measured(loss, entropy);
-        var skip = !double.IsFinite(norm) || !float.IsFinite(total);
-        if (skip) _tape.CheckFaults();
-        if (skip) Skipped++;
-        else
-        {
-            using (_tape.During(Activity.Update)) Optimizer.Step(rate, Training.GradientNorm.Factor(norm, Config.Clip));
-            Model.AfterStep(result.Sparse, -nats);
-        }
-        Step++;
-        report.Measured(nats, norm, skip);
+        using var update = _tape.During(Activity.Update);
+        var numbers = _numbers.RowRange(_ahead.Count, 1);
+        var outcome = new StepOutcome(_tape, numbers);
+        var before = _ahead.Count == 0 ? _one : _numbers.RowRange(_ahead.Count - 1, 1).ColumnRange(0, 1);
+        Backend.StepFactor(_squares.Compute(), loss.Value, Config.Clip, before, numbers.ColumnRange(0, 3));
+        Backend.Copy(entropy.Value, numbers.ColumnRange(3, 1));
+        Optimizer.Step(rate, outcome.Factor);
+        return outcome;
     }
 
     /// <summary>
-    /// What decides whether the step counts, and what it is reported with. An index that an op could not follow ends the run before anything is updated.
+    /// Waits for a step. An index that an op could not follow ends the run, and so do scores that nobody could rank: nothing was updated then.
     /// </summary>
-    (double Norm, float Loss, float Entropy) Measured(Tensor loss, Tensor entropy)
+    void Wait(StepOutcome outcome, long updates)
     {
-        using var reporting = _tape.During(Activity.Report);
-        Backend.CheckFaults();
-        return (_norm.Compute(), Scalar(loss), Scalar(entropy));
-    }
-
-    float Scalar(Tensor tensor)
-    {
-        Backend.Read(tensor.Value, _scalar);
-        return _scalar[0];
+        if (outcome.IsTaken) return;
+        Optimizer.Steps = updates;
+        using (_tape.During(Activity.Report)) _tape.CheckFaults();
+        Skipped++;
     }
 
     /// <summary>Mean entropy of the router's distribution in bits: log₂E is undecided, 0 is certain.</summary>

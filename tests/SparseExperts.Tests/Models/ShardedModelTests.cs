@@ -159,7 +159,9 @@ public sealed class ShardedModelTests
         var loss = tape.SumColumns(losses, 1.0 / (Sequences * Length));
         if (result.AuxiliaryLoss is { } auxiliary) loss = tape.Add(loss, auxiliary);
         tape.Backward(loss);
-        model.AfterStep(result.Sparse, 0);
+        var numbers = backend.Rent(1, 4);
+        backend.Write(numbers, [1, 0, 0, 0]);
+        model.AfterStep(result.Sparse, new(tape, numbers));
         return new(backend.ToArray(loss.Value)[0], model.Parameters.ToDictionary(p => p.Name, p => backend.ToArray(p.Gradient)),
             [.. model.State.SelectMany(s => backend.ToArray(s.Value))], [.. result.Sparse.Select(s => s.Plan)]);
     }

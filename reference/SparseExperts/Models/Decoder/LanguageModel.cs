@@ -105,11 +105,11 @@ public sealed class LanguageModel : ICausalModel
         return _tape.Linear(Normalise(x, _finalNorm), _embedding, transpose: true);
     }
 
-    public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
+    public void AfterStep(IReadOnlyList<SparseResult> sparse, StepOutcome? outcome)
     {
         var next = 0;
         foreach (var block in _blocks)
-            if (block.Sparse is { } layer) layer.AfterStep(sparse[next++], reward);
+            if (block.Sparse is { } layer) layer.AfterStep(sparse[next++], outcome);
     }
 
     public double Baseline => _blocks.Select(b => b.Sparse).FirstOrDefault(s => s is not null)?.Baseline ?? 0;

@@ -69,5 +69,5 @@ public sealed class HubExperts
     }
 
     /// <summary>Updates what the router carries, after a step.</summary>
-    public void AfterStep(SparseResult result, double reward) => _state!.AfterStep(result, reward, Where);
+    public void AfterStep(SparseResult result, StepOutcome? outcome) => _state!.AfterStep(result, outcome, Where);
 }

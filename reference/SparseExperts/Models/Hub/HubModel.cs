@@ -128,10 +128,10 @@ public sealed class HubModel : ICausalModel
     internal Tensor Divided(Tensor logits) => Form.LogitsDivisor == 1 ? logits : Rounded.Scale(logits, 1 / Form.LogitsDivisor);
     internal Tensor Capped(Tensor logits) => Form.LogitsSoftcap > 0 ? Rounded.Softcap(logits, Form.LogitsSoftcap) : logits;
 
-    public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
+    public void AfterStep(IReadOnlyList<SparseResult> sparse, StepOutcome? outcome)
     {
         var next = 0;
         foreach (var layer in Layers)
-            if (layer.Weights.Experts is { } experts) experts.AfterStep(sparse[next++], reward);
+            if (layer.Weights.Experts is { } experts) experts.AfterStep(sparse[next++], outcome);
     }
 }

@@ -139,10 +139,10 @@ public sealed class T5Model : IModel
         return _parts.Rounded.Linear(scaled, Shared, transpose: true);
     }
 
-    public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
+    public void AfterStep(IReadOnlyList<SparseResult> sparse, StepOutcome? outcome)
     {
         var ofEncoder = Encoder.Sparse.Count();
-        Encoder.AfterStep([.. sparse.Take(ofEncoder)], reward);
-        Decoder.AfterStep([.. sparse.Skip(ofEncoder)], reward);
+        Encoder.AfterStep([.. sparse.Take(ofEncoder)], outcome);
+        Decoder.AfterStep([.. sparse.Skip(ofEncoder)], outcome);
     }
 }

@@ -83,9 +83,9 @@ sealed class T5Stack
     public Tensor Positions(int queries, int keys, bool? bidirectional = null, int? maxDistance = null) => RelativePositions.Bias(
         _parts.Tape, _positions, queries, keys, bidirectional ?? !_isDecoder, maxDistance ?? _parts.Config.RelativeMaxDistance);
 
-    public void AfterStep(IReadOnlyList<SparseResult> sparse, double reward)
+    public void AfterStep(IReadOnlyList<SparseResult> sparse, StepOutcome? outcome)
     {
-        foreach (var (layer, result) in Sparse.Zip(sparse)) layer.Block.AfterStep(result, reward);
+        foreach (var (layer, result) in Sparse.Zip(sparse)) layer.Block.AfterStep(result, outcome);
     }
 
     public IEnumerable<T5Sparse> Sparse => _blocks.Select(b => b[^1]).OfType<T5Sparse>();

@@ -2,22 +2,20 @@ using SparseExperts.Autograd;
 
 namespace SparseExperts.Training;
 
-/// <summary>The norm of the whole gradient: rows are squared and summed on the backend in one op, joined on the host in double.</summary>
-public sealed class GradientNorm
+/// <summary>The squares of the whole gradient, row by row in one op a run of parameters, where <see cref="IOptimizers.StepFactor"/> finds them.</summary>
+public sealed class GradientSquares
 {
     readonly IBackend _backend;
     readonly ParameterStore _parameters;
     readonly (StorageRun Run, Indices Offsets, Matrix Sums)[] _runs;
 
-    /// <summary>The squares of all rows of all parameters, one below the other, so that one read brings them.</summary>
+    /// <summary>Those of all rows of all parameters, one below the other.</summary>
     readonly Matrix _sums;
-    readonly float[] _host;
 
-    public GradientNorm(IBackend backend, ParameterStore parameters)
+    public GradientSquares(IBackend backend, ParameterStore parameters)
     {
         (_backend, _parameters) = (backend, parameters);
         _sums = parameters.Memory.Rent(parameters.Sum(p => p.Rows), 1);
-        _host = new float[_sums.Rows];
         var rows = 0;
         _runs = [.. parameters.Runs(_ => true).Select(run =>
         {
@@ -38,21 +36,17 @@ public sealed class GradientNorm
         run.Length,
     ];
 
-    public double Compute()
+    /// <summary>[rows of all parameters, 1]; 0 where a parameter has no gradient.</summary>
+    public Matrix Compute()
     {
-        if (!_parameters.Any(p => p.HasGradient)) return 0;
-        foreach (var (run, offsets, sums) in _runs) _backend.RunSquares(run.Of(_parameters.Gradients), offsets, sums);
-        _backend.Read(_sums, _host);
-        var (sum, row) = (0.0, 0);
+        if (_parameters.Any(p => p.HasGradient))
+            foreach (var (run, offsets, sums) in _runs) _backend.RunSquares(run.Of(_parameters.Gradients), offsets, sums);
+        var row = 0;
         foreach (var parameter in _parameters)
         {
-            if (parameter.HasGradient)
-                foreach (var square in _host.AsSpan(row, parameter.Rows)) sum += square;
+            if (!parameter.HasGradient) _backend.Fill(_sums.RowRange(row, parameter.Rows), 0);
             row += parameter.Rows;
         }
-        return Math.Sqrt(sum);
+        return _sums;
     }
-
-    /// <summary>What clipping multiplies the gradient by: min(1, clip/(norm + 1e-6)) (PyTorch clip_grad_norm_); clip 0 is no clipping.</summary>
-    public static double Factor(double norm, double clip) => clip <= 0 ? 1 : Math.Min(1, clip / (norm + 1e-6));
 }
