@@ -14,6 +14,9 @@ public sealed partial class CudaBackend : IRouting
     /// <summary>Experts of a rule that remembers which ones a token has taken: bits of a lane.</summary>
     const int MostZeroed = 32 * Lanes;
 
+    /// <summary>Warps at most that share an expert's requests, and turns of each that are read at once, as routing.cu has them.</summary>
+    const int MostSharers = 16, TurnsAhead = 8;
+
     /// <summary>Tokens that a block of plan_ranks compares, as routing.cu has them.</summary>
     const int RankedAtOnce = 128;
 
@@ -36,16 +39,19 @@ public sealed partial class CudaBackend : IRouting
             rule.ExpertGroups, rule.ExpertGroupsKept, rule.BestOfGroup, (float)rule.LeftOut, rule.ZeroesTaken, Pointer(to.Expert), Pointer(to.Counted),
             Pointer(to.Fault), Pointer(to.TokenOfRow), Pointer(to.ChoiceOfRow), rule.Rows);
         if (rule.Later.Kind != LaterKind.All) TestLater(rule, from, to);
-        Launch("plan_slots", new(Blocks(rule.Groups * rule.Experts, WarpsOfBlock), 1, 1, 32 * WarpsOfBlock),
+        Launch("plan_slots", new(rule.Groups * rule.Experts, 1, 1, Sharers(rule.Size * rule.Choices)),
         [
             Pointer(to.Expert), rule.Groups, rule.Size, rule.Experts, rule.Choices, rule.ChoiceMajor, rule.Capacity, Pointer(to.Slot), Pointer(to.Asked),
         ]);
-        Launch("plan_rows", new(Blocks(rule.Experts, WarpsOfBlock), 1, 1, 32 * WarpsOfBlock),
+        Launch("plan_rows", new(rule.Experts, 1, 1, Sharers(rule.Tokens * rule.Choices)),
         [
             Pointer(to.Expert), Pointer(to.Slot), Pointer(to.Asked), rule.Groups, rule.Tokens, rule.Experts, rule.Choices, rule.Capacity,
             Pointer(to.Row), Pointer(to.Offsets), Pointer(to.TokenOfRow), Pointer(to.ChoiceOfRow),
         ]);
     }
+
+    /// <summary>Threads that share so many requests: whole warps, each of which reads eight turns ahead.</summary>
+    static int Sharers(int requests) => 32 * Math.Clamp(Blocks(requests, 32 * TurnsAhead), 1, MostSharers);
 
     /// <summary>Takes later choices away that fail their test.</summary>
     void TestLater(in PlanRule rule, in PlanInputs from, in PlanArrays to)

@@ -32,7 +32,7 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
     }
 
     /// <summary>What was reached; who fuses more lowers it.</summary>
-    const int MostOfStep = 136, MostOfSparseLayer = 22;
+    const int MostOfStep = 136, MostOfSparseLayer = 20;
 
     [Fact]
     public void A_step_of_the_default_preset()

@@ -105,7 +105,12 @@ public sealed class PlanTests
         int[] offsets = [0, .. Enumerable.Range(0, experts - 1).Select(_ => random.Next(300)).Order(), 300];
         var bias = backend.Rent(1, experts);
         backend.Write(bias, before);
-        backend.Routing!.MoveBias(backend.Upload(offsets), 1e-3, bias);
+        var factor = backend.Rent(1, 1);
+        backend.Fill(factor, double.NaN);
+        backend.Routing!.MoveBias(backend.Upload(offsets), 1e-3, factor, bias);
+        Assert.Equal(before, backend.ToArray(bias));                // of a step that is left out
+        backend.Fill(factor, 0.5);
+        backend.Routing!.MoveBias(backend.Upload(offsets), 1e-3, factor, bias);
         double[] counts = [.. Enumerable.Range(0, experts).Select(e => (double)(offsets[e + 1] - offsets[e]))];
         var expected = CorrectionBias.Step(BuiltIn.Named("hf.deepseek_v3") with { BiasRate = 1e-3 }, counts, [.. before.Select(b => (double)b)]);
         Assert.Equal(expected.Select(b => (float)b), backend.ToArray(bias));

@@ -250,81 +250,124 @@ KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_firsts(int groups, int size, int expert
 #define TURNS 8
 #define EACH_TURN_OF(i) _Pragma("unroll") for (int i = 0; i < TURNS; i++)
 
-/// The slots of one expert in one group of tokens, a warp each: its requests in order, until it is full.
-KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_slots(const int *expert, int groups, int size, int experts, int choices, int choiceMajor, int capacity,
-    int *slot, int *asked)
+/// Warps of a block at most that share an expert's requests: consecutive ones are a warp's. Each counts its own, and then goes on from those before it.
+enum { MOST_SHARERS = 16 };
+
+struct Share
 {
-    int warp = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32;
-    if (warp >= groups * experts) return;
-    int group = warp / experts, own = warp % experts, first = group * size, count = size * choices, all = 0, firsts = 0;
-    for (int start = 0; start < count; start += 32 * TURNS)
-    {
-        int place[TURNS], wanted[TURNS];
-        EACH_TURN_OF(i)
-        {
-            int n = start + 32 * i + lane, choice = choiceMajor ? n / size : n % choices, token = first + (choiceMajor ? n % size : n / choices);
-            place[i] = choice * (groups * size) + token;
-            wanted[i] = n < count ? expert[place[i]] : -1;
-        }
-        EACH_TURN_OF(i)
-        {
-            bool asks = wanted[i] == own;
-            u32 who = vote(asks);
-            int mine = all + ones(who & lanes_before(lane));
-            if (asks) slot[place[i]] = mine < capacity ? mine : -1;
-            all += ones(who);
-            firsts += ones(vote(asks && place[i] < groups * size));
-        }
-    }
-    if (lane == 0)
-    {
-        asked[warp] = firsts;
-        asked[groups * experts + warp] = all;
-    }
+    int first, end, lane, warp, warps;
+};
+
+DEVICE Share own_share(int count)
+{
+    int warps = threads_x() / 32, warp = thread_x() / 32, each = (count + 32 * warps - 1) / (32 * warps) * 32;
+    int first = warp * each;
+    return {first, first + each < count ? first + each : count, thread_x() % 32, warp, warps};
 }
 
-/// The rows of one expert, a warp each: behind those of the experts before it, by token and then by choice.
-KERNEL THREADS(32 * WARPS_OF_BLOCK) plan_rows(const int *expert, const int *slot, const int *asked, int groups, int tokens, int experts, int choices,
+DEVICE int sum_of(const int *counts, int warps)
+{
+    int sum = 0;
+    for (int i = 0; i < warps; i++) sum += counts[i];
+    return sum;
+}
+
+/// The slots of one expert in one group of tokens, a block each: its requests in order, until it is full.
+KERNEL THREADS(32 * MOST_SHARERS) plan_slots(const int *expert, int groups, int size, int experts, int choices, int choiceMajor, int capacity,
+    int *slot, int *asked)
+{
+    static SHARED int all[MOST_SHARERS], firsts[MOST_SHARERS];
+    int group = block_x() / experts, own = block_x() % experts, tokens = groups * size;
+    Share share = own_share(size * choices);
+    auto each_request = [=](auto use)
+    {
+        for (int start = share.first; start < share.end; start += 32 * TURNS)
+        {
+            int place[TURNS], wanted[TURNS];
+            EACH_TURN_OF(i)
+            {
+                int n = start + 32 * i + share.lane, choice = choiceMajor ? n / size : n % choices, token = choiceMajor ? n % size : n / choices;
+                place[i] = choice * tokens + group * size + token;
+                wanted[i] = n < share.end ? expert[place[i]] : -1;
+            }
+            EACH_TURN_OF(i) use(place[i], wanted[i] == own);
+        }
+    };
+    int mine = 0, mineFirst = 0;
+    each_request([&](int place, bool asks)
+    {
+        mine += ones(vote(asks));
+        mineFirst += ones(vote(asks && place < tokens));
+    });
+    if (share.lane == 0)
+    {
+        all[share.warp] = mine;
+        firsts[share.warp] = mineFirst;
+    }
+    meet();
+    int next = sum_of(all, share.warp);
+    each_request([&](int place, bool asks)
+    {
+        u32 who = vote(asks);
+        int here = next + ones(who & lanes_before(share.lane));
+        if (asks) slot[place] = here < capacity ? here : -1;
+        next += ones(who);
+    });
+    if (thread_x() > 0) return;
+    asked[block_x()] = sum_of(firsts, share.warps);
+    asked[groups * experts + block_x()] = sum_of(all, share.warps);
+}
+
+/// The rows of one expert, a block each: behind those of the experts before it, by token and then by choice.
+KERNEL THREADS(32 * MOST_SHARERS) plan_rows(const int *expert, const int *slot, const int *asked, int groups, int tokens, int experts, int choices,
     int capacity, int *row, int *offsets, int *tokenOfRow, int *choiceOfRow)
 {
-    int own = block_x() * WARPS_OF_BLOCK + thread_x() / 32, lane = thread_x() % 32, count = tokens * choices;
-    if (own >= experts) return;
+    static SHARED int kept[MOST_SHARERS];
+    int own = block_x();
+    Share share = own_share(tokens * choices);
+    auto each_request = [=](auto use)
+    {
+        for (int start = share.first; start < share.end; start += 32 * TURNS)
+        {
+            int place[TURNS], taken[TURNS];
+            bool asks[TURNS];
+            EACH_TURN_OF(i)
+            {
+                int n = start + 32 * i + share.lane;
+                place[i] = n % choices * tokens + n / choices;
+                asks[i] = n < share.end && expert[place[i]] == own;
+            }
+            EACH_TURN_OF(i) taken[i] = asks[i] ? slot[place[i]] : -1;
+            EACH_TURN_OF(i) use(start + 32 * i + share.lane, place[i], asks[i], taken[i] >= 0);
+        }
+    };
+    int mine = 0;
+    each_request([&](int, int, bool, bool stays) { mine += ones(vote(stays)); });
+    if (share.lane == 0) kept[share.warp] = mine;
     int next = 0;
-    for (int i = lane; i < own * groups; i += 32)
+    for (int i = share.lane; i < own * groups; i += 32)
     {
         int all = asked[(groups + i % groups) * experts + i / groups];
         next += all < capacity ? all : capacity;
     }
     #pragma unroll
     for (int distance = 16; distance > 0; distance /= 2) next += int_from_lane_xor(next, distance);
-    if (lane == 0) offsets[own] = next;
-    for (int start = 0; start < count; start += 32 * TURNS)
+    if (thread_x() == 0) offsets[own] = next;
+    meet();
+    if (thread_x() == 0 && own == experts - 1) offsets[experts] = next + sum_of(kept, share.warps);
+    next += sum_of(kept, share.warp);
+    each_request([&](int n, int place, bool asks, bool stays)
     {
-        int place[TURNS], taken[TURNS];
-        bool asks[TURNS];
-        EACH_TURN_OF(i)
+        u32 who = vote(stays);
+        int here = next + ones(who & lanes_before(share.lane));
+        if (asks) row[place] = stays ? here : -1;
+        if (stays)
         {
-            int n = start + 32 * i + lane;
-            place[i] = n % choices * tokens + n / choices;
-            asks[i] = n < count && expert[place[i]] == own;
+            tokenOfRow[here] = n / choices;
+            choiceOfRow[here] = n;
         }
-        EACH_TURN_OF(i) taken[i] = asks[i] ? slot[place[i]] : -1;
-        EACH_TURN_OF(i)
-        {
-            int n = start + 32 * i + lane;
-            bool stays = taken[i] >= 0;
-            u32 who = vote(stays);
-            int mine = next + ones(who & lanes_before(lane));
-            if (asks[i]) row[place[i]] = stays ? mine : -1;
-            if (stays)
-            {
-                tokenOfRow[mine] = n / choices;
-                choiceOfRow[mine] = n;
-            }
-            next += ones(who);
-        }
-    }
-    if (lane == 0 && own == experts - 1) offsets[experts] = next;
+        next += ones(who);
+    });
 }
 
 /// b_e + rate·sign(mean − n_e) in double, rounded once; the rate comes as its bits; a step that is left out moves nothing.

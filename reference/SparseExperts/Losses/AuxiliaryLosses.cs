@@ -52,6 +52,9 @@ public sealed record LossTerm(string Name, Lazy<Tensor> Computed, double Coeffic
 
     /// <summary>What a product loss is taken over; null for other losses.</summary>
     public BalanceLevel? Level { get; init; }
+
+    /// <summary>The loss times a number where its last op can multiply by it; null where that takes an op of its own.</summary>
+    public Func<double, Tensor?>? Fused { get; init; }
 }
 
 /// <summary>The auxiliary losses of a dialect, by name, and their weighted sum.</summary>
@@ -63,14 +66,21 @@ public static class AuxiliaryLosses
         /// <summary>Of a product loss: what it is taken over.</summary>
         public Func<Dialect, BalanceLevel>? Level { get; init; }
 
+        /// <summary>The loss times a number in the ops of the loss; null where there is no such way.</summary>
+        public Func<Tape, RouterCall, LossInputs, double, Tensor?>? Fused { get; init; }
+
         public LossTerm Of(Tape tape, RouterCall call, LossInputs inputs)
         {
-            Tensor Value()
+            T Exactly<T>(Func<T> compute)
             {
                 using var exact = tape.Exactly();
-                return Compute(tape, call, inputs);
+                return compute();
             }
-            return new(Name, new Lazy<Tensor>(Value), Coefficient(call.Dialect)) { Level = Level?.Invoke(call.Dialect) };
+            return new(Name, new Lazy<Tensor>(() => Exactly(() => Compute(tape, call, inputs))), Coefficient(call.Dialect))
+            {
+                Level = Level?.Invoke(call.Dialect),
+                Fused = Fused is null || call.LogitsFormat != NumberFormat.Float32 ? null : by => Exactly(() => Fused(tape, call, inputs, by)),
+            };
         }
     }
 
@@ -95,11 +105,15 @@ public static class AuxiliaryLosses
         new("alignment", call => HasLosses(call) && call.Dialect.AlignmentCoefficient != 0, EntropyLosses.Alignment, d => d.AlignmentCoefficient),
         new("entropy", call => HasLosses(call) && call.Dialect.EntropyLosses, EntropyLosses.PerModality, d => d.EntropyCoefficient),
         new("z", call => call.Dialect.ZLoss != ZLoss.None && call.Is(call.Dialect.ZPhase), (tape, call, inputs) => RouterZLoss.Mean(tape, call, inputs.Logits),
-            d => d.ZCoefficient),
+            d => d.ZCoefficient) { Fused = (tape, call, inputs, by) => RouterZLoss.Mean(tape, call, inputs.Logits, by) },
     ];
 
     static Kind Product(string name, Func<RouterCall, bool> isThere, Func<Dialect, BalanceLevel> level, Func<Dialect, double> coefficient) =>
-        new(name, isThere, (tape, call, inputs) => ProductLoss.Compute(tape, call, inputs, level(call.Dialect)), coefficient) { Level = level };
+        new(name, isThere, (tape, call, inputs) => ProductLoss.Compute(tape, call, inputs, level(call.Dialect)), coefficient)
+        {
+            Level = level,
+            Fused = (tape, call, inputs, by) => ProductLoss.Compute(tape, call, inputs, level(call.Dialect), by),
+        };
 
     static bool HasLosses(RouterCall call) => call.Is(call.Dialect.LossPhase);
 
@@ -122,7 +136,7 @@ public static class AuxiliaryLosses
         Tensor? total = null;
         foreach (var term in terms.Where(t => t.Coefficient != 0))
         {
-            var weighted = tape.Round(tape.Scale(term.Value, term.Coefficient), call.LogitsFormat);
+            var weighted = term.Fused?.Invoke(term.Coefficient) ?? tape.Round(tape.Scale(term.Value, term.Coefficient), call.LogitsFormat);
             total = total is null ? weighted : tape.Add(total, weighted);
         }
         return total;

@@ -15,19 +15,20 @@ public static class ProductLoss
     const double ShareGuard = 1e-6;
 
     /// <param name="level">What the loss is taken over: the dialect's own level, or that of a second loss beside it.</param>
+    /// <param name="by">What the loss is multiplied by; 1 where its steps are rounded to a narrow format.</param>
     /// <returns>1×1.</returns>
     /// <remarks>dmass_te = dloss·scale_p·f_pe·w_t/P, w_t the token's weight in P.</remarks>
-    public static Tensor Compute(Tape tape, RouterCall call, LossInputs inputs, BalanceLevel level)
+    public static Tensor Compute(Tape tape, RouterCall call, LossInputs inputs, BalanceLevel level, double by = 1)
     {
         var parts = LossParts.Of(tape, call, level);
         var mass = tape.Round(LossMass.Of(tape, call, inputs), call.LogitsFormat);                                       // [T, E]
-        if (OnBackend(tape, call, inputs, parts, level, mass) is { } made) return made;
-        var loss = Product(tape, call, parts, level, mass, LossCounts.Of(call, inputs, parts));
-        return call.Dialect.SecondPlaceLoss ? tape.Add(loss, tape.Scale(OfSecondPlaces(tape, call, inputs, parts, level, mass), 0.5)) : loss;
+        if (OnBackend(tape, call, inputs, parts, level, mass, by) is { } made) return made;
+        var loss = Product(tape, call, parts, level, mass, LossCounts.Of(call, inputs, parts), by);
+        return call.Dialect.SecondPlaceLoss ? tape.Add(loss, OfSecondPlaces(tape, call, inputs, parts, level, mass, 0.5 * by)) : loss;
     }
 
     /// <summary>The same for second choices, on what the first ones leave over: rest / (Σ rest + 10⁻⁹).</summary>
-    static Tensor OfSecondPlaces(Tape tape, RouterCall call, LossInputs inputs, LossParts parts, BalanceLevel level, Tensor mass)
+    static Tensor OfSecondPlaces(Tape tape, RouterCall call, LossInputs inputs, LossParts parts, BalanceLevel level, Tensor mass, double by)
     {
         var (d, choices, experts) = (call.Dialect, inputs.Choices, call.Experts);
         var second = new double[parts.Count * experts];
@@ -41,23 +42,23 @@ public static class ProductLoss
         }
         var left = tape.Multiply(mass, tape.PlanConstant(call.Tokens, experts, rest));
         var divided = tape.Divide(left, tape.RepeatColumn(tape.Shift(tape.SumRows(left), 1e-9), experts));
-        return Product(tape, call with { Dialect = d with { BalanceTokens = BalanceTokens.All } }, parts, level, divided, second);
+        return Product(tape, call with { Dialect = d with { BalanceTokens = BalanceTokens.All } }, parts, level, divided, second, by);
     }
 
-    static Tensor Product(Tape tape, RouterCall call, LossParts parts, BalanceLevel level, Tensor mass, double[] own)
+    static Tensor Product(Tape tape, RouterCall call, LossParts parts, BalanceLevel level, Tensor mass, double[] own, double by)
     {
         var experts = call.Experts;
         var counts = Counted(tape, call, parts, level, own);
         var each = Factors(tape, call, parts, level, own, counts);
         double[] f = [.. counts.Select((n, i) => Share(n, each[i / experts]))];
-        return OfMeans(tape, call, parts, mass, each, tape.Numbers(parts.Count, experts, f));
+        return OfMeans(tape, call, parts, mass, each, tape.Numbers(parts.Count, experts, f), by);
     }
 
     /// <summary>
     /// The same with f from the backend's counts, where it made them for the parts of this loss: no token is padding then, and what becomes of a count is
     /// looked up, because the host knows the number that every count gives. Null where the host counts.
     /// </summary>
-    static Tensor? OnBackend(Tape tape, RouterCall call, LossInputs inputs, LossParts parts, BalanceLevel level, Tensor mass)
+    static Tensor? OnBackend(Tape tape, RouterCall call, LossInputs inputs, LossParts parts, BalanceLevel level, Tensor mass, double by)
     {
         var d = call.Dialect;
         var isOfGroups = parts.Count == call.Groups && parts.Count * parts.Size * call.Layers == call.Tokens && (call.Layers == 1 || parts.Count == 1);
@@ -71,21 +72,21 @@ public static class ProductLoss
             for (var (n, count) = (0, 0.0); n <= most; n++, count += unit) table[n] = Share(count, of);
             return table;
         });
-        if (call.Layers == 1 && call.LogitsFormat == NumberFormat.Float32) return tape.BalanceLoss(mass, shares, asked, parts.Count, 1 / of.Mass);
+        if (call.Layers == 1 && call.LogitsFormat == NumberFormat.Float32) return tape.BalanceLoss(mass, shares, asked, parts.Count, by / of.Mass);
         var f = tape.Rent(parts.Count, call.Experts);
         tape.Backend.GatherRows(shares, asked, f.Reshape(parts.Count * call.Experts, 1), false);
-        return OfMeans(tape, call, parts, mass, each, tape.Constant(f));
+        return OfMeans(tape, call, parts, mass, each, tape.Constant(f), by);
     }
 
     /// <summary>f with its scale, from a count.</summary>
     static double Share(double count, Factor of) => count / of.Counts * of.Scale / of.Parts;
 
-    /// <summary>Σ_pe f_pe·P_pe.</summary>
+    /// <summary>Σ_pe f_pe·(by·P_pe).</summary>
     /// <param name="f">[P, E], with its scale.</param>
-    static Tensor OfMeans(Tape tape, RouterCall call, LossParts parts, Tensor mass, Factor[] each, Tensor f)
+    static Tensor OfMeans(Tape tape, RouterCall call, LossParts parts, Tensor mass, Factor[] each, Tensor f, double by)
     {
         var sums = tape.SumGroups(LossMass.OfCounted(tape, call, mass), parts.Count, parts.SpansShards);
-        var means = tape.ScaleRows(sums, tape.Column([.. each.Select(of => 1 / of.Mass)]));                               // P [P, E]
+        var means = tape.ScaleRows(sums, tape.Column([.. each.Select(of => by / of.Mass)]));                               // by·P [P, E]
         return tape.Round(tape.WeightedSum(tape.Round(means, call.LogitsFormat), f), call.LogitsFormat);
     }
 

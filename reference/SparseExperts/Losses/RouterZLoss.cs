@@ -11,16 +11,17 @@ public static class RouterZLoss
     /// over real tokens, the others over all.
     /// </summary>
     /// <param name="logits">[T, E].</param>
-    public static Tensor Mean(Tape tape, RouterCall call, Tensor logits)
+    /// <param name="by">What the loss is multiplied by; 1 where its steps are rounded to a narrow format.</param>
+    public static Tensor Mean(Tape tape, RouterCall call, Tensor logits, double by = 1)
     {
         if (call.Dialect.PaddingLogits == PaddingLogits.Zeroed && call.TokenMask.Length > 0) logits = RouterLogits.WithoutPadding(tape, call, logits);
         var z = tape.Round(tape.WidenByComposedLogSumExp(tape.LogSumExp(logits), logits, call.LogitsFormat), call.LogitsFormat);
         if (call.LogitsFormat != NumberFormat.Float32) return InLogitsFormat(tape, call, z);
         double batches = call.Dialect.Microbatches;
-        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.TokenMask.Length == 0) return tape.SumSquares(z, 1.0 / (Math.Max(1, tape.TotalRows(z)) * batches));
+        if (call.Dialect.ZLoss == ZLoss.AllTokens || call.TokenMask.Length == 0) return tape.SumSquares(z, by / (Math.Max(1, tape.TotalRows(z)) * batches));
         float[] real = [.. Enumerable.Range(0, call.Tokens).Select(t => call.IsReal(t) ? 1f : 0f)];
         var ofReal = tape.Multiply(z, tape.PlanConstant(call.Tokens, 1, real));
-        return tape.SumSquares(ofReal, 1.0 / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * batches));
+        return tape.SumSquares(ofReal, by / (Math.Max(1, tape.Total(real.Count(r => r == 1))) * batches));
     }
 
     /// <summary>The same with every step rounded to the logits' format, as a library does that never leaves it.</summary>
