@@ -61,6 +61,9 @@ def record_model(model, inputs, path, labels=None, *, rename=None, note=""):
             hook.remove()
         for watch in sparse.values():
             watch.__exit__()
+    if not isinstance(getattr(output, "logits", None), torch.Tensor):
+        raise ValueError(f"{type(model).__name__} returned {type(output).__name__} without logits; take the model with its head (…ForCausalLM, "
+                         "…ForConditionalGeneration) and return_dict left on")
     given = {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
     recording |= {name: value if value.is_floating_point() else value.int() for name, value in given.items()}
     recording["logits"] = output.logits

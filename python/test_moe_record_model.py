@@ -86,8 +86,11 @@ def refusals(folder, torch, record_model):
     path = os.path.join(folder, "refused.safetensors")
     odd = standin_models.LanguageModel([]).eval()
     del odd.model.layers[0].post_attention_layernorm
+    headless = standin_models.LanguageModel([]).eval()
+    headless.register_forward_hook(lambda module, inputs, output: (output.logits,))
     for model, more, text in ((standin_models.LanguageModel([]), {}, "is in training mode"),
                               (torch.nn.Linear(2, 2).eval(), {}, "looked for model.layers, layers,"),
+                              (headless, {}, "LanguageModel returned tuple without logits; take the model with its head"),
                               (odd, {}, "layer 0, DecoderLayer, has no norm that can be recognised; it holds self_attn, mlp, input_layernorm"),
                               (standin_models.LanguageModel([]).eval().requires_grad_(False), {"labels": torch.ones(1, 3).long()}, "requires gradients")):
         try:

@@ -89,16 +89,16 @@ public static class ModelCheck
         /// </summary>
         public string? Cause(int block)
         {
-            (string? Sentence, double Ratio) best = (null, double.PositiveInfinity);
+            (string? Sentence, double Off) best = (null, double.PositiveInfinity);
             foreach (var (n, fault) in model.Blocks[block].Faults(recording).Index())
             {
                 if (best.Sentence is not null && !fault.IsUsual) break;
-                if (Fits(block, n, fault) is { } ratio && (best.Sentence is null || ratio < best.Ratio / 2)) best = (fault.Sentence, ratio);
+                if (Fits(block, n, fault) is { } off && (best.Sentence is null || off < best.Off / 2)) best = (fault.Sentence, off);
             }
             return best.Sentence;
         }
 
-        /// <summary>How far out the worst number lies, in bounds; null where the fault does not reproduce the recording.</summary>
+        /// <summary>How far off the numbers of the worst tensor lie on average, in bounds; null where the fault does not reproduce the recording.</summary>
         double? Fits(int block, int n, BlockFault fault)
         {
             try
@@ -111,7 +111,7 @@ public static class ModelCheck
                     return One(disturbed, new(disturbed.Tape, recording, known), Again(disturbed, block, n).Run);
                 })];
                 var run = One(model, new(model.Tape, recording, _computed, draws), Again(model, block, n).Run);
-                return Agrees(run) ? run.Claims.Max(c => c.Ratio) : null;
+                return Agrees(run) ? run.Claims.Max(c => c.Mean) : null;
             }
             catch (Exception e) when (e is RoutingException or DialectException or ShapeException)
             {

@@ -79,9 +79,11 @@ public sealed partial class HubFolder : IDisposable
         }
         if (!File.Exists(In(IndexFile)))
         {
-            var others = Directory.EnumerateFiles(Path, "*.bin").Any() || Directory.EnumerateFiles(Path, "*.pt").Any();
+            bool Has(string pattern) => Directory.EnumerateFiles(Path, pattern).Any();
             throw new InvalidFileException($"{Path}: neither {SingleFile} nor {IndexFile}; "
-                + (others ? "its weights are pickled, which this program does not run: convert them to safetensors" : "name the folder of a checkpoint"));
+                + (Has("model-*-of-*.safetensors") ? "there are shards, so take the index as well"
+                : Has("*.bin") || Has("*.pt") ? "its weights are pickled, which this program does not run: convert them to safetensors"
+                : "name the folder of a checkpoint"));
         }
         Index = IndexFile;
         var map = WeightMap();

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using SparseExperts.Data;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
@@ -89,6 +90,7 @@ public static class HubImport
     {
         note = null;
         if (TokenizerFiles.FirstOrDefault(name => File.Exists(Path.Combine(checkpoint.Path, name))) is not { } file) return null;
+        if (Path.GetExtension(file) == ".json") CheckWhole(Path.Combine(checkpoint.Path, file));
         ITokenizer tokenizer;
         try
         {
@@ -102,5 +104,18 @@ public static class HubImport
         return tokenizer.Vocabulary <= checkpoint.Config.Vocabulary ? file
             : throw new InvalidFileException($"{checkpoint.Path}: its tokenizer has ids up to {tokenizer.Vocabulary - 1}, "
                 + $"the embedding has {checkpoint.Config.Vocabulary} rows; take the files of one checkpoint");
+    }
+
+    /// <summary>A file that was half written is none of a kind that this program does not read.</summary>
+    static void CheckWhole(string file)
+    {
+        try
+        {
+            using var _ = JsonDocument.Parse(RegularFiles.ReadAllText(file));
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidFileException($"{file}: not JSON ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); take another copy");
+        }
     }
 }

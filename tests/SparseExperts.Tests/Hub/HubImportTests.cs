@@ -82,6 +82,19 @@ public sealed class HubImportTests : IDisposable
     }
 
     [Fact]
+    public void What_was_half_written_is_refused()
+    {
+        Copy("sharded/qwen2_moe-3-shards");
+        File.Delete(In("model.safetensors.index.json"));
+        Refused("there are shards, so take the index as well");
+
+        Directory.Delete(From, recursive: true);
+        Copy("language-models/mixtral-tiny");
+        File.WriteAllText(In("tokenizer.json"), "{\"model\"");
+        Refused("tokenizer.json: not JSON");
+    }
+
+    [Fact]
     public void A_tensor_that_no_line_of_the_table_knows_is_refused()
     {
         Copy("language-models/mixtral-tiny");

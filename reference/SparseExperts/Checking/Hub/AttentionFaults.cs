@@ -1,5 +1,6 @@
 using SparseExperts.Autograd;
 using SparseExperts.Hub;
+using SparseExperts.Models;
 using SparseExperts.Models.Hub;
 using SparseExperts.Ops;
 using static SparseExperts.Checking.Hub.FaultParts;
@@ -9,7 +10,7 @@ namespace SparseExperts.Checking.Hub;
 /// <summary>What the first half of a layer may do instead.</summary>
 static class AttentionFaults
 {
-    static readonly double[] Bases = [10000, 1e6, 5e5, 1.5e5, 5e6, 1e5, 1e7, 1000, 2e6, 8e6, 1e8];
+    static readonly double[] Bases = [10000, 1e6, 5e5, 1.5e5, 5e6, 1e5, 1e7, 1000, 2e6, 8e6, 1e8, 2e4, 5e4, 1.6e5, 2.5e5, 1.5e6, 3e6, 4e6, 1e9, 100];
 
     /// <summary>In the order in which they are looked for; each is made when it is its turn, for its matrices live until the next.</summary>
     public static IEnumerable<LayerFault> Of(DecoderLayer layer, int index) =>
@@ -77,7 +78,7 @@ static class AttentionFaults
                         new(theta, form.HeadWidth, pairs) { Rotated = form.HeadWidth, OriginalPositions = 1 });
             yield break;
         }
-        foreach (var theta in Bases)
+        foreach (var theta in Bases.Concat([own.Theta * 10, own.Theta / 10, own.Theta * 2, own.Theta / 2]).Distinct())
             if (theta != own.Theta) yield return Turning($"rotary base {Number(theta)} in place of {Number(own.Theta)}", own with { Theta = theta });
         yield return Turning(
             own.Interleaved ? "rotary positions in halves in place of pairs" : "rotary positions in pairs in place of halves",
@@ -92,6 +93,8 @@ static class AttentionFaults
         if (own.Scaling == RotaryScaling.Yarn)
         {
             yield return Turning($"rotary scaling factor {Number(own.AttentionFactor)} on cosine and sine forgotten", own with { AttentionFactor = 1 });
+            foreach (var factor in (double[])[own.Factor * 2, own.Factor / 2, 1])
+                if (factor != own.Factor) yield return Turning($"YaRN factor {Number(factor)} in place of {Number(own.Factor)}", own with { Factor = factor });
             yield return Turning("bounds of the YaRN ramp rounded otherwise", own with { Truncate = !own.Truncate });
         }
         if (form.Latent is null && own.Width < form.HeadWidth)
@@ -117,6 +120,7 @@ static class AttentionFaults
             ("of the model's width", 1 / Math.Sqrt(layer.Weights.AttentionNorm.Columns)),
             ("of the part without positions", 1 / Math.Sqrt(Math.Max(1, form.RotaryFirst))),
             ("of the rotated part", 1 / Math.Sqrt(form.Rotary?.Width ?? form.HeadWidth)),
+            ("of two heads", scale / Math.Sqrt(2)), ("of half a head", scale * Math.Sqrt(2)), ("doubled", 2 * scale), ("halved", scale / 2),
         ];
         foreach (var (word, other) in scales.DistinctBy(s => s.Item2))
             if (Math.Abs(other - scale) > 1e-9)
@@ -142,8 +146,8 @@ static class AttentionFaults
             yield break;
         }
         yield return Fault($"{what} ignored", layer, form with { Reach = AttentionReach.Full });
-        foreach (var span in (int[])[form.Span + 1, form.Span - 1, form.Span * 2])
-            if (span > 0) yield return Fault($"{what} of {span} in place of {form.Span}", layer, form with { Span = span });
+        foreach (var span in Enumerable.Range(2, 15).Concat([form.Span * 2, form.Span / 2]).Prepend(form.Span - 1).Prepend(form.Span + 1).Distinct())
+            if (span > 0 && span != form.Span) yield return Fault($"{what} of {span} in place of {form.Span}", layer, form with { Span = span });
         yield return form.Reach == AttentionReach.Chunked
             ? Fault("a sliding window in place of attention chunks", layer, form with { Reach = AttentionReach.Sliding })
             : Fault("attention chunks in place of a sliding window", layer, form with { Reach = AttentionReach.Chunked });
@@ -166,10 +170,17 @@ static class AttentionFaults
         }
         if (attention.Norm != QueryKeyNorm.None)
             yield return Fault($"norms of queries and keys forgotten in layer {index}", layer, attention with { Norm = QueryKeyNorm.None });
+        var weights = layer.Weights.Attention;
+        if (weights is { QueryNorm: { } queries, KeyNorm: { } keys })
+        {
+            yield return Fault($"weights of q_norm of layer {index} ignored", layer, weights with { QueryNorm = Ones(layer.Tape, queries) });
+            yield return Fault($"weights of k_norm of layer {index} ignored", layer, weights with { KeyNorm = Ones(layer.Tape, keys) });
+        }
         if (attention.Norm == QueryKeyNorm.Head)
             yield return Fault($"norms of queries and keys behind the rotation in layer {index}", layer, attention with { NormBehindRotary = true });
         if (attention.ValueNorm) yield return Fault($"norm of values forgotten in layer {index}", layer, attention with { ValueNorm = false });
-        yield return new($"input_layernorm of layer {index} skipped", layer with { HasNorm = false });
+        yield return new($"input_layernorm of layer {index} skipped", layer with { Before = HalfNorm.None });
+        yield return new($"mean subtracted in input_layernorm of layer {index}, which is a norm of squares", layer with { Before = HalfNorm.MeanSubtracted });
         var norm = layer.Weights.AttentionNorm;
         yield return OfNorm($"weights of input_layernorm of layer {index} ignored", layer, Ones(layer.Tape, norm));
         yield return OfNorm($"input_layernorm and post_attention_layernorm exchanged in layer {index}", layer, layer.Weights.FeedForwardNorm);
@@ -178,7 +189,9 @@ static class AttentionFaults
 
     static IEnumerable<LayerFault> OfSums(DecoderLayer layer)
     {
-        yield return new("residual skipped: attention's output alone goes on", layer with { HasResidual = false });
+        yield return new("residual skipped: attention's output alone goes on", layer with { Sum = HalfSum.Nothing });
+        yield return new("residual taken behind the norm of attention", layer with { Sum = HalfSum.Norm });
+        yield return new("residual added twice to attention's output", layer with { Sum = HalfSum.InputTwice });
         if (layer.Form.ResidualFactor != 1)
             yield return OfLayer($"residual multiplier {Number(layer.Form.ResidualFactor)} forgotten", layer, layer.Form with { ResidualFactor = 1 });
         if (layer.Weights.Gemma is not { } gemma) yield break;

@@ -15,15 +15,6 @@ abstract class DecoderBlock(HubModel model) : CheckedBlock
     /// <summary>Padding is recorded as computed and need not be reproduced.</summary>
     protected static Func<int, bool> Real(HubInputs inputs) => row => inputs.IsReal(row / inputs.Length, row % inputs.Length);
 
-    /// <summary>A layer with the matrices of another one that is made alike.</summary>
-    protected IEnumerable<LayerFault> OfOthers(int layer)
-    {
-        var own = Model.Layers[layer];
-        for (var i = 0; i < LayerCount; i++)
-            if (i != layer && Model.Layers[i].Form == own.Form)
-                yield return new($"layer {i}'s matrices in layer {layer}", own with { Weights = Model.Layers[i].Weights });
-    }
-
     protected Tensor Stream(BlockRun run, HubInputs inputs, params string[] names) => run.Input(inputs.Ids.Length, Width, inputs.Length, names);
 }
 
@@ -62,7 +53,8 @@ sealed class AttentionBlock(HubModel model, int layer) : DecoderBlock(model)
         foreach (var (sentence, with) in AttentionFaults.Of(Model.Layers[layer], layer)) yield return new(sentence, run => Run(run, with, inputs));
         foreach (var (sentence, other) in AttentionFaults.OfInputs(Model.Layers[layer], inputs))
             yield return new(sentence, run => Run(run, Model.Layers[layer], other));
-        foreach (var (sentence, with) in OfOthers(layer)) yield return new(sentence, run => Run(run, with, inputs));
+        var others = new OtherLayers(Model, layer);
+        foreach (var (sentence, with) in others.All().Concat(others.OfAttention())) yield return new(sentence, run => Run(run, with, inputs));
     }
 }
 
@@ -88,8 +80,9 @@ sealed class FeedForwardBlock(HubModel model, int layer) : DecoderBlock(model)
     public override IEnumerable<BlockFault> Faults(Recording recording)
     {
         BlockFault Own(LayerFault fault, bool isUsual) => new(fault.Sentence, run => Run(run, fault.With)) { IsUsual = isUsual };
-        var own = Model.Layers[layer];
-        return FeedForwardFaults.Usual(own, layer).Concat(OfOthers(layer)).Select(f => Own(f, true))
+        var (own, others) = (Model.Layers[layer], new OtherLayers(Model, layer));
+        return FeedForwardFaults.Usual(own, layer).Concat(others.All()).Concat(others.OfFeedForward())
+            .Concat(FeedForwardFaults.Formats(own, layer, recording)).Select(f => Own(f, true))
             .Concat(FeedForwardFaults.Rules(own, layer).Select(f => Own(f, false)));
     }
 }

@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Models;
 using SparseExperts.Models.Hub;
 using SparseExperts.Ops;
 using static SparseExperts.Checking.Hub.FaultParts;
@@ -14,6 +15,9 @@ static class FeedForwardFaults
 
     /// <summary>Every rule of the routed part that lies one axis away.</summary>
     public static IEnumerable<LayerFault> Rules(DecoderLayer layer, int index) => Routed(layer, index)?.Rules() ?? [];
+
+    /// <summary>Narrower formats of the router that a recording shows.</summary>
+    public static IEnumerable<LayerFault> Formats(DecoderLayer layer, int index, Recording recording) => Routed(layer, index)?.Formats(recording) ?? [];
 
     static RoutedFaults? Routed(DecoderLayer layer, int index) => layer.Weights.Experts is { } experts ? new(layer, experts, index) : null;
 
@@ -41,7 +45,8 @@ static class FeedForwardFaults
             var other = layer with { Form = form with { NormEpsilon = epsilon } };
             yield return new($"norm epsilon {Number(epsilon)} in place of {Number(form.NormEpsilon)}", other);
         }
-        yield return new($"{name} of layer {index} skipped", layer with { HasNorm = false });
+        yield return new($"{name} of layer {index} skipped", layer with { Before = HalfNorm.None });
+        yield return new($"mean subtracted in {name} of layer {index}, which is a norm of squares", layer with { Before = HalfNorm.MeanSubtracted });
         yield return Norm($"weights of {name} of layer {index} ignored", Ones(layer.Tape, own));
         yield return Norm($"input_layernorm and {name} exchanged in layer {index}", layer.Weights.AttentionNorm);
         yield return Norm($"weights of {name} of layer {index} taken as 1 + w", layer.Tape.Shift(own, 1));
@@ -49,7 +54,9 @@ static class FeedForwardFaults
 
     static IEnumerable<LayerFault> OfSums(DecoderLayer layer, int index)
     {
-        yield return new("residual skipped: the feed-forward's output alone goes on", layer with { HasResidual = false });
+        yield return new("residual skipped: the feed-forward's output alone goes on", layer with { Sum = HalfSum.Nothing });
+        yield return new("residual taken behind the norm of the feed-forward", layer with { Sum = HalfSum.Norm });
+        yield return new("residual added twice to the feed-forward's output", layer with { Sum = HalfSum.InputTwice });
         var factor = layer.Form.ResidualFactor;
         if (factor != 1) yield return new($"residual multiplier {Number(factor)} forgotten", layer with { Form = layer.Form with { ResidualFactor = 1 } });
         if (layer.Weights.Gemma is { } gemma)

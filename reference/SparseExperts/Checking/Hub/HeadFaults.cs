@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Models;
 using SparseExperts.Models.Hub;
 using SparseExperts.Ops;
 using static SparseExperts.Checking.Hub.FaultParts;
@@ -34,6 +35,7 @@ static class HeadFaults
         foreach (var epsilon in Epsilons)
             if (epsilon != own) yield return ($"norm epsilon {Number(epsilon)} in place of {Number(own)}", x => model.Normed(x, model.Norm, epsilon));
         yield return ("final norm skipped", x => x);
+        yield return ("mean subtracted in the final norm, which is one of squares", x => model.Normed(model.Tape.In(model.Format).LessMean(x)));
         yield return ("weights of the final norm ignored", x => model.Normed(x, Ones(model.Tape, model.Norm), own));
         yield return ("weights of the final norm taken as 1 + w", x => model.Normed(x, model.Tape.Shift(model.Norm, 1), own));
     }

@@ -12,23 +12,30 @@ namespace SparseExperts.Checking.Hub;
 /// <param name="index">Number of the layer.</param>
 sealed class RoutedFaults(DecoderLayer layer, HubExperts experts, int index)
 {
-    /// <summary>Experts that are looked at one by one, or in pairs.</summary>
-    const int Most = 16;
-
     readonly Tape _tape = layer.Tape;
     readonly Dialect _rule = experts.Form.Dialect;
     readonly ExpertWeights _weights = experts.Experts;
     readonly int _count = experts.Form.Experts;
 
     /// <summary>What models do wrong, in the order in which it is looked for.</summary>
-    public IEnumerable<LayerFault> Usual() => OfGates().Concat(OfShared()).Concat(OfPlaces()).Concat(OfMatrices()).Concat(OfParts()).Concat(OfRouter());
+    public IEnumerable<LayerFault> Usual() => OfGates().Concat(OfShared())
+        .Concat(new ExpertFaults(_tape, _weights, _count, $"layer {index}").All().Select(f => Held(f.Sentence, f.With)))
+        .Concat(OfParts()).Concat(OfRouter()).Concat(OfSum());
 
-    /// <summary>Every rule that lies one axis away, those first that others have.</summary>
+    /// <summary>Every rule that lies one axis away, those first that others have; formats would let anything pass with their wider bounds.</summary>
     public IEnumerable<LayerFault> Rules() =>
         from neighbour in Neighbours.Of(_rule).OrderByDescending(n => Neighbours.Plausibility(_rule, n.Change))
         let d = neighbour.Dialect
-        where d.LayerKind() == LayerKind.Routed && d.Router == _rule.Router && d.Selection == _rule.Selection && d.K <= _count
-        select Ruled($"as if {neighbour.Change}", d);
+        where d.LayerKind() == LayerKind.Routed && d.Router == _rule.Router && d.Selection == _rule.Selection && Serves(d)
+            && !neighbour.Change.Axis.EndsWith("_dtype", StringComparison.Ordinal)
+        select Ruled(neighbour.Change.ToString(), d);
+
+    /// <summary>Narrower formats that the recorded numbers show.</summary>
+    public IEnumerable<LayerFault> Formats(Recording recording)
+    {
+        var name = RouterNames.Find(recording, index);
+        return RouterFormats.Of(_rule, recording, name, $"{name}.gates").Select(f => Ruled(f.Sentence, f.With));
+    }
 
     LayerFault With(string sentence, HubExperts with) => new(sentence, layer with { Weights = layer.Weights with { Experts = with } });
     LayerFault Ruled(string sentence, Dialect dialect) => With(sentence, experts.With(form: experts.Form with { Dialect = dialect }));
@@ -57,6 +64,8 @@ sealed class RoutedFaults(DecoderLayer layer, HubExperts experts, int index)
         yield return d.ApplyGateTo == GatePlace.Input
             ? Ruled("gates multiply the experts' outputs in place of their inputs", d with { ApplyGateTo = GatePlace.Output })
             : Ruled("gates multiply the experts' inputs in place of their outputs", d with { ApplyGateTo = GatePlace.Input });
+        foreach (var k in (int[])[d.K + 1, d.K - 1])
+            if (k > 0 && d with { K = k } is var other && Serves(other)) yield return Ruled($"top {k} in place of top {d.K}", other);
         yield return Ruled("gates all 1", d with { Gate = Gate.One, Normalize = Normalize.None, ScalingFactor = 1 });
         if (experts.Router.ExpertScale is not null) yield return Ruled("per_expert_scale ignored", d with { ExpertScale = false });
     }
@@ -66,6 +75,9 @@ sealed class RoutedFaults(DecoderLayer layer, HubExperts experts, int index)
         var e = _weights;
         if (e is not { SharedWi: { } wi, SharedWiGate: { } gate, SharedWo: { } wo }) yield break;
         yield return Held($"shared expert missing in layer {index}", e with { SharedWi = null, SharedWiGate = null, SharedWo = null, SharedGate = null });
+        yield return Held($"shared expert added twice in layer {index}", e with { SharedWo = _tape.Scale(wo, 2) });
+        if (_rule.ScalingFactor is not 1 and var factor)
+            yield return Held($"scaling factor {Number(factor)} of the gates on the shared expert too", e with { SharedWo = _tape.Scale(wo, factor) });
         if (e.SharedGate is not null) yield return Held($"gate of the shared expert forgotten in layer {index}", e with { SharedGate = null });
         yield return Held($"gate_proj and up_proj of the shared expert exchanged in layer {index}", e with { SharedWi = gate, SharedWiGate = wi });
         string Transposed(string name) => $"{name} of the shared expert of layer {index} transposed";
@@ -76,59 +88,12 @@ sealed class RoutedFaults(DecoderLayer layer, HubExperts experts, int index)
         yield return Held($"routed experts missing in layer {index}: the shared one alone adds", silent);
     }
 
-    /// <summary>Experts in other places.</summary>
-    IEnumerable<LayerFault> OfPlaces()
-    {
-        LayerFault Moved(string sentence, Func<int, int> from)
-        {
-            Tensor? Own(Tensor? stack) => Placed(_tape, stack, _count, from);
-            return Held(sentence, _weights with
-            {
-                Wi = Own(_weights.Wi)!,
-                WiGate = Own(_weights.WiGate),
-                Wo = Own(_weights.Wo)!,
-                Bi = Own(_weights.Bi),
-                BiGate = Own(_weights.BiGate),
-                Bo = Own(_weights.Bo),
-            });
-        }
-        for (var a = 0; a < Math.Min(_count, Most); a++)
-            for (var b = a + 1; b < Math.Min(_count, Most); b++)
-            {
-                var (one, other) = (a, b);
-                yield return Moved($"experts {a} and {b} exchanged in layer {index}", i => i == one ? other : i == other ? one : i);
-            }
-        yield return Moved($"expert ids of layer {index} shifted by one", i => (i + 1) % _count);
-        yield return Moved($"expert ids of layer {index} shifted by minus one", i => (i + _count - 1) % _count);
-        yield return Moved($"experts of layer {index} in reverse order", i => _count - 1 - i);
-    }
-
-    /// <summary>Their matrices turned, where they are square, all of one kind or one.</summary>
-    IEnumerable<LayerFault> OfMatrices()
-    {
-        var e = _weights;
-        for (var only = -1; only < Math.Min(_count, Most); only++)
-        {
-            int? one = only < 0 ? null : only;
-            var whose = only < 0 ? "the experts" : $"expert {only}";
-            string Transposed(string name) => $"{name} of {whose} of layer {index} transposed";
-            if (Turned(_tape, e.Wo, _count, one) is { } wo) yield return Held(Transposed("down_proj"), e with { Wo = wo });
-            if (Turned(_tape, e.Wi, _count, one) is { } wi) yield return Held(Transposed("up_proj"), e with { Wi = wi });
-            if (e.WiGate is { } gate && Turned(_tape, gate, _count, one) is { } turned) yield return Held(Transposed("gate_proj"), e with { WiGate = turned });
-        }
-    }
-
     IEnumerable<LayerFault> OfParts()
     {
         var e = _weights;
-        if (e.WiGate is { } gate)
-        {
-            var exchanged = e with { Wi = gate, WiGate = e.Wi, Bi = e.BiGate, BiGate = e.Bi };
-            yield return Held($"gate and up projections of the experts exchanged in layer {index}", exchanged);
-            yield return Held($"gate and up of layer {index} split in halves in place of turns", PackedColumns.Halved(_tape, e));
-            yield return Held($"gate and up of layer {index} split in turns in place of halves", PackedColumns.TakenInTurns(_tape, e));
-        }
         if (e.Bi is not null) yield return Held($"biases of the experts of layer {index} forgotten", e with { Bi = null, BiGate = null, Bo = null });
+        if (e.Bi is not null)
+            yield return Held($"biases of the experts' gate and up projections forgotten in layer {index}", e with { Bi = null, BiGate = null });
         if (e.Bo is not null) yield return Held($"bias of the experts' down projections forgotten in layer {index}", e with { Bo = null });
         foreach (var kind in Activations)
             if (ExpertKinds.Of(kind) is var other && other != _rule.Activation)
@@ -142,8 +107,31 @@ sealed class RoutedFaults(DecoderLayer layer, HubExperts experts, int index)
         if (router.Weight is { } weight && Turned(_tape, weight, 1) is { } turned)
             yield return Routed($"router of layer {index} transposed", router with { Weight = turned });
         if (router.Bias is not null) yield return Routed($"bias of the router of layer {index} forgotten", router with { Bias = null });
+        foreach (var (sentence, weights) in RowsExchanged(_tape, router, _count, $"layer {index}")) yield return Routed(sentence, weights);
+        if (!_rule.RouterNorm && layer.Form.Sparse is not null)
+            yield return new("the router reads the stream in place of its norm", layer with { RouterReadsOther = true });
         if (!_rule.RouterNorm) yield break;
         yield return Ruled("norm in front of the router forgotten", _rule with { RouterNorm = false });
-        yield return new("the router reads the experts' norm in place of the residual", layer with { RouterReadsNorm = true });
+        yield return new("the router reads the experts' norm in place of the residual", layer with { RouterReadsOther = true });
+    }
+
+    IEnumerable<LayerFault> OfSum()
+    {
+        var (k, factor) = (_rule.K, _rule.OutputScalingFactor);
+        if (k > 1) yield return Ruled($"the {k} experts of a token averaged in place of added", _rule with { OutputScalingFactor = factor / k });
+    }
+
+    /// <summary>Whether a rule can serve as many experts as there are.</summary>
+    bool Serves(Dialect d)
+    {
+        try
+        {
+            DialectRules.Check(d, _count);
+            return true;
+        }
+        catch (DialectException)
+        {
+            return false;
+        }
     }
 }

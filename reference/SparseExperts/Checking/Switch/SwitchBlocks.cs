@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Checking.Hub;
 using SparseExperts.Models;
 using SparseExperts.Ops;
 
@@ -119,8 +120,20 @@ sealed class SwitchLayer(T5Model model, T5Stack stack, int index) : SwitchBlock(
     IReadOnlyList<string> NamesAfter() =>
         [$"block.{Name}.out", .. index + 1 < Stack.Layers.Count ? NamesBefore(index + 1) : []];
 
-    public override IEnumerable<BlockFault> Faults(Recording recording) =>
-        SwitchFaults.Of(Model, Stack, Layer).Select(f => new BlockFault(f.Sentence, run => Run(run, f.With, f.Inputs)));
+    public override IEnumerable<BlockFault> Faults(Recording recording)
+    {
+        var faults = SwitchFaults.Of(Model, Stack, Layer);
+        if (Layer is T5Sparse sparse) faults = faults.Concat(new SwitchSparseFaults(sparse).Formats(recording));
+        foreach (var fault in faults) yield return new(fault.Sentence, run => Run(run, fault.With, fault.Inputs));
+        if (Layer is not T5Attention { SeesEncoder: true }) yield break;
+        yield return new("cross-attention reads the encoder without its final norm", run => Run(run, Layer, inputs => inputs with
+        {
+            Memory = inputs.Memory! with
+            {
+                Output = run.Input(inputs.Memory.Output.Rows, Model.Config.Width, inputs.Memory.Length, $"block.{Model.Encoder.Layers[^1].Name}.out"),
+            },
+        }));
+    }
 }
 
 /// <summary><c>encoder.final_layer_norm</c>: → <c>encoder_last_hidden_state</c>; the same of the decoder.</summary>
@@ -140,9 +153,11 @@ sealed class SwitchFinalNorm(T5Model model, T5Stack stack) : SwitchBlock(model, 
 
     public override IEnumerable<BlockFault> Faults(Recording recording)
     {
-        foreach (var epsilon in SwitchFaults.Epsilons.Where(e => e != Model.Config.NormEpsilon))
+        foreach (var epsilon in FaultParts.Epsilons.Where(e => e != Model.Config.NormEpsilon))
             yield return new(SwitchFaults.Epsilon(epsilon, Model.Config.NormEpsilon), run => Run(run, x => Stack.Finish(x, epsilon)));
         yield return new("final norm skipped", run => Run(run, x => x));
+        var rounded = Stack.Layers[0].Parts.Rounded;
+        yield return new("mean subtracted in the final norm, which is one of squares", run => Run(run, x => Stack.Finish(rounded.LessMean(x))));
     }
 }
 

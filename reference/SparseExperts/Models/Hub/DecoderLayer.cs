@@ -30,10 +30,12 @@ public sealed record LayerWeights
 /// <param name="Format">What every op's result is rounded to.</param>
 public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm Form, LayerWeights Weights, NumberFormat Format)
 {
-    /// <summary>Whether each half's input joins its output: always, but where a checker looks whether somebody forgot it; so are the next two.</summary>
-    internal bool HasResidual { get; init; } = true;
-    internal bool HasNorm { get; init; } = true;
-    internal bool RouterReadsNorm { get; init; }
+    /// <summary>What each half's output joins: its input, but where a checker looks for what somebody did instead; so are the next two.</summary>
+    internal HalfSum Sum { get; init; }
+    internal HalfNorm Before { get; init; }
+
+    /// <summary>The router reads the stream where it should read its norm; in Gemma's layers the experts' norm where it should read the stream.</summary>
+    internal bool RouterReadsOther { get; init; }
 
     internal static DecoderLayer Declare(Tape tape, Weights weights, int number, LayerForm form, int width, NumberFormat format)
     {
@@ -62,14 +64,16 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
 
     Tensor Normed(Tensor x, Tensor weight) => Rounded.Norm(x, weight, Form.NormEpsilon, Form.NormRounding);
 
+    Tensor First(Tensor x, Tensor weight) => Before.Read(Rounded, x, h => Normed(h, weight));
+
     /// <summary>The first half.</summary>
     /// <param name="x">The residual stream [T, M].</param>
     public Tensor Attend(Tensor x, HubInputs inputs)
     {
         using var place = Tape.Within("self_attn");
-        var normed = HasNorm ? Normed(x, Weights.AttentionNorm) : x;
+        var normed = First(x, Weights.AttentionNorm);
         var y = HubAttention.Forward(Tape, Form.Attention, Weights.Attention, normed, inputs, Format, Form.NormEpsilon, Form.NormRounding, Number);
-        return Joined(x, Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y);
+        return Joined(x, normed, Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y);
     }
 
     /// <summary>The second half, and what its router did.</summary>
@@ -77,11 +81,11 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
     public (Tensor Output, SparseResult? Sparse) Feed(Tensor x, HubInputs inputs, bool training = false, Substitution? instead = null)
     {
         using var place = Tape.Within("mlp");
-        var normed = HasNorm ? Normed(x, Weights.FeedForwardNorm) : x;
+        var normed = First(x, Weights.FeedForwardNorm);
         if (Weights.Gemma is { } gemma) return Gemma(x, normed, gemma, inputs, training, instead);
-        if (Weights.Experts is not { } experts) return (Joined(x, Dense(normed)), null);
-        var result = experts.Forward(normed, null, inputs, Format, training, instead);
-        return (Joined(x, result.Output), result);
+        if (Weights.Experts is not { } experts) return (Joined(x, normed, Dense(normed)), null);
+        var result = experts.Forward(RouterReadsOther ? x : normed, RouterReadsOther ? normed : null, inputs, Format, training, instead);
+        return (Joined(x, normed, result.Output), result);
     }
 
     Tensor Dense(Tensor x)
@@ -98,17 +102,17 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
         if (Weights.Experts is { } experts)
         {
             var own = Normed(x, gemma.BeforeExperts!);
-            result = experts.Forward(RouterReadsNorm ? own : x, own, inputs, Format, training, instead);
+            result = experts.Forward(RouterReadsOther ? own : x, own, inputs, Format, training, instead);
             y = Rounded.Add(Normed(y, gemma.AfterDense!), Normed(result.Output, gemma.AfterExperts!));
         }
-        var joined = Joined(x, Normed(y, gemma.AfterBoth));
+        var joined = Joined(x, normed, Normed(y, gemma.AfterBoth));
         var scalar = Tape.RepeatRow(Tape.RepeatColumn(Tape.Constant(gemma.Scalar), joined.Columns), joined);
         return (Rounded.Multiply(joined, scalar), result);
     }
 
-    Tensor Joined(Tensor x, Tensor y)
+    Tensor Joined(Tensor x, Tensor normed, Tensor y)
     {
         if (Form.ResidualFactor != 1) y = Rounded.Scale(y, Form.ResidualFactor);
-        return HasResidual ? Rounded.Add(x, y) : y;
+        return Rounded.Add(Sum.Under(Rounded, x, normed), y);
     }
 }

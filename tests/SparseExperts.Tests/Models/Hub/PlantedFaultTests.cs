@@ -28,6 +28,20 @@ public sealed class PlantedFaultTests
     [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gate and up projections of the experts exchanged in layer 0")]
     [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "norm epsilon 1e-6 in place of 1e-5")]
     [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "residual skipped: the feed-forward's output alone goes on")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "rotary base 20000 in place of 1e6")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "mean subtracted in input_layernorm of layer 0, which is a norm of squares")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.self_attn", "residual taken behind the norm of attention")]
+    [InlineData("language-models/mixtral-tiny", "layers.1.self_attn", "layer 0's o_proj in layer 1")]
+    [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "layer 0's experts in layer 1")]
+    [InlineData("language-models/mixtral-tiny", "layers.1.mlp", "layer 0's router in layer 1")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "gate_proj and up_proj of expert 1 exchanged in layer 0")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "expert 2 of layer 0 computes with the matrices of expert 1")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "down_proj of experts 0 and 1 exchanged in layer 0")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "expert 3 of layer 0 adds nothing")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "top 3 in place of top 2")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "the 2 experts of a token averaged in place of added")]
+    [InlineData("language-models/mixtral-tiny", "layers.0.mlp", "the router reads the stream in place of its norm")]
+    [InlineData("language-models/deepseek_v3-tiny", "layers.1.mlp", "scaling factor 2.5 of the gates on the shared expert too")]
     [InlineData("language-models/mixtral-tiny", "lm_head", "head tied to the embedding, which it is not")]
     [InlineData("language-models/deepseek_v3-tiny", "layers.0.self_attn", "rotary positions in halves in place of pairs")]
     [InlineData("language-models/deepseek_v3-tiny", "layers.0.self_attn", "norm epsilon 1e-5 in place of 1e-6")]
@@ -50,6 +64,23 @@ public sealed class PlantedFaultTests
 
         Assert.Equal(block, verdict.First?.Name);
         Assert.Equal(sentence, verdict.Cause);
+    }
+
+    /// <summary>Among the rules that are tried are those that so few experts cannot have: they are passed over, and the block is named all the same.</summary>
+    [Theory]
+    [InlineData("language-models/mixtral-tiny")]
+    [InlineData("sharded/qwen2_moe-3-shards")]
+    public void A_fault_that_is_no_usual_one_has_a_block_and_no_cause(string checkpoint)
+    {
+        var path = Path.Combine(TruthFolder.Part("checkpoints"), checkpoint);
+        using var folder = HubFolder.Load(path);
+        var given = Recording.Load(Path.Combine(path, "io.safetensors"));
+        var right = Computed(CheckedModels.Of(folder, given, () => new ScalarBackend<Float32>()), given, null, null);
+        string[] names = ["block.layers.0.mlp.out", "hidden_states.1", "block.layers.1.self_attn.in"];
+        var planted = right.With(names.Select(right.Get).Select(t => t with { Values = Array.ConvertAll(t.Values, v => 1.01 * v) }));
+        var verdict = ModelCheck.Activations(CheckedModels.Of(folder, planted, () => new ScalarBackend<Tracked>()),
+            CheckedModels.Of(folder, planted, () => new ScalarBackend<Disturbed>()), planted);
+        Assert.Equal(("layers.0.mlp", null), (verdict.First?.Name, verdict.Cause));
     }
 
     /// <summary>rope_scaling null: plain positions in transformers 4, and in 5 the default of the class, which is what an absent key is in both.</summary>
