@@ -1,9 +1,11 @@
+using System.Text.Json.Nodes;
 using SparseExperts.Autograd;
 using SparseExperts.Cpu;
 using SparseExperts.Cuda;
 using SparseExperts.Cuda.Emulator;
 using SparseExperts.Data;
 using SparseExperts.Models;
+using SparseExperts.Models.Hub;
 using SparseExperts.Profiling;
 using SparseExperts.Routing;
 using SparseExperts.Training;
@@ -50,12 +52,33 @@ public sealed class HostTrafficTests
     [InlineData("lingvo.top2", Precision.Bf16, 1)]
     [InlineData("mesh.top_2", Precision.Exact, 132)]
     [InlineData("lepikhin.gshard", Precision.F32, 132)]
-    public void A_steady_step_reads_nothing(string name, Precision precision, int multiprocessors)
+    public void A_steady_step_reads_nothing(string name, Precision precision, int multiprocessors) =>
+        ReadsNothing(Model(name), precision, multiprocessors);
+
+    /// <summary>A decoder of the hub whose experts' projections have biases, a row for every expert.</summary>
+    static HubModelConfig WithBiases => new()
+    {
+        Context = 32,
+        Config = JsonNode.Parse("""
+            {
+                "model_type": "gpt_oss", "vocab_size": 256, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "head_dim": 8,
+                "num_attention_heads": 2, "num_key_value_heads": 1, "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": 5,
+                "max_position_embeddings": 128
+            }
+            """)!.AsObject(),
+    };
+
+    [Theory]
+    [InlineData(Precision.Exact)]
+    [InlineData(Precision.Tf32)]
+    public void Experts_biases_find_their_rows_on_the_device(Precision precision) => ReadsNothing(WithBiases, precision, 1);
+
+    static void ReadsNothing(IModelConfig model, Precision precision, int multiprocessors)
     {
         using var driver = new EmulatedDriver(CudaFixture.Large with { Multiprocessors = multiprocessors });
         using var backend = new CountingBackend(new CudaBackend(driver, precision: precision));
-        var trainer = new Trainer(backend, Model(name), Training);
-        var batches = new ByteBatches(Text, Training.Seed, Training.Batch, Model(name));
+        var trainer = new Trainer(backend, model, Training);
+        var batches = new ByteBatches(Text, Training.Seed, Training.Batch, model);
         trainer.Advance(batches, 0.1);
         backend.Clear();
         var before = driver.Counters.Waits;
@@ -76,11 +99,16 @@ public sealed class HostTrafficTests
     [InlineData("hf.deepseek_v3", true)]
     [InlineData("zhou.expert_choice", false)]
     [InlineData("mesh.top_2", true)]
-    public void Twenty_steps_have_the_processor_s_bits(string name, bool recomputes)
+    public void Twenty_steps_have_the_processor_s_bits(string name, bool recomputes) => HaveTheSameBits(Model(name), recomputes);
+
+    [Fact]
+    public void Experts_biases_have_the_processor_s_bits() => HaveTheSameBits(WithBiases, false);
+
+    static void HaveTheSameBits(IModelConfig model, bool recomputes)
     {
         using var cpu = new CpuBackend();
         using var gpu = new CudaBackend(new EmulatedDriver(CudaFixture.Large));
-        Trainer Trainer(IBackend backend) => new(backend, Model(name), Training with { Recompute = recomputes });
+        Trainer Trainer(IBackend backend) => new(backend, model, Training with { Recompute = recomputes });
         Trainer expected = Trainer(cpu), actual = Trainer(gpu);
         for (var step = 0; step < 20; step++)
         {

@@ -18,14 +18,13 @@ public static class FeedForward
         if (experts < call.Experts) offsets = offsets.First(experts);
         if (IsPlain(call, weights, dropout))
             return tape.GroupedFeedForward(ExpertKinds.Function(call.Dialect.Activation), rows, weights.Wi, weights.Wo, offsets);
-        Indices? expertOfRow = weights.Bi is null && weights.Bo is null ? null : tape.UploadPlan(ExpertOfRow(offsets.OnHost(), rows.Rows));
         var rounded = tape.In(call.ExpertsFormat);
         rows.AddsPartsIn(call.ExpertsFormat);
         Tensor Project(Tensor from, Tensor w, Tensor? bias)
         {
             var to = tape.GroupedLinear(from, w, offsets);
             return bias is null ? rounded.Round(to)
-                : rounded.Add(tape.WidenByRounding(to, call.ExpertsFormat), tape.GatherRows(bias, expertOfRow!.Value));
+                : rounded.Add(tape.WidenByRounding(to, call.ExpertsFormat), tape.RepeatRows(bias, rows.Rows, offsets));
         }
         var hidden = Project(rows, weights.Wi, weights.Bi);                                                             // [rows, F]
         var gate = weights.WiGate is null ? null : Project(rows, weights.WiGate, weights.BiGate);                       // [rows, F]
@@ -41,15 +40,6 @@ public static class FeedForward
         if (weights.Bi is not null || weights.Bo is not null || weights.WiGate is not null) return false;
         if (call.ExpertsFormat != NumberFormat.Float32 || call.ActivationFormat != NumberFormat.Float32 || call.Training && dropout > 0) return false;
         return call.Dialect.Activation != ExpertActivation.ReluSquared && !call.Dialect.Activation.IsLimited();
-    }
-
-    /// <summary>The expert of every row, −1 for rows of nobody.</summary>
-    static int[] ExpertOfRow(int[] offsets, int rows)
-    {
-        var experts = new int[rows];
-        Array.Fill(experts, -1);
-        for (var e = 0; e + 1 < offsets.Length; e++) Array.Fill(experts, e, offsets[e], offsets[e + 1] - offsets[e]);
-        return experts;
     }
 
     /// <summary>act(h), or act(gate)∘h, or one of the limited forms, which are defined for gated experts only.</summary>

@@ -23,6 +23,15 @@ public static partial class Op
         y => tape.Backend.GemmGrouped(x.Value, w.Value, false, y.Value, offsets.OnBackend, false),
         y => tape.BackwardOfGroups(x, w, y.Gradient, offsets));
 
+    /// <summary>Row e of X [E, columns] for every row of group e, exactly, wherever the offsets lie: a product with ones. Rows of no group give 0.</summary>
+    /// <param name="rows">Rows of all groups together, at least.</param>
+    /// <remarks>dx_e = Σ dy_r over the rows of group e in ascending r.</remarks>
+    public static Tensor RepeatRows(this Tape tape, Tensor x, int rows, GroupOffsets offsets)
+    {
+        using var exact = tape.Exactly();
+        return tape.GroupedLinear(tape.Constant(tape.Constants.Ones(rows)), x, offsets);
+    }
+
     /// <summary>Adds X_eᵀ·dY_e to the gradient of every expert's matrix, over the rows of all shards.</summary>
     static void OuterOfGroups(this Tape tape, Matrix rows, Matrix slopes, Tensor w, GroupOffsets offsets)
     {

@@ -5,7 +5,9 @@ using SparseExperts.Data;
 using SparseExperts.Hub;
 using SparseExperts.Models;
 using SparseExperts.Models.Hub;
+using SparseExperts.Ops;
 using SparseExperts.Scalar;
+using SparseExperts.Sharding;
 using SparseExperts.Tests.Truth;
 using SparseExperts.Training;
 using Xunit;
@@ -118,6 +120,30 @@ public sealed class HubModelTests
             Assert.Equal(Rounding.To(NumberFormat.BFloat16, loss), loss);
             return true;
         });
+    }
+
+    /// <summary>Those of experts' biases too, which are sums over tokens that several shards have.</summary>
+    [Theory]
+    [InlineData("language-models/mixtral-tiny")]
+    [InlineData("bf16/gpt_oss-tiny")]
+    public void Shards_of_a_batch_have_the_gradients_of_the_whole(string checkpoint)
+    {
+        const int sequences = 4, length = 9;
+        int[] ids = [.. Enumerable.Range(0, sequences * length).Select(i => i * i % 59 + 1)];
+        Dictionary<string, float[]> Gradients(IShards? shard)
+        {
+            var (first, count, _) = shard?.Sequences ?? (0, sequences, sequences);
+            using var cpu = new CpuBackend(1);
+            using var tape = new Tape(cpu, shard);
+            var model = Load(tape, checkpoint);
+            var own = ids[(first * length)..((first + count) * length)];
+            var result = model.Forward(new TokenBatch(own, count), new() { Training = true });
+            tape.Backward(tape.SumColumns(tape.CrossEntropy(result.Logits, tape.Upload(own)), 1.0 / ids.Length));
+            return model.Parameters.ToDictionary(p => p.Name, p => cpu.ToArray(p.Gradient));
+        }
+        var whole = Gradients(null);
+        foreach (var shard in ThreadShards.Run(sequences, 1, Gradients))
+            Assert.All(whole, p => Assert.True(p.Value.AsSpan().SequenceEqual(shard[p.Key]), $"{p.Key} differs"));
     }
 
     [Fact]
