@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using SparseExperts.Cpu;
 using SparseExperts.Models;
 using SparseExperts.Runs;
 using SparseExperts.Training;
@@ -11,30 +12,22 @@ static class DryRun
 {
     static readonly int[] Ranks = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
-    /// <param name="Token">Parameters that a token meets.</param>
     /// <param name="Operations">Of one forward pass of a sequence.</param>
     /// <param name="Whole">Bytes of the training on one rank.</param>
-    /// <param name="Of">Bytes that last on each of so many ranks.</param>
-    sealed record Numbers(ParameterCount Count, double Token, double Operations, double Whole, (int Ranks, double Bytes)[] Of);
+    /// <param name="Of">Bytes that last on the first of so many ranks.</param>
+    sealed record Numbers(ParameterCount Count, double Operations, double Whole, (int Ranks, double Bytes)[] Of);
 
     public static string Of(string preset, IModelConfig model, TrainingConfig training, bool json)
     {
         model.Validate();
         training.Validate();
-        var numbers = model switch
-        {
-            ModelConfig m => Count(m, training, m.ExpertsPerToken, DecoderSize.Operations(m, m.Context)),
-            T5Config m => Count(m, training, m.ExpertsPerToken, T5Size.Operations(m, m.Context, m.TargetContext)),
-            var other => throw new ConfigurationException($"{other.Family}: sizes of this family are not known without its checkpoint; leave --dry-run out"),
-        };
+        using var backend = new CpuBackend(1);
+        if (model.Size() is not { } size || MemoryEstimate.Bytes(model, training, backend) is not { } whole)
+            throw new ConfigurationException($"{model.Family}: sizes of this family are not known without its checkpoint; leave --dry-run out");
+        var ranks = Ranks.Where(r => r == 1 || r <= model.Experts)
+            .Select(r => (r, MemoryEstimate.Lasting(training) * ParameterCount.Of(model, backend, r).All));
+        var numbers = new Numbers(ParameterCount.Of(model, backend), size.Operations, whole, [.. ranks]);
         return json ? Json(preset, model, numbers) : Text(preset, model, training, numbers);
-    }
-
-    static Numbers Count(IModelConfig model, TrainingConfig training, int perToken, double operations)
-    {
-        var count = MemoryEstimate.Parameters(model)!.Value;
-        var ranks = Ranks.Where(r => r == 1 || r <= model.Experts).Select(r => (r, MemoryEstimate.Lasting(training) * count.OfRank(r)));
-        return new(count, count.OfToken(perToken), operations, MemoryEstimate.Bytes(model, training)!.Value, [.. ranks]);
     }
 
     static string Text(string preset, IModelConfig model, TrainingConfig training, Numbers n)
@@ -44,7 +37,7 @@ static class DryRun
         [
             $"preset {preset}: {model.Title}",
             .. model.Describe().Select(d => $"{d.Name + ":",-14} {d.Value}"),
-            Say($"parameters:    {n.Count.All:N0}, of which a token meets {n.Token:N0}; {n.Count.Expert:N0} an expert, {n.Count.Shared:N0} shared"),
+            Say($"parameters:    {n.Count.All:N0}, of which a token meets {n.Count.OfToken:N0}; {n.Count.OfExpert:N0} an expert, {n.Count.Shared:N0} shared"),
             Say($"operations:    {Flops(n.Operations)}, one forward pass of a sequence of {string.Join(" + ", model.Lengths)} tokens"),
             Say($"on one rank:   about {MemoryEstimate.GiB(n.Whole)} for a training with batch {training.Batch} in {training.Accumulate}"),
             Say($"bytes a rank that last, experts shared among ranks ({training.Optimizer}, {MemoryEstimate.Lasting(training)} bytes a parameter):"),
@@ -62,8 +55,8 @@ static class DryRun
         preset,
         family = model.Family,
         parameters = n.Count.All,
-        parameters_of_token = n.Token,
-        parameters_of_expert = n.Count.Expert,
+        parameters_of_token = n.Count.OfToken,
+        parameters_of_expert = n.Count.OfExpert,
         parameters_shared = n.Count.Shared,
         operations = n.Operations,
         training_bytes = n.Whole,

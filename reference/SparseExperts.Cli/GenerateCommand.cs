@@ -57,12 +57,12 @@ static class GenerateCommand
                 parsed.GetValue(precision));
             using var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
-            if (opened.Config.Model is T5Config)
+            if (opened.Config.Model is ITextToTextConfig model)
             {
                 if (parsed.GetValue(stop) is { Length: > 0 }) throw new ConfigurationException("--stop: not for an encoder and decoder; leave it out");
                 var search = parsed.GetValue(beams) is { } width ? new BeamRule(width, parsed.GetValue(penalty)) : null;
                 var most = parsed.GetValue(tokens) ?? parsed.GetValue(bytes);
-                Console.WriteLine(TextToTextPrompt.Write(opened, parsed.GetValue(prompt)!, most, rule, search, parsed.GetValue(seed)));
+                Console.WriteLine(TextToTextPrompt.Write(opened, model, parsed.GetValue(prompt)!, most, rule, search, parsed.GetValue(seed)));
                 return ExitCode.Ok;
             }
             if (parsed.GetValue(beams) is not null) throw new ConfigurationException("--beams: for models with an encoder and decoder; leave it out");

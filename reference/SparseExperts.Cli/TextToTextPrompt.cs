@@ -10,9 +10,8 @@ static class TextToTextPrompt
 {
     /// <param name="most">Tokens to write at most; null is what the model was trained to write, twice over.</param>
     /// <param name="beams">A beam search in place of drawing; null for none.</param>
-    public static string Write(TrainedRun run, string prompt, int? most, SamplingRule rule, BeamRule? beams, ulong seed)
+    public static string Write(TrainedRun run, ITextToTextConfig model, string prompt, int? most, SamplingRule rule, BeamRule? beams, ulong seed)
     {
-        var model = (T5Config)run.Config.Model;
         var tokenizer = run.Data.Tokenizer?.Tokenizer ?? new ByteTokenizer();
         var ids = TextToTextIds.Of(tokenizer);
         var read = Sentinels.Encode(prompt, ids, part => tokenizer.Encode(part).Ids);

@@ -75,28 +75,6 @@ public partial interface IBackend : ILinearAlgebra, IPointwise, IRows, IAttentio
     void Copy(Matrix from, Matrix to);
 }
 
-/// <summary>A backend whose numbers carry a bound on what float32 would have lost of them; tolerances are read from it.</summary>
-public interface IErrorBounds
-{
-    /// <summary>False where this arithmetic has no bounds: they read as 0, and nothing may be widened for them.</summary>
-    bool CarriesBounds { get; }
-
-    void ReadErrors(Matrix from, Span<double> errors);
-
-    /// <summary>Numbers with their bounds; without <paramref name="errors"/> they are exact.</summary>
-    void WriteErrors(Matrix to, ReadOnlySpan<double> values, ReadOnlySpan<double> errors);
-}
-
-/// <summary>A backend that loses up to a unit of float32 at random in every operation: several runs show how far rounding spreads.</summary>
-public interface IDisturbs
-{
-    /// <summary>False where this arithmetic computes the same in every run.</summary>
-    bool Disturbs { get; }
-
-    /// <summary>Draws of a further run, on the calling thread.</summary>
-    void Begin(int run);
-}
-
 /// <summary>Convenience on top of the contract: views in, arrays out.</summary>
 public static class BackendExtensions
 {

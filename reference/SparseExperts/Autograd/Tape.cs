@@ -144,6 +144,9 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
         public void Dispose() => tape._exactly--;
     }
 
+    /// <summary>Integers of arbitrary contents until the next reset.</summary>
+    internal Storage RentIntegers(long count) => _step.RentIntegers(count);
+
     /// <summary>Zeros until the next reset.</summary>
     internal Matrix Zeros(int rows, int columns)
     {
@@ -223,7 +226,7 @@ public sealed partial class Tape(IBackend backend, IShards? shards = null) : IDi
         if (!keepGradients)
             foreach (var parameter in Parameters) parameter.ForgetGradient();
         _step.Reset();
-        ForgetPlans();
+        EndStep();
     }
 
     /// <summary>Gives everything back to the backend's pool. Nothing of this tape may be read afterwards.</summary>

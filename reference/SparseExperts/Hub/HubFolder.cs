@@ -38,6 +38,9 @@ public sealed partial class HubFolder : IDisposable
     public HubConfig Config { get; }
     public HubTensors Tensors { get; }
 
+    /// <summary>The format of its first matrix, the embedding: the library computes in it.</summary>
+    public NumberFormat WeightFormat => NumberFormats.OfDType(Stored(Tensors.All.First().Name).Entry.DType)!.Value;
+
     /// <summary>The configuration with the rules of another version of transformers; sizes and tensors are those of the file.</summary>
     /// <param name="version">As <c>transformers_version</c> names it.</param>
     internal HubConfig ConfigOf(string version)

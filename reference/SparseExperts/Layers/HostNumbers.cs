@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Ops;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Layers;
@@ -12,10 +13,11 @@ public static class HostNumbers
         var count = checked((int)tensor.Value.Count);
         return new(() =>
         {
-            var values = tape.HostNumbers(count);
+            var host = tape.Scratch<HostScratch>();
+            var values = host.Numbers(count);
             tape.ReadForPlan(tensor.Value, values);
-            if (tape.Backend is not IErrorBounds { CarriesBounds: true } bounds) return (values, tape.HostZeros(count));
-            var errors = tape.HostNumbers(count);
+            if (tape.Backend is not IErrorBounds { CarriesBounds: true } bounds) return (values, host.Zeros(count));
+            var errors = host.Numbers(count);
             bounds.ReadErrors(tensor.Value, errors);
             return (values, errors);
         });

@@ -72,6 +72,16 @@ public interface IModelConfig
     /// <summary>In a few words, for a line on the screen.</summary>
     string Title { get; }
 
+    /// <summary>Whether it has learnt to read what its tokenizer puts before a text; a model that began here has not.</summary>
+    bool ReadsStartOfText => false;
+
+    /// <summary>What it needs, from its sizes alone; null for a family whose sizes only a checkpoint knows.</summary>
+    ModelSize? Size() => null;
+
+    /// <summary>What the hub's library reads it as; null for a family that has no counterpart there.</summary>
+    /// <exception cref="ConfigurationException">The family has one, and this model has not; one line.</exception>
+    HubCounterpart? OnHub() => null;
+
     /// <summary>The same with other values; families whose sizes come from a file of their own have none that can be changed.</summary>
     IModelConfig With(ModelChanges changes) => changes == new ModelChanges()
         ? this

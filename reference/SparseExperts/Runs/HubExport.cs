@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Models;
-using SparseExperts.Models.Hub;
 
 namespace SparseExperts.Runs;
 
@@ -27,7 +26,7 @@ public static class HubExport
         var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)
             ?? throw new RunException($"{run}: has no checkpoint yet; go on training it", "resume");
         using var own = opened!;
-        var written = !HubSource.Exists(run) ? Anew(HubJson(config.Model), folder, own, Tokenizer(run, config))
+        var written = !HubSource.Exists(run) ? Anew(run, config, folder, own)
             : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, SmallFiles(run))
             : AsItCame(run, folder, own, isTrained: Path.GetFileName(taken) != Checkpoint.NameOf(0));
         return written with { Checkpoint = taken, Note = note };
@@ -83,20 +82,23 @@ public static class HubExport
         HubSource.SmallFiles(HubSource.FolderOf(run)).Select(file => (file, Path.GetFileName(file)));
 
     /// <summary>The run's tokenizer under the name that the library looks for.</summary>
-    static IEnumerable<(string File, string Name)> Tokenizer(string run, RunConfig config)
+    static IEnumerable<(string File, string Name)> Tokenizer(string run, RunConfig config, HubCounterpart counterpart)
     {
         if (config.Tokenizer is not { } kept) return [];
-        var name = Path.GetExtension(kept.File) == ".model" && config.Model is T5Config ? "spiece.model" : Path.GetFileName(kept.File);
-        return [(Path.Combine(run, kept.File), name)];
+        var name = Path.GetExtension(kept.File) == ".model" ? counterpart.SentencePiece : null;
+        return [(Path.Combine(run, kept.File), name ?? Path.GetFileName(kept.File))];
     }
 
-    /// <summary>The configuration that the library reads a model of this program with.</summary>
-    static JsonObject HubJson(IModelConfig model) => model switch
+    /// <summary>What the library reads a model of this program as.</summary>
+    static HubCounterpart CounterpartOf(IModelConfig model) => model.OnHub()
+        ?? throw new RunException($"a model of the family {model.Family} has no form on the hub; export a run of another family");
+
+    /// <summary>A run that began here.</summary>
+    static Exported Anew(string run, RunConfig config, string folder, SafetensorsFile own)
     {
-        T5Config t5 => T5Hub.ToJson(t5),
-        HubModelConfig decoder => HubForms.Both(decoder.Config),
-        _ => throw new RunException($"a model of the family {model.Family} has no form on the hub; export one of the families t5 and hf"),
-    };
+        var counterpart = CounterpartOf(config.Model);
+        return Anew(counterpart.Config, folder, own, Tokenizer(run, config, counterpart));
+    }
 
     /// <summary>Experts that came in four bits are written in sixteen; the configuration says nothing of blocks then.</summary>
     static JsonObject Unquantised(string run)

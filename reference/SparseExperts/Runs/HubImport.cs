@@ -3,8 +3,6 @@ using SparseExperts.Data;
 using SparseExperts.Formats;
 using SparseExperts.Hub;
 using SparseExperts.Models;
-using SparseExperts.Models.Hub;
-using SparseExperts.Routing;
 using SparseExperts.Text;
 
 namespace SparseExperts.Runs;
@@ -16,8 +14,6 @@ public sealed record Imported(HubConfig Config, int Tensors, long Bytes, int Unr
 /// <summary>From a checkpoint of the hub to a run: matrix by matrix, in the formats that its numbers are stored in.</summary>
 public static class HubImport
 {
-    const int LongestContext = 512;
-
     static readonly string[] TokenizerFiles = ["tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"];
 
     /// <exception cref="InvalidFileException">The folder is no checkpoint that is read; nothing was written.</exception>
@@ -40,31 +36,8 @@ public static class HubImport
         return new(checkpoint.Config, checkpoint.Tensors.All.Count, bytes, checkpoint.Unread.Count, note);
     }
 
-    static IModelConfig ModelOf(HubFolder checkpoint) => checkpoint.Config switch
-    {
-        HubSwitch t5 => T5Hub.Config(t5) with { Format = FormatOf(checkpoint, t5.Dialect) },
-        HubDecoder decoder => new HubModelConfig
-        {
-            Config = HubConfig.ReadJson(checkpoint.Path),
-            Context = Math.Max(2, Math.Min(decoder.Positions, LongestContext)),
-            Format = FormatOf(checkpoint),
-        },
-        var other => throw new InvalidFileException($"{checkpoint.Path}: {other.ModelType} is no model of this program"),
-    };
-
-    /// <summary>The library computes in the format that the weights are stored in; the first matrix is the embedding.</summary>
-    static NumberFormat FormatOf(HubFolder checkpoint)
-    {
-        var dtype = checkpoint.Stored(checkpoint.Tensors.All.First().Name).Entry.DType;
-        return NumberFormats.OfDType(dtype) is { } format and not NumberFormat.Float64
-            ? format
-            : throw new InvalidFileException($"{checkpoint.Path}: its embedding is {dtype}; this program reads F32, BF16 and F16");
-    }
-
-    /// <summary>The same of an encoder and decoder, whose routers have a format of their own.</summary>
-    static ModelFormat FormatOf(HubFolder checkpoint, Dialect dialect) => FormatOf(checkpoint) != NumberFormat.BFloat16 ? ModelFormat.Float32
-        : dialect.RouterDtype == NumberFormat.BFloat16 ? ModelFormat.Bfloat16
-        : ModelFormat.Selective;
+    static IModelConfig ModelOf(HubFolder checkpoint) => ModelFamily.All.Select(family => family.OfCheckpoint(checkpoint)).FirstOrDefault(m => m is not null)
+        ?? throw new InvalidFileException($"{checkpoint.Path}: {checkpoint.Config.ModelType} is no model of this program");
 
     static RunConfig ConfigOf(string folder, IModelConfig model) => new()
     {

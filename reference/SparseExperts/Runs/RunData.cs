@@ -60,21 +60,26 @@ public abstract class RunData(ByteText text)
 
     /// <summary>Data of a kind for a model, of one text.</summary>
     /// <exception cref="ConfigurationException">The model cannot learn from it; one line.</exception>
-    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer, SpanCorruption? spans) => (kind, model) switch
+    public static RunData Of(DataKind kind, ByteText text, IModelConfig model, RunTokenizer? tokenizer, SpanCorruption? spans)
     {
-        (DataKind.Bytes, T5Config) => throw new ConfigurationException("a model with an encoder and a decoder learns from spans, not bytes", "data"),
-        (DataKind.Bytes, _) when tokenizer is null => new NextBytes(text, model),
-        (DataKind.Bytes, _) => new NextTokens(text, model, tokenizer.Tokenizer) { Tokenizer = tokenizer },
-        (DataKind.Spans, T5Config t5) => new Spans(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer(), spans ?? new()) { Tokenizer = tokenizer },
-        (DataKind.Tasks, T5Config t5) => new TaskData(text, t5, tokenizer?.Tokenizer ?? new ByteTokenizer()) { Tokenizer = tokenizer },
-        (DataKind.Tasks, _) => throw new ConfigurationException($"{model.Family}: tasks are for models with an encoder and a decoder", "data", "preset"),
-        (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
-        var (other, _) => throw new ConfigurationException($"data {other}: unknown"),
-    };
+        ITokenizer ids = tokenizer?.Tokenizer ?? new ByteTokenizer();
+        return (kind, model) switch
+        {
+            (DataKind.Bytes, ITextToTextConfig) =>
+                throw new ConfigurationException("a model with an encoder and a decoder learns from spans, not bytes", "data"),
+            (DataKind.Bytes, _) when tokenizer is null => new ByteData(text, model),
+            (DataKind.Bytes, _) => new TokenData(text, model, tokenizer.Tokenizer) { Tokenizer = tokenizer },
+            (DataKind.Spans, ITextToTextConfig pair) => new SpanData(text, pair, ids, spans ?? new()) { Tokenizer = tokenizer },
+            (DataKind.Tasks, ITextToTextConfig pair) => new TaskData(text, pair, ids) { Tokenizer = tokenizer },
+            (DataKind.Tasks, _) => throw new ConfigurationException($"{model.Family}: tasks are for models with an encoder and a decoder", "data", "preset"),
+            (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
+            var (other, _) => throw new ConfigurationException($"data {other}: unknown"),
+        };
+    }
 
     /// <summary>Ids that a new model needs for a tokenizer; null for bytes, for which presets are made.</summary>
     public static int? Vocabulary(IModelConfig model, RunTokenizer? tokenizer) => tokenizer is null ? null
-        : model is T5Config ? TextToTextIds.Of(tokenizer.Tokenizer).Vocabulary
+        : model is ITextToTextConfig ? TextToTextIds.Of(tokenizer.Tokenizer).Vocabulary
         : tokenizer.Tokenizer.Vocabulary;
 
     /// <summary>An embedding that has fewer rows than there are ids is another model's.</summary>
@@ -86,7 +91,7 @@ public abstract class RunData(ByteText text)
 
     /// <summary>The kind that a model learns from where nobody says.</summary>
     /// <param name="path">Of the text; empty where there is none.</param>
-    public static DataKind UsualKind(IModelConfig model, string path = "") => model is not T5Config ? DataKind.Bytes
+    public static DataKind UsualKind(IModelConfig model, string path = "") => model is not ITextToTextConfig ? DataKind.Bytes
         : path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) ? DataKind.Tasks : DataKind.Spans;
 
     /// <summary>
@@ -106,96 +111,4 @@ public abstract class RunData(ByteText text)
 
     /// <summary>The text as a kind of data needs it: windows need some length, a file of tasks does not.</summary>
     public static ByteText LoadText(DataKind kind, string path, IModelConfig model) => ByteText.Load(path, kind == DataKind.Tasks ? 0 : model.Context);
-}
-
-/// <summary>Windows of bytes, each label the byte after its input.</summary>
-sealed class NextBytes : RunData
-{
-    readonly IModelConfig _model;
-
-    public NextBytes(ByteText text, IModelConfig model) : base(text)
-    {
-        RequireIds(256, model);
-        _model = model;
-    }
-
-    public override string Unit => "byte";
-    public override IBatches Batches(TrainingConfig training) => new ByteBatches(Text, training.Seed, training.Batch, _model);
-
-    public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
-        ByteBatches.Windows(Text.HeldOut.ToArray(), _model, sequences, windows);
-
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        ByteBatches.Windows((byte[])[.. other.Train, .. other.HeldOut], _model, sequences);
-
-    public override string Show(int id) => ((char)id).ToString();
-}
-
-/// <summary>Windows of tokens, each label the token after its input; losses are counted by the bytes that labels stand for.</summary>
-sealed class NextTokens : RunData
-{
-    readonly IModelConfig _model;
-    readonly ITokenizer _tokenizer;
-    readonly Lazy<(TokenText Train, TokenText HeldOut)> _tokens;
-
-    public NextTokens(ByteText text, IModelConfig model, ITokenizer tokenizer) : base(text)
-    {
-        RequireIds(tokenizer.Vocabulary, model);
-        (_model, _tokenizer) = (model, tokenizer);
-        _tokens = new(() => TokenText.Of(text, tokenizer));
-    }
-
-    public override string Unit => "byte";
-    public override IBatches Batches(TrainingConfig training) => new TokenBatches(_tokens.Value.Train, training.Seed, training.Batch, _model);
-
-    public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
-        TokenBatches.Windows(_tokens.Value.HeldOut, _model, sequences, windows);
-
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        TokenBatches.Windows(TokenText.Of((byte[])[.. other.Train, .. other.HeldOut], _tokenizer, other.Path), _model, sequences);
-
-    public override string Show(int id) => _tokenizer.Decode([id]);
-}
-
-/// <summary>Span corruption of bytes or tokens: what was taken out of a window is predicted, behind its sentinels.</summary>
-sealed class Spans : RunData
-{
-    /// <summary>Seed of the spans of held-out text, the same for all runs.</summary>
-    const ulong HeldOutSeed = 1;
-
-    readonly T5Config _model;
-    readonly ITokenizer _tokenizer;
-    readonly TextToTextIds _ids;
-    readonly SpanCorruption _corruption;
-    readonly Lazy<(TokenText Train, TokenText HeldOut)> _tokens;
-
-    public Spans(ByteText text, T5Config model, ITokenizer tokenizer, SpanCorruption corruption) : base(text)
-    {
-        (_model, _tokenizer, _ids, _corruption) = (model, tokenizer, TextToTextIds.Of(tokenizer), corruption);
-        RequireIds(_ids.Vocabulary, model);
-        _tokens = new(() => tokenizer is ByteTokenizer ? TokenText.OfBytes(text) : TokenText.Of(text, tokenizer));
-    }
-
-    public override string Unit => "label";
-    public override IBatches Batches(TrainingConfig training) => Batches(_tokens.Value.Train, training.Seed, training.Batch);
-    public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => Batches(_tokens.Value.HeldOut, HeldOutSeed, sequences).Windows(windows);
-
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences)
-    {
-        byte[] all = [.. other.Train, .. other.HeldOut];
-        var tokens = _tokenizer is ByteTokenizer ? TokenText.OfBytes(all) : TokenText.Of(all, _tokenizer, other.Path);
-        return Batches(tokens, HeldOutSeed, sequences).Windows();
-    }
-
-    public override IModelConfig Fitted(IModelConfig model)
-    {
-        var (encoder, decoder) = Batches(_tokens.Value.Train, 0, 1).Lengths;
-        return _model with { Context = encoder, TargetContext = decoder, PaddingId = _ids.Padding, StartId = _ids.Start, EndId = _ids.End };
-    }
-
-    public override string Show(int id) => id >= _ids.Vocabulary - _ids.Sentinels || id == _ids.Padding || id == _ids.End
-        ? Sentinels.Show(id, _ids)
-        : _tokenizer is ByteTokenizer ? ((char)id).ToString() : _tokenizer.Decode([id]);
-
-    SpanBatches Batches(TokenText text, ulong seed, int sequences) => new(text.Ids, _ids, _corruption, _model.Context, seed, sequences);
 }

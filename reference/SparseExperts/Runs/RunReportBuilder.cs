@@ -32,7 +32,7 @@ public static class RunReportBuilder
 
     static string Sample(TrainedRun run)
     {
-        if (run.Predictor.Model is T5Model) return T5Sample.Of(run);
+        if (run.Predictor.Model is ITextToTextModel writes) return TextToTextSample.Of(run, writes.Config);
         if (run.Predictor.Model is not ICausalModel) return "";
         var context = run.Config.Model.Context;
         var prompt = run.Text.HeldOut[..Math.Min(run.Text.HeldOut.Length, context / 2)];

@@ -34,8 +34,7 @@ public static class RunWriter
             throw new DataException($"the prompt has id {beyond}, the model ids below {model.Vocabulary}; name a run with this tokenizer");
     }
 
-    /// <summary>A model of the hub has learnt to read what its tokenizer puts before a text; one that began here has not.</summary>
-    static int[] Tokens(ITokenizer tokenizer, string prompt, IModelConfig model) => tokenizer.Encode(prompt, addSpecial: model is not ModelConfig).Ids;
+    static int[] Tokens(ITokenizer tokenizer, string prompt, IModelConfig model) => tokenizer.Encode(prompt, addSpecial: model.ReadsStartOfText).Ids;
 
     /// <summary>The text of all tokens without that of the first ones: a word's first token alone would lose its space.</summary>
     static string Behind(ITokenizer tokenizer, int[] start, int[] written)

@@ -8,13 +8,13 @@ namespace SparseExperts.Runs;
 /// <summary>Tasks in text for an encoder and decoder: a JSONL file with <c>input</c> and <c>target</c> a line, of which 5 % are held out.</summary>
 sealed class TaskData : RunData
 {
-    readonly T5Config _model;
+    readonly ITextToTextConfig _model;
     readonly ITokenizer _tokenizer;
     readonly TextToTextIds _ids;
     readonly IReadOnlyList<TextTask> _train, _heldOut;
 
     /// <param name="text">The file as it is.</param>
-    public TaskData(ByteText text, T5Config model, ITokenizer tokenizer) : base(text)
+    public TaskData(ByteText text, ITextToTextConfig model, ITokenizer tokenizer) : base(text)
     {
         (_model, _tokenizer, _ids) = (model, tokenizer, TextToTextIds.Of(tokenizer));
         RequireIds(_ids.Vocabulary, model);
@@ -31,7 +31,7 @@ sealed class TaskData : RunData
     public override IModelConfig Fitted(IModelConfig model)
     {
         var (encoder, decoder) = Of(_train, 0, 1).Lengths;
-        return _model with { Context = encoder, TargetContext = decoder, PaddingId = _ids.Padding, StartId = _ids.Start, EndId = _ids.End };
+        return _model.For(encoder, decoder, _ids);
     }
 
     public override string Show(int id) => id >= _ids.Vocabulary - _ids.Sentinels || id == _ids.Padding || id == _ids.End

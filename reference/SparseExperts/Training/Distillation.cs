@@ -14,7 +14,7 @@ public sealed class Distillation(Predictor teacher, double soft) : IObjective
     /// <summary>The share of the paper.</summary>
     public const double UsualShare = 0.25;
 
-    readonly NextToken _hard = new();
+    readonly NextTokenLoss _hard = new();
 
     public Tensor Losses(Tape tape, TokenBatch batch, ModelResult result) => _hard.Losses(tape, batch, result);
 

@@ -9,7 +9,7 @@ public static class Generation
     /// <summary>Bytes of a model that reads bytes.</summary>
     /// <param name="temperature">0 takes the likeliest byte, 1 samples from the model's distribution.</param>
     /// <param name="topK">Samples only among the k likeliest bytes; 0 among all.</param>
-    /// <param name="caches">False computes every window anew; the bytes are the same (<see cref="NextByte"/>).</param>
+    /// <param name="caches">False computes every window anew; the bytes are the same (<see cref="GrowingText"/>).</param>
     public static byte[] Continue(Predictor predictor, ReadOnlySpan<byte> prompt, int count, double temperature, int topK, ulong seed, bool caches = true) =>
         Continue(predictor, prompt, count, temperature, topK, seed, caches, out _);
 
@@ -24,7 +24,7 @@ public static class Generation
         bool caches,
         out long computed)
     {
-        using var next = new NextByte(predictor, caches);
+        using var next = new GrowingText(predictor, caches);
         int[] start = prompt.Length == 0 ? [LineEnd] : Array.ConvertAll(prompt.ToArray(), b => (int)b);
         var written = Continue(next, predictor.Model.Config.Context, start, count, new(temperature, topK), seed);
         computed = next.Computed;
@@ -43,12 +43,12 @@ public static class Generation
         ulong seed,
         Func<IReadOnlyList<int>, bool>? stop = null)
     {
-        using var next = new NextByte(predictor);
+        using var next = new GrowingText(predictor);
         return Continue(next, predictor.Model.Config.Context, prompt, count, rule, seed, stop);
     }
 
     static int[] Continue(
-        NextByte next,
+        GrowingText next,
         int context,
         IReadOnlyList<int> prompt,
         int count,

@@ -25,7 +25,7 @@ public class Predictor : IDisposable
     /// <param name="objective">What losses are computed by; null is the next token.</param>
     public Predictor(IBackend backend, IModelConfig model, IWeightSource source, bool recompute = false, IObjective? objective = null)
     {
-        (Backend, Objective) = (backend, objective ?? new NextToken());
+        (Backend, Objective) = (backend, objective ?? new NextTokenLoss());
         _tape = new Tape(backend) { Recomputes = recompute, SharesGradients = true };
         Model = ModelFamily.Make(_tape, model, source);
     }

@@ -7,7 +7,7 @@ public static class TextToText
 {
     /// <summary>One text an input, the start left out, the end included where it came: drawn by a rule, or the likeliest tokens with temperature 0.</summary>
     /// <param name="most">Tokens of a text at most.</param>
-    /// <param name="caches">Whether tokens are routed step by step (<see cref="T5Writer"/>).</param>
+    /// <param name="caches">Whether tokens are routed step by step (<see cref="ITextToTextModel.NewWriter"/>).</param>
     public static int[][] Write(Predictor predictor, TokenBatch inputs, int most, SamplingRule rule, ulong seed, bool caches = true)
     {
         rule.Validate();
@@ -41,7 +41,7 @@ public static class TextToText
     }
 
     /// <summary>Log-probabilities of the token after each of some texts about one input.</summary>
-    public static Func<IReadOnlyList<int[]>, IReadOnlyList<double[]>> Next(T5Writer writer, int input) =>
+    public static Func<IReadOnlyList<int[]>, IReadOnlyList<double[]>> Next(ITextWriter writer, int input) =>
         texts => [.. writer.Logits([.. texts.Select(ids => new WrittenText(input, ids))]).Select(LogSoftmax)];
 
     internal static double[] LogSoftmax(double[] logits)
@@ -51,8 +51,8 @@ public static class TextToText
         return Array.ConvertAll(logits, l => l - largest - sum);
     }
 
-    static T5Writer Writer(Predictor predictor, TokenBatch inputs, int most, bool caches) => new(predictor.Tape, Model(predictor), inputs, most + 1, caches);
+    static ITextWriter Writer(Predictor predictor, TokenBatch inputs, int most, bool caches) => Model(predictor).NewWriter(inputs, most + 1, caches);
 
-    static T5Model Model(Predictor predictor) => predictor.Model as T5Model
+    static ITextToTextModel Model(Predictor predictor) => predictor.Model as ITextToTextModel
         ?? throw new ConfigurationException($"{predictor.Model.Config.Family}: models of this family have no encoder to read an input; name a run of another");
 }

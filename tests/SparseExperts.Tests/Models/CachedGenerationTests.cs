@@ -29,7 +29,7 @@ public sealed class CachedGenerationTests
         // Routers that start near 0 think all experts alike; these decide.
         foreach (var router in predictor.Model.Parameters.Where(p => p.Name.Contains(".router", StringComparison.Ordinal)))
             backend.Write(router.Value, backend.ToDoubles(router.Value).Select(w => 8 * w).ToArray());
-        using NextByte kept = new(predictor), anew = new(predictor, caches: false);
+        using GrowingText kept = new(predictor), anew = new(predictor, caches: false);
         for (var n = prompt; n <= bytes; n++)
         {
             var window = Bytes.AsSpan(Math.Max(0, n - Context), Math.Min(n, Context)).ToArray();
@@ -43,7 +43,7 @@ public sealed class CachedGenerationTests
     }
 
     /// <summary>Bits, or why there are none: some routers refuse some lengths.</summary>
-    static (int[] Bits, string? Failure) Logits(NextByte next, int[] window)
+    static (int[] Bits, string? Failure) Logits(GrowingText next, int[] window)
     {
         try
         {
@@ -120,7 +120,7 @@ public sealed class CachedGenerationTests
     {
         using var backend = new CpuBackend(1);
         var predictor = new Predictor(backend, Small with { Experts = 0 }, seed: 5);
-        using NextByte kept = new(predictor), anew = new(predictor, caches: false);
+        using GrowingText kept = new(predictor), anew = new(predictor, caches: false);
         foreach (var window in (int[][])[[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4], [9, 2, 3, 4, 5], [9, 2, 3, 4, 5, 6, 7], [9]])
             Assert.Equal(anew.Logits(window), kept.Logits(window));
         Assert.Equal(3 + 1 + 1 + 5 + 2 + 1, kept.Computed);

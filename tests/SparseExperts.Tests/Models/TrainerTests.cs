@@ -113,7 +113,7 @@ public sealed class TrainerTests
 
     sealed class Halved : IObjective
     {
-        readonly NextToken _whole = new();
+        readonly NextTokenLoss _whole = new();
 
         public double Last { get; private set; }
 

@@ -1,17 +1,9 @@
 namespace SparseExperts.Models;
 
-/// <summary>Parameters and products of a decoder, from its sizes alone.</summary>
+/// <summary>Products and memory of a decoder.</summary>
 public static class DecoderSize
 {
-    /// <summary>Numbers that are trained, with linear routers.</summary>
-    public static ParameterCount Parameters(ModelConfig m)
-    {
-        double width = m.Width, sparse = Sparse(m), norms = (2 * m.Layers + 1) * width * (m.Normalisation == Normalisation.LayerNorm ? 2 : 1);
-        var positions = m.Positions == Positions.T5Relative ? (double)RelativePositions.Buckets * m.Heads : 0;
-        var attention = m.Layers * 4 * width * width;
-        var shared = m.Vocabulary * width + positions + norms + attention + (m.Layers - sparse) * FeedForward(m) + sparse * width * m.Experts;
-        return new(shared, sparse * FeedForward(m), m.Experts);
-    }
+    public static ModelSize Of(ModelConfig m) => new(Operations(m, m.Context), Kept(m, recomputes: false), Kept(m, recomputes: true));
 
     static double Sparse(ModelConfig m) => Enumerable.Range(0, m.Layers).Count(m.IsSparse);
 
@@ -26,5 +18,18 @@ public static class DecoderSize
         double width = m.Width, t = length, sparse = Sparse(m);
         var feed = (m.Layers - sparse) * FeedForward(m) + sparse * (FeedForward(m) * Math.Min(m.ExpertsPerToken, m.Experts) + width * m.Experts);
         return 2 * t * (m.Layers * (4 * width * width + 2 * t * width) + feed + width * m.Vocabulary);
+    }
+
+    /// <summary>
+    /// Of a token, a block keeps about 20·D, heads·S attention shares, and for each of its c choices 6·D + 2.2·H; the head 4·V. Dropout keeps masks
+    /// besides. Recomputed, a block keeps its input, and one at a time the rest.
+    /// </summary>
+    static double Kept(ModelConfig m, bool recomputes)
+    {
+        var choices = m.Experts == 0 ? 1 : Math.Min(m.ExpertsPerToken, m.Experts);
+        var block = 20.0 * m.Width + (double)m.Heads * m.Context + choices * (6.0 * m.Width + 2.2 * m.Hidden);
+        if (m.Dropout > 0 || m.ExpertDropout > 0) block *= 1.2;
+        var blocks = recomputes ? m.Layers * 2.0 * m.Width + block : m.Layers * block;
+        return m.Context * (blocks + 4.0 * m.Vocabulary);
     }
 }

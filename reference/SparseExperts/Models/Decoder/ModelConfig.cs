@@ -110,7 +110,7 @@ public sealed record ModelConfig : IModelConfig
     {
         if (changes.Format is { } format and not ModelFormat.Float32)
             throw new ConfigurationException(
-                $"format {format.ToString().ToLowerInvariant()}: family {FamilyName} computes in float32; choose a preset of family {T5Config.FamilyName}");
+                $"format {format.ToString().ToLowerInvariant()}: family {FamilyName} computes in float32; choose a preset of another family");
         var dialect = changes.Dialect ?? Dialect;
         return this with
         {
@@ -125,6 +125,8 @@ public sealed record ModelConfig : IModelConfig
             ExpertDropout = changes.ExpertDropout ?? ExpertDropout,
         };
     }
+
+    public ModelSize? Size() => DecoderSize.Of(this);
 
     public IReadOnlyList<(string Name, string Value)> Describe() =>
     [

@@ -12,14 +12,16 @@ namespace SparseExperts.Models.Hub;
 public sealed class HubModel : ICausalModel
 {
     /// <param name="source">Where its numbers come from.</param>
-    public HubModel(Tape tape, HubModelConfig config, IWeightSource source) : this(tape, Checked(config), config.Format, source) => Config = config;
+    /// <param name="shard">The part of every matrix that is held here; null for all of it.</param>
+    public HubModel(Tape tape, HubModelConfig config, IWeightSource source, Func<WeightPart, WeightPart>? shard = null)
+        : this(tape, Checked(config), config.Format, source, shard) => Config = config;
 
     /// <param name="format">What every op's result is rounded to.</param>
-    public HubModel(Tape tape, HubDecoder form, NumberFormat format, IWeightSource source)
+    public HubModel(Tape tape, HubDecoder form, NumberFormat format, IWeightSource source, Func<WeightPart, WeightPart>? shard = null)
     {
         (Tape, Form, Format, Rounding) = (tape, form, format, LayerForm.RoundingOf(form));
         Config = new() { Format = format };
-        var weights = new Weights(tape, source, (input, gain) => Starts.Normal(gain * 0.5 / Math.Sqrt(input)));
+        var weights = new Weights(tape, source, (input, gain) => Starts.Normal(gain * 0.5 / Math.Sqrt(input)), shard);
         Embedding = weights.Matrix("embed_tokens", form.Vocabulary, form.Width, Starts.Normal(0.02));
         Layers = [.. LayerForm.Of(form).Select((layer, i) => DecoderLayer.Declare(tape, weights.Sub("layers").Sub(i), i, layer, form.Width, format))];
         Norm = weights.Matrix("norm", 1, form.Width, Starts.Ones);

@@ -13,6 +13,18 @@ public sealed record HubModelConfig : IModelConfig
 
     HubDecoder? _hub;
 
+    /// <summary>Tokens of a sequence where a checkpoint would have more.</summary>
+    const int LongestContext = 512;
+
+    /// <summary>The model of a checkpoint; null where it is no decoder.</summary>
+    public static HubModelConfig? Of(HubFolder checkpoint) => checkpoint.Config is not HubDecoder decoder ? null
+        : new()
+        {
+            Config = HubConfig.ReadJson(checkpoint.Path),
+            Context = Math.Max(2, Math.Min(decoder.Positions, LongestContext)),
+            Format = checkpoint.WeightFormat,
+        };
+
     /// <summary>The checkpoint's configuration.</summary>
     public JsonObject Config { get; init; } = [];
 
@@ -55,11 +67,15 @@ public sealed record HubModelConfig : IModelConfig
     [JsonIgnore]
     public Dialect Dialect => Hub.Dialect;
     [JsonIgnore]
+    public bool ReadsStartOfText => true;
+    [JsonIgnore]
     public double ExpertDropout => 0;
     [JsonIgnore]
     public int Tasks => 1;
     [JsonIgnore]
     public string Title => $"{Hub.ModelType}, width {Hub.Width} × {Hub.Layers.Count} layers";
+
+    public HubCounterpart? OnHub() => new(HubForms.Both(Config));
 
     public IReadOnlyList<(string Name, string Value)> Describe() =>
     [

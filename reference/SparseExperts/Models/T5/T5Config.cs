@@ -1,5 +1,6 @@
 using SparseExperts.Layers;
 using SparseExperts.Routing;
+using SparseExperts.Text;
 
 namespace SparseExperts.Models;
 
@@ -7,7 +8,7 @@ namespace SparseExperts.Models;
 /// T5's encoder and decoder, with sparse feed-forward layers in every n-th block: the Switch Transformer (Raffel et al. 2020; Fedus et al. 2022).
 /// With <see cref="Experts"/> = 0 it is the dense twin: the same FLOPs a token.
 /// </summary>
-public sealed record T5Config : IModelConfig
+public sealed record T5Config : ITextToTextConfig
 {
     public const string FamilyName = "t5";
 
@@ -151,6 +152,12 @@ public sealed record T5Config : IModelConfig
             Format = changes.Format ?? Format,
         };
     }
+
+    public ITextToTextConfig For(int inputs, int targets, TextToTextIds ids) =>
+        this with { Context = inputs, TargetContext = targets, PaddingId = ids.Padding, StartId = ids.Start, EndId = ids.End };
+
+    public ModelSize? Size() => T5Size.Of(this);
+    public HubCounterpart? OnHub() => new(T5Hub.ToJson(this), "spiece.model");
 
     public IReadOnlyList<(string Name, string Value)> Describe() =>
     [

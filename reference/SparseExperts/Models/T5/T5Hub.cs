@@ -7,7 +7,16 @@ namespace SparseExperts.Models;
 /// <summary>Configurations of the hub's Switch Transformers and of this program's, from one to the other.</summary>
 public static class T5Hub
 {
-    /// <summary>The model of a checkpoint: its sizes, rules and ids; dropout of experts is that of everything else.</summary>
+    /// <summary>The model of a checkpoint, in the format that its weights are stored in; null where it is no Switch Transformer.</summary>
+    public static T5Config? Of(HubFolder checkpoint) => checkpoint.Config is not HubSwitch hub ? null
+        : Config(hub) with
+        {
+            Format = checkpoint.WeightFormat != NumberFormat.BFloat16 ? ModelFormat.Float32
+                : hub.Dialect.RouterDtype == NumberFormat.BFloat16 ? ModelFormat.Bfloat16
+                : ModelFormat.Selective,
+        };
+
+    /// <summary>The sizes, rules and ids of a configuration; dropout of experts is that of everything else.</summary>
     public static T5Config Config(HubSwitch hub) => new()
     {
         Vocabulary = hub.Vocabulary,

@@ -8,7 +8,7 @@ namespace SparseExperts.Models;
 /// T5 and the Switch Transformer: x ← x + f(RMS(x)∘w) for attention and feed-forward layers of an encoder and a decoder, whose last norm's output gives the
 /// logits: h·W, or D^−½·h·Eᵀ with the embedding E that both stacks share (Raffel et al. 2020; Fedus et al. 2022).
 /// </summary>
-public sealed class T5Model : IModel
+public sealed class T5Model : ITextToTextModel
 {
     /// <summary>Added to the scores of padding: far below every score, and no infinity that would make NaN of a row that sees nothing else.</summary>
     const float Unseen = -1e30f;
@@ -38,12 +38,15 @@ public sealed class T5Model : IModel
     internal Parameter? HeadWeight { get; }
     internal T5Stack Encoder { get; }
     internal T5Stack Decoder { get; }
+    ITextToTextConfig ITextToTextModel.Config => Config;
     IModelConfig IModel.Config => Config;
     public IReadOnlyList<Parameter> Parameters => _tape.Parameters;
     public IReadOnlyList<StateMatrix> State { get; }
     public long ParameterCount => _tape.Parameters.Sum(p => (long)p.Rows * p.Columns);
     public long ActiveParameterCount => ActiveExperts.Parameters(_tape.Parameters, Config.ExpertsPerToken);
     public double Baseline => Encoder.Sparse.Concat(Decoder.Sparse).FirstOrDefault()?.Block.Baseline ?? 0;
+
+    public ITextWriter NewWriter(TokenBatch inputs, int most, bool caches = true) => new T5Writer(_tape, this, inputs, most, caches);
 
     public ModelResult Forward(TokenBatch batch, Pass pass)
     {

@@ -1,17 +1,9 @@
 namespace SparseExperts.Models;
 
-/// <summary>Parameters and products of an encoder and decoder, from its sizes alone: of models too, that fit nowhere here.</summary>
+/// <summary>Products and memory of an encoder and decoder.</summary>
 public static class T5Size
 {
-    /// <summary>Numbers that are trained, with linear routers.</summary>
-    public static ParameterCount Parameters(T5Config m)
-    {
-        double width = m.Width, inner = m.Inner, sparse = m.Experts == 0 ? 0 : m.SparseBlocks, blocks = m.EncoderLayers + m.DecoderLayers;
-        var embeddings = m.Vocabulary * width * (m.TiedHead ? 1 : 2) + 2.0 * m.RelativeBuckets * m.Heads;
-        var attention = (blocks + m.DecoderLayers) * (4 * width * inner + width);
-        var norms = (blocks + 2) * width;
-        return new(embeddings + attention + norms + (blocks - sparse) * FeedForward(m) + sparse * width * m.Experts, sparse * FeedForward(m), m.Experts);
-    }
+    public static ModelSize Of(T5Config m) => new(Operations(m, m.Context, m.TargetContext), Kept(m, recomputes: false), Kept(m, recomputes: true));
 
     static double FeedForward(T5Config m) => (m.Gated ? 3.0 : 2.0) * m.Width * m.Hidden;
 
@@ -30,5 +22,23 @@ public static class T5Size
         var cross = 2 * width * inner * t + 2 * width * inner * s + 2 * s * t * inner;
         var decoder = m.DecoderLayers * (own + cross) + Feed(true, m.DecoderLayers, t);
         return 2 * (encoder + decoder + t * width * m.Vocabulary);
+    }
+
+    /// <summary>
+    /// A block keeps about 10·D + 10·D_heads, heads·S attention shares, and for each of its c choices 6·D + 2.2·H; cross-attention 10·D_heads of the
+    /// decoder's tokens and 4·D_heads of the encoder's; the head 4·V. Dropout keeps masks besides. Recomputed, a block keeps its input, and one at a
+    /// time the rest.
+    /// </summary>
+    static double Kept(T5Config m, bool recomputes)
+    {
+        var choices = m.Experts == 0 ? 1 : Math.Min(m.ExpertsPerToken, m.Experts);
+        double Block(int keys) => 10.0 * m.Width + 10.0 * m.Inner + (double)m.Heads * keys + choices * (6.0 * m.Width + 2.2 * m.Hidden);
+        double encoder = m.Context * Block(m.Context), decoder = m.TargetContext * (Block(m.TargetContext) + 10.0 * m.Inner + (double)m.Heads * m.Context)
+            + 4.0 * m.Context * m.Inner;
+        if (m.Dropout > 0 || m.ExpertDropout > 0) (encoder, decoder) = (1.2 * encoder, 1.2 * decoder);
+        var blocks = recomputes
+            ? 2.0 * m.Width * (m.EncoderLayers * m.Context + m.DecoderLayers * m.TargetContext) + Math.Max(encoder, decoder)
+            : m.EncoderLayers * encoder + m.DecoderLayers * decoder;
+        return blocks + 4.0 * m.Vocabulary * m.TargetContext;
     }
 }

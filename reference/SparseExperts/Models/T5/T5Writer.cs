@@ -3,17 +3,12 @@ using SparseExperts.Ops;
 
 namespace SparseExperts.Models;
 
-/// <summary>A text that a decoder writes about an input of its batch.</summary>
-/// <param name="Input">Number of the input.</param>
-/// <param name="Ids">What is written so far, the start included.</param>
-public readonly record struct WrittenText(int Input, int[] Ids);
-
 /// <summary>
 /// The decoder over a batch that was encoded once: logits of the tokens that may follow texts of equal length. With a cache a step computes one token of
 /// each text, and routes those alone; without, whole texts are computed and routed, so that capacities count what was written before (transformers'
 /// <c>use_cache</c>).
 /// </summary>
-public sealed class T5Writer : IDisposable
+public sealed class T5Writer : ITextWriter
 {
     readonly Tape _tape;
     readonly T5Model _model;

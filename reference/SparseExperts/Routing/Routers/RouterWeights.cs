@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Ops;
 
 namespace SparseExperts.Routing;
 

@@ -58,7 +58,7 @@ public sealed class HubCacheTests
         using var backend = new CpuBackend(1);
         var (predictor, vocabulary) = Load(backend, checkpoint, format);
         using var owned = predictor;
-        using NextByte kept = new(predictor), anew = new(predictor, caches: false);
+        using GrowingText kept = new(predictor), anew = new(predictor, caches: false);
         int[] ids = [.. Enumerable.Range(0, Context + 2).Select(i => (i * i + 3 * i + 5) % (vocabulary - 3) + 2)];
         for (var n = 3; n <= ids.Length; n++)
         {

@@ -39,7 +39,7 @@ public sealed class T5GradientTests
         using var backend = new ScalarBackend<Float64>();
         using var tape = new Tape(backend);
         var model = new T5Model(tape, config, new StartValues(5));
-        var (batch, objective, pass) = (T5Batches.Of(config, 3, 7, padded), new NextToken(), new Pass { Training = true, Streams = new(5), Step = 1 });
+        var (batch, objective, pass) = (T5Batches.Of(config, 3, 7, padded), new NextTokenLoss(), new Pass { Training = true, Streams = new(5), Step = 1 });
         var constant = config.Experts > 0 && config.Dialect.TrainingExtra == TrainingExtra.Reinforce;
         CentralDifferences.Demand(backend, tape, model.Parameters, Loss, numbers: 4);
 

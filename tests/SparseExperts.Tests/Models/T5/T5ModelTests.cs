@@ -69,7 +69,7 @@ public sealed class T5ModelTests
         using var tape = new Tape(backend);
         var model = new T5Model(tape, config, new StartValues(3));
         var (batch, pass) = (T5Batches.Of(config, 2, 5, padded: false), new Pass { Training = true, Streams = new(3), Step = 1 });
-        var (loss, _) = new NextToken().Compute(tape, model, batch, model.Forward(batch, pass), pass);
+        var (loss, _) = new NextTokenLoss().Compute(tape, model, batch, model.Forward(batch, pass), pass);
         tape.Backward(loss);
         var gate = model.Parameters.First(p => p.Name.EndsWith("experts.wi_gate", StringComparison.Ordinal));
         Assert.Contains(backend.ToArray(gate.Gradient), g => g != 0);
@@ -169,7 +169,7 @@ public sealed class T5ModelTests
         // Two stacks with an embedding and a last norm; 2 + 2 blocks, each with attention, hidden layer and feed-forward, the decoder's with another attention.
         Assert.Equal(2 * 2 + 2 * 3 + 2 * 4, noted.Count);
         Assert.Equal(noted.Count, noted.Distinct().Count());
-        tape.Backward(new NextToken().Compute(tape, model, batch, result, default).Loss);
+        tape.Backward(new NextTokenLoss().Compute(tape, model, batch, result, default).Loss);
         Assert.Equal(noted[..18].OrderBy(n => n.Stream), noted[18..].OrderBy(n => n.Stream));
     }
 

@@ -1,7 +1,9 @@
-namespace SparseExperts.Autograd;
+using SparseExperts.Autograd;
+
+namespace SparseExperts.Layers;
 
 /// <summary>Host arrays of routers, reused from step to step: their lengths hardly change.</summary>
-sealed class HostScratch
+sealed class HostScratch : IStepScratch
 {
     readonly Dictionary<int, Stack<double[]>> _free = [];
     readonly List<double[]> _used = [];

@@ -9,7 +9,7 @@ namespace SparseExperts.Training;
 /// loss = −(1/T) Σ_t ln p(label_t) over the T labels that are compared + auxiliary losses of the sparse layers, and what some routers need besides
 /// (<see cref="TrainingExtras"/>).
 /// </summary>
-public sealed class NextToken : IObjective
+public sealed class NextTokenLoss : IObjective
 {
     public Tensor Losses(Tape tape, TokenBatch batch, ModelResult result) => Losses(tape, batch, result, out _);
 

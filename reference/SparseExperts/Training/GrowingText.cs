@@ -3,14 +3,14 @@ using SparseExperts.Models;
 namespace SparseExperts.Training;
 
 /// <summary>
-/// Logits of the byte after a text that grows: always those of the whole window, the last bytes that the context holds, each at its place in the window
-/// and routed with the others. Keys and values of its start are kept as long as they are the same, so that mostly one position is computed
+/// A text that grows, and the logits of what may follow: always those of the whole window, the last tokens that the context holds, each at its place in the
+/// window and routed with the others. Keys and values of its start are kept as long as they are the same, so that mostly one position is computed
 /// (<see cref="KeyValueCache"/>); the bits are those of the window computed anew. They are not kept when the window is full and slides, because every position
 /// changes; from a token on that gets or loses a slot because the text is longer; and not at all by routers that look
 /// at other tokens too (<see cref="ICausalModel.NewCache"/>).
 /// </summary>
 /// <param name="caches">False computes every window anew.</param>
-public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposable
+public sealed class GrowingText(Predictor predictor, bool caches = true) : IDisposable
 {
     readonly KeyValueCache? _cache = Causal(predictor.Model) is var model && caches ? model.NewCache() : null;
 
@@ -20,7 +20,7 @@ public sealed class NextByte(Predictor predictor, bool caches = true) : IDisposa
     /// <summary>Positions that were computed so far.</summary>
     public long Computed { get; private set; }
 
-    /// <param name="window">At most as many bytes as the context holds.</param>
+    /// <param name="window">At most as many tokens as the context holds.</param>
     public float[] Logits(ReadOnlySpan<int> window)
     {
         if (_cache is null) return Run(window);
