@@ -149,7 +149,7 @@ micro.SetAction(parsed =>
     BenchmarkSwitcher.FromAssembly(typeof(CardBenchmarks).Assembly).Run(given.Length > 0 ? given : ["--filter", "*"]);
 });
 
-var moe = One("--moe", "moe/moe", "The published command.");
+var moe = One("--moe", "artifacts/moe/moe", "The published command.");
 var starts = One("--rounds", 10, "Starts; the best counts.");
 var start = new Command("start", "How long the published moe --help takes.") { moe, starts };
 start.SetAction(parsed => StartTime.Run(parsed.GetValue(moe)!, parsed.GetValue(starts)));

@@ -10,7 +10,7 @@ static class MemoryCards
         Name = "Copy",
         Family = "memory",
         Formula = "to = from",
-        Gradient = "none: the tape shares views instead",
+        Gradient = "none in the contract: a tape's gradient goes through unchanged",
         Source = "row-by-row copy",
         SpecialValues = "Values are copied bit for bit, in any format that both have.",
         Exactness = new Bitwise(),
