@@ -22,7 +22,7 @@ public sealed record WeightPart(string Name, int Stack, int Rows, int Columns)
     public WeightRun ColumnsOfEach { get; init; } = new(0, Columns);
 
     /// <summary>Shape of the part: its matrices one below the other.</summary>
-    public (int Rows, int Columns) Shape => (Matrices.Count * RowsOfEach.Count, ColumnsOfEach.Count);
+    public (int Rows, int Columns) Shape => (checked(Matrices.Count * RowsOfEach.Count), ColumnsOfEach.Count);
 
     public bool IsWhole => Matrices == new WeightRun(0, Stack) && RowsOfEach == new WeightRun(0, Rows) && ColumnsOfEach == new WeightRun(0, Columns);
 

@@ -15,10 +15,20 @@ public readonly record struct ParameterCount(long All, long OfToken, long Shared
 
     /// <param name="backend">Where the model would be; it is asked for what routers carry, which is a few numbers an expert.</param>
     /// <param name="ranks">The model is that of the first of so many ranks, which share every layer's experts and of which the first have the most.</param>
+    /// <exception cref="ConfigurationException">A stack of matrices has more rows than there are numbers for; one line.</exception>
     public static ParameterCount Of(IModelConfig config, IBackend backend, int ranks = 1)
     {
         using var tape = new Tape(backend);
-        var model = ModelFamily.Make(tape, config, new StartValues(0), ranks == 1 ? null : whole => OfFirst(whole, ranks));
+        IModel model;
+        try
+        {
+            model = ModelFamily.Make(tape, config, new StartValues(0), ranks == 1 ? null : whole => OfFirst(whole, ranks));
+        }
+        catch (OverflowException)
+        {
+            throw new ConfigurationException(
+                $"{config.Title}: its experts' matrices have more than {int.MaxValue} rows together; choose fewer or smaller experts");
+        }
         var shared = model.Parameters.Where(p => p.Experts == 1).Sum(p => (long)p.Rows * p.Columns);
         var experts = model.Parameters.Max(p => p.Experts);
         return new(model.ParameterCount, model.ActiveParameterCount, shared, experts == 1 ? 0 : experts);

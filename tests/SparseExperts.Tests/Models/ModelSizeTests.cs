@@ -47,6 +47,15 @@ public sealed class ModelSizeTests
         }
     }
 
+    [Fact]
+    public void What_cannot_be_numbered_is_refused()
+    {
+        using var backend = new CpuBackend(1);
+        var huge = SparseExperts.Runs.Presets.Find("tiny").Decoder with { Experts = 4096, Hidden = 1 << 20 };
+        var error = Assert.Throws<ConfigurationException>(() => ParameterCount.Of(huge, backend));
+        Assert.Contains("more than 2147483647 rows", error.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Table 9 of Fedus et al. 2022 has 7, 26, 395 and 1571 billion; a sparse model has the operations of its dense twin and routers.</summary>
     [Theory]
     [InlineData("switch-base", 7e9, 0.223e9, 124e9)]
