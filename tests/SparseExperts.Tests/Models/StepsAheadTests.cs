@@ -45,7 +45,7 @@ public sealed class StepsAheadTests
     /// <summary>A loss that is infinite in some steps, and one that throws in another.</summary>
     sealed class Troubled(long[] infinite, long throws = -1) : IObjective
     {
-        readonly NextToken _usual = new();
+        readonly NextTokenLoss _usual = new();
 
         public Tensor Losses(Tape tape, TokenBatch batch, ModelResult result) => _usual.Losses(tape, batch, result);
 
@@ -130,7 +130,7 @@ public sealed class StepsAheadTests
     {
         using var cpu = new CpuBackend(1);
         using var device = new Device(new CpuBackend(1));
-        using Trainer waiting = Begun(cpu, "mesh.switch", new NextToken()), ahead = Begun(device, "mesh.switch", new NextToken());
+        using Trainer waiting = Begun(cpu, "mesh.switch", new NextTokenLoss()), ahead = Begun(device, "mesh.switch", new NextTokenLoss());
         for (var step = 0; step < 3; step++) waiting.Train(new Batches(3), 0.1);
         for (var step = 0; step < 6; step++) ahead.Advance(new Batches(3), 0.1);
         const string line = "CrossEntropy: index 999 at row 0 is outside 0…255; -100 means none";
