@@ -2,31 +2,39 @@ namespace SparseExperts.Runs;
 
 /// <summary>
 /// The folder of a run that begins. A settings file alone would be neither a run that can be measured nor a free place for the next try, so it is taken
-/// back where the run ends, in its first steps or because nothing can be printed, before it has saved anything. A killed run leaves it: it goes on from the
-/// start.
+/// back where the run ends, in its first steps or because nothing can be printed, before it has saved anything; and a run that it was to replace is there
+/// again. A killed run leaves its settings, where it replaced none: it goes on from the start.
 /// </summary>
 /// <param name="isMade">Whether the folder itself was made for the run.</param>
 sealed class BegunFolder(string folder, bool isMade, RunLock held)
 {
-    /// <summary>Removes what an earlier run left.</summary>
+    readonly ReplacedRun _replaced = new(folder);
+
+    /// <summary>Makes room for the new run.</summary>
     public void Clear()
     {
-        // First what says that here is a run, so that a folder that is left between is not one run's settings and another's weights.
-        File.Delete(TrainingRun.ConfigPath(folder));
-        var checkpoints = TrainingRun.CheckpointFolder(folder);
-        if (Directory.Exists(checkpoints)) Directory.Delete(checkpoints, true);
-        foreach (var path in (string[])[TrainingRun.MetricsPath(folder), TrainingRun.ReportPath(folder), TrainingRun.ProfilePath(folder)]) File.Delete(path);
-        HubSource.Renew(null, folder);
-        RunTokenizer.Delete(folder);
+        if (File.Exists(TrainingRun.ConfigPath(folder))) _replaced.PutAside();
     }
 
-    /// <summary>Leaves the place as it was found, unless there is something to go on from or to look at, or the place is another's by now.</summary>
+    /// <summary>The new run has saved something: what it replaced is not needed any more.</summary>
+    public void Keep() => _replaced.Remove();
+
+    /// <summary>
+    /// Leaves the place as it was found, unless there is something to go on from, or to look at in a new folder, or the place is another's by now.
+    /// </summary>
     public void TakeBack()
     {
         try
         {
-            if (!held.IsOurs || File.Exists(TrainingRun.MetricsPath(folder)) || Checkpoint.Any(TrainingRun.CheckpointFolder(folder))) return;
-            Clear();
+            if (!held.IsOurs || Checkpoint.Any(TrainingRun.CheckpointFolder(folder))) return;
+            if (_replaced.Exists)
+            {
+                _replaced.PutBack();
+                return;
+            }
+            if (File.Exists(TrainingRun.MetricsPath(folder))) return;
+            File.Delete(TrainingRun.ConfigPath(folder));
+            RunParts.Delete(folder);
             held.Remove();
             if (isMade && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
         }

@@ -34,9 +34,8 @@ public static class HubSource
     }
 
     /// <summary>A run has the source of the one that it begins with, and none where it begins with none.</summary>
-    internal static void Renew(string? from, string run)
+    internal static void Take(string? from, string run)
     {
-        if (Exists(run)) Directory.Delete(FolderOf(run), recursive: true);
         if (from is null || !Exists(from)) return;
         foreach (var folder in (string[])["", WeightsName])
         {

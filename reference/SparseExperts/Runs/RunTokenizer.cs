@@ -49,12 +49,8 @@ public sealed class RunTokenizer
         throw new RunException($"{path}: is not the tokenizer that the run began with (SHA-256 differs); put the old file back");
     }
 
-    /// <summary>Takes away what an earlier run of the folder kept.</summary>
-    public static void Delete(string folder)
-    {
-        File.Delete(Path.Combine(folder, JsonName));
-        File.Delete(Path.Combine(folder, ModelName));
-    }
+    /// <summary>What a run that began here calls its copy.</summary>
+    internal static IReadOnlyList<string> Names => [JsonName, ModelName];
 
     /// <summary>Keeps a copy in a run's folder.</summary>
     public void Write(string folder)

@@ -53,7 +53,7 @@ public sealed class TrainingRun : IDisposable
     public RunData Data { get; }
     public ByteText Text => Data.Text;
 
-    /// <summary>What was passed over to find a whole checkpoint to go on from; null where nothing was.</summary>
+    /// <summary>What was passed over to find a whole checkpoint to go on from, or put back; null where nothing was.</summary>
     public string? Note { get; private init; }
 
     /// <summary>Time spent in training steps since the run was opened; evaluations and checkpoints left out.</summary>
@@ -73,7 +73,7 @@ public sealed class TrainingRun : IDisposable
 
     /// <summary>
     /// Gives the folder free for another writer, and the memory back to the backend, which lives longer. Of a new run that ends before anything of it was
-    /// saved, nothing stays.
+    /// saved, nothing stays, and what it was to replace does.
     /// </summary>
     public void Dispose()
     {
@@ -120,6 +120,9 @@ public sealed class TrainingRun : IDisposable
         TrainedRun? teacher = null)
     {
         RefuseToClobber(folder, force);
+        foreach (var read in (string?[])[config.From, config.Teacher?.Run])
+            if (read is not null && SamePlace(read, folder))
+                throw new RunException($"{folder}: holds the run that the new one learns from; name another folder", "out");
         config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family, Tokenizer = data.Tokenizer?.Kept };
         MemoryEstimate.Require(config.Model, config.Training, backend);
         return Kept(new Held(config, backend, teacher), held =>
@@ -133,12 +136,13 @@ public sealed class TrainingRun : IDisposable
 
     static TrainingRun Begin(string folder, bool isMade, RunLock key, RunConfig config, Held held, RunData data, bool force)
     {
+        new ReplacedRun(folder).Settle();
         RefuseToClobber(folder, force);
         var begun = new BegunFolder(folder, isMade, key);
         try
         {
             begun.Clear();
-            HubSource.Renew(config.From, folder);
+            HubSource.Take(config.From, folder);
             data.Tokenizer?.Write(folder);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, key, config, held, data, 0) { Begun = begun };
@@ -164,6 +168,14 @@ public sealed class TrainingRun : IDisposable
         }
     }
 
+    static bool SamePlace(string a, string b) => Real(a) == Real(b);
+
+    static string Real(string folder)
+    {
+        var target = Directory.Exists(folder) ? Directory.ResolveLinkTarget(folder, returnFinalTarget: true) : null;
+        return Path.TrimEndingDirectorySeparator(target?.FullName ?? Path.GetFullPath(folder));
+    }
+
     /// <summary>An existing folder is only ever replaced when asked, and only if it holds a run.</summary>
     /// <param name="force">Whether it was asked; null where nobody can ask.</param>
     public static void RefuseToClobber(string folder, bool? force)
@@ -184,20 +196,24 @@ public sealed class TrainingRun : IDisposable
         ReadConfig(folder);         // no lock is left where no run is
         return Kept(RunLock.Take(folder), key =>
         {
+            var isBack = new ReplacedRun(folder).Settle();
             var (config, data) = Read(folder);
             var machine = backend(config);
             MemoryEstimate.Require(config.Model, config.Training, machine);
-            return Kept(new Held(config, machine), held => Resumed(folder, key, config, held, data));
+            return Kept(new Held(config, machine), held => Resumed(folder, key, config, held, data, isBack));
         });
     }
 
-    static TrainingRun Resumed(string folder, RunLock key, RunConfig config, Held held, RunData data)
+    /// <param name="isBack">Whether the folder was another's, which ended before it had saved anything.</param>
+    static TrainingRun Resumed(string folder, RunLock key, RunConfig config, Held held, RunData data, bool isBack)
     {
         Directory.CreateDirectory(CheckpointFolder(folder));
         Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.Load(held.Trainer, path), isWriter: true, out var note);
         Checkpoint.Tidy(CheckpointFolder(folder), KeepCheckpoints);
         var metrics = MetricsFile.CutAfter(MetricsPath(folder), held.Trainer.Step);
-        return new(folder, key, config, held, data, metrics.LastOrDefault()?.Seconds ?? 0) { Note = note };
+        var back = isBack ? $"{folder}: the run that was to replace this one was stopped before it saved anything; this one has its place again" : null;
+        var notes = string.Join("; ", ((string?[])[back, note]).OfType<string>());
+        return new(folder, key, config, held, data, metrics.LastOrDefault()?.Seconds ?? 0) { Note = notes.Length > 0 ? notes : null };
     }
 
     /// <summary>A run's trained model for evaluation, generation or a report; no optimizer state is made or read.</summary>
@@ -205,7 +221,11 @@ public sealed class TrainingRun : IDisposable
     {
         var (config, data) = Read(folder);
         var checkpoints = CheckpointFolder(folder);
-        if (!Checkpoint.Any(checkpoints)) throw new RunException($"{folder}: has no checkpoint yet; go on training it", "resume");
+        if (!Checkpoint.Any(checkpoints))
+        {
+            var old = ReplacedRun.Of(folder) is { } replaced ? $" (the run that it replaces is in {replaced} until then)" : "";
+            throw new RunException($"{folder}: has no checkpoint yet{old}; go on training it", "resume");
+        }
         Trainer.Validate(config.Model, config.Training);
         var machine = backend(config);
         MemoryEstimate.RequireModel(config.Model, machine);
@@ -342,6 +362,7 @@ public sealed class TrainingRun : IDisposable
     {
         _lock.Require();
         Checkpoint.Save(Trainer, CheckpointFolder(Folder));
+        Begun?.Keep();
         Checkpoint.Tidy(CheckpointFolder(Folder), KeepCheckpoints);
     }
 
