@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Enumeration;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace SparseExperts.Formats;
 
@@ -18,6 +19,14 @@ public static partial class RegularFiles
     {
         Require(path);
         return File.OpenRead(path);
+    }
+
+    /// <summary>Opens a regular file for reading at any place, by several readers at once.</summary>
+    /// <exception cref="IOException">It is none, or cannot be opened.</exception>
+    public static SafeFileHandle OpenHandle(string path)
+    {
+        Require(path);
+        return File.OpenHandle(path);
     }
 
     /// <summary>All bytes of a regular file.</summary>

@@ -16,16 +16,15 @@ public sealed class SafetensorsFile : IDisposable
     const long MaxHeader = 100_000_000;
 
     readonly string _path;
-    readonly FileStream _stream;
+    // No stream, which has one position: readers side by side would disturb each other.
     readonly SafeFileHandle _handle;
     readonly long _dataStart;
     readonly Dictionary<string, TensorEntry> _byName = new(StringComparer.Ordinal);
 
-    SafetensorsFile(string path, FileStream stream, byte[] header)
+    SafetensorsFile(string path, SafeFileHandle handle, byte[] header)
     {
-        // Taken once: the stream's getter seeks, so readers that ask for it side by side disturb each other.
-        (_path, _stream, _handle, _dataStart) = (path, stream, stream.SafeFileHandle, 8 + header.Length);
-        Header = SafetensorsHeader.Parse(path, header, stream.Length - _dataStart);
+        (_path, _handle, _dataStart) = (path, handle, 8 + header.Length);
+        Header = SafetensorsHeader.Parse(path, header, RandomAccess.GetLength(handle) - _dataStart);
         foreach (var tensor in Tensors) _byName[tensor.Name] = tensor;
     }
 
@@ -41,10 +40,10 @@ public sealed class SafetensorsFile : IDisposable
 
     public static SafetensorsFile Open(string path)
     {
-        FileStream stream;
+        SafeFileHandle handle;
         try
         {
-            stream = RegularFiles.Open(path);
+            handle = RegularFiles.OpenHandle(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -53,25 +52,26 @@ public sealed class SafetensorsFile : IDisposable
         }
         try
         {
-            return new(path, stream, HeaderBytes(path, stream));
+            return new(path, handle, HeaderBytes(path, handle));
         }
         catch
         {
-            stream.Dispose();
+            handle.Dispose();
             throw;
         }
     }
 
-    static byte[] HeaderBytes(string path, FileStream stream)
+    static byte[] HeaderBytes(string path, SafeFileHandle handle)
     {
         Span<byte> prefix = stackalloc byte[8];
-        if (stream.Length < 8) throw Wrong(path, $"{stream.Length} bytes are too few for a header");
-        stream.ReadExactly(prefix);
+        var size = RandomAccess.GetLength(handle);
+        if (size < 8) throw Wrong(path, $"{size} bytes are too few for a header");
+        ReadAt(path, handle, 0, prefix);
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
-        if (length > (ulong)(stream.Length - 8)) throw Wrong(path, $"its header claims {length} bytes, the file has {stream.Length - 8} after the length");
+        if (length > (ulong)(size - 8)) throw Wrong(path, $"its header claims {length} bytes, the file has {size - 8} after the length");
         if (length > MaxHeader) throw Wrong(path, $"its header claims {length} bytes, more than the {MaxHeader} that are sensible");
         var header = new byte[length];
-        stream.ReadExactly(header);
+        ReadAt(path, handle, 8, header);
         return header;
     }
 
@@ -135,12 +135,14 @@ public sealed class SafetensorsFile : IDisposable
     }
 
     /// <summary>From a place of its own, so that several tensors can be read at once.</summary>
-    void ReadAt(long offset, Span<byte> bytes)
+    void ReadAt(long offset, Span<byte> bytes) => ReadAt(_path, _handle, offset, bytes);
+
+    static void ReadAt(string path, SafeFileHandle handle, long offset, Span<byte> bytes)
     {
         while (bytes.Length > 0)
         {
-            var count = RandomAccess.Read(_handle, bytes, offset);
-            if (count == 0) throw Wrong(_path, "it has become shorter while it was read");
+            var count = RandomAccess.Read(handle, bytes, offset);
+            if (count == 0) throw Wrong(path, "it has become shorter while it was read");
             offset += count;
             bytes = bytes[count..];
         }
@@ -195,5 +197,5 @@ public sealed class SafetensorsFile : IDisposable
 
     static InvalidFileException Wrong(string path, string what) => SafetensorsHeader.Wrong(path, what);
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose() => _handle.Dispose();
 }

@@ -1,8 +1,7 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Text;
 using SparseExperts.Formats;
+using SparseExperts.Tests.Fuzz;
 using Xunit;
 
 namespace SparseExperts.Tests.Formats;
@@ -48,47 +47,10 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Readers_side_by_side_do_not_disturb_each_other()
     {
-        SafetensorsWriter.Write(At("two"), new Dictionary<string, string>(), [("t0", [2], new[] { 0f, 0f }), ("t1", [2], new[] { 1f, 1f })]);
-        var clock = Stopwatch.StartNew();
-        var wrong = new ConcurrentBag<string>();
-        SafetensorsFile? file = null;
-        long moment = 0, round = 0, done = 0;
-        void Read(int reader)
-        {
-            while (Stopwatch.GetTimestamp() < Volatile.Read(ref moment)) Thread.SpinWait(1);
-            try
-            {
-                if (!file!.ReadFloats($"t{reader}").SequenceEqual([reader, reader])) wrong.Add("other numbers");
-            }
-            catch (Exception e) when (e is IOException or InvalidFileException)
-            {
-                wrong.Add(e.Message);
-            }
-        }
-        var other = new Thread(() =>
-        {
-            for (long seen = 0, now; (now = Volatile.Read(ref round)) >= 0;)
-            {
-                if (now == seen) continue;
-                seen = now;
-                Read(1);
-                Volatile.Write(ref done, seen);
-            }
-        });
-        other.Start();
-        for (long r = 1; clock.ElapsedMilliseconds < 1000; r++)
-        {
-            using (file = SafetensorsFile.Open(At("two")))
-            {
-                Volatile.Write(ref moment, Stopwatch.GetTimestamp() + Stopwatch.Frequency / 100_000);
-                Volatile.Write(ref round, r);
-                Read(0);
-                while (Volatile.Read(ref done) != r) Thread.SpinWait(1);
-            }
-        }
-        Volatile.Write(ref round, -1);
-        other.Join();
-        Assert.Empty(wrong);
+        float[][] numbers = [[.. Enumerable.Repeat(0f, 1000)], [.. Enumerable.Repeat(1f, 1000)]];
+        SafetensorsWriter.Write(At("two"), new Dictionary<string, string>(), [("t0", [1000], numbers[0]), ("t1", [1000], numbers[1])]);
+        Assert.Null(SideBySide.Run(1000, TimeSpan.FromSeconds(1), () => SafetensorsFile.Open(At("two")),
+            (file, reader) => Assert.Equal(numbers[reader], file.ReadFloats($"t{reader}"))));
     }
 
     public static TheoryData<string, int, string> Hostile() => new()
