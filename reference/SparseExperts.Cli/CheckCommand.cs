@@ -70,7 +70,7 @@ static class CheckCommand
         if (Directory.Exists(path)) throw new CaseException($"--junit {path}: is a folder; name a file");
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
             throw new CaseException($"--junit {path}: its folder does not exist; make it first");
-        return path;
+        return AtomicFile.Place(path);
     }
 
     static void PrintCounts(Result[] results)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using SparseExperts.Cli;
 using SparseExperts.Cli.SelfTest;
 
@@ -8,4 +9,6 @@ var root = new RootCommand("moe: sparse-expert (Mixture-of-Experts) models with 
     ReportCommand.Create(), CheckCommand.Create(), CheckModelCommand.Create(), IdentifyCommand.Create(), ProbeCommand.Create(), CompareCommand.Create(),
     ReplayCommand.Create(), DialectsCommand.Create(), BackendsCommand.Create(), SelfTestCommand.Create(),
 };
+// SIGXFSZ: a limit on the size of files is an error of the write that meets it, which has a line of its own, and not the process's end.
+using var limit = OperatingSystem.IsWindows() ? null : PosixSignalRegistration.Create((PosixSignal)25, signal => signal.Cancel = true);
 return CommandRunner.Run(root, args);

@@ -47,7 +47,8 @@ public sealed class SafetensorsFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : "not a readable file";
+            var why = e is not (FileNotFoundException or DirectoryNotFoundException) ? "not a readable file"
+                : path.Contains('\uFFFD', StringComparison.Ordinal) ? "its name is not in UTF-8, rename it" : "no such file";
             throw new InvalidFileException($"{path}: cannot be opened ({why}); name a .safetensors file");
         }
         try

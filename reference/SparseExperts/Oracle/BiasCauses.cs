@@ -31,6 +31,12 @@ static class BiasCauses
     {
         var (counts, steps) = (Counts(held, c), Ways(c.Call.Dialect).ToArray());
         foreach (var counting in counts[1..]) yield return New(before, counting, steps[0], counting.Value, counting.Words, counting.Axis);
+        var right = After(before, counts[0], steps[0]);
+        FaultyNumbers Of(string value, string words, Func<double, int, double> of) =>
+            new(new("bias update", value, words), () => ([.. right.Values.Select(of)], [.. right.Errors.Select(e => 2 * e)]));
+        yield return Of("step alone", "the bias is the step alone: what it was before is lost", (v, i) => v - before[i]);
+        var mean = right.Values.Average();
+        yield return Of("centred after the step", "the mean was taken off the bias after its step", (v, _) => v - mean);
         foreach (var stepping in steps[1..]) yield return New(before, counts[0], stepping, stepping.Value, stepping.Words, stepping.Axis);
     }
 

@@ -73,7 +73,7 @@ public static class Causes
         if (verdict.Culprit is not { Numbers: { } numbers } culprit) return (null, FoundCauses.None);
         var (bare, stage) = (Stage.Until(held, verdict), culprit.Stage);
         if (PrintedDigits.Find(stage, numbers) is { } printed) return (null, new([printed]));
-        if (IsOfTokens(stage) && (held.Find("x") ?? held.Find("claim.logits")) is { } rows
+        if ((IsOfTokens(stage) || stage == "expert") && (held.Find("x") ?? held.Find("claim.logits")) is { } rows
             && OtherTokens.Find(stage, numbers, rows.Size(0), rows.Size(1)) is { } others) return (null, new([others]));
         var experts = held.Find("experts.wi")?.Size(0) ?? held.Find("claim.logits")?.Size(-1) ?? 1;
         var factor = stage == "expert" ? ExpertCauses.Constant(numbers)
@@ -81,13 +81,14 @@ public static class Causes
             : Multiples.Find(stage, numbers, held.Dialect, experts);
         if (factor is not null && factor.Value != "times 0" && !stage.StartsWith("loss.", StringComparison.Ordinal)) return (factor, FoundCauses.None);
         var found = OfStage(bare, verdict, stage, numbers, backend);
+        if (found.Causes.Count == 0 && factor is null && RoundedNumbers.Find(stage, numbers) is { } rounded) return (null, new([rounded]));
         if (found.Causes.Count == 0 && factor is null) found = found.And(Upstream(bare, stage, numbers, backend));
         if (found.Causes.Count == 0 && factor is null) found = found.And(CallCauses.Find(bare, stage, numbers, backend));
         return (factor, found);
     }
 
-    static bool IsOfTokens(string stage) => stage is "logits" or "scores" or "gate" or "combine" or "y" or "shared_logits" or "shared_gate" or "router_state"
-        or "key_logits";
+    static bool IsOfTokens(string stage) => stage is "logits" or "scores" or "gate" or "combine" or "y" or "grad.x" or "shared_logits" or "shared_gate"
+        or "router_state" or "key_logits";
 
     static bool IsWhole(string stage) => stage is "capacity" or "expert" or "slot" or "token" or "count";
 

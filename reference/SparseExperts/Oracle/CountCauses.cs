@@ -52,6 +52,11 @@ static class CountCauses
             New("with padding", "padding is counted too", () => Counted(_ => true, call.Choices.Candidate)),
             New("of first choices", "first choices alone are counted", () => Counted(i => i % k == 0, call.Choices.Expert)),
         ];
+        faults.Add(New("of first choices of real tokens", "first choices of real tokens alone are counted",
+            () => Counted(i => i % k == 0 && c.IsReal(i / plan.Choices), call.Choices.Candidate)));
+        foreach (var factor in new[] { 2, k, 4, 8 }.Where(f => f > 1).Distinct())
+            faults.Add(New($"times {factor}", $"every token is counted {factor} times", () => [.. of.Expected.Select(n => factor * (int)n)]));
+        faults.Add(New("one more", "every expert has one token more than it should", () => [.. of.Expected.Select(n => (int)n + 1)]));
         if (c.Groups > 1)
             faults.Add(New("of all groups", "groups are pooled: every row has the counts of all groups, or the first one has", () =>
             {

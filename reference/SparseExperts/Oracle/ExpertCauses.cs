@@ -16,7 +16,7 @@ static class ExpertCauses
 
     static FoundCauses Direct(ClaimedCall c, Departure of)
     {
-        var found = FoundCauses.Among(of, Of(c));
+        var found = FoundCauses.Among(of, Of(c, of));
         if (found.Causes.Count == 0 && IndexInScore(c, of) is { } index) return new([index]);
         return found;
     }
@@ -33,7 +33,7 @@ static class ExpertCauses
     }
 
     /// <summary>Choices that follow from the right ranking in another way.</summary>
-    static IEnumerable<FaultyNumbers> Of(ClaimedCall c)
+    static IEnumerable<FaultyNumbers> Of(ClaimedCall c, Departure of)
     {
         var (call, k, e) = (c.Call, c.Expected.K, c.Call.Experts);
         int[] right = c.Expected.Expert;
@@ -68,8 +68,21 @@ static class ExpertCauses
             () => Rows(t => Chosen(t, Best(t, v => double.IsInfinity(v) ? v : -v))));
         if (e > k) yield return New("from the second", "the best expert is left out: the choices are the second best to the one after the last",
             () => Rows(t => Chosen(t, Best(t, v => v, 1))));
+        HashSet<int> claimed = [.. of.Claimed.Select(x => (int)x)];
+        int[] missed = [.. right.Where(x => x >= 0 && !claimed.Contains(x)).Distinct().Order()], unseen = [.. Enumerable.Range(0, e).Except(claimed)];
+        foreach (var never in missed.Length == unseen.Length ? [missed] : (int[][])[missed, unseen])
+        {
+            if (missed.Length == 0 || e - never.Length < k) continue;
+            var names = $"{(never.Length == 1 ? "expert" : "experts")} {string.Join(", ", never)} {(never.Length == 1 ? "is" : "are")}";
+            double Seen(int t, int x) => never.Contains(x) ? double.NegativeInfinity : ranking.Row(t)[x];
+            yield return New($"never {string.Join(", ", never)}", $"{names} never chosen, as if there were only the others",
+                () => Rows(t => Chosen(t, Ranking.Top([.. Enumerable.Range(0, e).Select(x => Seen(t, x))], k, call.Dialect.Ties))));
+        }
         yield return New("by size", "experts are ranked by the size of their scores, whatever the sign", () => Rows(t => Chosen(t, Best(t, Math.Abs))));
         var logits = c.Decided.Numbers.Noisy.Values;
+        if (logits.Length == call.Tokens * e)
+            yield return New("by size of logits", "experts are ranked by the size of their logits, whatever the sign",
+                () => Rows(t => Chosen(t, Ranking.Top([.. logits.AsSpan(t * e, e).ToArray().Select(Math.Abs)], k, call.Dialect.Ties))));
         bool IsNegative(int t) => Enumerable.Range(t * e, e).All(i => logits[i] < 0);
         var negative = Enumerable.Range(0, call.Tokens).Count(IsNegative);
         if (negative > 0 && negative < call.Tokens)

@@ -17,6 +17,14 @@ static class ExpertOrders
             var each = experts / ranks;
             yield return ($"interleaved over {ranks} ranks", $"expert ids are interleaved over {ranks} ranks", e => e % ranks * each + e / ranks);
             yield return ($"dealt out to {ranks} ranks", $"experts were dealt out to {ranks} ranks in turn", e => e % each * ranks + e / each);
+            if (ranks == 2)
+            {
+                yield return ("halves exchanged", "both halves of the experts are exchanged, as those of two ranks", e => (e + each) % experts);
+                continue;
+            }
+            yield return ($"of the next of {ranks} ranks", $"experts of each of {ranks} ranks are those of the next", e => (e + each) % experts);
+            yield return ($"of the rank before, of {ranks}", $"experts of each of {ranks} ranks are those of the one before",
+                e => (e + experts - each) % experts);
         }
     }
 }

@@ -85,6 +85,14 @@ static class GateCauses
             yield return New("sorted ascending", "the gates are sorted from small to large, the experts are not", () => Sorted(c, own, k, descending: false));
             yield return New("first choice alone", "only the first choice has a gate", () => Each(c, own, (j, v) => j == 0 ? v : 0));
             yield return New("last choice lost", "the last choice has no gate", () => Each(c, own, (j, v) => j == k - 1 ? 0 : v));
+            Tensor Over(Tensor divisor) => tape.Divide(own, tape.RepeatColumn(divisor, k));
+            if (!c.Read(own).Values.Chunk(k).Any(row => row.All(v => v == 0)))
+            {
+                yield return New("over the largest", "the gates were divided by the largest", () => Over(Largest(c, own)));
+                yield return New("over their norm", "the gates were divided by the root of the sum of their squares",
+                    () => Over(tape.Activate(Activation.Sqrt, tape.SumRows(tape.Multiply(own, own)))));
+            }
+            yield return New("softmax of the gates", "a softmax was taken of the gates: a second one", () => tape.Softmax(own));
             yield return New("mean of the choices", "every choice has the mean of the token's gates",
                 () => tape.Scale(tape.RepeatColumn(tape.SumRows(own), k), 1.0 / k));
         }

@@ -33,7 +33,30 @@ static class GradientCauses
             if (isWhole || isOne) found.Add(Named(which, factor, parts, isOne ? wrong[0].Stage : null));
             if (isWhole) break;
         }
+        if (found.Count == 0 && OfExperts(held, verdict.Culprit!) is { } some) found.Add(some);
         return new(found);
+    }
+
+    /// <summary>Experts that get no gradient, or a gradient whose matrices stand transposed, where nothing else of it departs.</summary>
+    static Cause? OfExperts(Case held, StageVerdict stage)
+    {
+        var name = stage.Stage["grad.".Length..];
+        if (!name.StartsWith("experts.", StringComparison.Ordinal) || stage.Numbers is not { } of) return null;
+        if (held.Find(name) is not { Shape.Length: > 1 } tensor) return null;
+        var (experts, size) = (tensor.Size(0), tensor.Values.Length / Math.Max(1, tensor.Size(0)));
+        if (of.Claimed.Length != tensor.Values.Length) return null;
+        bool IsEmpty(int e) => of.Claimed.AsSpan(e * size, size).IndexOfAnyExcept(0.0) < 0;
+        int[] empty = [.. of.Places.Select(i => i / size).Distinct().Where(IsEmpty)];
+        if (empty.Length > 0 && of.Places.All(i => empty.Contains(i / size)))
+            return new(stage.Stage, $"experts {string.Join(", ", empty)} missing",
+                $"{(empty.Length == 1 ? "expert" : "experts")} {string.Join(", ", empty)} of {experts} got no gradient of {name}");
+        if (tensor.Shape.Length != 3) return null;
+        int n = tensor.Size(1), m = tensor.Size(2);
+        double[] Transposed(double[] all, int a, int b) => [.. Enumerable.Range(0, all.Length).Select(i => all[i / size * size + i % a * b + i % size / a])];
+        bool Are(int a, int b) => of.AreOthers(Transposed(of.Expected, a, b), Transposed(of.Bounds, a, b));
+        return Are(n, m) || Are(m, n)
+            ? new(stage.Stage, "transposed", $"the gradient of {name} has its matrices transposed")
+            : null;
     }
 
     /// <summary>Whether claims are what is expected with some parts times a factor.</summary>

@@ -10,7 +10,40 @@ static class LogitsCauses
     public static FoundCauses Find(Case held, Departure of, Func<IBackend> backend)
     {
         if (Rounded(held, of) is { } rounded) return new([rounded]);
-        return FoundCauses.Among(held, [.. Router(held)], faulty => Stage.Agrees(faulty, "logits", of, backend)).And(Given(held, of, backend));
+        var found = FoundCauses.Among(held, [.. Router(held)], faulty => Stage.Agrees(faulty, "logits", of, backend)).And(Given(held, of, backend));
+        var rows = held.Find("x") ?? held.Get("claim.logits");
+        return found.Causes.Count > 0 ? found : found.And(FoundCauses.Among(of, Moved(of, rows.Size(0) * rows.Size(1))));
+    }
+
+    /// <summary>The right logits, each token's moved, cut off, or in other columns.</summary>
+    static IEnumerable<FaultyNumbers> Moved(Departure of, int tokens)
+    {
+        var experts = of.Claimed.Length / tokens;
+        double[] PerRow(double[] all, Func<double[], double> number) =>
+            [.. all.Chunk(experts).SelectMany(row => Enumerable.Repeat(number(row), experts))];
+        yield return new(new("logits", "minus their mean", "each token's mean logit was taken off"), () =>
+        {
+            double[] means = PerRow(of.Expected, row => row.Average()), errors = PerRow(of.Bounds, row => row.Max());
+            return ([.. of.Expected.Zip(means, (v, m) => v - m)], [.. of.Bounds.Select((b, i) => b + errors[i] + of.HalfUnit(means[i]) * experts)]);
+        });
+        double lowest = of.Claimed.Min(), highest = of.Claimed.Max();
+        double[] ends = [.. new[] { lowest, highest }.Where(end => of.Places.Any(i => of.Claimed[i] == end))];
+        var cut = $"the logits were cut off at {string.Join(" and ", ends.Select(Multiples.Text))}";
+        if (of.Claimed.Count(ends.Contains) > 2)
+            yield return new(new("logits", "cut off", cut), () => ([.. of.Expected.Select(v => Math.Clamp(v, lowest, highest))], of.Bounds));
+        if (tokens > 2 && Columns(of, experts, tokens) is { } from)
+            yield return new(new("experts", "in another order", $"experts stand in another order: {string.Join(", ", from)}"), () =>
+                ([.. of.Expected.Select((_, i) => of.Expected[i / experts * experts + from[i % experts]])],
+                    [.. of.Bounds.Select((_, i) => of.Bounds[i / experts * experts + from[i % experts]])]));
+    }
+
+    /// <summary>Of each claimed column the one that is expected elsewhere; null where one is none, or two are the same.</summary>
+    static int[]? Columns(Departure of, int experts, int tokens)
+    {
+        bool Are(int here, int there) => Enumerable.Range(0, tokens).All(t =>
+            Math.Abs(of.Claimed[t * experts + here] - of.Expected[t * experts + there]) <= of.Bounds[t * experts + there]);
+        int[] from = [.. Enumerable.Range(0, experts).Select(here => Enumerable.Range(0, experts).FirstOrDefault(there => Are(here, there), -1))];
+        return from.Contains(-1) || from.Distinct().Count() < experts ? null : from;
     }
 
     /// <summary>Faults in what the router reads: its tokens, its weight, its bias, its norm.</summary>
@@ -40,9 +73,8 @@ static class LogitsCauses
         var (experts, width) = (weight.Size(0), weight.Size(1));
         CaseTensor Rows(Func<int, int> from) =>
             weight with { Values = [.. Enumerable.Range(0, weight.Values.Length).Select(i => weight.Values[from(i / width) * width + i % width])] };
-        if (experts == width)
-            yield return New("router.weight", "transposed", "the router's weight was read transposed",
-                weight with { Values = [.. Enumerable.Range(0, weight.Values.Length).Select(i => weight.Values[i % width * width + i / width])] });
+        yield return New("router.weight", "transposed", OutputVariants.ReadTransposed("the router's weight", experts, width, "E", "M"),
+            weight with { Values = [.. Enumerable.Range(0, weight.Values.Length).Select(i => weight.Values[i % width * experts + i / width])] });
         foreach (var (value, words, from) in ExpertOrders.Of(experts)) yield return New("router.weight", value, $"rows of the router's weight: {words}",
             Rows(from));
         foreach (var format in StoredFormat.Narrow)

@@ -23,6 +23,9 @@ static class OtherTokens
             t => t % groups * size + t / groups);
     }
 
+    /// <summary>The token so many places on in its group, which ends where it begins.</summary>
+    public static int Turned(int token, int by, int size) => token / size * size + (token % size + by + size) % size;
+
     /// <summary>The order under which every row is that of another token.</summary>
     public static Cause? Find(string stage, Departure of, int groups, int size)
     {
@@ -44,7 +47,7 @@ static class OtherTokens
         return null;
     }
 
-    static string Words(string stage) => stage is "y" ? "tokens are shifted or out of order" : "the router was fed with another token";
+    static string Words(string stage) => stage is "y" or "expert" or "grad.x" ? "tokens are shifted or out of order" : "the router was fed with another token";
 
     static string Of(string stage) => stage switch
     {
@@ -53,6 +56,7 @@ static class OtherTokens
         "scores" => "the scores",
         "gate" or "combine" => "the gates",
         "expert" => "the experts",
+        "grad.x" => "the gradient",
         _ => $"the {stage.Replace('_', ' ')}",
     };
 

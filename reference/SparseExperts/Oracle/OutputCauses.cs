@@ -11,6 +11,7 @@ static class OutputCauses
         if (OutputSums.Find(bare, departure, backend) is { } own) return new([own]);
         var found = FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)],
             fault => Stage.Agrees(fault, "y", departure, backend));
+        if (found.Causes.Count == 0 && OutputSums.SharedTimes(bare, departure, backend) is { } scaled) return found.And(new([scaled]));
         return found.Causes.Count > 0 ? found : found.And(QuantizedExperts.Find(bare, departure, backend));
     }
 

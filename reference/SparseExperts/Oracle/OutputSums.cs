@@ -7,7 +7,33 @@ namespace SparseExperts.Oracle;
 static class OutputSums
 {
     public static Cause? Find(Case c, Departure of, Func<IBackend> backend) =>
-        BiasWithoutGate(c, of) ?? Residual(c, of) ?? SharedReadsRouted(c, of, backend) ?? IdentityExperts(c, of, backend) ?? OfOtherChoices(c, of, backend);
+        BiasWithoutGate(c, of) ?? Residual(c, of) ?? SharedReadsRouted(c, of, backend) ?? IdentityExperts(c, of, backend)
+            ?? OfOtherChoices(c, of, backend) ?? PaddingIsZero(c, of);
+
+    /// <summary>Tokens that are padding have no output.</summary>
+    static Cause? PaddingIsZero(Case c, Departure of)
+    {
+        if (c.Find("padding") is not { } padding) return null;
+        var width = of.Expected.Length / padding.Values.Length;
+        bool IsPadding(int i) => padding.Values[i / width] == 0;
+        double[] Real(double[] all) => [.. all.Select((v, i) => IsPadding(i) ? 0 : v)];
+        const string words = "the output of padding is 0: tokens that are padding were left out";
+        return of.AreOthers(Real(of.Expected), Real(of.Bounds)) ? new("padding", "is 0", words) : null;
+    }
+
+    /// <summary>The shared expert times one factor, whatever it is.</summary>
+    public static Cause? SharedTimes(Case c, Departure of, Func<IBackend> backend)
+    {
+        if (c.Find("shared.wo") is not { } shared || c.Find("experts.wo") is null) return null;
+        if (Output(c.With(shared with { Values = new double[shared.Values.Length] }), backend) is not { } routed) return null;
+        double[] own = [.. of.Expected.Zip(routed.Expected, (y, r) => y - r)];
+        var factor = of.Claimed.Zip(routed.Expected, (y, r) => y - r).Zip(own, (y, o) => y * o).Sum() / own.Sum(o => o * o);
+        if (!double.IsFinite(factor)) return null;
+        double[] values = [.. routed.Expected.Zip(own, (r, o) => r + factor * o)];
+        double[] bounds = [.. routed.Bounds.Select((b, i) => b + Math.Abs(factor) * (b + of.Bounds[i]))];
+        return of.AreOthers(values, bounds) && of.Expected.Length > 4
+            ? new("shared expert", $"times {Multiples.Text(factor)}", $"the shared expert counts {Multiples.Text(factor)} times") : null;
+    }
 
     /// <summary>y + x, as where the residual is in the layer's output.</summary>
     static Cause? Residual(Case c, Departure of)

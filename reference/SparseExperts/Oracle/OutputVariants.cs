@@ -1,3 +1,4 @@
+using SparseExperts.Formats;
 using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
@@ -19,18 +20,15 @@ public static class OutputVariants
     static IEnumerable<FaultyCall> Matrices(Case c)
     {
         if (c.Find("experts.wi") is not { } wi || c.Find("experts.wo") is not { } wo) yield break;
-        if (wo.Size(1) == wo.Size(2))
-            yield return New(c, "experts.wo", "transposed", "the second matrix of the experts (wo, down_proj) was read transposed", Transposed(wo));
-        if (wi.Size(1) == wi.Size(2))
+        string Read(string what) => ReadTransposed(what, wi.Size(1), wi.Size(2), "F", "M");
+        var second = ReadTransposed("the second matrix of the experts (wo, down_proj)", wo.Size(1), wo.Size(2), "M", "F");
+        yield return New(c, "experts.wo", "transposed", second, Transposed(wo));
+        yield return New(c, "experts.wi", "transposed", Read("the first matrix of the experts (wi, up_proj)"), Transposed(wi));
+        if (c.Find("experts.wi_gate") is { } gate)
         {
-            yield return New(c, "experts.wi", "transposed", "the first matrix of the experts (wi, up_proj) was read transposed", Transposed(wi));
-            if (c.Find("experts.wi_gate") is { } square)
-            {
-                const string both = "the first matrices of the experts (gate_proj, up_proj) were read transposed";
-                yield return New(c, "experts.wi_gate", "transposed", both, Transposed(wi), Transposed(square));
-                const string gate = "the gate projection of the experts (wi_gate, gate_proj) was read transposed";
-                yield return New(c, "experts.wi_gate", "transposed alone", gate, Transposed(square));
-            }
+            var both = Read("each of the first matrices of the experts (gate_proj, up_proj)");
+            yield return New(c, "experts.wi_gate", "transposed", both, Transposed(wi), Transposed(gate));
+            yield return New(c, "experts.wi_gate", "transposed alone", Read("the gate projection of the experts (wi_gate, gate_proj)"), Transposed(gate));
         }
         if (!c.Has("experts.wi_gate")) yield break;
         const string exchanged = "gate and up projection are exchanged: the non-linearity was applied to up";
@@ -60,7 +58,11 @@ public static class OutputVariants
         return [first with { Name = b }, second with { Name = a }];
     }
 
-    /// <summary>[E, a, a] with every matrix transposed.</summary>
+    /// <summary>Words for it; a matrix that is not square keeps its shape and has its numbers in another order.</summary>
+    internal static string ReadTransposed(string what, int rows, int columns, string n, string m) =>
+        $"{what} was read transposed{(rows == columns ? "" : $": its numbers were taken for [{m}, {n}], and they lie as [{n}, {m}]")}";
+
+    /// <summary>[E, a, b], the numbers of every matrix taken for [b, a] and transposed.</summary>
     static CaseTensor Transposed(CaseTensor t)
     {
         int n = t.Size(1), m = t.Size(2);
@@ -106,7 +108,20 @@ public static class OutputVariants
         yield return New(c, "gates", "left out", "the experts' outputs were added without their gates", With(i => gate.Values[i] == 0 ? 0 : 1));
         yield return New(c, "gates", "applied twice", "the gates were applied twice", With(i => gate.Values[i] * gate.Values[i]));
         yield return New(c, "gates", "mean", "the experts' outputs were averaged without their gates", With(i => gate.Values[i] == 0 ? 0 : 1.0 / k));
+        yield return New(c, "gates", "root", "the roots of the gates were applied", With(i => gate.Values[i] > 0 ? Math.Sqrt(gate.Values[i]) : gate.Values[i]));
+        foreach (var format in StoredFormat.Narrow)
+            yield return New(c, "gates", format.Name(), $"the gates were rounded to {format.Word()} before they were applied",
+                With(i => Rounding.To(format, gate.Values[i])));
+        var size = gate.Size(1);
+        foreach (var (by, words) in ((int, string)[])[(-1, "before"), (1, "after")])
+            yield return New(c, "gates", $"of the token {words}", $"each token has the gates of the token {words} it",
+                With(i => gate.Values[OtherTokens.Turned(i / k, by, size) * k + i % k]));
         if (k < 2) yield break;
+        double Sum(int i) => gate.Values.AsSpan(i / k * k, k).ToArray().Sum();
+        yield return New(c, "gates", "divided again", "the gates were divided by their sum before they were applied",
+            With(i => Sum(i) is var sum && sum != 0 ? gate.Values[i] / sum : gate.Values[i]));
+        yield return New(c, "gates", "last choice", "only the last choice of each token is in y", With(i => i % k == k - 1 ? gate.Values[i] : 0));
+        yield return New(c, "gates", "first choice twice", "the first choice of each token is in y twice", With(i => (i % k == 0 ? 2 : 1) * gate.Values[i]));
         yield return New(c, "gates", "reversed", "the gates stand in the reverse order of the experts", With(i => gate.Values[i / k * k + k - 1 - i % k]));
         yield return New(c, "gates", "rotated", "each gate belongs to the choice before it", With(i => gate.Values[i / k * k + (i % k + 1) % k]));
         yield return New(c, "gates", "first choice", "only the first choice of each token is in y", With(i => i % k == 0 ? gate.Values[i] : 0));
@@ -187,6 +202,11 @@ public static class OutputVariants
     {
         if (c.Find("experts.wo") is not { } wo) yield break;
         var experts = wo.Size(0);
+        foreach (var fault in OfHiddenColumns(c, wo)) yield return fault;
+        foreach (var fault in FedOtherwise(c)) yield return fault;
+        yield return Placed(c, _ => 0, "0 for all", "every choice is computed with expert 0");
+        if (experts % 2 == 0 && experts > 2)
+            yield return Placed(c, e => (e + experts / 2) % experts, "halves exchanged", "both halves of the experts are exchanged, as those of two ranks");
         if (c.Has("experts.x"))
             yield return new(new("experts.x", "not read", "the experts read x where they should read experts.x"), c.Without("experts.x"));
         foreach (var ranks in (int[])[2, 4, 8])
@@ -224,6 +244,30 @@ public static class OutputVariants
             yield return New(c, "experts", $"{e} missing", $"expert {e} adds nothing", Weighted(c, i => i == own ? 0 : 1));
             yield return New(c, "experts", $"{e} twice", $"expert {e} is in y twice", Weighted(c, i => i == own ? 2 : 1));
         }
+    }
+
+    /// <summary>Hidden columns that are cut over ranks, and the sum over these is not taken.</summary>
+    static IEnumerable<FaultyCall> OfHiddenColumns(Case c, CaseTensor wo)
+    {
+        var hidden = wo.Size(2);
+        foreach (var ranks in (int[])[2, 4])
+            for (var rank = 0; rank < ranks && hidden % ranks == 0; rank++)
+            {
+                var (each, own) = (hidden / ranks, rank);
+                var words = $"only the hidden columns of rank {rank} of {ranks} are in y: the sum over tensor-parallel ranks is missing";
+                yield return New(c, "experts", $"hidden columns of rank {rank} of {ranks}", words,
+                    wo with { Values = [.. wo.Values.Select((v, i) => i % hidden / each == own ? v : 0)] });
+            }
+    }
+
+    /// <summary>Experts that read another token's row.</summary>
+    static IEnumerable<FaultyCall> FedOtherwise(Case c)
+    {
+        if ((c.Find("experts.x") ?? c.Find("x")) is not { } x) yield break;
+        var (size, width) = (x.Size(1), x.Size(2));
+        foreach (var (by, words) in ((int, string)[])[(-1, "before"), (1, "after")])
+            yield return New(c, "experts.x", $"of the token {words}", $"the experts were fed with another token: for each with the token {words} it",
+                x with { Name = "experts.x", Values = [.. x.Values.Select((_, i) => x.Values[OtherTokens.Turned(i / width, by, size) * width + i % width])] });
     }
 
     /// <summary>Faults of all experts' matrices that some experts alone have, as where one of them was stored or loaded otherwise.</summary>

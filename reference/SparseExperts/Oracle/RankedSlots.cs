@@ -18,6 +18,9 @@ static class RankedSlots
         if (c.Call.Dialect.SlotOrder == SlotOrder.Descending) yield return New("in token order", "slots are numbered in token order and not by rank",
             order: SlotOrder.TokenAmongKept);
         else yield return New("by rank", "slots are numbered by rank and not in token order", order: SlotOrder.Descending);
+        int[] Right() => Assigned(c, worst: false, 0, pooled: false, c.Call.Dialect.SlotOrder);
+        yield return new(new("slots", "from 1", "slots are counted from 1"), () => [.. Right().Select(s => s < 0 ? s : s + 1)]);
+        if (c.Choices.K > 1) yield return new(new("slots", "whole tokens", SlotRules.LosesAll), () => SlotRules.OfWholeTokens(c, Right()));
     }
 
     static int[] Assigned(ClaimedCall c, bool worst, int? more, bool pooled, SlotOrder order)

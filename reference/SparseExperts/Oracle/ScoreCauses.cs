@@ -1,4 +1,5 @@
 using SparseExperts.Autograd;
+using SparseExperts.Formats;
 using SparseExperts.Ops;
 using SparseExperts.Routing;
 
@@ -33,6 +34,15 @@ static class ScoreCauses
             yield return New($"of logits times {Multiples.Text(factor)}", $"the scores are made from {Multiples.Text(factor)} times the logits",
                 () => Of(tape.Scale(logits, factor)));
         yield return New("to the base 2", "the scores take powers of 2 instead of e", () => Of(tape.Scale(logits, ReproducibleMath.Log(2))));
+        if (call.Dialect.Score == Score.Softmax)
+            yield return New("over tokens", "the softmax was taken over the tokens of a group and not over the experts",
+                () => RouterScores.SoftmaxOverTokens(tape, call, logits));
+        foreach (var format in StoredFormat.Narrow)
+            yield return New($"of logits in {format.Name()}", $"the logits were rounded to {format.Word()} before the scores",
+                () => Of(tape.Constant(tape.Written(logits.Rows, logits.Columns, [.. c.Read(logits).Values.Select(v => Rounding.To(format, v))]))));
+        if (c.Choices is { ByExperts: false, K: var k } choices)
+            yield return New("of the chosen", "the softmax was taken over the chosen experts alone, and all others have 0",
+                () => Gates.Dense(tape, tape.Softmax(Gates.Gather(tape, call, logits, choices.Candidate, k)), choices.Candidate, call.Experts));
         if (call.IsNoisy) yield return New("without noise", "the scores are made from the logits without their noise", () => Of(c.Logits));
         var bias = c.Decided.Numbers.CorrectionBias;
         if (bias.Length > 0)

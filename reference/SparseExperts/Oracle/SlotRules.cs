@@ -22,7 +22,10 @@ static class SlotRules
     /// <param name="Served">Requests of a part of the tokens, as they are served.</param>
     /// <param name="Allowed">What is added to the capacity; null where nobody is dropped.</param>
     /// <param name="First">The number of the first slot.</param>
-    sealed record Parts(Func<IReadOnlyList<int>, IEnumerable<int>> Served, Counting Counting, int? Allowed, int First, bool IsPooled, Overflow Overflow);
+    /// <param name="Ranks">How many count by themselves.</param>
+    /// <param name="IsWhole">Whether a token that loses one choice loses all.</param>
+    sealed record Parts(Func<IReadOnlyList<int>, IEnumerable<int>> Served, Counting Counting, int? Allowed, int First, bool IsPooled, Overflow Overflow,
+        int Ranks = 1, bool IsWhole = false);
 
     /// <summary>Rules that are wrong in one point.</summary>
     public static IEnumerable<Rule> Of(ClaimedCall c)
@@ -74,6 +77,11 @@ static class SlotRules
         yield return new("nobody dropped", "the capacity is ignored: nobody is dropped", p => p with { Allowed = null }, "drop_policy");
         yield return new("from 1", "slots are counted from 1", p => p with { First = 1 });
         if (c.Call.Groups > 1) yield return new("groups pooled", "groups are pooled: requests are counted on over all groups", p => p with { IsPooled = true });
+        foreach (var ranks in (int[])[2, 4, 8])
+            if (c.Call.Size % ranks == 0 && c.Call.Size > ranks)
+                yield return new($"on each of {ranks} ranks", $"requests are counted on each of {ranks} ranks by itself: their slots are the same ones",
+                    p => p with { Ranks = ranks });
+        if (k > 1) yield return new("whole tokens", LosesAll, p => p with { IsWhole = true });
         IEnumerable<int> By(IEnumerable<int> requests, Func<int, double> key) => requests.OrderBy(key);
         double Best(int i) => Slots.BestScore(c.Call, c.Decided.Numbers, i / k);
         double Gate(int i) => c.Decided.Priority.Values[i];
@@ -136,7 +144,7 @@ static class SlotRules
         var (call, k, experts) = (c.Call, c.Choices.K, c.Call.Experts);
         var (capacity, slot) = (c.Decided.Capacity, new int[c.Choices.Expert.Length]);
         Array.Fill(slot, RoutingPlan.Dropped);
-        var size = parts.IsPooled ? call.Tokens : call.Size;
+        var size = (parts.IsPooled ? call.Tokens : call.Size) / parts.Ranks;
         for (var start = 0; start < call.Tokens; start += size)
         {
             int[] tokens = [.. Enumerable.Range(start, size)];
@@ -173,6 +181,16 @@ static class SlotRules
                 };
             }
         }
-        return slot;
+        return parts.IsWhole ? OfWholeTokens(c, slot) : slot;
+    }
+
+    internal const string LosesAll = "a token that loses one choice loses all";
+
+    /// <summary>Slots of the tokens that keep all choices, and none of the others'.</summary>
+    internal static int[] OfWholeTokens(ClaimedCall c, int[] slot)
+    {
+        var k = c.Choices.K;
+        bool Loses(int i) => Enumerable.Range(i / k * k, k).Any(j => c.Choices.Expert[j] >= 0 && slot[j] < 0);
+        return [.. slot.Select((s, i) => Loses(i) ? RoutingPlan.Dropped : s)];
     }
 }

@@ -63,6 +63,37 @@ public sealed class HostileInputTests : IDisposable
         Refused("pipe or a device", "dialects", "--config", pipe);
     }
 
+    /// <summary>A report to /dev/null took its place.</summary>
+    [Fact]
+    public void Pipes_and_devices_are_not_replaced_and_links_are_followed()
+    {
+        var (pipe, good) = (Pipe("pipe"), Good("good.safetensors"));
+        Refused("pipe or a device", "check", good, "--junit", pipe);
+        Refused("pipe or a device", "report", good, "--out", pipe);
+        File.WriteAllText(_workspace.At("page.xml"), "old");
+        File.CreateSymbolicLink(_workspace.At("link.xml"), _workspace.At("page.xml"));
+        Assert.Equal(0, MoeCommand.Run("check", good, "--junit", _workspace.At("link.xml")).ExitCode);
+        Assert.NotNull(new FileInfo(_workspace.At("link.xml")).LinkTarget);
+        Assert.StartsWith("<testsuites", File.ReadAllText(_workspace.At("page.xml")));
+    }
+
+    [Fact]
+    public void A_limit_on_the_size_of_files_is_said_and_keeps_the_run_that_was_to_be_replaced()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        Assert.Equal(0, MoeCommand.Run(_workspace.Tiny("run", "--steps", "2")).ExitCode);
+        var before = _workspace.CheckpointHash("run");
+        var moe = Path.Combine(AppContext.BaseDirectory, "moe.dll");
+        // Without this the runtime itself maps a file that is larger.
+        string[] limited = ["-c", "ulimit -f 60; exec dotnet \"$@\"", "sh", moe, .. _workspace.Tiny("run", "--steps", "3", "--force")];
+        using var process = MoeCommand.StartProcess("sh", limited, environment: ("DOTNET_EnableWriteXorExecute", "0"));
+        var error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(2, process.ExitCode);
+        Assert.Single(error.TrimEnd('\n').Split('\n'));
+        Assert.Equal(before, _workspace.CheckpointHash("run"));
+    }
+
     [Fact]
     public void Links_in_a_circle_and_pipes_in_a_folder_are_passed_over()
     {

@@ -8,7 +8,7 @@ namespace SparseExperts.Tests.Oracle;
 /// Faults planted in right answers. Each is made by a small computation of its own from the claims of a right call, none by what the oracle itself looks for;
 /// what comes after the planted stage is then made from it, as the engine with that fault would have.
 /// </summary>
-static class Planting
+static partial class Planting
 {
     /// <summary>
     /// A fault: the stage at which it shows, words of which one must be in the first cause, and the claims with it; null where a call cannot have it.
@@ -45,7 +45,7 @@ static class Planting
     /// <summary>Everything that can be planted in a right call.</summary>
     public static IEnumerable<Found> In(string place, Case right, Func<Fault, bool>? which = null)
     {
-        foreach (var fault in Faults)
+        foreach (var fault in Faults.Concat(Kinds))
         {
             if (which?.Invoke(fault) == false || !right.Has($"claim.{fault.Stage}") || fault.Make(right) is not { } wrong) continue;
             var settled = Settled(wrong, fault.Stage);
@@ -189,7 +189,8 @@ static class Planting
     /// <summary>
     /// Slots by counting requests: a request has those of its own choice before it, and those of earlier choices (all, of the last, or kept ones).
     /// </summary>
-    static Case? Slots(Case c, Func<int, int, int, int, int> place, int more = 0, bool reversed = false, bool pooled = false)
+    static Case? Slots(Case c, Func<int, int, int, int, int> place, int more = 0, bool reversed = false, bool pooled = false,
+        int ranks = 1)
     {
         var d = c.Dialect.For(c.Training);
         if (d.DropPolicy is not (DropPolicy.Position or DropPolicy.None) || d.BatchPrioritized || d.Order != RequestOrder.ChoiceMajor || !c.Has("claim.expert")
@@ -198,6 +199,7 @@ static class Planting
         var (expert, slot, capacity) = (c.Get("claim.expert").Values, new double[groups * size * k], (int)c.Get("claim.capacity").Values[0]);
         Array.Fill(slot, -1);
         if (pooled) (groups, size) = (1, groups * size);
+        (groups, size) = (groups * ranks, size / ranks);
         for (var g = 0; g < groups; g++)
         {
             int[,] asked = new int[k, experts], kept = new int[k, experts];
