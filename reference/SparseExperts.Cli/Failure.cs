@@ -25,6 +25,9 @@ sealed record Failure(int Code, string Line, Exception? Cause = null)
         OutputException => new(ExitCode.BadInput, $"standard output cannot be written ({e.Message.TrimEnd('.')}); send it elsewhere, or free its disk", e),
         IOException or UnauthorizedAccessException =>
             new(ExitCode.BadInput, $"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space", e),
+        // What EFBIG becomes.
+        ArgumentOutOfRangeException { TargetSite.DeclaringType: var place } when place == typeof(RandomAccess) =>
+            new(ExitCode.BadInput, "a file would become larger than files may be here; raise the limit (ulimit -f), or name another place", e),
         OutOfMemoryException => new(ExitCode.BadInput, "the memory of this machine, or what it allows this program, is too small; choose less", e),
         _ => new(ExitCode.OwnFault, $"a fault of this program ({e.GetType().Name}: {e.Message}); please report it as CONTRIBUTING.md says, "
             + "with the command, its input and what --debug adds", e),
