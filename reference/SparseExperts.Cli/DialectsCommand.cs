@@ -118,12 +118,17 @@ static class DialectsCommand
     {
         if (name is null) return BuiltIn.All;
         if (BuiltIn.Find(name) is not null || name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return [Found.Dialect(name)];
-        if ((ModelTypes.Find(name) ?? ModelTypes.FindArchitecture(name)) is { } type)
+        // The owner of a name of the hub says nothing of its type.
+        var bare = Path.Exists(name) ? name : name[(name.LastIndexOf('/') + 1)..];
+        if ((ModelTypes.Find(bare) ?? ModelTypes.FindArchitecture(bare)) is { } type)
         {
             Console.Error.WriteLine(ConfigText.Line(name, type));
             return [BuiltIn.Named(type.Dialect)];
         }
-        return BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.Ordinal)).ToArray() is { Length: > 0 } some ? some : [Found.Dialect(name)];
+        var some = BuiltIn.All.Where(d => d.Name.Contains(name, StringComparison.OrdinalIgnoreCase)).ToArray();
+        if (some.Length == 0) return [Found.Dialect(name)];
+        if (some.Length == 1) Console.Error.WriteLine($"{name} is no model type that is known to be routed; {some[0].Name} has it in its name");
+        return some;
     }
 
     static void Table(IReadOnlyList<Dialect> dialects, bool markdown)

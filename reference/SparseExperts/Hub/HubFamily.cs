@@ -40,7 +40,7 @@ abstract record HubFamily
         keys.Known(routing.Type.Fixed.Select(f => f.Key).Concat(routing.Type.Besides).Concat(NotRead));
         foreach (var part in (HubKeys[])[keys, new(whole, [], where, "")])
             if (!(ReadsMxfp4 && part.Part("quantization_config")?.Text("quant_method") == "mxfp4")) part.Only("quantization_config", NotQuantised);
-        var version = whole["transformers_version"]?.ToString().StartsWith('4') == true ? 4 : 5;
+        var version = LibraryVersion.OrNewest(whole["transformers_version"]?.ToString()).Major;
         var tied = inner is not null && whole["tie_word_embeddings"] is { } outer ? new HubKeys(whole, [], where, "").Flag("tie_word_embeddings")
             : keys.Flag("tie_word_embeddings");
         keys.Known(["tie_word_embeddings"]);

@@ -1,5 +1,3 @@
-using SparseExperts.Routing;
-
 namespace SparseExperts.Hub.Families;
 
 /// <summary>DeepSeek's latent attention, and GLM-4.5, which has DeepSeek's experts behind plain attention.</summary>
@@ -53,7 +51,7 @@ static class DeepSeekFamilies
             {
                 keys.Only("rope_interleave", "this program rotates pairs of neighbours for this family", true);
                 keys.Only("moe_layer_freq", "all layers behind the first dense ones are sparse", 1);
-                return GroupsBeforeFive(Latent(keys, Shared(keys, c)));
+                return Latent(keys, Shared(keys, c));
             },
             Table = new(
                 [.. HubRows.Frame, .. HubRows.Latent, .. HubRows.DenseLayers(), .. Routers, HubRows.Correction("mlp.gate.e_score_correction_bias")],
@@ -73,7 +71,7 @@ static class DeepSeekFamilies
             RotaryPart = 0.5,
             Sparse = BehindTheFirst,
             NotRead = ["num_nextn_predict_layers"],
-            Further = (keys, c) => GroupsBeforeFive(Shared(keys, c)) with
+            Further = (keys, c) => Shared(keys, c) with
             {
                 OutputBias = false,
                 QueryKeyNorm = keys.Flag("use_qk_norm") ? QueryKeyNorm.Head : QueryKeyNorm.None,
@@ -99,7 +97,4 @@ static class DeepSeekFamilies
         var head = latent.PlainWidth + latent.RotaryWidth;
         return c with { Latent = latent, HeadWidth = head, ValueWidth = keys.Count("v_head_dim"), AttentionScale = 1 / Math.Sqrt(head) };
     }
-
-    /// <summary>Experts of groups that are not kept have score 0 in transformers 4, minus infinity in 5.</summary>
-    static HubDecoder GroupsBeforeFive(HubDecoder c) => c.Version == 4 ? c with { Dialect = c.Dialect with { GroupMask = GroupMask.Zero } } : c;
 }

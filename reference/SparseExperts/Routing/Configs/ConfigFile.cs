@@ -30,7 +30,11 @@ public static partial class ConfigFile
     }
 
     /// <param name="where">File or option that the text comes from, for messages.</param>
-    public static ConfigAnswer Parse(string text, string where) => Answer(new(Json(text, where), where, ""));
+    public static ConfigAnswer Parse(string text, string where)
+    {
+        var whole = new ConfigPart(Json(text, where), where, "");
+        return Answer(whole with { Version = LibraryVersion.OrNewest(whole.Text("transformers_version")) });
+    }
 
     /// <summary>The text as JSON; Python's words for numbers that JSON does not have become texts.</summary>
     /// <exception cref="DialectException">It is no JSON object.</exception>
@@ -55,23 +59,22 @@ public static partial class ConfigFile
 
     static ConfigAnswer Answer(ConfigPart whole)
     {
-        var version = LibraryVersion.Of(whole.Text("transformers_version")) ?? default;
         var part = whole;
-        var type = TypeOf(part, version);
+        var type = TypeOf(part);
         while (Parts.Select(part.Inner).FirstOrDefault(p => p is not null) is { } inner)
         {
             part = inner;
-            type ??= TypeOf(part, version);
+            type ??= TypeOf(part);
         }
         return Answer(part, type ?? throw Unknown(whole, part));
     }
 
-    static ModelType? TypeOf(ConfigPart part, LibraryVersion version)
+    static ModelType? TypeOf(ConfigPart part)
     {
-        if (part.Text("model_type") is { } name && ModelTypes.Find(name, version) is { } type) return type;
+        if (part.Text("model_type") is { } name && ModelTypes.Find(name, part.Version) is { } type) return type;
         return part.Json["architectures"] is JsonArray classes
             ? classes.OfType<JsonValue>().Where(c => c.GetValueKind() == JsonValueKind.String)
-                .Select(c => ModelTypes.FindArchitecture(c.GetValue<string>(), version)).FirstOrDefault(t => t is not null)
+                .Select(c => ModelTypes.FindArchitecture(c.GetValue<string>(), part.Version)).FirstOrDefault(t => t is not null)
             : null;
     }
 

@@ -11,6 +11,9 @@ namespace SparseExperts.Routing.Configs;
 /// <param name="At">The path to the part, empty or ending in a dot, for messages.</param>
 public sealed record ConfigPart(JsonObject Json, string Where, string At)
 {
+    /// <summary>The release of the library whose rules and defaults hold.</summary>
+    public LibraryVersion Version { get; init; } = LibraryVersion.Newest;
+
     /// <summary>Whether the key is there, null included.</summary>
     public bool Has(string key, out JsonNode? value)
     {
@@ -39,7 +42,7 @@ public sealed record ConfigPart(JsonObject Json, string Where, string At)
     public ConfigPart? Inner(string key) => Json[key] switch
     {
         null => null,
-        JsonObject inner => new(inner, Where, $"{At}{key}."),
+        JsonObject inner => this with { Json = inner, At = $"{At}{key}." },
         var other => throw Refusal(key, other, "give an object, the part of the file that it names"),
     };
 

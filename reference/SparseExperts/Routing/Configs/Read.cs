@@ -90,6 +90,10 @@ static class Read
     /// <summary>1 / k.</summary>
     public static Reading Inverse(Given given) => JsonValue.Create(1.0 / Whole(given, 1));
 
+    /// <summary>1 over a number that is not 0: what logits are divided by.</summary>
+    public static Reading Reciprocal(Given given) =>
+        Finite(given) is not 0 and var number ? JsonValue.Create(1 / number) : throw given.Refusal("give a number that is not 0");
+
     /// <summary>A limit, where 0 and less and null are none.</summary>
     public static Reading Limit(Given given) => given.Value is null || Finite(given) <= 0 ? Reading.None : Number(given);
 

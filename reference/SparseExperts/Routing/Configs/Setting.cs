@@ -12,6 +12,9 @@ public sealed record Setting(string Parameter, IReadOnlyList<string> Keys, JsonN
     /// <summary>Absent, and null, say nothing: there is no such parameter then.</summary>
     public bool Optional { get; init; }
 
+    /// <summary>The release of the library in which the default became what it is, and what it was before.</summary>
+    public (LibraryVersion Release, JsonNode Default)? Before { get; init; }
+
     /// <summary>Null is a value of its own.</summary>
     public bool NullCounts { get; init; }
 
@@ -28,11 +31,13 @@ public sealed record Setting(string Parameter, IReadOnlyList<string> Keys, JsonN
         var found = part.First(Keys, NullCounts);
         if (found is null && Default is null)
             return Optional ? (null, null) : throw new DialectException($"{part.Where}: {part.At}{Keys[0]} is absent and the library has no default; add it");
-        var given = found ?? new Given(part, Keys.Count > 0 ? Keys[0] : "", Default, IsDefault: true);
+        var earlier = Before is { } before && part.Version.IsBefore(before.Release) ? before : default;
+        var given = found ?? new Given(part, Keys.Count > 0 ? Keys[0] : "", earlier.Default ?? Default, IsDefault: true);
         var reading = Read(given);
         if (!reading.Understood) return (null, given);
         if (reading.Value is not { } value || (Unless is not null && JsonNode.DeepEquals(value, Unless))) return (null, null);
-        return (new(Parameter, value, Keys.Count > 0 ? given.From : "the rule"), null);
+        var from = Keys.Count > 0 ? given.From : "the rule";
+        return (new(Parameter, value, given.IsDefault && earlier.Default is not null ? $"{from} before transformers {earlier.Release}" : from), null);
     }
 }
 

@@ -1,3 +1,5 @@
+using SparseExperts.Routing.Configs;
+
 namespace SparseExperts.Routing;
 
 /// <summary>Every dialect that comes with the library, by name. A family is a file; a new dialect is an entry in one.</summary>
@@ -31,16 +33,35 @@ public static class BuiltIn
 
     /// <summary>The dialect of that name, or an error that names the nearest ones.</summary>
     public static Dialect Named(string name) => Find(name)
-        ?? throw new DialectException(
-            $"dialect '{name}': unknown; near it are {string.Join(", ", Nearest(name, All.Select(d => d.Name)))}", isUnknownName: true);
+        ?? throw new DialectException($"dialect '{name}': unknown; near it are {string.Join(", ", Near(name))}", isUnknownName: true);
 
-    /// <summary>The three names that share the most with a misspelt one.</summary>
-    public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) =>
-        known.OrderBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal).Take(3);
+    /// <summary>The three dialects of which one name is nearest: their own, that without its family, those of model types and of their classes.</summary>
+    static IEnumerable<string> Near(string name)
+    {
+        var names = All.SelectMany(d => (string[])[d.Name, d.Name[(d.Name.IndexOf('.') + 1)..]], (d, other) => (Name: other, Dialect: d.Name))
+            .Concat(ModelTypes.All.SelectMany(t => t.Also.Append(t.Name).Concat(t.Classes), (t, other) => (Name: other, t.Dialect)))
+            .ToLookup(p => p.Name, p => p.Dialect);
+        return Sorted(ModelTypes.Bare(name), names.Select(n => n.Key)).SelectMany(n => names[n]).Distinct().Take(3);
+    }
+
+    /// <summary>The three names that are most like a misspelt one.</summary>
+    public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) => Sorted(name, known).Take(3);
+
+    /// <summary>By the letters that differ, whatever their case and what separates words; those that begin alike are nearer.</summary>
+    static IEnumerable<string> Sorted(string name, IEnumerable<string> known)
+    {
+        var letters = Letters(name);
+        return known.OrderBy(k => Apart(letters, Letters(k))).ThenBy(k => Distance(name, k)).ThenBy(k => k, StringComparer.Ordinal);
+    }
+
+    static int Apart(string a, string b) => Distance(a, b) - 2 * a.Zip(b).TakeWhile(p => p.First == p.Second).Count();
+
+    /// <summary>A name without what people write differently: its letters, small, and its digits.</summary>
+    internal static string Letters(string name) => string.Concat(name.Where(char.IsLetterOrDigit)).ToLowerInvariant();
 
     /// <summary>The known name that a name is but for a slip of two letters at most; null where none is.</summary>
     public static string? Misspelt(string name, IEnumerable<string> known) =>
-        Nearest(name, known).FirstOrDefault() is { } near && Distance(name, near) is > 0 and <= 2 && near.Length > 6 ? near : null;
+        known.MinBy(k => Distance(name, k)) is { } near && Distance(name, near) is > 0 and <= 2 && near.Length > 6 ? near : null;
 
     /// <summary>Levenshtein's distance.</summary>
     static int Distance(string a, string b)

@@ -104,6 +104,7 @@ static class DeepSeekDialects
             Evidence = Evidence.Read,
             Parameters = [.. Settable, "logits_scale"],
             BiasOfImages = true,
+            NormalizeSingle = false,
             ActivationDtype = NumberFormat.Float32,
             SumDtype = NumberFormat.Float32,
             Balance = BalanceLoss.None,

@@ -72,6 +72,9 @@ public sealed class ConfigFileTests
     [InlineData("mixtral", """{"hidden_act": "gelu", "router_jitter_noise": 0.1}""", """{"activation": "gelu_erf", "jitter": 0.1}""")]
     [InlineData("switch_transformers", """{"transformers_version": "4.57.6", "expert_capacity": 5}""",
         """{"capacity": 5, "jitter": 0.01, "z_coefficient": 0.001}""")]
+    [InlineData("deepseek_v41", """{"text_config": {"gate_temp": 4.0, "norm_topk_prob": false, "swiglu_limit": 5.0, "router_aux_loss_coef": 0.001}}""",
+        """{"k": 6, "score": "sqrtsoftplus", "logits_scale": 0.25, "normalize": "none", "activation": "swiglu_limited", "activation_limit": 5.0}""")]
+    [InlineData("deepseek_v41_text", """{"swiglu_limit": 0}""", """{"activation": "silu", "logits_scale": 1.0, "normalize": "sum"}""")]
     [InlineData("nllb-moe", """{"second_expert_policy": "sampling"}""", """{"policy": "sample", "normalize": "after_drop", "capacity": 64}""")]
     public void Keys_have_other_spellings_and_values(string type, string keys, string expected)
     {
@@ -81,6 +84,33 @@ public sealed class ConfigFileTests
         Assert.Empty(answer.Ignored);
         foreach (var (name, value) in JsonNode.Parse(expected)!.AsObject()) AssertEqual(name, value!, answer);
         Assert.Equal(answer.Dialect, Set(answer).Name);
+    }
+
+    /// <summary>
+    /// GPT-OSS's class had 0.9 before 5; DeepSeek-V3's rule masked with 0 before 5.6. A file that names no version is read as the newest reads it.
+    /// </summary>
+    [Theory]
+    [InlineData("gpt_oss", "4.57.6", "balance_coefficient", "0.9", "the library's default of router_aux_loss_coef before transformers 5.0")]
+    [InlineData("gpt_oss", "5.0.0", "balance_coefficient", "0.001", "the library's default of router_aux_loss_coef")]
+    [InlineData("gpt_oss", null, "balance_coefficient", "0.001", "the library's default of router_aux_loss_coef")]
+    [InlineData("deepseek_v3", "4.57.6", "group_mask", "\"zero\"", "the rule before transformers 5.6")]
+    [InlineData("deepseek_v3", "5.5.4", "group_mask", "\"zero\"", "the rule before transformers 5.6")]
+    [InlineData("deepseek_v3", "5.6.0", "group_mask", "\"minus_infinity\"", "the rule")]
+    [InlineData("deepseek_v3", null, "group_mask", "\"minus_infinity\"", "the rule")]
+    [InlineData("solar_open", "5.2.0", "group_mask", "\"zero\"", "the rule before transformers 5.6")]
+    [InlineData("kimi_linear", "4.57.1", "group_mask", "\"minus_infinity\"", "the rule")]
+    public void A_default_is_that_of_the_version_that_wrote_the_file(string type, string? version, string parameter, string value, string from)
+    {
+        var json = new JsonObject { ["model_type"] = type, ["transformers_version"] = version };
+        var found = ConfigFile.Parse(json.ToJsonString(), type).Parameters.Single(p => p.Name == parameter);
+        Assert.Equal((value, from), (found.Value.ToJsonString(), found.From));
+    }
+
+    [Fact]
+    public void What_a_file_says_itself_is_no_default_of_any_version()
+    {
+        var found = ConfigFile.Parse("""{"model_type": "gpt_oss", "transformers_version": "4.57.6", "router_aux_loss_coef": 0.5}""", "it").Parameters;
+        Assert.Contains(found, p => p is { Name: "balance_coefficient", From: "router_aux_loss_coef" } && p.Value.ToJsonString() == "0.5");
     }
 
     /// <summary>The configuration classes' defaults, where their rule makes something of them.</summary>
@@ -112,6 +142,7 @@ public sealed class ConfigFileTests
     [InlineData("MiniMaxM2ForCausalLM", "minimax_m2")]
     [InlineData("MiniMaxForCausalLM", "minimax")]
     [InlineData("PhiMoEForCausalLM", "phimoe")]
+    [InlineData("DeepseekV41ForCausalLM", "deepseek_v41_text")]
     [InlineData("Inkling2LoopForConditionalGeneration", "inkling2_loop_text")]
     public void A_class_names_its_type(string architecture, string type)
     {
@@ -119,6 +150,26 @@ public sealed class ConfigFileTests
         var text = $$"""{"architectures": ["{{architecture}}"], "enable_moe_block": true, "num_experts": 8, "top_k_experts": 2, "num_experts_per_tok": 2}""";
         Assert.Equal(type, ConfigFile.Parse(text, "it").Type.Name);
     }
+
+    /// <summary>However people write it.</summary>
+    [Theory]
+    [InlineData("GEMMA-4", "gemma4_text")]
+    [InlineData("Qwen3.5-MoE", "qwen3_5_moe_text")]
+    [InlineData("DeepSeek-V3.2", "deepseek_v32")]
+    [InlineData("kimi_k25", "deepseek_v3")]
+    [InlineData("nemotron-h", "nemotron_h")]
+    [InlineData("nllb_moe", "nllb-moe")]
+    public void A_name_is_found_whatever_its_case_and_separators(string name, string type) => Assert.Equal(type, ModelTypes.Find(name)!.Name);
+
+    [Theory]
+    [InlineData("MiniMaxM3ForConditionalGeneration", "hf.minimax_m3_vl")]
+    [InlineData("openai/gpt-oss-120b", "hf.gpt_oss")]
+    [InlineData("mistralai/Mixtral-8x7B-v0.1", "hf.mixtral")]
+    [InlineData("deepseek_v4_flash", "hf.deepseek_v4")]
+    [InlineData("Qwen/Qwen3-30B-A3B", "hf.qwen3_")]
+    [InlineData("trtlm.static", "trtllm.static")]
+    public void Near_a_name_that_is_unknown_are_dialects_of_like_names(string name, string near) =>
+        Assert.StartsWith($"dialect '{name}': unknown; near it are {near}", Assert.Throws<DialectException>(() => BuiltIn.Named(name)).Message);
 
     [Theory]
     [InlineData("Qwen3ForCausalLM")]

@@ -8,7 +8,8 @@ static class DeepSeekTypes
     static ModelType V2 => new()
     {
         Name = "deepseek_v2",
-        Classes = ["DeepseekV2"],
+        Also = ["deepseek_vl_v2"],
+        Classes = ["DeepseekV2", "DeepseekVLV2"],
         Dialect = "hf.deepseek_v2",
         Rule = Rule,
         Experts = Keys.Experts("n_routed_experts", 64),
@@ -62,6 +63,28 @@ static class DeepSeekTypes
             Fixed = [new("norm_topk_prob", true), new("router_jitter_noise", 0.0), new("topk_method", "noaux_tc")],
             Besides = ["num_hash_layers"],
             Note = part => "layers that mlp_layer_types calls hash_moe (the first 3, if it is absent) choose by token id: dialect deepseek.hash",
+        },
+        new()
+        {
+            Name = "deepseek_v41_text",
+            Also = ["deepseek_v41"],
+            Classes = ["DeepseekV41"],
+            Dialect = "deepseek.v41",
+            Rule = "√softplus of logits over gate_temp, the k best of it plus a bias of text or one of images, divided by their sum if norm_topk_prob, "
+                + "scaled; limited experts, the shared one too",
+            Experts = Keys.Experts("n_routed_experts", 384),
+            Settings =
+            [
+                Keys.Choices(6),
+                new("score", ["scoring_func"], "sqrtsoftplus", Read.Word(("sqrtsoftplus", "sqrtsoftplus"), ("softmax", "softmax"), ("sigmoid", "sigmoid"))),
+                new("logits_scale", ["gate_temp"], 1.0, Read.Reciprocal),
+                Keys.Sum(true),
+                Keys.Scale(1.5),
+                .. LimitedTypes.Experts(10.0),
+            ],
+            Fixed = [new("topk_method", "noaux_tc"), new("router_jitter_noise", 0.0)],
+            Besides = ["router_aux_loss_coef", "dspark_n_routed_experts", "dspark_num_experts_per_tok"],
+            Note = part => "draft layers (num_nextn_predict_layers) choose dspark_num_experts_per_tok of dspark_n_routed_experts",
         },
     ];
 }

@@ -8,7 +8,8 @@ static class DeepSeekV3Types
 {
     internal const string Rule = "sigmoid, the k best of it plus a bias within the best groups, divided by their sum if norm_topk_prob, scaled";
 
-    const string BeforeFive = Rule + "; other groups at −∞ (at 0 before transformers 5); shared expert";
+    /// <summary>Experts of other groups are at −∞ from this release on, and were at 0 before: a negative biased score lost to them (#45441).</summary>
+    static readonly LibraryVersion AtInfinity = new(5, 6);
 
     /// <summary>What checkpoints say of the rule and the library does not read.</summary>
     internal static readonly FixedKey[] Fixed =
@@ -20,8 +21,8 @@ static class DeepSeekV3Types
     static ModelType V3 => new()
     {
         Name = "deepseek_v3",
-        Also = ["kimi_k2"],
-        Classes = ["DeepseekV3"],
+        Also = ["kimi_k2", "kimi_k25", "kimi_vl"],
+        Classes = ["DeepseekV3", "KimiK2", "KimiK25", "KimiVL"],
         Dialect = "hf.deepseek_v3",
         Rule = Rule + "; other groups at −∞; shared expert",
         Experts = Keys.Experts("n_routed_experts", 256),
@@ -38,9 +39,16 @@ static class DeepSeekV3Types
     /// <summary>The same for a type without groups of its own: one group.</summary>
     static Setting[] Settings(int? choices, double scale, bool divided = true) => Settings(choices, scale, 1, 1, divided);
 
+    /// <summary>A type that the library had when other groups were at 0.</summary>
+    internal static ModelType AtZeroBefore(ModelType type) => type with
+    {
+        Settings = [.. type.Settings.Select(s => s.Parameter == "group_mask" ? s with { Before = (AtInfinity, "zero") } : s)],
+        Rule = type.Rule.Replace(" at −∞", $" at −∞ (at 0 before transformers {AtInfinity})", StringComparison.Ordinal),
+    };
+
     public static IReadOnlyList<ModelType> All { get; } =
     [
-        V3 with { Rule = BeforeFive },
+        AtZeroBefore(V3),
         V3 with
         {
             Name = "axk1",
@@ -67,8 +75,18 @@ static class DeepSeekV3Types
             Dialect = "hf.bailing_hybrid",
             Experts = Keys.Experts("num_experts", 512),
         },
-        V3 with { Name = "deepseek_v32", Also = [], Classes = ["DeepseekV32"], Dialect = "hf.deepseek_v32" },
         V3 with
+        {
+            Name = "bailing_moe_v2",
+            Also = [],
+            Classes = ["BailingMoeV2"],
+            Dialect = "hf.bailing_hybrid",
+            Rule = Rule + "; other groups at −∞; shared expert; by the checkpoints' own code, the library has none",
+            Experts = Keys.Experts("num_experts", 16),
+            Settings = Settings(choices: 2, scale: 2.5, groups: 8, kept: 4),
+        },
+        V3 with { Name = "deepseek_v32", Also = [], Classes = ["DeepseekV32"], Dialect = "hf.deepseek_v32" },
+        AtZeroBefore(V3 with
         {
             Name = "dots1",
             Also = [],
@@ -76,7 +94,7 @@ static class DeepSeekV3Types
             Dialect = "hf.dots1",
             Experts = Keys.Experts("n_routed_experts", null),
             Settings = Settings(null, 1.0, divided: false),
-        },
+        }),
         V3 with
         {
             Name = "dots3_note_text",
@@ -85,7 +103,7 @@ static class DeepSeekV3Types
             Dialect = "hf.dots3_note",
             Settings = Settings(8, 1.0),
         },
-        V3 with
+        AtZeroBefore(V3 with
         {
             Name = "exaone_moe",
             Also = [],
@@ -93,19 +111,18 @@ static class DeepSeekV3Types
             Dialect = "hf.exaone_moe",
             Experts = Keys.Experts("num_experts", 64),
             Settings = Settings(8, 2.5),
-        },
-        V3 with { Name = "glm_moe_dsa", Also = [], Classes = ["GlmMoeDsa"], Dialect = "hf.glm_moe_dsa", Settings = Settings(8, 2.5) },
-        V3 with
+        }),
+        AtZeroBefore(V3 with { Name = "glm_moe_dsa", Also = [], Classes = ["GlmMoeDsa"], Dialect = "hf.glm_moe_dsa", Settings = Settings(8, 2.5) }),
+        AtZeroBefore(V3 with
         {
             Name = "glm4_moe",
-            Also = ["Glm4Moe"],
+            Also = [],
             Classes = ["Glm4Moe"],
             Dialect = "hf.glm4_moe",
-            Rule = BeforeFive,
             Experts = Keys.Experts("n_routed_experts", 128),
             Settings = Settings(8, 1.0),
-        },
-        V3 with
+        }),
+        AtZeroBefore(V3 with
         {
             Name = "glm4_moe_lite",
             Also = [],
@@ -113,8 +130,8 @@ static class DeepSeekV3Types
             Dialect = "hf.glm4_moe_lite",
             Experts = Keys.Experts("n_routed_experts", 64),
             Settings = Settings(4, 1.8),
-        },
-        V3 with
+        }),
+        AtZeroBefore(V3 with
         {
             Name = "glm4v_moe_text",
             Also = ["glm4v_moe"],
@@ -122,7 +139,7 @@ static class DeepSeekV3Types
             Dialect = "hf.glm4v_moe",
             Experts = Keys.Experts("n_routed_experts", 128),
             Settings = [.. Settings(8, 1.0), Keys.Balance(0.0001)],
-        },
+        }),
         V3 with
         {
             Name = "kimi_linear",
@@ -141,7 +158,7 @@ static class DeepSeekV3Types
             Rule = Rule + "; no shared expert",
             Settings = Settings(8, 1.0),
         },
-        V3 with
+        AtZeroBefore(V3 with
         {
             Name = "solar_open",
             Also = [],
@@ -149,6 +166,6 @@ static class DeepSeekV3Types
             Dialect = "hf.solar_open",
             Experts = Keys.Experts("n_routed_experts", 128),
             Settings = Settings(8, 1.0),
-        },
+        }),
     ];
 }

@@ -53,7 +53,7 @@ static class GraniteTypes
                 Keys.Rule("activation", "swiglu_clamped"),
                 Keys.Number("activation_alpha", "swiglu_alpha", 1.702),
                 Keys.Number("activation_limit", "swiglu_limit", 7.0),
-                Keys.Balance(0.001),
+                Keys.Balance(0.001) with { Before = (new(5, 0), 0.9) },
             ],
         },
         new()

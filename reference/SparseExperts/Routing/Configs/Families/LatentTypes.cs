@@ -25,7 +25,7 @@ static class LatentTypes
 
     public static IReadOnlyList<ModelType> All { get; } =
     [
-        new()
+        DeepSeekV3Types.AtZeroBefore(new()
         {
             Name = "nemotron_h",
             Classes = ["NemotronH"],
@@ -45,7 +45,7 @@ static class LatentTypes
             Dense = part => part.Json["layers_block_type"] is JsonArray layers && layers.All(l => l?.ToString() != "moe")
                 ? "layers_block_type names no moe layer"
                 : part.Text("hybrid_override_pattern") is { } pattern && !pattern.Contains('E') ? "hybrid_override_pattern has no E" : null,
-        },
+        }),
         new()
         {
             Name = "muse_spark_text",

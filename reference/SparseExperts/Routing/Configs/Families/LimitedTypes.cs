@@ -14,16 +14,17 @@ static class LimitedTypes
         Fixed = DeepSeekV3Types.Fixed,
     };
 
+    static Setting[] Limited(double scale) => [.. DeepSeekV3Types.Settings(8, scale, 1, 1).Where(s => s.Parameter != "activation"), .. Experts(10.0)];
+
     /// <summary>A limit that is null, 0 or less is none, and the experts are plain ones.</summary>
-    static Setting[] Limited(double scale)
+    internal static Setting[] Experts(double limit)
     {
         bool IsLimited(ConfigPart part) => part.First(["swiglu_limit"], nullCounts: true) is not { } given || Read.Limit(given).Value is not null;
         return
         [
-            .. DeepSeekV3Types.Settings(8, scale, 1, 1).Where(s => s.Parameter != "activation"),
             Keys.Rule("activation", "swiglu_limited") with { When = IsLimited },
             Keys.Rule("activation", "silu") with { When = part => !IsLimited(part) },
-            new("activation_limit", ["swiglu_limit"], 10.0, Read.Limit) { NullCounts = true },
+            new("activation_limit", ["swiglu_limit"], limit, Read.Limit) { NullCounts = true },
         ];
     }
 

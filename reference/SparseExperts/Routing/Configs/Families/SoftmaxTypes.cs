@@ -19,7 +19,8 @@ static class SoftmaxTypes
         new()
         {
             Name = "minimax",
-            Classes = ["MiniMax"],
+            Also = ["minimax_text_01"],
+            Classes = ["MiniMax", "MiniMaxText01"],
             Dialect = "hf.minimax",
             Rule = Divided,
             Experts = Keys.Experts("num_local_experts", 8),
