@@ -36,7 +36,7 @@ public static class LayerLaws
     /// <summary>The layer is Σ gate·f(x) and what does not depend on routes, and nobody is dropped.</summary>
     static bool IsMixture(Dialect d) =>
         DividesBySum(d) && d.CapacityFormula == CapacityFormula.None && d.Router == RouterForm.Linear && !d.CorrectionBias && d.Groups == 1
-        && d.Combination == Combination.Gated && d.ApplyGateTo == GatePlace.Output && d.IdentityExperts == 0 && !d.RouterNorm && !d.SharedAsChoice;
+        && d.Combination == Combination.Gated && d.ApplyGateTo == GatePlace.Output && d.IdentityExperts == 0 && !d.RouterNorm && d.SharedChoices == 0;
 
     static bool MakesEveryChoice(Dialect d) => ChoosesByRank(d) && d.CapacityFormula == CapacityFormula.None && d.NullExperts == 0;
 

@@ -39,6 +39,7 @@ public static class DialectText
             Selection.SparseMixer => "sparse mixer",
             Selection.BinaryCode => $"{d.K} binary codes",
             Selection.HashTable => $"table, {d.K}",
+            Selection.PlaceTable => $"table by place, {d.K}",
             Selection.TaskTable => "task",
             Selection.Random => "random",
             Selection.PolicySample => "sampled",
@@ -162,6 +163,7 @@ public static class DialectText
         var gate = d.Gate switch
         {
             Gate.One => "1",
+            Gate.Table => "from the table",
             Gate.SigmoidOrSoftmax => "σ(l), softmax if k > 1",
             Gate.NearWinner => "softmax near winner",
             Gate.ScorePerExpertCount => "q / experts",

@@ -44,7 +44,7 @@ public static class ExpertParameters
 
     static ExpertWeights Shared(Weights shared, LayerShape shape, ExpertWeights experts)
     {
-        var count = shape.Dialect.SharedInGates ? LayerShape.SharedExpertsInGates : 1;
+        var count = shape.Dialect.SharedInGates ? LayerShape.SharedExpertsInGates : Math.Max(1, shape.Dialect.SharedChoices);
         var hidden = shape.SharedHidden > 0 ? shape.SharedHidden : shape.Hidden;
         return experts with
         {

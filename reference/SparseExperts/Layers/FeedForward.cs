@@ -72,6 +72,7 @@ public static class FeedForward
     {
         Tensor AtMost(Tensor x) => rounded.Tape.Clamp(x, double.NegativeInfinity, limit);
         Tensor Within(Tensor x) => rounded.Tape.Clamp(x, -limit, limit);
+        Tensor Capped(Tensor x, double cap) => cap > 0 ? rounded.Softcap(x, cap) : x;
         switch (d.Activation)
         {
             case ExpertActivation.SwigluLimited: return rounded.Multiply(rounded.Activate(Activation.Silu, AtMost(gate)), Within(hidden));
@@ -80,11 +81,11 @@ public static class FeedForward
                 var g = AtMost(gate);
                 g.AddsPartsIn(rounded.Format);
                 var slope = rounded.Activate(Activation.Sigmoid, rounded.Scale(g, d.ActivationAlpha));
-                return rounded.Multiply(rounded.Shift(Within(hidden), 1), rounded.Multiply(g, slope));
+                return rounded.Multiply(rounded.Shift(Within(hidden), d.ActivationBeta), rounded.Multiply(g, slope));
             case ExpertActivation.SwigluSoftcapped:
                 gate.AddsPartsIn(rounded.Format);
-                var mixed = rounded.Multiply(rounded.Softcap(gate, d.ActivationGateSoftcap), rounded.Activate(Activation.Sigmoid, gate));
-                return rounded.Multiply(mixed, rounded.Softcap(hidden, d.ActivationUpSoftcap));
+                var mixed = rounded.Multiply(Capped(gate, d.ActivationGateSoftcap), rounded.Activate(Activation.Sigmoid, gate));
+                return rounded.Multiply(mixed, Capped(hidden, d.ActivationUpSoftcap));
             default: throw new ArgumentOutOfRangeException(nameof(d), d.Activation, "not a limited activation");
         }
     }

@@ -18,7 +18,7 @@ public sealed record Scored(Tensor Input, Tensor Logits, Tensor Noisy, Tensor? D
 /// <summary>What a router did.</summary>
 /// <param name="Gates">As they are applied [T, K].</param>
 /// <param name="Chosen">Who wanted whom, where the host chose.</param>
-/// <param name="SharedGates">Of shared experts that take part in the normalisation [T, N], of one that is a choice more [T, 1], or null.</param>
+/// <param name="SharedGates">Of shared experts that take part in the normalisation [T, N], or are choices more, or null.</param>
 /// <param name="Applied">Gates and plan as they take effect: another pair where a library reads one thing as another.</param>
 public sealed record Routed(Scored Scored, Choices? Chosen, PlanHandle Handle, Tensor Gates, Tensor? SharedGates, (Tensor Gates, PlanHandle Plan) Applied,
     RouterWeights Weights)

@@ -14,7 +14,7 @@ static class ActiveExperts
         Selection.Cascade => 1,
         Selection.TopK or Selection.ExpertChoice or Selection.ExhaustionAware or Selection.OnePerPrototype or Selection.BestPartThenTopK
             or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport or Selection.Quantile
-            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable
+            or Selection.Batchwise or Selection.PositiveScores or Selection.DynamicTopK or Selection.SparseMixer or Selection.HashTable or Selection.PlaceTable
             or Selection.TaskTable or Selection.Random or Selection.PolicySample
             or Selection.TwoLevelCapacity => d.K,
         var other => throw new InvalidOperationException($"unknown selection {other}"),

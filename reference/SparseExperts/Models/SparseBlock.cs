@@ -57,7 +57,7 @@ sealed class SparseBlock
         _router = RouterParameters.Declare(weights, shape);
         _experts = ExpertParameters.DeclareFurther(weights, shape, experts);
         _state = new(tape, weights, shape);
-        _table = shape.Dialect.Selection == Selection.HashTable ? Table(shape.Vocabulary, shape.Dialect.K, shape.Experts) : [];
+        _table = shape.Dialect.Selection is Selection.HashTable or Selection.PlaceTable ? Table(shape.Vocabulary, shape.Dialect.K, shape.Experts) : [];
     }
 
     SparseBlock(SparseBlock like, LayerShape shape, SparseOptions options, RouterWeights router, ExpertWeights experts)
@@ -111,7 +111,7 @@ sealed class SparseBlock
     /// <summary>The running mean of the rewards.</summary>
     public double Baseline => _state.Baseline;
 
-    /// <summary>Random experts for every id, k different ones, from a fixed seed.</summary>
+    /// <summary>Random experts for every id or place, k different ones, from a fixed seed.</summary>
     static int[] Table(int ids, int k, int experts)
     {
         var table = new int[ids * k];

@@ -28,8 +28,8 @@ public static class CaseCall
         BiasUpdate.Check(c, d);
         if (d is { CountsElsewhere: true, PreviousBatches: > 0 } && c.Training && !c.Has("router.previous_count"))
             throw new CaseException($"{c.Path}: previous_batches {d.PreviousBatches}, but no router.previous_count; give both");
-        if (d.Selection == Selection.HashTable && c.Find("router.table") is { } table && table.Size(-1) != d.K)
-            throw new CaseException($"{c.Path}: router.table has {table.Size(-1)} columns, {d.Name} makes {d.K} choices a token; set k or correct the table");
+        if (c.Find("router.table") is { } table) CheckTable(c, d, table, groups * size);
+        CheckShared(c, d);
         Affordable(c, groups * (long)size, experts, Math.Min(d.K, experts));
         return new()
         {
@@ -43,6 +43,7 @@ public static class CaseCall
             TaskIds = c.Find("task_ids")?.Integers ?? [],
             PreviousCount = d.CountsElsewhere ? c.Find("router.previous_count")?.Values ?? [] : [],
             Table = c.Find("router.table")?.Integers ?? [],
+            TableGates = c.Find("router.table_gates")?.Floats ?? [],
             Format = c.Find("x")?.Format ?? NumberFormat.Float32,
             ScoreFormat = (c.Find("claim.scores") ?? (d.Score == Score.SoftmaxPost ? null : c.Find("claim.gate") ?? c.Find("claim.combine")))?.Format
                 ?? NumberFormat.Float32,
@@ -52,6 +53,23 @@ public static class CaseCall
             Draws = DrawKinds.All.Aggregate(new RouterDraws(),
                 (draws, kind) => c.Find($"draws.{kind.Name}") is { } given ? kind.With(draws, given.Floats) : draws),
         };
+    }
+
+    static void CheckTable(Case c, Dialect d, CaseTensor table, int tokens)
+    {
+        if (table.Size(-1) != d.K)
+            throw new CaseException($"{c.Path}: router.table has {table.Size(-1)} columns, {d.Name} makes {d.K} choices a token; set k or correct the table");
+        if (d.Selection == Selection.PlaceTable && table.Size(0) != tokens)
+            throw new CaseException($"{c.Path}: router.table has {table.Size(0)} rows, the call {tokens} tokens; give one row a token");
+    }
+
+    /// <summary>Refuses another number of shared experts than the dialect has.</summary>
+    static void CheckShared(Case c, Dialect d)
+    {
+        var count = Math.Max(1, d.SharedChoices);
+        if (d.SharedInGates || c.Find("shared.wi") is not { Shape.Length: 3 } shared || shared.Size(0) == count) return;
+        var remedy = d.SharedChoices > 0 ? "set shared_choices" : "name a dialect with shared_choices or shared_in_gates (as sglang.fused_shared, hf.inkling)";
+        throw new CaseException($"{c.Path}: shared.wi holds {shared.Size(0)} shared experts, {d.Name} has {count}; {remedy}, or give so many");
     }
 
     /// <summary>

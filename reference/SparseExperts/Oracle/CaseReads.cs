@@ -24,6 +24,8 @@ static class CaseReads
         new("experts.post_norm", "experts_post_norm", d => d.ExpertsPostNorm),
         new("experts.output_bias", "output_bias", d => d.OutputBias),
         .. Of("another selection", d => d.LayerKind() != LayerKind.Soft, "experts.x", "shared.wi", "shared.wi_gate", "shared.wo", "shared.gate"),
+        .. Of("selection hash_table or place_table", d => d.Selection is Selection.HashTable or Selection.PlaceTable, "router.table"),
+        new("router.table_gates", "gate table", d => d.Gate == Gate.Table),
         new("router.correction_bias", "correction_bias", d => d.CorrectionBias),
         new("router.correction_bias.images", "bias_of_images", d => d.BiasOfImages),
     ];

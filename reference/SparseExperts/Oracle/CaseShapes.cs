@@ -11,21 +11,21 @@ static class CaseShapes
     /// <summary>
     /// Besides the axis letters: X experts with weights, H shared hidden width, N shared experts, V ids, J table columns, R groups of experts, I experts of
     /// a group, D width of a router, K keys a half, Z both halves together, L width of latent experts, 2 two. Another shape stands behind a bar, with the
-    /// tensor whose presence makes it the one.
+    /// tensor whose presence makes it the one; several shared experts are there where the router has rows for them or shared.wi has three sizes.
     /// </summary>
     const string Table = """
         x GSM; x.row GS; padding GS; token_ids GS; task_ids GS
         router.weight EM | router.mlp.norm ED; router.bias E; router.previous_count E; router.noise_weight EM
         router.correction_bias E; router.correction_bias.images E
         router.primary.weight RM; router.primary.noise_weight RM; router.secondary.weight RIM; router.secondary.noise_weight RIM
-        router.slots EPM; router.scale; router.table VJ
+        router.slots EPM; router.scale; router.table VJ; router.table_gates VJ
         router.norm M; router.expert_scale E; router.global_scale; router.shared_weight NM; router.keys.weight ZM
         router.down.weight DM; router.down.bias D; router.previous GSD; router.previous_scale D
         router.mlp.norm D; router.mlp.w1 DD; router.mlp.b1 D; router.mlp.w2 DD; router.mlp.b2 D
         experts.x GSM; experts.wi XFM | experts.in XFL; experts.wi_gate XFM | experts.in XFL; experts.wo XMF | experts.in XLF
         experts.bi XF; experts.bi_gate XF; experts.bo XM | experts.in XL
         experts.in LM; experts.out ML; experts.in_norm L; experts.post_norm M | experts.in L; experts.output_bias M
-        shared.wi HM | router.shared_weight NHM; shared.wi_gate HM | router.shared_weight NHM; shared.wo MH | router.shared_weight NMH; shared.gate M
+        shared.wi HM | several NHM; shared.wi_gate HM | several NHM; shared.wo MH | several NMH; shared.gate M
         cotangent.y GSM; cotangent.losses
         claim.router_state GSD; claim.key_logits GS2K; claim.shared_logits GSN; claim.shared_gate GSN
         claim.logits GSE; claim.scores GSE; claim.capacity; claim.expert GSk; claim.slot GSk; claim.gate GSk
@@ -33,7 +33,7 @@ static class CaseShapes
         claim.correction_bias E
         """;
 
-    /// <param name="Other">The shape that it has where the tensor <paramref name="With"/> is there.</param>
+    /// <param name="Other">The shape that it has where <paramref name="With"/> is there.</param>
     sealed record Form(string Letters, string? With = null, string? Other = null);
 
     static readonly Dictionary<string, Form> Forms = Table
@@ -66,6 +66,7 @@ static class CaseShapes
     public static void Check(string path, IEnumerable<CaseTensor> tensors)
     {
         var present = tensors.Select(t => t.Name).ToHashSet();
+        if (present.Contains("router.shared_weight") || tensors.Any(t => t.Name == "shared.wi" && t.Shape.Length == 3)) present.Add("several");
         var sizes = new Dictionary<char, (long Size, string From)> { ['2'] = (2, "the format") };
         foreach (var tensor in tensors.OrderBy(t => t.Name == "x" ? 0 : t.Name.StartsWith("claim.", StringComparison.Ordinal) ? 2 : 1))
         {

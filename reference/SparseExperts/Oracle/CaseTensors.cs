@@ -45,7 +45,7 @@ sealed class CaseTensors
         if (@case.Find("experts.wi") is not { } wi) return;
         var f = wi.Size(-2);
         int? shared = @case.Find("shared.wi")?.Size(-2);
-        var sharedCount = @case.Find("router.shared_weight")?.Size(0) ?? 1;
+        var sharedCount = @case.Find("router.shared_weight")?.Size(0) ?? Math.Max(1, call.Dialect.SharedChoices);
         var latent = @case.Find("experts.in")?.Size(0) ?? m;
         Experts = new()
         {

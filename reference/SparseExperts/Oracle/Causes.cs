@@ -94,6 +94,7 @@ public static class Causes
 
     static FoundCauses OfStage(Case bare, Verdict verdict, string stage, Departure numbers, Func<IBackend> backend) => stage switch
     {
+        "router_state" => LogitsCauses.OfState(bare, numbers, backend),
         "logits" => LogitsCauses.Find(bare, numbers, backend),
         "scores" => ScoreCauses.Find(bare, numbers, backend),
         "capacity" => CountCauses.OfCapacity(bare, numbers, backend),

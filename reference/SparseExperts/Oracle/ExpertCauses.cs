@@ -188,7 +188,8 @@ static class ExpertCauses
     /// <summary>Choices among numbers that were rounded before they were ranked.</summary>
     static IEnumerable<FaultyCall> Roundings(Case held, Func<IBackend> backend)
     {
-        if (held.Find("x") is not { } x || held.Dialect.Selection is Selection.HashTable or Selection.TaskTable or Selection.Random) return [];
+        if (held.Find("x") is not { } x || held.Dialect.Selection is Selection.HashTable or Selection.PlaceTable or Selection.TaskTable
+            or Selection.Random) return [];
         List<FaultyCall> calls = [];
         Stage.On(held, backend, call =>
         {

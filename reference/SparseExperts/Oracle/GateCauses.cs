@@ -110,7 +110,8 @@ static class GateCauses
             yield return New("without global_scale", "the learned factor on all gates is missing",
                 () => Finish(c, BeforeDrop(c), d with { GlobalScale = false }));
         if (c.Routed.Plan.RowOf.Contains(RoutingPlan.Dropped))
-            yield return New("of dropped choices too", "choices that were dropped kept their gates",
+            yield return New("of dropped choices too",
+                d.NullExperts > 0 ? "choices of null experts kept their scores as gates" : "choices that were dropped kept their gates",
                 () => Gates.Finished(tape, c.Call, BeforeDrop(c), c.Routed.Weights, c.Routed.Plan));
     }
 
@@ -196,17 +197,18 @@ static class GateCauses
         return c.Tape.Constant(c.Tape.Written(gates.Rows, gates.Columns, [.. values.Select((v, i) => of(i % gates.Columns, v))]));
     }
 
-    /// <summary>Gates of shared experts that take part in the normalisation, or of one that is a choice more.</summary>
+    /// <summary>Gates of shared experts that take part in the normalisation, or are choices more.</summary>
     static IEnumerable<FaultyNumbers> Shared(ClaimedCall c)
     {
         if (c.Routed.SharedGates is not { } own) yield break;
-        if (c.Call.Dialect is { SharedAsChoice: true } d)
+        if (c.Call.Dialect is { SharedChoices: > 0 } d)
         {
             FaultyNumbers Choice(string value, string sentence, Func<int, double, double> of) =>
                 new(new("shared expert's gate", value, sentence), () => Stage.Numbers(c, Each(c, own, of)));
             var factor = d.ScalingFactor;
             yield return Choice("one", "the gate of the shared expert is 1: it is no choice", (_, _) => 1);
             yield return Choice("applied twice", "the gate of the shared expert is the square of what it should be", (_, v) => v * v);
+            if (d.SharedChoices > 1) yield return Choice("once", "only the last shared expert has a gate", (n, v) => n == d.SharedChoices - 1 ? v : 0);
             if (factor == 1) yield break;
             yield return Choice("not scaled", "the gate of the shared expert is not multiplied by scaling_factor", (_, v) => v / factor);
             yield return Choice("not over the factor", "the gate of the shared expert is the sum of the chosen, not over scaling_factor", (_, v) => v * factor);

@@ -1,6 +1,7 @@
 using SparseExperts.Autograd;
 using SparseExperts.Formats;
 using SparseExperts.Ops;
+using SparseExperts.Routing;
 
 namespace SparseExperts.Oracle;
 
@@ -46,7 +47,11 @@ static class LogitsCauses
         return from.Contains(-1) || from.Distinct().Count() < experts ? null : from;
     }
 
-    /// <summary>Faults in what the router reads: its tokens, its weight, its bias, its norm.</summary>
+    /// <summary>From a router's state that departs to what it was made from.</summary>
+    public static FoundCauses OfState(Case held, Departure of, Func<IBackend> backend) =>
+        FoundCauses.Among(held, [.. Router(held)], faulty => Stage.Agrees(faulty, "router_state", of, backend));
+
+    /// <summary>Faults in what the router reads: its tokens, its weight, its bias, its norm, the state that the layer before hands on.</summary>
     public static IEnumerable<FaultyCall> Router(Case c)
     {
         if (c.Find("router.weight") is not { } weight || c.Find("x") is not { } x) yield break;
@@ -56,20 +61,24 @@ static class LogitsCauses
         {
             var isNormed = c.Dialect.RouterNorm ? ": the norm of a norm" : "";
             yield return New("router input", "experts.x", $"the router read experts.x where it should read x{isNormed}", own with { Name = "x" });
+            if (c.Dialect.RouterNorm)
+                yield return new(new("router input", "experts.x as it is", "the router read experts.x as it is where it should read the norm of x"),
+                    c.Without("router.norm").With(own with { Name = "x" }).Under(c.Dialect with { RouterNorm = false }));
         }
         if (c.Find("router.norm") is { } norm)
         {
             yield return New("router.norm", "1 + w", "the weight of the router's norm was read as 1 + w", Each(norm, v => 1 + v));
             yield return New("router.norm", "left out", "the router's norm was taken without its weight", Each(norm, _ => 1));
         }
-        foreach (var name in (string[])["router.bias", "router.down.bias"])
+        foreach (var fault in OfMlp(c)) yield return fault;
+        foreach (var name in (string[])["router.bias", "router.down.bias", "router.mlp.b1", "router.mlp.b2"])
         {
             if (c.Find(name) is not { } bias) continue;
             yield return New(name, "missing", $"{name} was not added", Each(bias, _ => 0));
             yield return New(name, "twice", $"{name} was added twice", Each(bias, v => 2 * v));
             yield return New(name, "subtracted", $"{name} was subtracted", Each(bias, v => -v));
         }
-        if (c.Dialect.Router != Routing.RouterForm.Linear || weight.Shape.Length != 2) yield break;
+        if (c.Dialect.Router != RouterForm.Linear || weight.Shape.Length != 2) yield break;
         var (experts, width) = (weight.Size(0), weight.Size(1));
         CaseTensor Rows(Func<int, int> from) =>
             weight with { Values = [.. Enumerable.Range(0, weight.Values.Length).Select(i => weight.Values[from(i / width) * width + i % width])] };
@@ -85,6 +94,46 @@ static class LogitsCauses
             yield return New("router.weight", name, $"the router's weight was rounded to {word}", Narrow(weight));
             yield return New("router", name, $"tokens and the router's weight were rounded to {word}", Narrow(x), Narrow(weight));
         }
+    }
+
+    /// <summary>Faults in what an MLP router has beside its last matrix.</summary>
+    static IEnumerable<FaultyCall> OfMlp(Case c)
+    {
+        FaultyCall New(string what, string value, string sentence, params IEnumerable<CaseTensor> tensors) => new(new(what, value, sentence), c.With(tensors));
+        CaseTensor Each(CaseTensor t, Func<double, double> value) => t with { Values = Array.ConvertAll(t.Values, v => value(v)) };
+        if (c.Find("router.previous") is { } previous)
+        {
+            yield return New("router.previous", "missing", "the state that the layer before hands on was not added", Each(previous, _ => 0));
+            yield return New("router.previous", "twice", "the state that the layer before hands on was added twice", Each(previous, v => 2 * v));
+        }
+        if (c.Find("router.previous_scale") is { } factor)
+        {
+            yield return New("router.previous_scale", "left out", "the state of the layer before was added without its factor", Each(factor, _ => 1));
+            yield return New("router.previous_scale", "twice", "the state of the layer before was multiplied by its factor twice", Each(factor, v => v * v));
+        }
+        if (c.Find("router.mlp.norm") is { } norm)
+        {
+            yield return New("router.mlp.norm", "left out", "the norm of the router's MLP was taken without its weight", Each(norm, _ => 1));
+            yield return New("router.mlp.norm", "1 + w", "the weight of the norm of the router's MLP was read as 1 + w", Each(norm, v => 1 + v));
+        }
+        if (c.Find("router.mlp.w1") is not { } w1 || c.Find("router.mlp.w2") is not { } w2) yield break;
+        yield return New("router.mlp", "exchanged", "the hidden layers of the router's MLP are exchanged",
+            w1 with { Name = w2.Name }, w2 with { Name = w1.Name });
+        if (c.Find("router.mlp.b1") is { } b1 && c.Find("router.mlp.b2") is { } b2)
+            yield return New("router.mlp", "without biases", "the biases of the router's MLP were not added", Each(b1, _ => 0), Each(b2, _ => 0));
+    }
+
+    /// <summary>Logits of a router that is another MLP.</summary>
+    static IEnumerable<FaultyNumbers> OfOtherMlps(ClaimedCall call)
+    {
+        if (call.Call.Dialect.Router != RouterForm.Mlp || call.Routed.Scored.Before is not { } state) yield break;
+        FaultyNumbers New(string value, string sentence, MlpForm form) => new(new("router.mlp", value, sentence),
+            () => Stage.Numbers(call, MlpRouter.Logits(call.Tape, call.Call, state, call.Routed.Weights, form)));
+        foreach (var (other, name) in ((Activation, string)[])[(Activation.GeluTanh, "gelu_tanh"), (Activation.Silu, "silu"), (Activation.Relu, "relu")])
+            yield return New(name, $"the router's MLP has {name} where it should have gelu_erf", new() { Activation = other });
+        yield return New("without its norm", "the norm of the router's MLP is missing", new() { IsNormed = false });
+        yield return New("first layer alone", "the second hidden layer of the router's MLP is missing", new() { HasSecond = false });
+        yield return New("second layer alone", "the first hidden layer of the router's MLP is missing", new() { HasFirst = false });
     }
 
     /// <summary>Other numbers than logits in their place.</summary>
@@ -105,6 +154,7 @@ static class LogitsCauses
                 New("minus their maximum", "each token's largest logit was taken off", () => tape.Shift(logits, PerRow(row => row.Max()))),
                 New("exp", "the logits are their exponentials", () => tape.Activate(Activation.Exp, logits)),
             ];
+            faults.AddRange(OfOtherMlps(call));
             if (c.Find("router.correction_bias") is { } bias)
                 foreach (var (sign, words) in ((double, string)[])[(1, "hold the correction bias, which is for selection alone"),
                     (-1, "have the correction bias taken off")])

@@ -12,6 +12,7 @@ static class OutputCauses
         var found = FoundCauses.Among(bare, [.. OutputVariants.Of(bare), .. OfDepartingExperts(bare, departure)],
             fault => Stage.Agrees(fault, "y", departure, backend));
         if (found.Causes.Count == 0 && OutputSums.SharedTimes(bare, departure, backend) is { } scaled) return found.And(new([scaled]));
+        if (found.Causes.Count == 0) found = found.And(UnlikeActivations.Find(bare, departure, backend));
         return found.Causes.Count > 0 ? found : found.And(QuantizedExperts.Find(bare, departure, backend));
     }
 

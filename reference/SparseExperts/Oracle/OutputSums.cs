@@ -7,7 +7,7 @@ namespace SparseExperts.Oracle;
 static class OutputSums
 {
     public static Cause? Find(Case c, Departure of, Func<IBackend> backend) =>
-        BiasWithoutGate(c, of) ?? Residual(c, of) ?? SharedReadsRouted(c, of, backend) ?? IdentityExperts(c, of, backend)
+        BiasWithoutGate(c, of) ?? Residual(c, of) ?? SharedReadsRouted(c, of, backend) ?? IdentityExperts(c, of, backend) ?? NullExperts(c, of)
             ?? OfOtherChoices(c, of, backend) ?? PaddingIsZero(c, of);
 
     /// <summary>Tokens that are padding have no output.</summary>
@@ -96,6 +96,21 @@ static class OutputSums
             : null;
     }
 
+    /// <summary>Tokens that chose no expert get something all the same: their input, or that times its score.</summary>
+    static Cause? NullExperts(Case c, Departure of)
+    {
+        if (c.Dialect.NullExperts == 0 || c.Find("claim.expert") is not { } expert || c.Find("experts.wi") is not { } wi) return null;
+        var (k, x, first) = (expert.Size(-1), c.Find("experts.x") ?? c.Get("x"), wi.Size(0));
+        var width = x.Size(-1);
+        (double Sum, double Sizes) Passed(int i, Func<int, double> weight) =>
+            Sum(Enumerable.Range(i / width * k, k).Where(j => expert.Values[j] >= first).Select(j => weight(j) * x.Values[i]));
+        const string words = "who chose a null expert got its input back";
+        if (of.ArePlus(i => Passed(i, _ => 1), 2 * k)) return new("null experts", "return their input", words);
+        if (c.Find("claim.scores") is not { } scores) return null;
+        double Score(int j) => scores.Values[j / k * scores.Size(-1) + (int)expert.Values[j]];
+        return of.ArePlus(i => Passed(i, Score), 2 * k) ? new("null experts", "return their input", $"{words} times the null expert's score") : null;
+    }
+
     /// <summary>
     /// Σ_j g_tj·o of other places: outputs that stand choice by choice were read token by token, or the other way round, or gates and outputs are in unlike
     /// order.
@@ -144,5 +159,5 @@ static class OutputSums
     }
 
     /// <summary>What y is expected to be in a call, with bounds.</summary>
-    static Departure? Output(Case c, Func<IBackend> backend) => Diagnosis.TryCheck(c, backend)?.Stages.FirstOrDefault(s => s.Stage == "y")?.Numbers;
+    internal static Departure? Output(Case c, Func<IBackend> backend) => Diagnosis.TryCheck(c, backend)?.Stages.FirstOrDefault(s => s.Stage == "y")?.Numbers;
 }

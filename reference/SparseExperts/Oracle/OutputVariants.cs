@@ -12,7 +12,7 @@ public static class OutputVariants
     static readonly string[] Stacks = ["experts.wi", "experts.wi_gate", "experts.wo", "experts.bi", "experts.bi_gate", "experts.bo"];
 
     /// <summary>All faults that the call has tensors for.</summary>
-    public static IEnumerable<FaultyCall> Of(Case c) => [.. Matrices(c), .. OfGates(c), .. Shared(c), .. Limits(c), .. Biases(c), .. Experts(c)];
+    public static IEnumerable<FaultyCall> Of(Case c) => [.. Matrices(c), .. OfGates(c), .. Shared(c), .. Limits(c), .. Biases(c), .. Norms(c), .. Experts(c)];
 
     static FaultyCall New(Case c, string what, string value, string sentence, params IEnumerable<CaseTensor> tensors) =>
         new(new(what, value, sentence), c.With(tensors));
@@ -33,6 +33,9 @@ public static class OutputVariants
         if (!c.Has("experts.wi_gate")) yield break;
         const string exchanged = "gate and up projection are exchanged: the non-linearity was applied to up";
         yield return New(c, "gate_up", "exchanged", exchanged, Exchanged(c, "experts.wi_gate", "experts.wi"));
+        if (c.Has("experts.bi") && c.Has("experts.bi_gate"))
+            yield return New(c, "gate_up", "exchanged with their biases", $"{exchanged}, with their biases",
+                [.. Exchanged(c, "experts.wi_gate", "experts.wi"), .. Exchanged(c, "experts.bi_gate", "experts.bi")]);
         foreach (var withBias in c.Has("experts.bi") && c.Has("experts.bi_gate") ? [true, false] : (bool[])[false])
         {
             if (wi.Size(1) % 2 == 0)
@@ -196,6 +199,18 @@ public static class OutputVariants
                 yield return New(c, name, $"times {times}", words, bias with { Values = Array.ConvertAll(bias.Values, v => factor * v) });
             }
         }
+    }
+
+    /// <summary>Norms around experts: RMS(o)∘w is not RMS(o∘w); what every expert's output is multiplied by can stand in the matrix behind their sum.</summary>
+    static IEnumerable<FaultyCall> Norms(Case c)
+    {
+        if (c.Find("experts.post_norm") is not { } weight) yield break;
+        var (width, ones) = (weight.Values.Length, weight with { Values = [.. weight.Values.Select(_ => 1.0)] });
+        yield return New(c, "experts.post_norm", "left out", "each expert's output was normed without the norm's weight", ones);
+        if (c.Find("experts.out") is not { } last || last.Size(-1) != width) yield break;
+        var behind = last with { Values = [.. last.Values.Select((v, i) => v * weight.Values[i % width])] };
+        yield return New(c, "experts.post_norm", "behind the root", "the weight of the experts' norm was multiplied behind the root: RMS(o)∘w, not RMS(o∘w)",
+            ones, behind);
     }
 
     static IEnumerable<FaultyCall> Experts(Case c)

@@ -15,7 +15,7 @@ sealed class ProbeWeights(Dialect dialect, int experts, int width, Func<int, dou
     public int ExpertWidth => dialect.LatentExperts ? LatentWidth : width;
 
     /// <summary>The leading sizes of the shared experts' tensors.</summary>
-    public long[] Shared => dialect.SharedInGates ? [LayerShape.SharedExpertsInGates] : [];
+    public long[] Shared => dialect.SharedInGates ? [LayerShape.SharedExpertsInGates] : dialect.SharedChoices > 1 ? [dialect.SharedChoices] : [];
 
     /// <summary>Width that the router's last matrix reads.</summary>
     public int LastWidth => dialect.Router == RouterForm.Mlp ? RouterWidth : width;

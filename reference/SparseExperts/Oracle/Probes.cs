@@ -139,7 +139,9 @@ public static class Probes
         if (d.BiasOfImages) Add("router.correction_bias.images", OfExperts(e => Bias(experts - 1 - e)), experts);
         if (d.CountsElsewhere) Add("router.previous_count", OfExperts(e => Math.Max(1, d.PreviousBatches) * (tokens * d.K / experts + e % 3)), experts);
         if (d.Noise == LogitNoise.NormalSoftplus && linear) Add("router.noise_weight", random.Coarse(experts * width), experts, width);
-        if (d.Selection == Selection.HashTable) Whole("router.table", "I32", i => (i / d.K * 3 + i % d.K) % experts, Vocabulary, d.K);
+        var rows = d.Selection == Selection.PlaceTable ? tokens : Vocabulary;
+        if (d.Selection is Selection.HashTable or Selection.PlaceTable) Whole("router.table", "I32", i => (i / d.K * 3 + i % d.K) % experts, rows, d.K);
+        if (d.Gate == Gate.Table) Add("router.table_gates", random.Coarse(rows * d.K), rows, d.K);
         if (d.Selection == Selection.HashTable || d.Router == RouterForm.LinearWithEmbedding) Whole("token_ids", "I32", t => t * 7 % Vocabulary, groups, size);
         if (d.Selection == Selection.TaskTable || d.BiasOfImages || d.Router is RouterForm.LinearPerTask or RouterForm.TaskEmbedding)
             Whole("task_ids", "I32", t => t / 3 % 4, groups, size);

@@ -126,7 +126,7 @@ public static class BackendPlanning
         if (countsCandidates || countsTwice) return $"balance count {d.BalanceCount}";
         if (d.Combination == Combination.MaskReadAsIndices) return $"combination {d.Combination}";
         if (d.SharedInGates) return "shared experts in the gates";
-        if (d.SharedAsChoice) return "the shared expert as a choice";
+        if (d.SharedChoices > 0) return "shared experts as choices";
         if (d.StraightThrough) return "a straight-through gate";
         return d.ExpertScale ? "a scale for every expert" : null;
     }

@@ -125,9 +125,9 @@ public sealed record Dialect
     public bool GlobalScale { get; init; }
     [Means("shared experts take part in the gates' normalisation: each has a row in the router", "transformers modeling_inkling.py")]
     public bool SharedInGates { get; init; }
-    [Means("the shared expert is one choice more: Σ of the chosen scores / scaling_factor, divided by what theirs are, of which it is no part, and scaled",
-        "sglang layers/moe/topk.py, num_fused_shared_experts")]
-    public bool SharedAsChoice { get; init; }
+    [Means("so many shared experts are choices more: the gate of each is Σ of the chosen scores / scaling_factor, divided by what theirs are, scaled",
+        "sglang moe_fused_gate, num_fused_shared_experts")]
+    public int SharedChoices { get; init; }
     [Means("where the gate multiplies")] public GatePlace ApplyGateTo { get; init; }
     [Means("gates get a gradient through the dispatch as well", "st_moe_pytorch")] public bool StraightThrough { get; init; }
 
@@ -135,9 +135,11 @@ public sealed record Dialect
     [Means("non-linearity of the experts")] public ExpertActivation Activation { get; init; }
     [Means("experts have a gate projection")] public bool GatedExperts { get; init; }
     [Means("slope of the clamped sigmoid")] public double ActivationAlpha { get; init; } = 1.702;
+    [Means("what the clamped activation adds to the other half", "TensorRT-LLM swiglu_beta")] public double ActivationBeta { get; init; } = 1;
     [Means("limit of the clamped activations")] public double ActivationLimit { get; init; } = 7;
-    [Means("cap c of the gate in swiglu_softcapped: c·tanh(g/c)", "transformers modeling_inkling2.py")] public double ActivationGateSoftcap { get; init; } = 4;
-    [Means("cap c of the other half in swiglu_softcapped: c·tanh(u/c)", "transformers modeling_inkling2.py")]
+    [Means("cap c of the gate in swiglu_softcapped: c·tanh(g/c); 0 is off", "transformers modeling_inkling2.py")]
+    public double ActivationGateSoftcap { get; init; } = 4;
+    [Means("cap c of the other half in swiglu_softcapped: c·tanh(u/c); 0 is off", "transformers modeling_inkling2.py")]
     public double ActivationUpSoftcap { get; init; } = 25;
     [Means("the shared expert's limit where it has its own; 0 is none", "transformers modeling_step3p7.py")] public double? SharedActivationLimit { get; init; }
     [Means("number format of the experts' products where it differs from the tokens'")] public NumberFormat? ExpertsDtype { get; init; }
@@ -256,7 +258,8 @@ public sealed record Dialect
         Selection.ExpertChoice or Selection.Sinkhorn or Selection.Auction or Selection.OptimalAssignment or Selection.OptimalTransport
             or Selection.Batchwise or Selection.SlotMixture => true,
         Selection.TopK or Selection.OnePerPrototype or Selection.BestPartThenTopK or Selection.Quantile or Selection.PositiveScores
-            or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.PolicySample or Selection.All or Selection.Cascade
+            or Selection.SparseMixer or Selection.HashTable or Selection.PlaceTable or Selection.TaskTable or Selection.PolicySample or Selection.All
+            or Selection.Cascade
             or Selection.ExhaustionAware or Selection.TwoLevel or Selection.DynamicTopK or Selection.BinaryCode or Selection.Random
             or Selection.TwoLevelCapacity => false,
         _ => throw new InvalidOperationException($"unknown selection {Selection}"),
@@ -268,7 +271,7 @@ public sealed record Dialect
             or Selection.SparseMixer or Selection.HashTable or Selection.TaskTable or Selection.PolicySample or Selection.All => true,
         Selection.ExpertChoice or Selection.Cascade or Selection.ExhaustionAware or Selection.TwoLevel or Selection.Auction or Selection.OptimalAssignment
             or Selection.OptimalTransport or Selection.Batchwise or Selection.DynamicTopK or Selection.BinaryCode or Selection.Random or Selection.SlotMixture
-            or Selection.TwoLevelCapacity => false,
+            or Selection.TwoLevelCapacity or Selection.PlaceTable => false,
         _ => throw new InvalidOperationException($"unknown selection {Selection}"),
     };
 

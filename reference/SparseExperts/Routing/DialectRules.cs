@@ -60,14 +60,14 @@ public static class DialectRules
         Require(d, d.ExpertsPostNormEpsilon >= 0, "experts_post_norm_epsilon", "0 or more");
         Require(d, d.LogitsSoftcap >= 0, "logits_softcap", "0 (off) or more");
         Require(d, d.ActivationLimit >= 0, "activation_limit", "0 (off) or more");
-        Require(d, d.ActivationGateSoftcap > 0, "activation_gate_softcap", "more than 0");
-        Require(d, d.ActivationUpSoftcap > 0, "activation_up_softcap", "more than 0");
+        Require(d, d.ActivationGateSoftcap >= 0, "activation_gate_softcap", "0 (off) or more");
+        Require(d, d.ActivationUpSoftcap >= 0, "activation_up_softcap", "0 (off) or more");
     }
 
     static void CheckRouter(Dialect d)
     {
         Require(d, d.Router is not (RouterForm.Mlp or RouterForm.ProductKeys)
-                || d.Selection is not (Selection.HashTable or Selection.TaskTable or Selection.Random),
+                || d.Selection is not (Selection.HashTable or Selection.PlaceTable or Selection.TaskTable or Selection.Random),
             "router", $"none with selection {Named(d, "selection")}, which no logit decides");
         Require(d, d.Score != Score.SoftmaxOverTokens || d.Selection is Selection.ExpertChoice or Selection.OptimalTransport,
             "score", "softmax, unless experts choose");
@@ -121,6 +121,8 @@ public static class DialectRules
             "gate", "another one: only selection sparse_mixer says who is near");
         Require(d, d.Gate != Gate.RankedScore || d.Selection is Selection.TopK or Selection.ExhaustionAware,
             "gate", "score: only the best experts of a ranking have ranked scores");
+        Require(d, d.Gate != Gate.Table || d.Selection is Selection.HashTable or Selection.PlaceTable,
+            "gate", "another one: only selections hash_table and place_table have a table");
         Require(d, !d.SharedInGates || d.SharedExpert, "shared_in_gates", "false, or set shared_expert, whose gates they are");
         Require(d, !d.SharedInGates || d.Normalize == Normalize.Sum, "shared_in_gates", "false, unless normalize is sum: the sum holds both");
         Require(d, !d.SharedInGates || d.Score != Score.SoftmaxPost,
@@ -135,14 +137,15 @@ public static class DialectRules
 
     static void CheckSharedChoice(Dialect d)
     {
-        if (!d.SharedAsChoice) return;
-        Require(d, d.SharedExpert && !d.SharedInGates && !d.SharedGate, "shared_as_choice", "false, or set shared_expert alone, which has no other gate");
+        Require(d, d.SharedChoices >= 0, "shared_choices", "0 (none) or more");
+        if (d.SharedChoices == 0) return;
+        Require(d, d.SharedExpert && !d.SharedInGates && !d.SharedGate, "shared_choices", "0, or set shared_expert alone, which has no other gate");
         Require(d, d is { SharedCombination: SharedCombination.Sum, Combination: Combination.Gated },
-            "shared_as_choice", "false, unless the shared expert is added to gated ones");
+            "shared_choices", "0, unless the shared expert is added to gated ones");
         Require(d, d is { Selection: Selection.TopK, Gate: Gate.Score },
-            "shared_as_choice", "false, unless selection is top_k and gate score, whose sum it takes");
-        Require(d, d.Normalize != Normalize.AfterDrop, "shared_as_choice", "false with normalize after_drop: it is made before anybody is dropped");
-        Require(d, d.ScalingFactor != 0, "shared_as_choice", "false with scaling_factor 0, which it is divided by");
+            "shared_choices", "0, unless selection is top_k and gate score, whose sum it takes");
+        Require(d, d.Normalize != Normalize.AfterDrop, "shared_choices", "0 with normalize after_drop: it is made before anybody is dropped");
+        Require(d, d.ScalingFactor != 0, "shared_choices", "0 with scaling_factor 0, which it is divided by");
     }
 
     static void CheckExperts(Dialect d)
@@ -185,7 +188,8 @@ public static class DialectRules
         var inside = experts / d.Groups;
         var repeats = d.Taken == Taken.Zeroed || (d.LaterBy ?? d.SelectBy) != d.SelectBy
             || d.Policy == Policy.Sample || d.Selection == Selection.ExhaustionAware;
-        Require(d, d.K <= experts || d.Selection is Selection.ExpertChoice or Selection.HashTable or Selection.SlotMixture || repeats && d.K <= experts + 1,
+        var asksFreely = d.Selection is Selection.ExpertChoice or Selection.HashTable or Selection.PlaceTable or Selection.SlotMixture;
+        Require(d, d.K <= experts || asksFreely || repeats && d.K <= experts + 1,
             "k", $"at most the {experts} experts");
         Require(d, experts % d.Groups == 0, "groups", $"a divisor of the {experts} experts");
         if (d.Selection is Selection.TwoLevel or Selection.BestPartThenTopK) Require(d, d.K <= inside, "k", $"at most the {inside} experts of a group");

@@ -39,8 +39,8 @@ public static class LayerAxes
 
     // FeedForward
     static readonly AxisReading[] FeedForward = [.. Any(
-        nameof(D.Activation), nameof(D.GatedExperts), nameof(D.ActivationAlpha), nameof(D.ActivationLimit), nameof(D.ActivationGateSoftcap),
-        nameof(D.ActivationUpSoftcap), nameof(D.ExpertsDtype), nameof(D.ActivationDtype))];
+        nameof(D.Activation), nameof(D.GatedExperts), nameof(D.ActivationAlpha), nameof(D.ActivationBeta), nameof(D.ActivationLimit),
+        nameof(D.ActivationGateSoftcap), nameof(D.ActivationUpSoftcap), nameof(D.ExpertsDtype), nameof(D.ActivationDtype))];
 
     // Experts.Apply on a plan
     static readonly AxisReading[] OnPlan =

@@ -21,7 +21,7 @@ public static class PlannedAxes
         nameof(D.SlotOrder), nameof(D.DroppedOutput), nameof(D.Gate), nameof(D.Normalize), nameof(D.EvalNormalize), nameof(D.NormalizeSingle),
         nameof(D.NormalizeGuard), nameof(D.LateNormalizeGuard), nameof(D.NormalizeEpsilon), nameof(D.ScalingFactor), nameof(D.ExpertScale),
         nameof(D.GlobalScale), nameof(D.SharedInGates), nameof(D.StraightThrough), nameof(D.IdentityExperts), nameof(D.NullExperts),
-        nameof(D.Combination), nameof(D.TokenDropout), nameof(D.BalanceCount), nameof(D.SecondPlaceLoss), nameof(D.SharedAsChoice), nameof(D.BiasOfImages),
+        nameof(D.Combination), nameof(D.TokenDropout), nameof(D.BalanceCount), nameof(D.SecondPlaceLoss), nameof(D.SharedChoices), nameof(D.BiasOfImages),
         nameof(D.KLeast), nameof(D.UpperThreshold))];
 
     /// <summary>Scores are made with them before there is a plan, or experts, losses and groups, which read any plan alike.</summary>
@@ -31,6 +31,7 @@ public static class PlannedAxes
         nameof(D.Jitter), nameof(D.JitterReach), nameof(D.InputDropout), nameof(D.SecondPlaceTemperature), nameof(D.Noise), nameof(D.NoisePhase),
         nameof(D.NoiseStd), nameof(D.NoiseEpsilon), nameof(D.NoiseMultiplier), nameof(D.BiasRate), nameof(D.BiasCentred), nameof(D.BiasTokens),
         nameof(D.PaddingLogits), nameof(D.IgnorePadding), nameof(D.ApplyGateTo), nameof(D.Activation), nameof(D.GatedExperts), nameof(D.ActivationAlpha),
+        nameof(D.ActivationBeta),
         nameof(D.ActivationLimit), nameof(D.ActivationGateSoftcap), nameof(D.ActivationUpSoftcap), nameof(D.SharedActivationLimit), nameof(D.ExpertsDtype),
         nameof(D.ActivationDtype), nameof(D.SumDtype), nameof(D.LatentExperts), nameof(D.ExpertsInNorm), nameof(D.ExpertsInNormEpsilon),
         nameof(D.ExpertsPostNorm), nameof(D.ExpertsPostNormEpsilon), nameof(D.OutputBias), nameof(D.OutputScalingFactor), nameof(D.SharedExpert),

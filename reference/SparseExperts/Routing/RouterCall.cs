@@ -48,8 +48,9 @@ public sealed record RouterCall
     /// <summary>Task, domain or modality of every token [T].</summary>
     public int[] TaskIds { get; init; } = [];
 
-    /// <summary>Hash table [V, K]: token id → experts.</summary>
+    /// <summary>Table [V, K] from a token's id, or its place, to experts; and the gates that stand in it, empty where none do.</summary>
     public int[] Table { get; init; } = [];
+    public float[] TableGates { get; init; } = [];
 
     /// <summary>Number format of the tokens and of the experts' arithmetic.</summary>
     public NumberFormat Format { get; init; } = NumberFormat.Float32;

@@ -44,7 +44,7 @@ public static class UnreadAxes
             nameof(D.NormalizeSingle), nameof(D.NormalizeEpsilon)),
         When(nameof(D.NormalizeGuard), d => d.NormalizeGuard != NormalizeGuard.None || d.LateNormalizeGuard is not (null or NormalizeGuard.None),
             nameof(D.NormalizeEpsilon)),
-        When(nameof(D.Activation), d => d.Activation == ExpertActivation.SwigluClamped, nameof(D.ActivationAlpha)),
+        When(nameof(D.Activation), d => d.Activation == ExpertActivation.SwigluClamped, nameof(D.ActivationAlpha), nameof(D.ActivationBeta)),
         When(nameof(D.Activation), d => d.Activation.IsLimited(), nameof(D.ActivationLimit), nameof(D.SharedActivationLimit)),
         When(nameof(D.Activation), d => d.Activation == ExpertActivation.SwigluSoftcapped, nameof(D.ActivationGateSoftcap), nameof(D.ActivationUpSoftcap)),
         When(nameof(D.ExpertsInNorm), d => d.ExpertsInNorm, nameof(D.ExpertsInNormEpsilon)),

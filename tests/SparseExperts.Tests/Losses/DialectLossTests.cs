@@ -37,7 +37,7 @@ public sealed class DialectLossTests
             Combination = Combination.Gated,
             SharedExpert = false,
             SharedInGates = false,
-            SharedAsChoice = false,
+            SharedChoices = 0,
             IdentityExperts = 0,
             LatentExperts = false,
             ExpertsInNorm = false,

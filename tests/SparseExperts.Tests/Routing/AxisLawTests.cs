@@ -70,7 +70,7 @@ public sealed class AxisLawTests
     [InlineData("pad_to_capacity", "megatron.topk")]
     [InlineData("bias_tokens", "megatron.topk")]
     [InlineData("force_balance", "torchtitan.topk")]
-    [InlineData("shared_as_choice", "sglang.fused_shared")]
+    [InlineData("shared_choices", "sglang.fused_shared")]
     [InlineData("bias_of_images", "deepseek.v41")]
     [InlineData("k_least", "trtllm.adaptive_k")]
     [InlineData("upper_threshold", "trtllm.adaptive_k")]

@@ -11,7 +11,7 @@ public enum ExpertActivation
     [Means("tanh(x)")] Tanh,
     [Means("ln(1 + eˣ)")] Softplus,
     [Means("x")] Identity,
-    [Means("g·σ(αg)·(u + 1), g at most the limit, u within ± the limit", "transformers modeling_gpt_oss.py", Spelled = "swiglu_clamped")] SwigluClamped,
+    [Means("g·σ(αg)·(u + β), g at most the limit, u within ± the limit", "transformers modeling_gpt_oss.py", Spelled = "swiglu_clamped")] SwigluClamped,
     [Means("silu(min(g, limit))·clip(u, ± limit)", "transformers modeling_deepseek_v4.py", Spelled = "swiglu_limited")] SwigluLimited,
     [Means("max(x, 0)²", "transformers modeling_nemotron_h.py", Spelled = "relu2")] ReluSquared,
     [Means("min(silu(g), limit)·clip(u, ± limit)", "transformers modeling_step3p7.py", Spelled = "swiglu_limited_after")] SwigluLimitedAfter,

@@ -6,6 +6,7 @@ public enum Gate
     [Means("the score of the expert")] Score,
     [Means("the number that the choice was ranked by; equals share its gradient", "tensor2tensor expert_utils.py local_moe_tpu")] RankedScore,
     [Means("1: the router only chooses")] One,
+    [Means("the number that stands beside the expert in the table, 1 where there is none", "TensorRT-LLM StaticMoeRoutingMethod, routing_scales")] Table,
     [Means("sigmoid of the logit for one choice, softmax over all experts for more", "megatron router.py sinkhorn_load_balancing")] SigmoidOrSoftmax,
     [Means("softmax over the logits near the winner's", "transformers modeling_phimoe.py sparsemixer")] NearWinner,
     [Means("the score over the number of experts that took the token", "mesh moe.py _expert_selection_gating")] ScorePerExpertCount,

@@ -25,6 +25,7 @@ public enum Selection
     SparseMixer,
     [Means("products of smooth steps of a binary code pick k experts", "DSelect-k, Hazimeh et al. 2021")] BinaryCode,
     [Means("a table from token id to experts", "Hash layers, Roller et al. 2021")] HashTable,
+    [Means("a table from the token's place in the batch to experts, gone round where it is shorter", "TensorRT-LLM StaticMoeRoutingMethod")] PlaceTable,
     [Means("the expert of the token's task or domain", "DEMix, Gururangan et al. 2021")] TaskTable,
     [Means("one random expert a call while training, one a token in evaluation", "THOR, Zuo et al. 2022")] Random,
     [Means("an expert drawn from the softmax while training, the best one in evaluation", "RL-R, Clark et al. 2022, section 3.3")] PolicySample,

@@ -3,18 +3,18 @@ namespace SparseExperts.Routing;
 /// <summary>Routers that inference engines have of their own, beside those of the models that they serve.</summary>
 static class EngineDialects
 {
-    static Dialect TensorRt => new()
+    static Dialect Static => new()
     {
-        Name = "trtllm.load_balanced",
-        Summary = "no router: experts go round from token to token, each with weight 1 (a load for benchmarks)",
-        Source = "TensorRT-LLM modules/fused_moe/routing.py, LoadBalancedMoeRoutingMethod",
+        Name = "trtllm.static",
+        Summary = "no router: row t of a table says the experts of token t, with weights that stand beside them or 1",
+        Source = "TensorRT-LLM modules/fused_moe/routing.py, StaticMoeRoutingMethod",
         Evidence = Evidence.Read,
         Parameters = ["k", "activation"],
         Router = RouterForm.None,
         Score = Score.None,
+        Selection = Selection.PlaceTable,
         K = 2,
-        ForceBalance = true,
-        Gate = Gate.One,
+        Gate = Gate.Table,
         Activation = ExpertActivation.Silu,
         GatedExperts = true,
     };
@@ -24,7 +24,16 @@ static class EngineDialects
 
     public static IReadOnlyList<Dialect> All { get; } =
     [
-        TensorRt,
+        Static,
+        Static with
+        {
+            Name = "trtllm.load_balanced",
+            Summary = "no router: experts go round from token to token, each with weight 1 (a load for benchmarks)",
+            Source = "TensorRT-LLM modules/fused_moe/routing.py, LoadBalancedMoeRoutingMethod",
+            Selection = Selection.TopK,
+            ForceBalance = true,
+            Gate = Gate.One,
+        },
         new()
         {
             Name = "trtllm.adaptive_k",
@@ -49,10 +58,11 @@ static class EngineDialects
         DeepSeek with
         {
             Name = "sglang.fused_shared",
-            Summary = "DeepSeek-V3's router; the shared expert is one choice more, whose gate the gates give (claim.shared_gate), no constant 1",
-            Source = "sglang layers/moe/topk.py, biased_grouped_topk_impl with num_fused_shared_experts 1",
+            Summary = "DeepSeek-V3's router; shared experts are choices more, whose gates the others give (claim.shared_gate), no constant 1",
+            Source = "sglang layers/moe/topk.py and moe_fused_gate, num_fused_shared_experts",
+            Parameters = [.. DeepSeek.Parameters, "shared_choices"],
             RouterDtype = NumberFormat.Float32,
-            SharedAsChoice = true,
+            SharedChoices = 1,
         },
     ];
 }

@@ -62,17 +62,17 @@ public static class Gates
 
     /// <summary>
     /// Gates of shared experts [T, N], or null where they have none: of those that take part in the normalisation σ over the sum of the chosen ones' and
-    /// theirs, scaled; of one that is a choice more its share of the chosen ones' sum.
+    /// theirs, scaled; of those that are choices more the share of the chosen ones' sum.
     /// </summary>
     public static Tensor? OfShared(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, Tensor? shared, RouterWeights router)
     {
-        if (shared is null && !call.Dialect.SharedAsChoice) return null;
+        if (shared is null && call.Dialect.SharedChoices == 0) return null;
         var chosen = Raw(tape, call, logits, scores, choices, router.CorrectionBias);
-        if (shared is null) return OfSharedChoice(tape, call, chosen, router);
+        if (shared is null) return tape.RepeatColumn(OfSharedChoice(tape, call, chosen, router), call.Dialect.SharedChoices);
         return Scaled(tape, call, Divide(tape, call, shared, Divisor(tape, call, chosen, shared)), router);
     }
 
-    /// <summary>Gate of a shared expert that is one choice more [T, 1]: the sum of the others over the factor, then divided and scaled as they are.</summary>
+    /// <summary>Gate of every shared expert that is a choice more [T, 1]: the sum of the others over the factor, then divided and scaled as they are.</summary>
     static Tensor OfSharedChoice(Tape tape, RouterCall call, Tensor chosen, RouterWeights router)
     {
         var rounded = tape.In(call.ScoreFormat);
@@ -105,7 +105,8 @@ public static class Gates
     static Tensor Raw(Tape tape, RouterCall call, Tensor logits, Tensor scores, Choices choices, double[] correctionBias)
     {
         var d = call.Dialect;
-        if (d.Gate == Gate.One) return Ones(tape, call.Tokens, choices.K);
+        if (d.Gate == Gate.Table && Given.GatesFromTable(call) is { } given) return tape.PlanConstant(call.Tokens, choices.K, given);
+        if (d.Gate is Gate.One or Gate.Table) return Ones(tape, call.Tokens, choices.K);
         if (d.Gate == Gate.NearWinner) return NearWinner.Compute(tape, call, logits, choices);
         if (d.Gate == Gate.RankedScore) return RankedScore(tape, call, scores, choices);
         if (d.Score == Score.SoftmaxPost && d.Gate == Gate.Score) return SoftmaxOfChosen(tape, call, logits, choices);

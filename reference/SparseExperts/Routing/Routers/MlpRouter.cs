@@ -3,6 +3,15 @@ using SparseExperts.Ops;
 
 namespace SparseExperts.Routing;
 
+/// <summary>What an MLP router has before its last matrix: all of it, or, for who looks for faults, less or something else.</summary>
+readonly record struct MlpForm()
+{
+    public Activation Activation { get; init; } = Activation.GeluErf;
+    public bool IsNormed { get; init; } = true;
+    public bool HasFirst { get; init; } = true;
+    public bool HasSecond { get; init; } = true;
+}
+
 /// <summary>
 /// A router with a width of its own that hands its state to the router of the next layer (ZAYA1, transformers modeling_zaya.py).
 /// </summary>
@@ -21,14 +30,17 @@ static class MlpRouter
     }
 
     /// <summary>gelu(gelu(RMS(s)∘w·W₁ + b₁)·W₂ + b₂)·W [T, E].</summary>
-    public static Tensor Logits(Tape tape, RouterCall call, Tensor state, RouterWeights weights)
+    public static Tensor Logits(Tape tape, RouterCall call, Tensor state, RouterWeights weights) => Logits(tape, call, state, weights, new MlpForm());
+
+    internal static Tensor Logits(Tape tape, RouterCall call, Tensor state, RouterWeights weights, MlpForm form)
     {
         var w = weights.Mlp!;
         var rounded = tape.In(RouterLogits.FormatOf(call));
         Tensor Hidden(Tensor from, Tensor matrix, Tensor bias) =>
-            rounded.Activate(Activation.GeluErf, rounded.Add(tape.Linear(from, matrix), tape.RepeatRow(bias, from)));
-        var normed = rounded.Norm(state, w.Norm, call.Dialect.RouterNormEpsilon);                                       // [T, R]
-        var hidden = Hidden(Hidden(normed, w.W1, w.B1), w.W2, w.B2);                                                    // [T, R]
+            rounded.Activate(form.Activation, rounded.Add(tape.Linear(from, matrix), tape.RepeatRow(bias, from)));
+        var hidden = form.IsNormed ? rounded.Norm(state, w.Norm, call.Dialect.RouterNormEpsilon) : state;               // [T, R]
+        if (form.HasFirst) hidden = Hidden(hidden, w.W1, w.B1);                                                         // [T, R]
+        if (form.HasSecond) hidden = Hidden(hidden, w.W2, w.B2);                                                        // [T, R]
         return rounded.Linear(hidden, RouterLogits.Needed(call, weights.Weight, "router.weight"));                      // [T, E]
     }
 }

@@ -3,26 +3,34 @@ namespace SparseExperts.Routing;
 /// <summary>Choices that no score decides: tables, tasks, chance, everybody.</summary>
 static class Given
 {
-    /// <summary>Experts by token id (Roller et al. 2021; DeepSeek-V4's first layers).</summary>
+    /// <summary>Experts by token id (Roller et al. 2021; DeepSeek-V4's first layers), or by a token's place (TensorRT-LLM).</summary>
     public static Choices FromTable(RouterCall call)
     {
         var k = call.K;
         if (call.Table.Length == 0) throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by a table; give router.table [V, {k}]");
-        if (call.TokenIds.Length != call.Tokens)
+        if (call.Dialect.Selection == Selection.HashTable && call.TokenIds.Length != call.Tokens)
             throw new RoutingException($"{call.Where}: {call.Dialect.Name} routes by token id; give one id a token ({call.TokenIds.Length} for {call.Tokens})");
         var expert = new int[call.Tokens * k];
         for (var t = 0; t < call.Tokens; t++)
         {
-            var id = call.TokenIds[t];
-            if ((uint)id >= (uint)(call.Table.Length / k))
-                throw new RoutingException($"{call.Where}: token {t} has id {id}, the table has {call.Table.Length / k} rows; enlarge the table");
+            var row = RowOf(call, t);
+            if ((uint)row >= (uint)(call.Table.Length / k))
+                throw new RoutingException($"{call.Where}: token {t} has id {row}, the table has {call.Table.Length / k} rows; enlarge the table");
             for (var j = 0; j < k; j++)
-                expert[t * k + j] = call.Table[id * k + j] is var e && (uint)e < (uint)call.Experts
+                expert[t * k + j] = call.Table[row * k + j] is var e && (uint)e < (uint)call.Experts
                     ? e
-                    : throw new RoutingException($"{call.Where}: the table sends id {id} to expert {e} of {call.Experts}; correct the table");
+                    : throw new RoutingException($"{call.Where}: row {row} of the table names expert {e} of {call.Experts}; correct the table");
         }
         return Of(call, k, expert);
     }
+
+    /// <summary>A token's row of the table: its id, or its place in the whole batch.</summary>
+    static int RowOf(RouterCall call, int token) =>
+        call.Dialect.Selection == Selection.HashTable ? call.TokenIds[token] : (int)((call.FirstToken + (long)token) % (call.Table.Length / call.K));
+
+    /// <summary>The numbers beside the experts [T, K]; null where the table has none.</summary>
+    public static float[]? GatesFromTable(RouterCall call) => call.TableGates.Length == 0 ? null
+        : [.. Enumerable.Range(0, call.Tokens * call.K).Select(i => call.TableGates[RowOf(call, i / call.K) * call.K + i % call.K])];
 
     /// <summary>Choice j of token t is expert (t·k + j) mod E, t counted over the whole batch.</summary>
     public static Choices RoundRobin(RouterCall call)

@@ -26,7 +26,7 @@ public static class Selector
             Selection.PositiveScores => PositiveScores.Select(call, numbers),
             Selection.DynamicTopK => DynamicTopK.Select(call, numbers),
             Selection.SparseMixer => TopK.Select(call, numbers),
-            Selection.HashTable => Given.FromTable(call),
+            Selection.HashTable or Selection.PlaceTable => Given.FromTable(call),
             Selection.TaskTable => Given.FromTasks(call),
             Selection.Random => Given.Random(call),
             Selection.PolicySample => Given.Sampled(call, numbers),
