@@ -103,7 +103,7 @@ public sealed class DialectFileTests
     [InlineData("""{ "like": "mesh.switch", "eval_capacity_factor": 1e999 }""", "eval_capacity_factor Infinity: choose a finite number")]
     [InlineData("""{ "like": "hf.muse_spark", "latent_experts": false }""", "experts_in_norm true: choose false, or set latent_experts")]
     [InlineData("""{ "like": "mesh.switch", "experts_post_norm_epsilon": -1 }""", "experts_post_norm_epsilon -1: choose 0 or more")]
-    [InlineData("""{ "like": "mesh.switch", "activation_up_softcap": 0 }""", "activation_up_softcap 0: choose more than 0")]
+    [InlineData("""{ "like": "mesh.switch", "activation_up_softcap": -1 }""", "activation_up_softcap -1: choose 0 (off) or more")]
     [InlineData("""{ "like": "hf.inkling", "normalize": "none" }""", "shared_in_gates true: choose false, unless normalize is sum")]
     [InlineData("""{ "like": "hf.zaya", "capacity_formula": "per_token" }""", "null_experts 1: choose 0, unless capacity_formula is none")]
     [InlineData("""{ "like": "vmoe.soft", "z_loss": "all_tokens" }""", "z_loss all_tokens: choose none with selection slot_mixture, whose layer does")]
