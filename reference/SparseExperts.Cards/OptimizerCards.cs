@@ -100,7 +100,8 @@ static class OptimizerCards
             Updated("Adafactor", draw, 300, 3, draw.Updated("rows", 300, 1, draw.Positive(300)), draw.Updated("columns", 1, 3, draw.Positive(3))),
             Updated("Adafactor", draw, 36, 5, draw.Updated("rows", 36, 1, draw.Positive(36)), draw.Updated("columns", 18, 5, draw.Positive(90))),
         ],
-        Forward = (b, c) => b.Adafactor(c["parameter"], c["gradient"], c["rows"], c["columns"], c.Optional("momentum"), c["factor"], c.Get<AdafactorStep>("step")),
+        Forward = (b, c) => b.Adafactor(c["parameter"], c["gradient"], c["rows"], c["columns"], c.Optional("momentum"), c["factor"],
+            c.Get<AdafactorStep>("step")),
         Errors =
         [
             new("gradient", (b, _) => b.Adafactor(b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 1), b.Rent(1, 3), null, b.Rent(1, 1), Fixed),
@@ -123,11 +124,13 @@ static class OptimizerCards
         Formula = "g ← factor·g; V ← β₂V + (1−β₂)(g² + ε); u = g/√V; the rest as in Adafactor",
         Gradient = "none: it ends the tape",
         Source = "Shazeer & Stern 2018, algorithm 4 without factors; transformers optimization.py, Adafactor",
-        SpecialValues = "A NaN makes the whole parameter NaN, since all of it shares the root mean squares. Without elements nothing happens, and with a factor that is not finite nothing.",
+        SpecialValues = "A NaN makes the whole parameter NaN, since all of it shares the root mean squares. Without elements nothing happens, and with a "
+            + "factor that is not finite nothing.",
         Exactness = new Reduction("elements"),
         Case = (draw, e) => Updated("AdafactorUnfactored", draw, e.Rows, e.Columns,
             draw.Updated("second", e.Rows, e.Columns, draw.Positive(e.Rows * e.Columns))),
-        Forward = (b, c) => b.AdafactorUnfactored(c["parameter"], c["gradient"], c["second"], c.Optional("momentum"), c["factor"], c.Get<AdafactorStep>("step")),
+        Forward = (b, c) => b.AdafactorUnfactored(c["parameter"], c["gradient"], c["second"], c.Optional("momentum"), c["factor"],
+            c.Get<AdafactorStep>("step")),
         Errors =
         [
             new("gradient", (b, _) => b.AdafactorUnfactored(b.Rent(2, 3), b.Rent(3, 2), b.Rent(2, 3), null, b.Rent(1, 1), Fixed),

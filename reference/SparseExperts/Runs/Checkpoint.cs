@@ -22,7 +22,7 @@ public static class Checkpoint
     /// <summary>Writes the trainer's state below <paramref name="folder"/> and returns the checkpoint's path.</summary>
     public static string Save(Trainer trainer, string folder)
     {
-        if (trainer.IsAhead) throw new InvalidOperationException("steps that nobody waited for are not saved; settle them first");
+        if (trainer.StepsAhead > 0) throw new InvalidOperationException("steps that nobody waited for are not saved; settle them first");
         Directory.CreateDirectory(folder);
         string final = Path.Combine(folder, NameOf(trainer.Step)), temporary = Path.Combine(folder, $"{Unfinished}{trainer.Step:D8}");
         if (Directory.Exists(temporary)) Directory.Delete(temporary, true);

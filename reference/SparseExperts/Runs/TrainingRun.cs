@@ -31,14 +31,17 @@ public sealed class TrainingRun : IDisposable
 {
     const int LogEvery = 20, KeepCheckpoints = 2, QuickWindows = 64, Evaluations = 10, Looks = 4;
 
-    /// <summary>How long a device may go without being heard, in seconds: who watches wants to see something, and a signal saves within two.</summary>
-    const double Unheard = 0.5;
+    /// <summary>How long a device may be ahead, in seconds: who watches wants to see something, and a signal saves within two.</summary>
+    const double MostAhead = 0.5;
 
     readonly IBatches _batches;
     readonly double _secondsBefore;
     readonly RunLock _lock;
     readonly Held _held;
     double _nextEvaluation;
+
+    /// <summary>What a step takes, from those that were heard last; unknown before the first.</summary>
+    double _secondsOfStep = double.PositiveInfinity;
 
     TrainingRun(string folder, RunLock @lock, RunConfig config, Held held, RunData data, double secondsBefore)
     {
@@ -294,13 +297,13 @@ public sealed class TrainingRun : IDisposable
         {
             var logging = (Trainer.Step + 1) % LogEvery == 0;
             var began = clock.Elapsed;
-            var results = Step(progress, logging, () => clock.Elapsed.TotalSeconds - heard >= Unheard);
+            var results = Step(progress, logging);
             StepTime += clock.Elapsed - began;
             if (results.Count == 0) continue;
             foreach (var heardOf in results.Where(r => !r.Skipped)) bits += heardOf.BitsPerByte;
             steps += results.Count;
             var (result, seconds) = (results[^1], clock.Elapsed.TotalSeconds);
-            heard = seconds;
+            (_secondsOfStep, heard) = ((seconds - heard) / results.Count, seconds);
             var after = Progress(seconds);
             var speed = steps * tokens / Math.Max(1e-9, seconds - secondsAtLog);
             watch(new(result, bits / steps, speed, after, after > 0 ? (_secondsBefore + seconds) / after * Math.Max(0, 1 - after) : 0, heldOut));
@@ -323,11 +326,12 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>One step more, and what is heard of it and of those before it: nothing, while a device is ahead and nobody needs to know.</summary>
-    IReadOnlyList<StepResult> Step(double progress, bool logging, Func<bool> isLongUnheard)
+    IReadOnlyList<StepResult> Step(double progress, bool logging)
     {
         if (logging) return [.. Trainer.Settle(), Trainer.Train(_batches, progress)];
         Trainer.Advance(_batches, progress);
-        return Trainer.IsAhead && Trainer.Step % Config.CheckpointEvery != 0 && !isLongUnheard() ? [] : Trainer.Settle();
+        var goesOn = Trainer.StepsAhead > 0 && Trainer.StepsAhead * _secondsOfStep < MostAhead && Trainer.Step % Config.CheckpointEvery != 0;
+        return goesOn ? [] : Trainer.Settle();
     }
 
     /// <summary>Measures the finished model; interrupted, it leaves that to whoever goes on.</summary>

@@ -18,8 +18,8 @@ public sealed partial class Trainer
     /// <param name="Updates">Of the optimizer, before it.</param>
     sealed record StepAhead(IBatches Batches, double Progress, double Rate, double LabelsPerByte, long Updates);
 
-    /// <summary>Whether there are steps that nobody has waited for: until then <see cref="Predictor.Step"/> may be too many.</summary>
-    public bool IsAhead => _ahead.Count > 0;
+    /// <summary>Steps that nobody has waited for: while there are any, <see cref="Predictor.Step"/> may be too many.</summary>
+    public int StepsAhead => _ahead.Count;
 
     /// <summary>
     /// One step whose numbers stay on the backend until <see cref="Settle"/>. Bits and results are those of <see cref="Train(IBatches, double, bool)"/>.

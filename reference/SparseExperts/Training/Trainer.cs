@@ -12,7 +12,7 @@ public sealed partial class Trainer : Predictor
     readonly GradientSquares _squares;
     readonly MicroBatches? _micro;
 
-    /// <summary>Factor, norm, loss and cross-entropy of every step that nobody has waited for, and of the one that runs; before the first of them is 1.</summary>
+    /// <summary>What became of the steps that nobody has waited for and of the one that runs, a row each; the factor before the first of them is 1.</summary>
     readonly Matrix _numbers, _one;
 
     public Trainer(IBackend backend, IModelConfig model, TrainingConfig training, IObjective? objective = null)

@@ -57,7 +57,7 @@ public sealed class BackendPluginTests : IDisposable
     }
 
     [Theory]
-    [InlineData("contract", "99", "sample: it was built for version 99 of the contract, this program has 4; build it again")]
+    [InlineData("contract", "99", "sample: it was built for version 99 of the contract, this program has 5; build it again")]
     [InlineData("probe", "a cable is loose.", "its probe failed: a cable is loose; the plugin or what it needs is damaged")]
     [InlineData("device", "the device is on fire; put it out", "the device is on fire; put it out")]
     [InlineData("SparseExperts.SamplePlugin.dll", "text", "SparseExperts.SamplePlugin.dll is not a .NET assembly; this is not a plugin, or it is damaged")]
