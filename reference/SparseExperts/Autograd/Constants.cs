@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace SparseExperts.Autograd;
 
 /// <summary>What is the same in every step, made once and kept until disposal: matrices that are products' other factor, and regular runs of indices.</summary>
@@ -8,13 +10,16 @@ sealed class Constants(IBackend backend) : IDisposable
     readonly Dictionary<object, Matrix> _columns = [];
     readonly Dictionary<object, Indices> _indices = [];
 
-    /// <summary>A column of ones: products with it broadcast and sum exactly.</summary>
+    /// <summary>A column of ones: products with it broadcast and sum exactly. Lengths share the column of the next power of two.</summary>
     public Matrix Ones(int rows)
     {
-        if (_ones.TryGetValue(rows, out var ones)) return ones;
-        ones = _arena.Rent(rows, 1);
-        backend.Fill(ones, 1);
-        return _ones[rows] = ones;
+        var length = rows <= 1 << 30 ? (int)BitOperations.RoundUpToPowerOf2((uint)rows) : rows;
+        if (!_ones.TryGetValue(length, out var ones))
+        {
+            _ones[length] = ones = _arena.Rent(length, 1);
+            backend.Fill(ones, 1);
+        }
+        return ones.RowRange(0, rows);
     }
 
     /// <summary>The unit matrix [n, n].</summary>

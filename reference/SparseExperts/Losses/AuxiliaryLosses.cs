@@ -53,7 +53,7 @@ public sealed record LossTerm(string Name, Lazy<Tensor> Computed, double Coeffic
     /// <summary>What a product loss is taken over; null for other losses.</summary>
     public BalanceLevel? Level { get; init; }
 
-    /// <summary>The loss times a number where its last op can multiply by it; null where that takes an op of its own.</summary>
+    /// <summary>The loss times a number where one of its ops can multiply by it; null where that takes an op of its own.</summary>
     public Func<double, Tensor?>? Fused { get; init; }
 }
 

@@ -7,26 +7,26 @@ namespace SparseExperts.Profiling;
 /// </summary>
 public sealed class TrainingProfiler(CountingBackend counter, TrainingRun run)
 {
-    long _steps;
+    long _first = run.Trainer.Step;
     long? _lasting;
     TimeSpan _before = run.StepTime;
 
-    /// <summary>To be told after every step.</summary>
+    /// <summary>To be told whenever steps are heard of; the first alone.</summary>
     public void Watch(RunProgress progress)
     {
-        _steps++;
         if (_lasting is not null) return;
         _lasting = counter.LiveBytes;
         if (progress.Progress >= 1) return;
         counter.Clear();
-        (_steps, _before) = (0, run.StepTime);
+        (_first, _before) = (run.Trainer.Step, run.StepTime);
     }
 
     /// <summary>The profile so far, written to the run's folder; null before there was a step.</summary>
     public Profile? Take()
     {
-        if (_steps == 0) return null;
-        var profile = Profile.Of(counter, "train", "", _steps, run.StepTime - _before, run.Config.Training.Recompute, _lasting!.Value);
+        var steps = run.Trainer.Step - _first;
+        if (steps == 0) return null;
+        var profile = Profile.Of(counter, "train", "", steps, run.StepTime - _before, run.Config.Training.Recompute, _lasting!.Value);
         profile.Write(TrainingRun.ProfilePath(run.Folder));
         return profile;
     }

@@ -9,11 +9,13 @@ namespace SparseExperts.Runs;
 sealed class BegunFolder(string folder, bool isMade, RunLock held)
 {
     readonly ReplacedRun _replaced = new(folder);
+    bool _hadRun;
 
     /// <summary>Makes room for the new run.</summary>
     public void Clear()
     {
-        if (File.Exists(TrainingRun.ConfigPath(folder))) _replaced.PutAside();
+        _hadRun = File.Exists(TrainingRun.ConfigPath(folder));
+        if (_hadRun) _replaced.PutAside();
     }
 
     /// <summary>The new run has saved something: what it replaced is not needed any more.</summary>
@@ -32,7 +34,7 @@ sealed class BegunFolder(string folder, bool isMade, RunLock held)
                 _replaced.PutBack();
                 return;
             }
-            if (File.Exists(TrainingRun.MetricsPath(folder))) return;
+            if (_hadRun || File.Exists(TrainingRun.MetricsPath(folder))) return;
             File.Delete(TrainingRun.ConfigPath(folder));
             RunParts.Delete(folder);
             held.Remove();

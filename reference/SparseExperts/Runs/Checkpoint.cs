@@ -142,6 +142,7 @@ public static class Checkpoint
     /// <summary>Puts a checkpoint's numbers into a trainer of the same configuration. On error the trainer is left as it was.</summary>
     public static void Load(Trainer trainer, string path)
     {
+        if (trainer.StepsAhead > 0) throw new InvalidOperationException("nothing is loaded over steps that nobody waited for; settle them first");
         var state = CheckpointState.Read(path);
         var optimizerPath = Path.Combine(path, OptimizerFile);
         if (!File.Exists(optimizerPath))

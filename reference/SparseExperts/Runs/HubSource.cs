@@ -33,16 +33,21 @@ public static class HubSource
             [.. from.Unread.Select(name => HubRepack.AsIs(from.Stored(name)))]);
     }
 
-    /// <summary>A run has the source of the one that it begins with, and none where it begins with none.</summary>
+    /// <summary>What a copy is until it is whole.</summary>
+    internal static string UnfinishedOf(string run) => Path.Combine(run, ".unfinished-" + FolderName);
+
+    /// <summary>A run has the source of the one that it begins with, whole or not at all, and none where it begins with none.</summary>
     internal static void Take(string? from, string run)
     {
         if (from is null || !Exists(from)) return;
+        if (Path.Exists(FolderOf(run))) throw new RunException($"{FolderOf(run)}: is in the way of what is kept of {from}; name another folder", "out");
         foreach (var folder in (string[])["", WeightsName])
         {
-            var (there, here) = (Path.Combine(FolderOf(from), folder), Path.Combine(FolderOf(run), folder));
+            var (there, here) = (Path.Combine(FolderOf(from), folder), Path.Combine(UnfinishedOf(run), folder));
             Directory.CreateDirectory(here);
             foreach (var file in Directory.EnumerateFiles(there).Order(StringComparer.Ordinal)) Copy(file, Path.Combine(here, Path.GetFileName(file)));
         }
+        Directory.Move(UnfinishedOf(run), FolderOf(run));
     }
 
     /// <summary>Files beside the weights that belong to a checkpoint.</summary>

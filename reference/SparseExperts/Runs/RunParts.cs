@@ -6,7 +6,7 @@ static class RunParts
     /// <summary>Those that are there.</summary>
     public static IReadOnlyList<string> Of(string folder)
     {
-        List<string> parts = [TrainingRun.CheckpointFolder(folder)];
+        List<string> parts = [TrainingRun.CheckpointFolder(folder), HubSource.UnfinishedOf(folder)];
         if (HubSource.Exists(folder)) parts.Add(HubSource.FolderOf(folder));
         parts.AddRange([TrainingRun.MetricsPath(folder), TrainingRun.ReportPath(folder), TrainingRun.ProfilePath(folder)]);
         parts.AddRange(RunTokenizer.Names.Select(name => Path.Combine(folder, name)));

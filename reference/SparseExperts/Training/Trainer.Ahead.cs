@@ -40,7 +40,7 @@ public sealed partial class Trainer
             _ahead.Add(new(batches, progress, rate, batch.LabelsPerByte, updates));
             Step++;
         }
-        catch when (_ahead.Count > 0)
+        catch (Exception e) when (_ahead.Count > 0 && e is not DeviceFaultException)
         {
             // Behind a step that was left out it may have met numbers that it never should have.
             Recall();
@@ -75,8 +75,16 @@ public sealed partial class Trainer
             report.Measured(outcome);
             _settled.Add(report.Of(Step++, step.Rate));
         }
-        if (taken < ahead.Length) Optimizer.Steps = ahead[taken].Updates;
-        using (_tape.During(Activity.Report)) Backend.CheckFaults();
+        using (_tape.During(Activity.Report))
+        {
+            if (taken == ahead.Length)
+            {
+                Backend.CheckFaults();
+                return;
+            }
+            Backend.TakeFault();            // the step that met it meets it again
+        }
+        Optimizer.Steps = ahead[taken].Updates;
         foreach (var step in ahead.AsSpan(taken)) _settled.Add(Train(step.Batches, step.Progress, details: false));
     }
 }

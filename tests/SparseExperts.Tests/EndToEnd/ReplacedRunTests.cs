@@ -103,10 +103,13 @@ public sealed class ReplacedRunTests : IDisposable
             File.WriteAllText(Path.Combine(Run, "tokenizer.json"), "{}");
             File.WriteAllText(Path.Combine(Run, "metrics.jsonl"), "");
             Directory.CreateDirectory(Path.Combine(Run, "checkpoints", ".unfinished-00000020"));
+            Directory.CreateDirectory(Path.Combine(Run, ".unfinished-source"));
+            File.WriteAllText(Path.Combine(Run, ".unfinished-source", "config.json"), "{}");
         }
         if (moment == "while it is put back")
         {
             Directory.Delete(Path.Combine(Run, "checkpoints"), true);
+            Directory.Delete(Path.Combine(Run, ".unfinished-source"), true);
             File.Delete(Path.Combine(Run, "metrics.jsonl"));
             File.Delete(Path.Combine(Run, "tokenizer.json"));
             File.Move(Path.Combine(Replaced, "config.json"), Path.Combine(Run, "config.json"), overwrite: true);

@@ -141,6 +141,21 @@ public sealed class StepsAheadTests
         Assert.Equal(State(waiting), State(ahead));
     }
 
+    /// <summary>Those before it count, and one that was left out is counted.</summary>
+    [Fact]
+    public void A_wrong_index_behind_a_step_that_was_left_out_ends_the_run_at_its_own_step()
+    {
+        using var cpu = new CpuBackend(1);
+        using var device = new Device(new CpuBackend(1));
+        using Trainer waiting = Begun(cpu, "mesh.switch", new Troubled([2])), ahead = Begun(device, "mesh.switch", new Troubled([2]));
+        for (var step = 0; step < 4; step++) waiting.Train(new Batches(4), 0.1);
+        for (var step = 0; step < 6; step++) ahead.Advance(new Batches(4), 0.1);
+        Assert.Throws<ShapeException>(() => waiting.Train(new Batches(4), 0.1));
+        Assert.Throws<ShapeException>(ahead.Settle);
+        Assert.Equal((4, 1), (ahead.Step, ahead.Skipped));
+        Assert.Equal(State(waiting), State(ahead));
+    }
+
     /// <summary>An error of a step is that step's, unless an earlier one was left out: then it met parameters that it never should have met.</summary>
     [Fact]
     public void An_error_ends_the_run_only_if_it_comes_again()
