@@ -1,7 +1,7 @@
 using SparseExperts.Autograd;
+using SparseExperts.Checking.Hub;
 using SparseExperts.Layers;
 using SparseExperts.Ops;
-using SparseExperts.Checking.Hub;
 using static SparseExperts.Checking.Hub.FaultParts;
 
 namespace SparseExperts.Checking;
