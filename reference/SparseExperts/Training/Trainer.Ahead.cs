@@ -73,7 +73,7 @@ public sealed partial class Trainer
         {
             var report = new StepReport(details: false, step.LabelsPerByte);
             report.Measured(outcome);
-            _settled.Add(report.Of(Step++, step.Rate));
+            _settled.Add(report.Of(++Step, step.Rate));
         }
         using (_tape.During(Activity.Report))
         {

@@ -70,7 +70,7 @@ public sealed partial class Trainer : Predictor
         var batch = batches.Of(Step);
         var (updates, report) = (Optimizer.Steps, new StepReport(details, batch.LabelsPerByte));
         var rate = Take(batch, progress, outcome => Wait(outcome, updates), report);
-        return report.Of(Step++, rate);
+        return report.Of(++Step, rate);
     }
 
     /// <summary>Forward, backward and update; the rate that it had.</summary>
