@@ -110,6 +110,7 @@ public sealed class StepsAheadTests
         Assert.Equal(4, ahead.StepsAhead);             // 67 since it was settled, of which 63 were too many
         actual.AddRange(ahead.Settle());
         Assert.Equal(expected.Select(Line), actual.Select(Line));
+        Assert.Equal(Enumerable.Range(1, steps), actual.Select(r => (int)r.Step));
         Assert.Equal([3, 4, 8, 65], actual.Index().Where(r => r.Item.Skipped).Select(r => r.Index));
         Assert.Equal(State(waiting), State(ahead));
     }
