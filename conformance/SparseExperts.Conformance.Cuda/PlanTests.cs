@@ -105,6 +105,8 @@ public sealed class PlanTests
         int[] offsets = [0, .. Enumerable.Range(0, experts - 1).Select(_ => random.Next(300)).Order(), 300];
         var bias = backend.Rent(1, experts);
         backend.Write(bias, before);
+        var wrong = Assert.Throws<ShapeException>(() => backend.Routing!.MoveBias(backend.Upload(offsets), 1e-3, backend.Rent(2, 1), bias));
+        Assert.Equal("MoveBias: factor is 2×1, expected 1×1; reshape or rent it so", wrong.Message);
         var factor = backend.Rent(1, 1);
         backend.Fill(factor, double.NaN);
         backend.Routing!.MoveBias(backend.Upload(offsets), 1e-3, factor, bias);

@@ -174,6 +174,38 @@ public sealed class DecayInsideTheGradient(IBackend inner) : Saboteur(inner)
     }
 }
 
+/// <summary>A norm of the gradient that forgets the squares behind the first 256.</summary>
+public sealed class NormOfTheFirstLanes(IBackend inner) : Saboteur(inner)
+{
+    public override void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y) =>
+        base.StepFactor(squares.RowRange(0, Math.Min(squares.Rows, 256)), loss, clip, before, y);
+}
+
+/// <summary>A step that counts although the one before it was left out.</summary>
+public sealed class StepsThatForgetTheOneBefore(IBackend inner) : Saboteur(inner)
+{
+    public override void StepFactor(Matrix squares, Matrix loss, double clip, Matrix before, Matrix y)
+    {
+        var one = Inner.Rent(1, 1);
+        Inner.Fill(one, 1);
+        base.StepFactor(squares, loss, clip, one, y);
+        Inner.Return(one.Storage);
+    }
+}
+
+/// <summary>AdamW that takes a step that is left out for one whose gradient is not clipped.</summary>
+public sealed class StepsThatAreNeverLeftOut(IBackend inner) : Saboteur(inner)
+{
+    public override void AdamW(Matrix parameter, Matrix gradient, Matrix first, Matrix second, Matrix factor, in AdamWStep step)
+    {
+        var one = Inner.Rent(1, 1);
+        if (float.IsFinite(Inner.ToArray(factor)[0])) Inner.Copy(factor, one);
+        else Inner.Fill(one, 1);
+        base.AdamW(parameter, gradient, first, second, one, step);
+        Inner.Return(one.Storage);
+    }
+}
+
 /// <summary>Adafactor whose updates are not clipped by their root mean square.</summary>
 public sealed class UpdatesThatAreNotClipped(IBackend inner) : Saboteur(inner)
 {

@@ -179,6 +179,16 @@ public sealed class SaboteurTests
     public void Decay_inside_the_gradient_leaves_the_bound() => Caught(inner => new DecayInsideTheGradient(inner), DefinitionLaws.WithinTheBound, "AdamW");
 
     [Fact]
+    public void A_norm_of_the_first_lanes_leaves_the_bound() => Caught(inner => new NormOfTheFirstLanes(inner), DefinitionLaws.WithinTheBound, "StepFactor");
+
+    [Fact]
+    public void Steps_that_forget_the_one_before_are_seen() =>
+        Caught(inner => new StepsThatForgetTheOneBefore(inner), DefinitionLaws.WithinTheBound, "StepFactor");
+
+    [Fact]
+    public void Steps_that_are_never_left_out_are_seen() => Caught(inner => new StepsThatAreNeverLeftOut(inner), DefinitionLaws.WithinTheBound, "AdamW");
+
+    [Fact]
     public void Updates_that_are_not_clipped_leave_the_bound() =>
         Caught(inner => new UpdatesThatAreNotClipped(inner), DefinitionLaws.WithinTheBound, "Adafactor");
 

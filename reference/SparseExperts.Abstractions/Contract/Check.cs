@@ -159,7 +159,8 @@ public static partial class Check
     public static void MoveBias(IBackend backend, Indices offsets, Matrix factor, Matrix bias)
     {
         const string op = "MoveBias";
-        Owned(backend, op, bias);
+        Owned(backend, op, factor, bias);
+        Shape(op, "factor", factor, 1, 1);
         Shape(op, "bias", bias, 1, bias.Columns);
         Owned(backend, op, offsets, bias.Columns + 1);
     }

@@ -41,6 +41,7 @@ public static class HubSource
     {
         if (from is null || !Exists(from)) return;
         if (Path.Exists(FolderOf(run))) throw new RunException($"{FolderOf(run)}: is in the way of what is kept of {from}; name another folder", "out");
+        if (Directory.Exists(UnfinishedOf(run))) Directory.Delete(UnfinishedOf(run), recursive: true);
         foreach (var folder in (string[])["", WeightsName])
         {
             var (there, here) = (Path.Combine(FolderOf(from), folder), Path.Combine(UnfinishedOf(run), folder));
