@@ -60,13 +60,10 @@ public sealed partial class CudaBackend
         foreach (var table in tables) total += table.Length;
         var storage = Rent(ElementType.Integer, Math.Max(1, total));
         var all = new int[total];
-        var places = new DevicePointer[tables.Length];
-        for (int i = 0, start = 0; i < tables.Length; start += tables[i++].Length)
-        {
-            tables[i].CopyTo(all, start);
-            places[i] = Pointer(new Indices(storage, start, tables[i].Length));
-        }
+        for (int i = 0, start = 0; i < tables.Length; start += tables[i++].Length) tables[i].CopyTo(all, start);
         Write(storage, 0, all);
+        var places = new DevicePointer[tables.Length];
+        for (int i = 0, start = 0; i < tables.Length; start += tables[i++].Length) places[i] = Pointer(new Indices(storage, start, tables[i].Length));
         return (storage, places);
     }
 }

@@ -111,7 +111,7 @@ public sealed partial class CudaBackend : IBackend
     public void Write(Storage to, long offset, ReadOnlySpan<float> values)
     {
         if (to.Type.IsNarrow()) Write(to, offset, [.. values], static (type, value) => Narrow.Bits(type, value));
-        else Driver.CopyToDevice(Place(to, ElementType.Real, offset, values.Length), MemoryMarshal.AsBytes(values), _stream);
+        else Upload(to, ElementType.Real, offset, MemoryMarshal.AsBytes(values));
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<double> values)
@@ -129,16 +129,37 @@ public sealed partial class CudaBackend : IBackend
     void Write<T>(Storage to, long offset, T[] values, Func<ElementType, T, ushort> bits)
     {
         var narrow = Array.ConvertAll(values, value => bits(to.Type, value));
-        Driver.CopyToDevice(Place(to, to.Type, offset, values.Length), MemoryMarshal.AsBytes<ushort>(narrow), _stream);
+        Upload(to, to.Type, offset, MemoryMarshal.AsBytes<ushort>(narrow));
     }
 
     public void Write(Storage to, long offset, ReadOnlySpan<int> values)
     {
-        var place = Place(to, ElementType.Integer, offset, values.Length);
+        Place(to, ElementType.Integer, offset, values.Length);
         if (((CudaStorage)to).IsMade) throw new InvalidOperationException("transfer: kernels wrote these integers; rent others for the host's");
         ((CudaStorage)to).ForgetLooks();
         values.CopyTo(((CudaStorage)to).Host.AsSpan(checked((int)offset)));
-        Driver.CopyToDevice(place, MemoryMarshal.AsBytes(values), _stream);
+        Upload(to, ElementType.Integer, offset, MemoryMarshal.AsBytes(values));
+    }
+
+    /// <summary>
+    /// Ahead of the launches that wait, so that a step's labels do not cut its graph in two: where one of them has to do with the memory, what is written
+    /// as a whole gets other memory, and they are given first for what is written in part.
+    /// </summary>
+    void Upload(Storage to, ElementType type, long offset, ReadOnlySpan<byte> bytes)
+    {
+        using var alone = _caller.Enter();
+        var (storage, count) = ((CudaStorage)to, bytes.Length / type.Bytes());
+        var place = Place(to, type, offset, count);
+        if (_queue.Names(storage.Memory, storage.Bytes))
+        {
+            if (count < storage.Length) _queue.Flush();
+            else
+            {
+                _pool.Exchange(storage, _queue.Names);
+                place = storage.Memory;
+            }
+        }
+        _driver.CopyToDevice(place, bytes, _stream);
     }
 
     public void Read(Storage from, long offset, Span<float> values)

@@ -7,11 +7,16 @@ namespace SparseExperts.Cuda;
 /// </summary>
 sealed class CudaStorage : Storage
 {
-    public readonly DevicePointer Memory;
     public readonly int SizeClass;
 
+    /// <summary>Bytes of the memory, which may be more than the elements take.</summary>
+    public long Bytes => (1L << SizeClass) * 4;
+
+    /// <summary>Not to be kept: a storage that is written as a whole may get other memory.</summary>
+    public DevicePointer Memory { get; private set; }
+
     /// <summary>The memory's number among all that the pool ever asked for.</summary>
-    public readonly int Block;
+    public int Block { get; private set; }
 
     int[]? _host;
 
@@ -39,10 +44,12 @@ sealed class CudaStorage : Storage
 
     internal CudaStorage(IBackend owner, ElementType type, long length, DevicePointer memory, int sizeClass, int block) : base(owner, type, length)
     {
-        Memory = memory;
-        Block = block;
         SizeClass = sizeClass;
+        Move(memory, block);
     }
+
+    /// <summary>What was there is lost.</summary>
+    internal void Move(DevicePointer memory, int block) => (Memory, Block) = (memory, block);
 
     /// <summary>Powers of two from 64 words of four bytes on.</summary>
     public static int ClassOf(ElementType type, long length) =>
@@ -62,15 +69,32 @@ sealed class CudaPool(ICudaDriver driver) : IDisposable
     public CudaStorage Rent(IBackend owner, ElementType type, long length)
     {
         var sizeClass = CudaStorage.ClassOf(type, length);
-        if (!_free[sizeClass].TryDequeue(out var block, out _))
-        {
-            block = _all.Count;
-            _all.Add(driver.Allocate((1L << sizeClass) * 4));
-        }
+        var block = Block(sizeClass);
         return new(owner, type, length, _all[block], sizeClass, block);
     }
 
+    int Block(int sizeClass)
+    {
+        if (_free[sizeClass].TryDequeue(out var block, out _)) return block;
+        _all.Add(driver.Allocate((1L << sizeClass) * 4));
+        return _all.Count - 1;
+    }
+
     public void Return(CudaStorage storage) => _free[storage.SizeClass].Enqueue(storage.Block, storage.Block);
+
+    /// <summary>Gives the storage the oldest free block that is not <paramref name="named"/>.</summary>
+    public void Exchange(CudaStorage storage, Func<DevicePointer, long, bool> named)
+    {
+        List<int> passed = [storage.Block];
+        var block = Block(storage.SizeClass);
+        while (named(_all[block], storage.Bytes))
+        {
+            passed.Add(block);
+            block = Block(storage.SizeClass);
+        }
+        storage.Move(_all[block], block);
+        foreach (var free in passed) _free[storage.SizeClass].Enqueue(free, free);
+    }
 
     public void Dispose()
     {

@@ -8,9 +8,10 @@ namespace SparseExperts.Cuda;
 sealed class LaunchQueue(ICudaDriver driver, CudaStream stream) : IDisposable
 {
     /// <summary>
-    /// Launches of a graph at most, so that the device begins while the host goes on; and at least, for which a graph is worth its own launch.
+    /// Launches of a graph at most: steps of common models are one graph, and a huge one begins while the host goes on; and at least, for which a graph is
+    /// worth its own launch.
     /// </summary>
-    public const int MostOfGraph = 64, LeastOfGraph = 4;
+    public const int MostOfGraph = 1024, LeastOfGraph = 4;
 
     /// <summary>Runs that are remembered; one more, and all are forgotten.</summary>
     const int MostRuns = 256;
@@ -51,6 +52,18 @@ sealed class LaunchQueue(ICudaDriver driver, CudaStream stream) : IDisposable
         }
         _waiting.Add(new(function, shape, arguments.ToArray()));
         if (_waiting.Count == MostOfGraph) Flush();
+    }
+
+    /// <summary>
+    /// Whether a launch that waits has to do with the memory. Places that stand in tables on the device are counted from addresses which the launch that
+    /// reads the table has among its own arguments.
+    /// </summary>
+    public bool Names(DevicePointer memory, long bytes)
+    {
+        foreach (var launch in _waiting)
+            foreach (var argument in launch.Arguments)
+                if (argument.Kind == ArgumentKind.Pointer && argument.Bits - memory.Address < (ulong)bytes) return true;
+        return false;
     }
 
     /// <summary>Gives what waits to the device.</summary>

@@ -2,7 +2,9 @@ using SparseExperts.Autograd;
 using SparseExperts.Cuda;
 using SparseExperts.Cuda.Emulator;
 using SparseExperts.Data;
+using SparseExperts.Models;
 using SparseExperts.Profiling;
+using SparseExperts.Routing;
 using SparseExperts.Runs;
 using SparseExperts.Training;
 using Xunit;
@@ -47,6 +49,32 @@ public sealed class LaunchCountTests(ITestOutputHelper output)
         var layer = launches.Count(l => l.Part is "blocks.1.router" or "blocks.1.experts" or "blocks.1.losses");
         output.WriteLine($"{launches.Count} launches, {layer} of a sparse layer");
         Assert.True(launches.Count <= MostOfStep && layer <= MostOfSparseLayer, $"{launches.Count} launches, {layer} of a sparse layer");
+    }
+
+    /// <summary>What the device is given in a steady step that goes ahead of it: the batch, and one graph.</summary>
+    [Theory]
+    [InlineData("mesh.switch")]
+    [InlineData("lingvo.top2")]
+    [InlineData("hf.mixtral")]
+    [InlineData("hf.deepseek_v3")]
+    [InlineData("megatron.topk")]
+    [InlineData("zhou.expert_choice")]
+    [InlineData("flax.tokens_choose_scatter")]
+    public void A_step_is_one_graph(string dialect)
+    {
+        var named = Presets.Find("default");
+        var model = (ModelConfig)named.Model with { Dialect = BuiltIn.Named(dialect) };
+        using var driver = new SilentDriver();
+        using var backend = new CudaBackend(driver);
+        List<string> launches = [];
+        var trainer = new Trainer(backend, model, named.Training);
+        var batches = new ByteBatches(Text, named.Training.Seed, named.Training.Batch, model);
+        for (var step = 0; step < 4; step++)
+        {
+            driver.Launched = step == 3 ? launches.Add : _ => { };
+            trainer.Advance(batches, 0.1);
+        }
+        Assert.Equal(["graph"], launches);
     }
 
     /// <summary>Indices that stay as they are, of a constant or of the batch, are looked at once, and again after a fault was taken.</summary>

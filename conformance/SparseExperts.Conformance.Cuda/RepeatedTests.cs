@@ -121,7 +121,36 @@ public sealed class RepeatedTests(ITestOutputHelper output)
         Assert.Equal([0, 0, 6, 8], backend.ToArray(a));
     }
 
-    /// <summary>A launch to compare: arguments by kind and bits.</summary>
+    /// <summary>What is written while launches wait that have to do with the memory: they find in it what was there before.</summary>
+    [Fact]
+    public void A_write_goes_ahead_of_no_launch_that_reads_or_writes_there()
+    {
+        var driver = new Recorder(new EmulatedDriver(CudaFixture.Large));
+        using var backend = new CudaBackend(driver);
+        Matrix a = backend.Rent(2, 2), b = backend.Rent(2, 2), half = backend.Rent(70, 1), rest = backend.Rent(70, 1);
+        using (backend.Repeated())
+        {
+            backend.Write(a, (float[])[1, 2, 3, 4]);
+            backend.Scale(a, 2, b, false);
+            backend.Fill(half, 7);
+            backend.Copy(half, rest);
+            Assert.Empty(driver.Launches);
+            backend.Write(a, (float[])[5, 6, 7, 8]);            // as a whole: the launch that waits keeps what it was to read
+            backend.Scale(a, 10, b, true);
+            backend.Write(backend.Rent(2, 2), (float[])[9, 9, 9, 9]);
+            Assert.Empty(driver.Launches);
+            backend.Write(half.Storage, 60, (float[])[1, 1]);   // in part: the launches go first
+            Assert.Equal(4, driver.Launches.Count);
+        }
+        Assert.Equal([52, 64, 76, 88], backend.ToArray(b));
+        Assert.Equal([5, 6, 7, 8], backend.ToArray(a));
+        Assert.Equal([7, 7, 1, 1, 7], backend.ToArray(half)[58..63]);
+        Assert.Equal([7, 7, 7, 7, 7], backend.ToArray(rest)[58..63]);
+    }
+
+    /// <summary>
+    /// A launch to compare: arguments by kind and bits, addresses by whether there is one, for what is written ahead of launches that wait may lie elsewhere.
+    /// </summary>
     sealed record Launched(string Kernel, LaunchShape Shape, string Arguments);
 
     /// <summary>Notes what the device gets, those of graphs at each launch of the graph.</summary>
@@ -137,7 +166,10 @@ public sealed class RepeatedTests(ITestOutputHelper output)
         public string OfLastStep => $"{Launches.Count} launches, {InGraphs} of them in {GraphLaunches} graphs, {Changes} changes";
 
         Launched Of(CudaFunction function, LaunchShape shape, ReadOnlySpan<KernelArgument> arguments) =>
-            new(_names[function], shape, string.Join(' ', arguments.ToArray()));
+            new(_names[function], shape, string.Join(' ', Array.ConvertAll(arguments.ToArray(), Bits)));
+
+        static string Bits(KernelArgument argument) =>
+            argument.Kind == ArgumentKind.Pointer ? argument.Bits == 0 ? "null" : "pointer" : $"{argument.Kind} {argument.Bits:x}";
 
         public override CudaFunction Function(CudaModule module, string name)
         {

@@ -9,7 +9,7 @@ sealed class SilentDriver : ICudaDriver
     ulong _next = 256;
     nint _handles;
 
-    /// <summary>Is told the kernel of every launch.</summary>
+    /// <summary>Is told the kernel of every launch, and <c>graph</c> at that of a graph.</summary>
     public Action<string> Launched { get; set; } = _ => { };
 
     public CudaDeviceInfo Device { get; } = new("silent", 9, 0, 132, 1024, 227 << 10, 139L << 30, "none", "none");
@@ -49,16 +49,16 @@ sealed class SilentDriver : ICudaDriver
     public void Record(CudaEvent mark, CudaStream stream) { }
     public void Wait(CudaStream stream, CudaEvent mark) { }
     public double Milliseconds(CudaEvent from, CudaEvent to) => 0;
-    public void BeginCapture(CudaStream stream) => throw Graphs();
-    public CudaGraph EndCapture(CudaStream stream) => throw Graphs();
-    public CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches) => throw Graphs();
-    public void Change(CudaGraph graph, int index, in KernelLaunch launch) => throw Graphs();
-    public void Launch(CudaGraph graph, CudaStream stream) => throw Graphs();
-    public void DestroyGraph(CudaGraph graph) => throw Graphs();
+    public void BeginCapture(CudaStream stream) => throw Capture();
+    public CudaGraph EndCapture(CudaStream stream) => throw Capture();
+    public CudaGraph CreateGraph(ReadOnlySpan<KernelLaunch> launches) => new(++_handles);
+    public void Change(CudaGraph graph, int index, in KernelLaunch launch) { }
+    public void Launch(CudaGraph graph, CudaStream stream) => Launched("graph");
+    public void DestroyGraph(CudaGraph graph) { }
     public void Gemm(in GemmCall call, CudaStream stream) => Launched("gemm");
     public void GemmGrouped(ReadOnlySpan<GemmCall> calls, CudaStream stream) => Launched("grouped gemm");
     public void GemmBatched(in GemmCall call, int count, CudaStream stream) => Launched("batched gemm");
     public void Dispose() { }
 
-    static NotSupportedException Graphs() => new("launches are watched one by one; keep them out of graphs");
+    static NotSupportedException Capture() => new("nothing is captured: graphs are made of launches");
 }
