@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.Intrinsics;
 using System.Text.Json;
 using SparseExperts.Cpu;
 using SparseExperts.Data;
@@ -10,11 +11,12 @@ namespace SparseExperts.Bench;
 
 /// <summary>
 /// The default model's training throughput beside PyTorch's on the same machine in the same run: rounds alternate, the best of each
-/// counts. The peer is <c>bench/peers/switch_lm.py</c>, the same model and recipe.
+/// counts. The peer is a command that trains the same model by the same recipe and prints its speed and version as a last line of JSON:
+/// <c>bench/peers/switch_lm.py</c>, or <c>bench/peers/torchsharp</c>.
 /// </summary>
 static class PeerStep
 {
-    public static void Run(int rounds, int steps, int threads, string python, string script)
+    public static void Run(int rounds, int steps, int threads, string[] peer)
     {
         double ours = 0, theirs = 0;
         var text = Path.Combine(AppContext.BaseDirectory, "data", "austen.txt");
@@ -22,15 +24,17 @@ static class PeerStep
         for (var round = 0; round < rounds; round++)
         {
             ours = Math.Max(ours, Ours(text, steps, threads));
-            var (speed, torch) = Theirs(text, steps / 3, threads, python, script);
-            if (torch is null) { Console.WriteLine($"SparseExperts {ours:N0} bytes/s; no peer: {python} has no PyTorch"); return; }
+            var (speed, torch) = Theirs(text, steps / 3, threads, peer);
+            if (torch is null) { Console.WriteLine($"SparseExperts {ours:N0} bytes/s; no peer: {string.Join(' ', peer)} has no PyTorch"); return; }
             theirs = Math.Max(theirs, speed);
             version = torch;
         }
-        var setting = $"default model, {threads} threads, best of {rounds}";
+        var setting = $"default model, {threads} threads, {Simd()}, best of {rounds}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{setting}: SparseExperts {ours:N0} bytes/s, PyTorch {version} {theirs:N0} bytes/s, ratio {ours / theirs:F2}"));
     }
+
+    static string Simd() => Vector512.IsHardwareAccelerated ? "AVX-512" : Vector256.IsHardwareAccelerated ? "AVX2" : "128-bit";
 
     static double Ours(string path, int steps, int threads)
     {
@@ -45,13 +49,13 @@ static class PeerStep
         return steps * 16.0 * 128 / clock.Elapsed.TotalSeconds;
     }
 
-    /// <summary>PyTorch with its best setting: as many OpenMP threads, AVX-512 kernels, OpenMP OpenBLAS where it is installed.</summary>
-    static (double Speed, string? Version) Theirs(string path, int steps, int threads, string python, string script)
+    /// <summary>PyTorch with its best setting: as many OpenMP threads, its widest kernels, OpenMP OpenBLAS where it is installed.</summary>
+    static (double Speed, string? Version) Theirs(string path, int steps, int threads, string[] peer)
     {
-        var start = new ProcessStartInfo(python) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in (string[])[script, path, "--steps", $"{steps}", "--threads", $"{threads}"]) start.ArgumentList.Add(argument);
+        var start = new ProcessStartInfo(peer[0]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in (string[])[.. peer[1..], path, "--steps", $"{steps}", "--threads", $"{threads}"]) start.ArgumentList.Add(argument);
         start.Environment["OMP_NUM_THREADS"] = $"{threads}";
-        start.Environment["ATEN_CPU_CAPABILITY"] = "avx512";
+        if (Vector512.IsHardwareAccelerated) start.Environment["ATEN_CPU_CAPABILITY"] = "avx512";
         var blas = "/usr/lib/x86_64-linux-gnu/openblas-openmp/libblas.so.3";
         if (File.Exists(blas)) start.Environment["LD_PRELOAD"] = blas;
         try

@@ -41,15 +41,9 @@ headline.SetAction(parsed => Headline.Run(
 var rounds = One("--rounds", 3, "Rounds; the best of each counts.");
 var peerSteps = One("--steps", 600, "Steps a round; the peer takes a third.");
 var peerThreads = One("--threads", 2, "Threads of both.");
-var python = One("--python", "/usr/bin/python3", "Interpreter that has PyTorch.");
-var script = One("--script", "bench/peers/switch_lm.py", "The peer.");
-var peer = new Command("peer", "Training throughput beside PyTorch's, in one run.") { rounds, peerSteps, peerThreads, python, script };
-peer.SetAction(parsed => PeerStep.Run(
-    parsed.GetValue(rounds),
-    parsed.GetValue(peerSteps),
-    parsed.GetValue(peerThreads),
-    parsed.GetValue(python)!,
-    parsed.GetValue(script)!));
+var peerCommand = Some<string>("--peer", ["/usr/bin/python3", "bench/peers/switch_lm.py"], "The peer's command, a word each.");
+var peer = new Command("peer", "Training throughput beside PyTorch's, in one run.") { rounds, peerSteps, peerThreads, peerCommand };
+peer.SetAction(parsed => PeerStep.Run(parsed.GetValue(rounds), parsed.GetValue(peerSteps), parsed.GetValue(peerThreads), parsed.GetValue(peerCommand)!));
 
 var minutes = One("--minutes", 2.0, "Training time of every candidate.");
 var search = new Command("search", "The small search behind the default preset.") { minutes };
