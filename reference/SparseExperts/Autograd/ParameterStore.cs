@@ -12,7 +12,8 @@ public readonly record struct StorageRun(long Start, int Length)
 /// <summary>
 /// Trained matrices, one behind the other in one storage, and their gradients in another with the same places, so that what treats them all alike is one
 /// op and one read. Places are fixed when the first value is asked for: all parameters are declared before. What lies between two of them is 0 in every
-/// storage of this layout, and nobody writes there.
+/// storage of this layout, and nobody writes there. A model that is only read may keep parameters in two bytes (<see cref="KeepsStoredTypes"/>); those lie
+/// apart, and have neither gradients nor moments.
 /// </summary>
 public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>, IDisposable
 {
@@ -24,8 +25,9 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>,
 
     readonly List<Parameter> _parameters = [];
     readonly List<Action<Matrix>> _fill = [];
+    readonly Dictionary<ElementType, long> _lengths = new() { [ElementType.Real] = 0 };
+    readonly Dictionary<ElementType, Storage> _narrow = [];
     Storage? _values, _gradients;
-    long _length;
 
     /// <summary>Values, gradients, and what else is kept for the parameters as long as they live: moments, sums of a norm.</summary>
     internal Arena Memory { get; } = new(backend);
@@ -35,21 +37,33 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>,
     public IEnumerator<Parameter> GetEnumerator() => _parameters.GetEnumerator();
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>All values.</summary>
+    /// <summary>Whether a parameter that its source has in two bytes is kept so: for models that are evaluated and not trained.</summary>
+    internal bool KeepsStoredTypes { get; set; }
+
+    /// <summary>All values but those in two bytes.</summary>
     public Storage Values => _values ??= Place();
+
+    /// <summary>Where the values of a type lie.</summary>
+    internal Storage ValuesIn(ElementType type)
+    {
+        var values = Values;
+        return type == ElementType.Real ? values : _narrow[type];
+    }
 
     /// <summary>All gradients; those of a step are where <see cref="Tensor.HasGradient"/> says so, the others are what earlier steps left.</summary>
     public Storage Gradients => _gradients ??= Zeros();
 
     /// <exception cref="InvalidOperationException">Values were used already.</exception>
     /// <param name="fill">Writes the values into their place: when the first value of the store is asked for, one parameter after the other.</param>
-    internal Parameter Add(Tape tape, string name, int rows, int columns, int stack, int experts, Action<Matrix> fill)
+    internal Parameter Add(
+        Tape tape, string name, int rows, int columns, int stack, int experts, Action<Matrix> fill, ElementType type = ElementType.Real)
     {
         if (_values is not null) throw new InvalidOperationException($"parameter '{name}' is declared after others were used; declare all parameters first");
-        var parameter = new Parameter(tape, this, name, _length, rows, columns, stack, experts);
+        var place = _lengths.GetValueOrDefault(type);
+        var parameter = new Parameter(tape, this, name, (type, place), rows, columns, stack, experts);
         _parameters.Add(parameter);
         _fill.Add(fill);
-        _length += ((long)rows * columns + Alignment - 1) / Alignment * Alignment;
+        _lengths[type] = place + ((long)rows * columns + Alignment - 1) / Alignment * Alignment;
         return parameter;
     }
 
@@ -65,15 +79,16 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>,
 
     /// <summary>
     /// The places of those parameters for which <paramref name="which"/> holds, in order; neighbours are one run as long as it has at most
-    /// <paramref name="longest"/> numbers.
+    /// <paramref name="longest"/> numbers. Parameters in two bytes are none of them.
     /// </summary>
     public IEnumerable<StorageRun> Runs(Func<Parameter, bool> which, int longest = LongestRun)
     {
         StorageRun? open = null;
-        for (var i = 0; i < Count; i++)
+        Parameter[] wide = [.. _parameters.Where(p => !p.IsNarrow)];
+        for (var i = 0; i < wide.Length; i++)
         {
-            if (!which(this[i])) continue;
-            long start = this[i].Place, end = i + 1 < Count ? this[i + 1].Place : _length;
+            if (!which(wide[i])) continue;
+            long start = wide[i].Place, end = i + 1 < wide.Length ? wide[i + 1].Place : _lengths[ElementType.Real];
             if (open is { } run)
             {
                 if (run.Start + run.Length == start && end - run.Start <= longest)
@@ -94,14 +109,16 @@ public sealed class ParameterStore(IBackend backend) : IReadOnlyList<Parameter>,
     Storage Place()
     {
         var values = Rented();
-        for (var i = 0; i < Count; i++) _fill[i](View(this[i], values));
+        foreach (var (type, length) in _lengths)
+            if (type.IsNarrow()) _narrow[type] = Memory.Rent(type, length);
+        for (var i = 0; i < Count; i++) _fill[i](View(this[i], this[i].IsNarrow ? _narrow[this[i].Type] : values));
         _fill.Clear();
         return values;
     }
 
     Storage Rented()
     {
-        var storage = Memory.Rent(ElementType.Real, _length);
+        var storage = Memory.Rent(ElementType.Real, _lengths[ElementType.Real]);
         foreach (var run in Runs(_ => true)) backend.Fill(run.Of(storage), 0);
         return storage;
     }

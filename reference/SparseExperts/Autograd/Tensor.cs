@@ -19,6 +19,8 @@ public class Tensor
     public virtual Matrix Value => _value
         ?? throw new InvalidOperationException($"the {Rows}×{Columns} result of {Node?.Op} was given up, to be computed again; keep it in its segment");
 
+    private protected Tape Tape => _tape;
+
     public bool RequiresGradient { get; }
     public int Rows { get; }
     public int Columns { get; }
@@ -136,8 +138,9 @@ public sealed class Parameter : Tensor
 {
     readonly ParameterStore _store;
 
-    internal Parameter(Tape tape, ParameterStore store, string name, long place, int rows, int columns, int stack, int experts)
-        : base(tape, rows, columns, true) => (_store, Name, Place, Stack, Experts) = (store, name, place, stack, experts);
+    internal Parameter(Tape tape, ParameterStore store, string name, (ElementType Type, long Start) place, int rows, int columns, int stack, int experts)
+        : base(tape, rows, columns, place.Type == ElementType.Real) =>
+        (_store, Name, Type, Place, Stack, Experts) = (store, name, place.Type, place.Start, stack, experts);
 
     public string Name { get; }
 
@@ -150,7 +153,17 @@ public sealed class Parameter : Tensor
     /// <summary>Recorded nodes that have it for input and have not contributed to its gradient yet.</summary>
     internal int Uses { get; set; }
 
-    public override Matrix Value => ParameterStore.View(this, _store.Values);
+    /// <summary>What its numbers are kept in.</summary>
+    public ElementType Type { get; }
+
+    /// <summary>Whether they are kept in two bytes; then it has no gradient.</summary>
+    public bool IsNarrow => Type.IsNarrow();
+
+    /// <summary>Its numbers as they are kept.</summary>
+    public Matrix Stored => ParameterStore.View(this, _store.ValuesIn(Type));
+
+    /// <summary>Its numbers; a copy until the tape is reset where they are kept in two bytes, which ops of large weights do without (<see cref="Stored"/>).</summary>
+    public override Matrix Value => IsNarrow ? Tape.Scratch<WidenedParameters>().Of(Tape, this) : Stored;
 
     /// <summary>Where it starts in every storage of its store.</summary>
     internal long Place { get; }
@@ -161,5 +174,7 @@ public sealed class Parameter : Tensor
         Uses = 0;
     }
 
-    private protected override Matrix RentGradient(Tape tape) => ParameterStore.View(this, _store.Gradients);
+    private protected override Matrix RentGradient(Tape tape) => IsNarrow
+        ? throw new InvalidOperationException($"parameter '{Name}' is kept in two bytes, to be read; open the model for training")
+        : ParameterStore.View(this, _store.Gradients);
 }

@@ -29,6 +29,13 @@ public sealed class FileWeights(SafetensorsFile file, string path) : IWeightSour
         }
     }
 
+    public ElementType TypeOf(WeightPart part) => file.Tensors.First(t => t.Name == part.Name).DType switch
+    {
+        "BF16" => ElementType.BFloat16,
+        "F16" => ElementType.Float16,
+        _ => ElementType.Real,
+    };
+
     public void Fill(WeightPart part, Start start, IBackend backend, Matrix to)
     {
         var rows = part.RowsOfEach.Count;

@@ -7,6 +7,9 @@ public interface IWeightSource
     /// <exception cref="Exception">It cannot; one line says why, and nothing has been read.</exception>
     void Declare(WeightPart part);
 
+    /// <summary>What the part's numbers are stored in: two bytes where none of them needs more.</summary>
+    ElementType TypeOf(WeightPart part) => ElementType.Real;
+
     /// <summary>
     /// Writes the part's numbers straight into the memory that the model keeps, in whatever format that has, one matrix after the other: no second copy of
     /// the model exists on the way.

@@ -46,7 +46,7 @@ public sealed class Weights
     {
         var part = Part(name, rows, columns, stack);
         return _tape.Parameters.Add(_tape, part.Name, part.Shape.Rows, part.Shape.Columns, part.Matrices.Count, _experts,
-            to => _source.Fill(part, start, _tape.Backend, to));
+            to => _source.Fill(part, start, _tape.Backend, to), _tape.Parameters.KeepsStoredTypes ? _source.TypeOf(part) : ElementType.Real);
     }
 
     /// <summary>A trained matrix [in, out], or a stack of them, that starts as the model's projections do.</summary>

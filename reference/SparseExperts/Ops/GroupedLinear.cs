@@ -20,7 +20,7 @@ public static partial class Op
     /// </summary>
     /// <remarks>dX_e = dY_e·W_eᵀ, dW_e = X_eᵀ·dY_e; an expert without rows has dW_e = 0.</remarks>
     public static Tensor GroupedLinear(this Tape tape, Tensor x, Tensor w, GroupOffsets offsets) => tape.Apply(nameof(GroupedLinear), x.Rows, w.Columns, [x, w],
-        y => tape.Backend.GemmGrouped(x.Value, w.Value, false, y.Value, offsets.OnBackend, false),
+        y => tape.Backend.MultiplyGroups(x.Value, w, y.Value, offsets),
         y => tape.BackwardOfGroups(x, w, y.Gradient, offsets));
 
     /// <summary>Row e of X [E, columns] for every row of group e, exactly, wherever the offsets lie: a product with ones. Rows of no group give 0.</summary>

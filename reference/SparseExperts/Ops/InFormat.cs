@@ -10,7 +10,9 @@ public readonly record struct InFormat(Tape Tape, NumberFormat Format)
     public Tensor Round(Tensor x) => Tape.Round(x, Format);
 
     /// <summary>A weight as it is used: rounded, where the optimizer keeps it wider.</summary>
-    public Tensor Read(Tensor weight) => weight is Parameter ? Round(weight) : weight;
+    public Tensor Read(Tensor weight) => weight is Parameter parameter && !IsKeptIn(parameter) ? Round(weight) : weight;
+
+    bool IsKeptIn(Parameter weight) => weight.IsNarrow && weight.Type.Format() == Format;
 
     public Tensor Linear(Tensor x, Tensor weight, bool transpose = false) => Round(Tape.Linear(x, Read(weight), transpose));
 

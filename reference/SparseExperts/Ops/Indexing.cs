@@ -39,7 +39,7 @@ public static partial class Op
     /// <remarks>dtable_i = Σ dy_t over the tokens t with id i.</remarks>
     public static Tensor LookUp(this Tape tape, Tensor table, Indices ids, int sequence) => tape.Apply(nameof(LookUp),
         ids.Count, table.Columns, (sequence, 1), [table],
-        y => tape.Backend.GatherRows(table.Value, ids, y.Value, false),
+        y => tape.Backend.Gather(table, ids, y.Value),
         y => tape.SumOverTokens(table, sequence, (sum, add) =>
         {
             if (!add) tape.Backend.Fill(sum, 0);

@@ -8,7 +8,7 @@ public static partial class Op
     /// <remarks>dX = dY·Wᵀ, dW = Σ_t x_tᵀ·dy_t.</remarks>
     public static Tensor Linear(this Tape tape, Tensor x, Tensor w, bool transpose = false) => tape.Apply(nameof(Linear),
         x.Rows, transpose ? w.Rows : w.Columns, [x, w],
-        y => tape.Backend.Gemm(x.Value, false, w.Value, transpose, y.Value, false),
+        y => tape.Backend.Multiply(x.Value, w, transpose, y.Value),
         y => tape.BackwardOfProduct(x, w, transpose, y.Gradient));
 
     /// <summary>Gradients of Y = X·op(W), in one op where nobody else has tokens.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using SparseExperts.Formats;
 using SparseExperts.Layers;
+using SparseExperts.Models;
 using SparseExperts.Training;
 
 namespace SparseExperts.Runs;
@@ -189,6 +190,28 @@ public static class Checkpoint
         state.Verify(path, ModelFile);
         Fill(predictor.Backend, model, parts);
         predictor.Step = state.Step;
+    }
+
+    /// <summary>A checkpoint's model to be evaluated, its parameters in the types that they are stored in.</summary>
+    /// <exception cref="ConfigurationException">It needs more memory than there is.</exception>
+    public static Predictor OpenModel(IBackend backend, IModelConfig config, string path)
+    {
+        var (state, file) = (CheckpointState.Read(path), Path.Combine(path, ModelFile));
+        using var model = new CheckpointFile(file);
+        MemoryEstimate.RequireModel(config.Title, new FileInfo(file).Length, backend);
+        var predictor = new Predictor(backend, config, model, asStored: true) { Step = state.Step };
+        try
+        {
+            model.CheckOthers();
+            state.Verify(path, ModelFile);
+            _ = predictor.Tape.Parameters.Values;       // while the file is open
+            return predictor;
+        }
+        catch
+        {
+            predictor.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Puts those matrices of a checkpoint into a predictor that its model has too, by name and shape.</summary>

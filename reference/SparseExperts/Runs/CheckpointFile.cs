@@ -26,6 +26,12 @@ sealed class CheckpointFile : IWeightSource, IDisposable
     public void Check(IEnumerable<WeightPart> parts)
     {
         foreach (var part in parts) Declare(part);
+        CheckOthers();
+    }
+
+    /// <summary>The file has no matrix that nobody declared.</summary>
+    public void CheckOthers()
+    {
         if (_weights.Others.FirstOrDefault(name => !_packed.Contains(name)) is { } extra)
             throw new RunException($"{_path}: tensor '{extra}' is none of this model's; take the run's own checkpoint");
     }
@@ -35,6 +41,8 @@ sealed class CheckpointFile : IWeightSource, IDisposable
         if (Earlier(part) is { } earlier) _packed.Add(earlier.Name);
         else _weights.Declare(part);
     }
+
+    public ElementType TypeOf(WeightPart part) => Earlier(part) is null ? _weights.TypeOf(part) : ElementType.Real;
 
     public void Fill(WeightPart part, Start start, IBackend backend, Matrix to)
     {

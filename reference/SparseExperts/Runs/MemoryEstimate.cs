@@ -38,11 +38,11 @@ public static class MemoryEstimate
     }
 
     /// <summary>Refuses a model whose parameters alone cannot fit on the host.</summary>
+    /// <param name="bytes">Of its parameters as they are kept.</param>
     /// <exception cref="ConfigurationException">They need more than there is; the line has both numbers.</exception>
-    public static void RequireModel(IModelConfig model, IBackend backend)
+    public static void RequireModel(string title, long bytes, IBackend backend)
     {
-        if (Lack(() => 4.0 * ParameterCount.Of(model, backend).All, backend) is { } lack)
-            throw new ConfigurationException($"{model.Title}: {lack}; take a machine that has them");
+        if (Lack(() => bytes, backend) is { } lack) throw new ConfigurationException($"{title}: {lack}; take a machine that has them");
     }
 
     /// <summary>A device has memory of its own, and says itself when it has no more.</summary>

@@ -224,17 +224,14 @@ public sealed partial class TrainingRun : IDisposable
         }
         Trainer.Validate(config.Model, config.Training);
         var machine = backend(config);
-        MemoryEstimate.RequireModel(config.Model, machine);
-        return Kept(new Predictor(machine, config.Model, config.Training.Seed), predictor =>
-        {
-            // Whoever trains on may delete old checkpoints while they are looked at: then there are newer ones.
-            string? taken = null, note = null;
-            for (var look = 0; look < Looks && taken is null; look++)
-                taken = Checkpoint.LoadNewest(checkpoints, path => Checkpoint.LoadModel(predictor, path), isWriter: false, out note);
-            return taken is null
-                ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
-                : new TrainedRun(folder, config, predictor, data) { Note = note };
-        });
+        Predictor? predictor = null;
+        string? note = null;
+        // Whoever trains on may delete old checkpoints while they are looked at: then there are newer ones.
+        for (var look = 0; look < Looks && predictor is null; look++)
+            Checkpoint.LoadNewest(checkpoints, path => predictor = Checkpoint.OpenModel(machine, config.Model, path), isWriter: false, out note);
+        return predictor is null
+            ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
+            : new TrainedRun(folder, config, predictor, data) { Note = note };
     }
 
     static void Require(string folder)

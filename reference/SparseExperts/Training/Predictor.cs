@@ -23,10 +23,13 @@ public class Predictor : IDisposable
 
     /// <param name="source">Where the model's numbers come from.</param>
     /// <param name="objective">What losses are computed by; null is the next token.</param>
-    public Predictor(IBackend backend, IModelConfig model, IWeightSource source, bool recompute = false, IObjective? objective = null)
+    /// <param name="asStored">Whether parameters stay in two bytes that the source has so: less memory and the same bits, but no gradient.</param>
+    public Predictor(
+        IBackend backend, IModelConfig model, IWeightSource source, bool recompute = false, IObjective? objective = null, bool asStored = false)
     {
         (Backend, Objective) = (backend, objective ?? new NextTokenLoss());
         _tape = new Tape(backend) { Recomputes = recompute, SharesGradients = true };
+        _tape.Parameters.KeepsStoredTypes = asStored;
         Model = ModelFamily.Make(_tape, model, source);
     }
 
