@@ -79,9 +79,18 @@ static class CheckModelCommand
         foreach (var line in verdict.HeldTo) Console.WriteLine($"  {line}");
         foreach (var block in verdict.Blocks.Where(b => b.Outcome != Outcome.NotClaimed))
             Console.WriteLine($"  {block.Outcome.Word(),-9} {block.Name}{Describe(block)}");
+        Note("recorded, and nothing of this model was compared with", verdict.NotCompared);
+        Note("not recorded, and so not compared", verdict.NotRecorded);
         if (verdict.First is not { } first) return;
         Console.WriteLine(first.Name);
         Console.WriteLine(verdict.Cause is { } cause ? $"  as if {cause}" : "  no usual fault that was tried computes what was recorded");
+    }
+
+    static void Note(string what, IReadOnlyList<string> names)
+    {
+        const int shown = 3;
+        if (names.Count == 0) return;
+        Console.WriteLine($"  note: {what}: {string.Join(", ", names.Take(shown))}{(names.Count > shown ? $" and {names.Count - shown} more" : "")}");
     }
 
     static string Describe(BlockVerdict block)
@@ -95,6 +104,7 @@ static class CheckModelCommand
 
     static JsonObject Json(string folder, ModelVerdict verdict)
     {
+        static JsonArray Names(IEnumerable<string> names) => new([.. names.Select(n => (JsonNode)JsonValue.Create(n)!)]);
         static JsonNode? Number(double? value) => value is { } number && double.IsFinite(number) ? JsonValue.Create(number) : null;
         return new()
         {
@@ -103,6 +113,8 @@ static class CheckModelCommand
             ["first"] = verdict.First?.Name,
             ["cause"] = verdict.Cause,
             ["held_to"] = verdict.HeldTo.Count > 0 ? string.Join("; ", verdict.HeldTo) : null,
+            ["not_compared"] = Names(verdict.NotCompared),
+            ["not_recorded"] = Names(verdict.NotRecorded),
             ["blocks"] = new JsonArray([.. verdict.Blocks.Select(b => (JsonNode)new JsonObject
             {
                 ["name"] = b.Name,

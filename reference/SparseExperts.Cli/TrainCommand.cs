@@ -197,6 +197,8 @@ static class TrainCommand
             throw new ConfigurationException($"--preset: not with --from, the model is the one in {from}; leave it out");
         var run = TrainingRun.ReadConfig(Found.As(Wanted.Run, from));
         var tokenizer = named ?? (run.Tokenizer is { } kept ? RunTokenizer.Open(from, kept) : null);
+        if (named is not null && run.Tokenizer is { } its && its.Hash != named.Kept.Hash)
+            throw new ConfigurationException($"--tokenizer: not with --from, the model in {from} knows the tokens of its own ({its.File}); leave it out");
         return (run.Preset, OfModel.Apply(parsed, run.Model), Training(parsed, run.Training), run, tokenizer);
     }
 

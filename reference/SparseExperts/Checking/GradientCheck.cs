@@ -32,7 +32,11 @@ public static class GradientCheck
         string[] compared = [.. names.Where(n => trained.Contains(n[Prefix.Length..]))];
         var numbers = Spread.Of(pair, model => Computed(model, recording, tensors, losses, compared));
         var held = HeldTo.Of(folder, recording);
-        var verdict = Verdict(numbers) with { HeldTo = held.Lines };
+        var verdict = Verdict(numbers) with
+        {
+            HeldTo = held.Lines,
+            NotRecorded = [.. trained.Select(name => Prefix + name).Where(name => !recording.Has(name)).Order(StringComparer.Ordinal)],
+        };
         return verdict.First is null || held.Config is not HubDecoder config || UnsaidPositions.Of(config) is not { } other ? verdict
             : verdict with { Cause = Agrees(other) ? UnsaidPositions.Sentence : null };
 

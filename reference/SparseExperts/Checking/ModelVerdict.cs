@@ -21,6 +21,12 @@ public sealed record ModelVerdict(IReadOnlyList<BlockVerdict> Blocks, string? Ca
     /// <summary>Which version of the library was held to, where the one that recorded has another rule than the one that wrote the checkpoint.</summary>
     public IReadOnlyList<string> HeldTo { get; init; } = [];
 
+    /// <summary>Tensors that were recorded and that nothing was compared with or computed from, by name.</summary>
+    public IReadOnlyList<string> NotCompared { get; init; } = [];
+
+    /// <summary>Trained tensors whose gradients, or whose values after training, were not recorded.</summary>
+    public IReadOnlyList<string> NotRecorded { get; init; } = [];
+
     /// <summary>The first that departs.</summary>
     public BlockVerdict? First => Blocks.FirstOrDefault(b => b.Outcome == Outcome.Differs);
 
@@ -34,6 +40,8 @@ public sealed record ModelVerdict(IReadOnlyList<BlockVerdict> Blocks, string? Ca
         return new([.. all.SelectMany(p => p.Blocks)], all.FirstOrDefault(p => p.First is not null)?.Cause)
         {
             HeldTo = [.. all.SelectMany(p => p.HeldTo).Distinct()],
+            NotCompared = [.. all.SelectMany(p => p.NotCompared)],
+            NotRecorded = [.. all.SelectMany(p => p.NotRecorded)],
         };
     }
 }

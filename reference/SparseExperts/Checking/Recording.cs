@@ -7,8 +7,9 @@ namespace SparseExperts.Checking;
 public sealed class Recording
 {
     readonly Dictionary<string, CaseTensor> _tensors = new(StringComparer.Ordinal);
+    readonly HashSet<string> _asked;
 
-    Recording(string path, string? producer) => (Path, Producer) = (path, producer);
+    Recording(string path, string? producer, HashSet<string> asked) => (Path, Producer, _asked) = (path, producer, asked);
 
     public string Path { get; }
 
@@ -16,6 +17,9 @@ public sealed class Recording
     public string? Producer { get; }
 
     public IEnumerable<string> Names => _tensors.Keys;
+
+    /// <summary>Names of tensors that nobody has asked for, of this recording or of one that was made of it.</summary>
+    public IEnumerable<string> NotAsked => _tensors.Keys.Where(name => !_asked.Contains(name)).Order(StringComparer.Ordinal);
 
     /// <exception cref="InvalidFileException">It cannot be read.</exception>
     public static Recording Load(string path)
@@ -27,28 +31,45 @@ public sealed class Recording
 
     /// <summary>A recording in memory.</summary>
     /// <param name="path">For messages.</param>
-    public static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer = null)
+    public static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer = null) => Of(path, tensors, producer, new(StringComparer.Ordinal));
+
+    static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer, HashSet<string> asked)
     {
-        var recording = new Recording(path, producer);
+        var recording = new Recording(path, producer, asked);
         foreach (var tensor in tensors) recording._tensors[tensor.Name] = tensor;
         return recording;
     }
 
     /// <summary>The same with tensors added, or put in the place of those of the same name.</summary>
-    public Recording With(params IEnumerable<CaseTensor> tensors) => Of(Path, _tensors.Values.Concat(tensors), Producer);
+    public Recording With(params IEnumerable<CaseTensor> tensors) => Of(Path, _tensors.Values.Concat(tensors), Producer, _asked);
 
     /// <summary>The same without a tensor.</summary>
-    internal Recording Without(string name) => Of(Path, _tensors.Values.Where(t => t.Name != name), Producer);
+    internal Recording Without(string name) => Of(Path, _tensors.Values.Where(t => t.Name != name), Producer, _asked);
 
     /// <summary>The same under other names, where there are none of these yet.</summary>
-    internal Recording Renamed(Func<string, string> name) =>
-        Of(Path, _tensors.Values.Select(t => t with { Name = name(t.Name) is var other && Has(other) ? t.Name : other }), Producer);
+    internal Recording Renamed(Func<string, string> name)
+    {
+        return Of(Path, _tensors.Values.Select(Named), Producer, _asked);
+
+        CaseTensor Named(CaseTensor tensor)
+        {
+            if (name(tensor.Name) is var other && Has(other)) return tensor;
+            _asked.Add(tensor.Name);
+            return tensor with { Name = other };
+        }
+    }
 
     /// <summary>The same with the tensors of another one added, whose path and producer count.</summary>
-    internal Recording Under(Recording other) => Of(other.Path, _tensors.Values.Concat(other._tensors.Values), other.Producer);
+    internal Recording Under(Recording other) => Of(other.Path, _tensors.Values.Concat(other._tensors.Values), other.Producer, other._asked);
 
     public bool Has(string name) => _tensors.ContainsKey(name);
-    public CaseTensor? Find(string name) => _tensors.GetValueOrDefault(name);
+
+    public CaseTensor? Find(string name)
+    {
+        if (!_tensors.TryGetValue(name, out var tensor)) return null;
+        _asked.Add(name);
+        return tensor;
+    }
 
     /// <exception cref="InvalidFileException">It is not there.</exception>
     public CaseTensor Get(string name) => Find(name) ?? throw new InvalidFileException($"{Path}: no tensor '{name}'; record it");

@@ -35,7 +35,11 @@ public static class TrainingCheck
             Compared("loss.f64", losses), Compared("gradient_norm.f64", norms),
             .. names.Select(name => Compared(name, Now(name[After.Length..]))),
         ];
-        return new(blocks) { HeldTo = HeldTo.Of(folder, recording).Lines };
+        return new(blocks)
+        {
+            HeldTo = HeldTo.Of(folder, recording).Lines,
+            NotRecorded = [.. trained.Keys.Select(name => After + name).Where(name => !recording.Has(name)).Order(StringComparer.Ordinal)],
+        };
 
         // What is not trained, as a correction bias, is as it was stored.
         double[] Now(string name) => trained.TryGetValue(name, out var tensor)

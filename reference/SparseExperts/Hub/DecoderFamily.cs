@@ -29,6 +29,9 @@ sealed record DecoderFamily : HubFamily
     /// <summary>What differs from the common reading.</summary>
     public Func<HubKeys, HubDecoder, HubDecoder> Further { get; init; } = (_, config) => config;
 
+    /// <summary>Where a family counts layers that predict further tokens, if it has any.</summary>
+    static readonly string[] PredictionKeys = ["num_nextn_predict_layers", "num_mtp_modules"];
+
     protected override HubConfig Read(HubKeys keys, HubReading reading)
     {
         int width = keys.Count("hidden_size"), heads = keys.Count("num_attention_heads"), layers = keys.Count("num_hidden_layers");
@@ -59,6 +62,7 @@ sealed record DecoderFamily : HubFamily
             QueryKeyValueBias = keys.Flag("attention_bias"),
             OutputBias = keys.Flag("attention_bias"),
             AttentionDropout = keys.NumberOrNull("attention_dropout") ?? 0,
+            FurtherLayers = PredictionKeys.Where(NotRead.Contains).Sum(key => keys.CountOrNull(key, least: 0) ?? 0),
         };
         var config = Further(keys, common);
         var rotary = new RotaryReader(keys, Theta, RotaryPart);
@@ -105,7 +109,7 @@ static class HubReaches
     public static (AttentionReach, int, string)[] Full(HubKeys keys, int layers)
     {
         if (keys.Texts("layer_types", layers) is { } types && types.FirstOrDefault(t => t != All) is { } other)
-            throw keys.Refusal("layer_types", keys.Get("layer_types"), $"layers of type {other} are not this family's here; all see the whole text");
+            throw keys.Refusal("layer_types", keys.Get("layer_types"), $"layers of type {JsonValue.Create(other).ToJsonString()} are not this family's here; all see the whole text");
         return [.. Enumerable.Repeat((AttentionReach.Full, 0, All), layers)];
     }
 

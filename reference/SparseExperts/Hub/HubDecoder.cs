@@ -55,6 +55,9 @@ public sealed record HubDecoder : HubConfig
     /// <summary>Positions that the model was made for.</summary>
     public required int Positions { get; init; }
 
+    /// <summary>Layers behind the last one that predict further tokens; the library's model has none of them.</summary>
+    public int FurtherLayers { get; init; }
+
     public required int KeyValueHeads { get; init; }
 
     /// <summary>Width of a query or key head.</summary>

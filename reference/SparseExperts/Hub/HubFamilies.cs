@@ -57,10 +57,9 @@ static partial class HubFamilies
         if (prefix.Length > 0 && name.StartsWith(prefix, StringComparison.Ordinal))
         {
             var inner = name[prefix.Length..];
-            // Layers behind the last one predict further tokens; the library's model has none of them.
             if (config is HubDecoder decoder && Layer().Match(inner) is { Success: true } layer
                 && int.TryParse(layer.Groups[1].ValueSpan, out var index) && index >= decoder.Layers.Count)
-                return true;
+                return index < decoder.Layers.Count + decoder.FurtherLayers;
             return family.Unread.Any(u => inner.StartsWith(u, StringComparison.Ordinal));
         }
         return family.Unread.Any(u => name.StartsWith(u, StringComparison.Ordinal));

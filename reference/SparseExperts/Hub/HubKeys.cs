@@ -135,7 +135,11 @@ sealed class HubKeys
     /// <summary>The library's class has one way only, or this program: any other value is refused by name.</summary>
     public void Only(string key, string why, params JsonNode?[] values)
     {
-        if (Get(key) is { } value && !values.Any(v => JsonNode.DeepEquals(v, value) || SameNumber(v, value))) throw Refusal(key, value, why);
+        var value = Get(key);
+        if (value is null && (!_json.ContainsKey(key) || _defaults[key] is null)) return;
+        // Null in the place of a switch that is on by default is off, as in Python; of a number it is none.
+        var read = value ?? (_defaults[key]?.GetValueKind() is JsonValueKind.True or JsonValueKind.False ? JsonValue.Create(false) : null);
+        if (!values.Any(v => JsonNode.DeepEquals(v, read) || (read is not null && SameNumber(v, read)))) throw Refusal(key, value, why);
     }
 
     static bool SameNumber(JsonNode? a, JsonNode b) => a?.GetValueKind() == JsonValueKind.Number && b.GetValueKind() == JsonValueKind.Number

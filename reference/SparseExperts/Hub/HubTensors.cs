@@ -63,7 +63,8 @@ public sealed class HubTensors
         var embedding = table.Rows[0].Hub;
         var prefix = table.Prefix.Length == 0 ? "" : Array.Find(Prefixes, p => stored.ContainsKey(p + embedding)) ?? table.Prefix;
         return table.ExpertForms.Select(form => new HubTensors(config, [.. table.Rows, .. form], prefix))
-            .MinBy(tensors => tensors.All.Count(t => !stored.TryGetValue(t.Name, out var shape) || !shape.SequenceEqual(t.Shape)))!;
+            .MinBy(tensors => (tensors.All.Count(t => !stored.ContainsKey(t.Name)),
+                tensors.All.Count(t => stored.TryGetValue(t.Name, out var shape) && !shape.SequenceEqual(t.Shape))))!;
     }
 
     /// <summary>The same tensors under the naming of the experts that fits these names best, as a library may hold them other than stored.</summary>

@@ -34,19 +34,27 @@ sealed class RotaryReader
     }
 
     HubRotary New(HubKeys part, int head, bool interleaved) =>
-        Scaled(part, part.NumberOrNull("rope_theta") ?? _theta, part.NumberOrNull("partial_rotary_factor") ?? Partial(head), head, interleaved);
+        Scaled(part, part.NumberOrNull("rope_theta") ?? _theta, Partial(head, part.NumberOrNull("partial_rotary_factor")), head, interleaved);
 
     HubRotary Old(int head, bool interleaved)
     {
         if (_keys.Get("rope_local_base_freq") is { } local)
             throw _keys.Refusal("rope_local_base_freq", local, "write rope_parameters with a part a layer type");
         var theta = _keys.NumberOrNull("rope_theta") ?? _theta;
-        return Scaled(_keys.Part("rope_scaling") ?? new([], [], _keys.Where, _keys.At + "rope_scaling."), theta, Partial(head), head, interleaved);
+        var part = _keys.Part("rope_scaling") ?? new([], [], _keys.Where, _keys.At + "rope_scaling.");
+        if (part.NumberOrNull("rope_theta") is { } other && other != theta)
+            throw part.Refusal("rope_theta", JsonValue.Create(other), $"rope_theta beside it is {theta:R}; keep one of the two");
+        return Scaled(part, theta, Partial(head), head, interleaved);
     }
 
     /// <summary>The rotated part of a head, or its width (MiniMax).</summary>
-    double Partial(int head) =>
-        _keys.NumberOrNull("partial_rotary_factor") ?? (_keys.CountOrNull("rotary_dim") is { } width ? (double)width / head : _partial);
+    double Partial(int head, double? given = null)
+    {
+        var part = given ?? _keys.NumberOrNull("partial_rotary_factor");
+        if (_keys.CountOrNull("rotary_dim") is not { } width) return part ?? _partial;
+        return part is null || (int)(head * part.Value) == width ? (double)width / head
+            : throw _keys.Refusal("rotary_dim", JsonValue.Create(width), $"partial_rotary_factor {part:R} of {head} is another width; keep one of the two");
+    }
 
     HubRotary Scaled(HubKeys part, double theta, double partial, int head, bool interleaved)
     {
@@ -57,7 +65,10 @@ sealed class RotaryReader
         if (width < 2 || width % 2 != 0 || width > head)
             throw part.Refusal("partial_rotary_factor", JsonValue.Create(partial), $"of {head} it has to leave an even number to rotate");
         var rotary = new HubRotary(theta, width, interleaved) { OriginalPositions = _positions, Rotated = width };
-        var kind = part.Text("rope_type") ?? part.Text("type") ?? "default";
+        string? kind = part.Text("rope_type"), older = part.Text("type");
+        if (kind is not null && older is not null && Plain(kind) != Plain(older))
+            throw part.Refusal("type", JsonValue.Create(older), $"rope_type beside it is {JsonValue.Create(kind).ToJsonString()}; keep one of the two");
+        kind ??= older ?? "default";
         rotary = kind switch
         {
             "default" or "mrope" => rotary,
@@ -78,6 +89,9 @@ sealed class RotaryReader
         part.RefuseOthers($"rotary settings of type {kind}");
         return rotary;
     }
+
+    /// <summary>Of images and of texts the kind is the same for texts.</summary>
+    static string Plain(string kind) => kind == "mrope" ? "default" : kind;
 
     HubRotary Yarn(HubKeys part, HubRotary rotary)
     {

@@ -38,6 +38,9 @@ public static class HubExport
         var entries = headers.SelectMany(h => h.Header.Tensors).ToArray();
         var tensors = HubTensors.Of(HubConfig.Load(HubSource.FolderOf(run)), entries.ToDictionary(e => e.Name, e => e.Shape));
         Check(tensors, own, run);
+        var named = entries.Select(e => e.Name).ToHashSet();
+        if (tensors.All.FirstOrDefault(t => !named.Contains(t.Name)) is { } lost)
+            throw new RunException($"{HubSource.FolderOf(run)}: no header of a file of weights has '{lost.Name}'; import the checkpoint again");
         using var unread = HubSource.Unread(run);
         StoredTensor Tensor(TensorEntry entry)
         {

@@ -74,6 +74,10 @@ public sealed class TokenizerRunTests : IDisposable
         Assert.False(Directory.Exists(_workspace.At("more")));
 
         Good(_workspace.Tiny("tokens", "--steps", "2", "--tokenizer", Tokenizer("bpe-gpt2-1000")));
+        var exchanged = Refused(
+            "train", "--from", _workspace.At("tokens"), "--tokenizer", Tokenizer("bpe-llama3-1000"), "--steps", "1", "--out", _workspace.At("more"));
+        Assert.Contains("knows the tokens of its own (tokenizer.json)", exchanged, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_workspace.At("more")));
         File.Copy(Path.Combine(Tokenizer("bpe-llama3-1000"), "tokenizer.json"), _workspace.At("tokens/tokenizer.json"), overwrite: true);
         Assert.Contains("is not the tokenizer that the run began with", Refused("evaluate", _workspace.At("tokens")), StringComparison.Ordinal);
         File.Delete(_workspace.At("tokens/tokenizer.json"));

@@ -37,6 +37,19 @@ public sealed class HubConfigTests
         Assert.Equal((5e5, 2.0, RotaryScaling.Linear), (now.Layers[0].Rotary!.Theta, now.Layers[0].Rotary!.Factor, now.Layers[0].Rotary!.Scaling));
     }
 
+    [Theory]
+    [InlineData("qwen3_moe", """{ "rope_theta": 1e4, "rope_scaling": { "rope_type": "default", "rope_theta": 5.0 } }""", "rope_scaling.rope_theta is 5;")]
+    [InlineData("mixtral", """{ "rope_scaling": { "type": "linear", "rope_type": "yarn", "factor": 2.0 } }""", "rope_scaling.type is \"linear\"; rope_type beside it is \"yarn\"")]
+    [InlineData("minimax_m2", """{ "head_dim": 8, "rotary_dim": 2, "rope_parameters": { "partial_rotary_factor": 0.5 } }""", "rotary_dim is 2; partial_rot")]
+    [InlineData("deepseek_v3", """{ "qk_head_dim": 20 }""", "qk_head_dim is 20; it is qk_nope_head_dim + qk_rope_head_dim")]
+    [InlineData("deepseek_v3", """{ "rope_interleave": null }""", "rope_interleave is null; this program rotates pairs")]
+    public void Keys_that_contradict_each_other_are_refused(string type, string keys, string expected)
+    {
+        var json = JsonNode.Parse(keys)!.AsObject();
+        json["model_type"] = type;
+        Assert.Contains(expected, Assert.Throws<InvalidFileException>(() => Read(json.ToJsonString())).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Gpt_oss_has_yarn_where_nothing_is_said_and_plain_positions_where_null_is()
     {

@@ -28,7 +28,7 @@ public sealed class HubFuzzTests : IDisposable
             }
             catch (InvalidFileException e)
             {
-                Assert.DoesNotContain('\n', e.Message);
+                Assert.False(e.Message.Contains('\n', StringComparison.Ordinal), e.Message);
             }
             catch (Exception e) when (e is not Xunit.Sdk.XunitException)
             {
@@ -52,7 +52,7 @@ public sealed class HubFuzzTests : IDisposable
             }
             catch (InvalidFileException e)
             {
-                Assert.DoesNotContain('\n', e.Message);
+                Assert.False(e.Message.Contains('\n', StringComparison.Ordinal), e.Message);
             }
         }
     }

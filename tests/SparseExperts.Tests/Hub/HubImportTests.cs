@@ -123,12 +123,44 @@ public sealed class HubImportTests : IDisposable
         Rewrite("model.safetensors", (file, t) => HubRepack.AsIs(file, t) with { Name = t.Name.Replace("model.norm", "model.layers.2.eh_norm") });
         Refused("no tensor 'model.norm.weight'");
         Copy("language-models/deepseek_v3-tiny");
+        Say("num_nextn_predict_layers", 0);
         using (var file = SafetensorsFile.Open(In("model.safetensors")))
             SafetensorsWriter.Write(In("more"), file.Metadata,
                 [.. file.Tensors.Select(t => HubRepack.AsIs(file, t)), HubRepack.AsIs(file, file.Tensors[0]) with { Name = "model.layers.2.eh_proj.weight" }]);
         File.Move(In("more"), In("model.safetensors"), overwrite: true);
+        Refused("tensor 'model.layers.2.eh_proj.weight' is none of deepseek_v3 by its config.json");
+        Say("num_nextn_predict_layers", 1);
         Assert.Equal(1, HubImport.Run(From, Run).Unread);
         ComesBack();
+    }
+
+    /// <summary>A shorter model is another one; layers that predict are those that the configuration counts.</summary>
+    [Fact]
+    public void Layers_that_config_json_does_not_count_are_refused()
+    {
+        Copy("language-models/mixtral-tiny");
+        Say("num_hidden_layers", 1);
+        Refused("tensor 'model.layers.1.block_sparse_moe.experts.0.w1.weight' is none of mixtral by its config.json");
+    }
+
+    /// <summary>The naming of the experts is the stored one, so that what is wrong is the shape.</summary>
+    [Fact]
+    public void Another_width_of_experts_is_a_wrong_shape()
+    {
+        Copy("language-models/mixtral-tiny");
+        Say("intermediate_size", 20);
+        Refused("config.json asks for [20, ");
+    }
+
+    [Fact]
+    public void A_run_without_a_header_of_its_weights_is_not_exported()
+    {
+        Copy("language-models/mixtral-tiny");
+        HubImport.Run(From, Run);
+        File.Delete(Path.Combine(Run, "source", "weights", "model.safetensors.header"));
+        var error = Assert.Throws<RunException>(() => HubExport.Run(Run, Path.Combine(_folder, "out")));
+        Assert.Contains("no header of a file of weights has 'model.embed_tokens.weight'; import the checkpoint again", error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(_folder, "out")));
     }
 
     [Fact]

@@ -62,7 +62,10 @@ static class DecoderGeneration
             count++;
             first ??= new(row * length + column, token, best, margin, bound, 0, rows * length);
         }
-        return new("generated", outcome, first is null ? null : first with { Count = count });
+        var (behind, itsFirst) = EndedTexts.Departs(recording, ids, rows, start, recording.Integers("eos_token_id"));
+        if (behind > 0) outcome = Outcome.Differs;
+        first ??= itsFirst;
+        return new("generated", outcome, first is null ? null : first with { Count = count + behind });
     }
 
     static ClaimVerdict Margins(Recording recording, CaseTensor margin, int[] ids, Numbers logits, int rows, int start, int length)

@@ -85,6 +85,9 @@ static class SwitchGeneration
             wrong++;
             first ??= new(row * written.Length + place, token, best, margin, bound, 0, written.Ids.Length);
         }
+        var (behind, itsFirst) = EndedTexts.Departs(recording, written.Ids, written.Rows, 1, [written.End]);
+        first ??= itsFirst;
+        wrong += behind;
         return new("generated", wrong > 0 ? Outcome.Differs : open ? Outcome.Undecided : Outcome.Agrees, first is null ? null : first with { Count = wrong });
     }
 

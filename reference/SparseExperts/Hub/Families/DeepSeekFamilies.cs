@@ -21,7 +21,7 @@ static class DeepSeekFamilies
             Interleaved = true,
             Sparse = BehindTheFirst,
             // The balance loss of the model's own code, which the library's does not have.
-            NotRead = ["aux_loss_alpha", "seq_aux", "head_dim", "qk_head_dim"],
+            NotRead = ["aux_loss_alpha", "seq_aux", "head_dim"],
             Further = (keys, c) =>
             {
                 keys.Only("mlp_bias", "its feed-forward layers have no biases here", false);
@@ -46,7 +46,7 @@ static class DeepSeekFamilies
                 """,
             Interleaved = true,
             Sparse = BehindTheFirst,
-            NotRead = ["aux_loss_alpha", "seq_aux", "head_dim", "qk_head_dim", "num_nextn_predict_layers"],
+            NotRead = ["aux_loss_alpha", "seq_aux", "head_dim", "num_nextn_predict_layers"],
             Further = (keys, c) =>
             {
                 keys.Only("rope_interleave", "this program rotates pairs of neighbours for this family", true);
@@ -95,6 +95,7 @@ static class DeepSeekFamilies
     {
         var latent = new HubLatent(keys.CountOrNull("q_lora_rank"), keys.Count("kv_lora_rank"), keys.Count("qk_nope_head_dim"), keys.Count("qk_rope_head_dim"));
         var head = latent.PlainWidth + latent.RotaryWidth;
+        keys.Only("qk_head_dim", "it is qk_nope_head_dim + qk_rope_head_dim; leave it out", head);
         return c with { Latent = latent, HeadWidth = head, ValueWidth = keys.Count("v_head_dim"), AttentionScale = 1 / Math.Sqrt(head) };
     }
 }

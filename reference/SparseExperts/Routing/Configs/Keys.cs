@@ -24,7 +24,7 @@ static class Keys
     public static Setting Choices(int? count) => Choices("num_experts_per_tok", count);
 
     /// <summary>What multiplies the gates.</summary>
-    public static Setting Scale(string key, double factor) => new("scaling_factor", Spelled(key, ScaleSpellings), factor, Read.Number);
+    public static Setting Scale(string key, double factor) => new("scaling_factor", Spelled(key, ScaleSpellings), factor, Read.Number) { NullCounts = true };
 
     public static Setting Scale(double factor) => Scale("routed_scaling_factor", factor);
 
@@ -72,7 +72,7 @@ static class Keys
         new("activation", [key], null, Read.Activation) { Optional = true, Unless = own };
 
     /// <summary>A number under the library's own key.</summary>
-    public static Setting Number(string parameter, string key, double number) => new(parameter, [key], number, Read.Number);
+    public static Setting Number(string parameter, string key, double number) => new(parameter, [key], number, Read.Number) { NullCounts = true };
 
     /// <summary>What the rule itself says.</summary>
     public static Setting Rule(string parameter, JsonNode value) => new(parameter, [], value, given => given.Value!.DeepClone());

@@ -50,7 +50,7 @@ static class Read
         _ => throw given.Refusal("dialects know the norms 1 and 2, and null for none"),
     };
 
-    /// <summary>True or false.</summary>
+    /// <summary>True or false; null is false, as in Python.</summary>
     public static Reading Switch(Given given) => JsonValue.Create(Flag(given));
 
     /// <summary>A word for true, a word for false.</summary>
@@ -127,7 +127,7 @@ static class Read
     static bool Flag(Given given) => given.Value?.GetValueKind() switch
     {
         JsonValueKind.True => true,
-        JsonValueKind.False => false,
+        JsonValueKind.False or null => false,
         _ => throw given.Refusal("give true or false"),
     };
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace SparseExperts.Routing.Configs;
@@ -15,7 +16,7 @@ public sealed record Setting(string Parameter, IReadOnlyList<string> Keys, JsonN
     /// <summary>The release of the library in which the default became what it is, and what it was before.</summary>
     public (LibraryVersion Release, JsonNode Default)? Before { get; init; }
 
-    /// <summary>Null is a value of its own.</summary>
+    /// <summary>Null is a value of its own; of a switch it always is, and means no.</summary>
     public bool NullCounts { get; init; }
 
     /// <summary>A value that the dialect has by itself and that is not printed.</summary>
@@ -28,7 +29,7 @@ public sealed record Setting(string Parameter, IReadOnlyList<string> Keys, JsonN
     public (ConfigParameter? Parameter, Given? NotUnderstood) In(ConfigPart part)
     {
         if (When is not null && !When(part)) return (null, null);
-        var found = part.First(Keys, NullCounts);
+        var found = part.First(Keys, NullCounts || Default?.GetValueKind() is JsonValueKind.True or JsonValueKind.False);
         if (found is null && Default is null)
             return Optional ? (null, null) : throw new DialectException($"{part.Where}: {part.At}{Keys[0]} is absent and the library has no default; add it");
         var earlier = Before is { } before && part.Version.IsBefore(before.Release) ? before : default;

@@ -75,6 +75,7 @@ public sealed class ConfigFileTests
     [InlineData("deepseek_v41", """{"text_config": {"gate_temp": 4.0, "norm_topk_prob": false, "swiglu_limit": 5.0, "router_aux_loss_coef": 0.001}}""",
         """{"k": 6, "score": "sqrtsoftplus", "logits_scale": 0.25, "normalize": "none", "activation": "swiglu_limited", "activation_limit": 5.0}""")]
     [InlineData("deepseek_v41_text", """{"swiglu_limit": 0}""", """{"activation": "silu", "logits_scale": 1.0, "normalize": "sum"}""")]
+    [InlineData("deepseek_v3", """{"norm_topk_prob": null}""", """{"normalize": "none", "scaling_factor": 2.5}""")]
     [InlineData("nllb-moe", """{"second_expert_policy": "sampling"}""", """{"policy": "sample", "normalize": "after_drop", "capacity": 64}""")]
     public void Keys_have_other_spellings_and_values(string type, string keys, string expected)
     {

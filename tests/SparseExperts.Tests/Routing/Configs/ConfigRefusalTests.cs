@@ -50,6 +50,8 @@ public sealed class ConfigRefusalTests
     [InlineData("""{"model_type": "qwen3_moe", "num_experts": 4}""",
         "it: the library's default of num_experts_per_tok 8 is more than num_experts 4", "twice")]
     [InlineData("""{"model_type": "qwen3_moe", "norm_topk_prob": "yes"}""", "it: norm_topk_prob cannot be \"yes\"", "give true or false")]
+    [InlineData("""{"model_type": "deepseek_v3", "routed_scaling_factor": null}""", "it: routed_scaling_factor cannot be null", "give a number")]
+    [InlineData("""{"model_type": "gpt_oss", "swiglu_limit": null}""", "it: swiglu_limit cannot be null", "give a number")]
     [InlineData("""{"model_type": "qwen3_moe", "router_aux_loss_coef": "x"}""", "it: router_aux_loss_coef cannot be \"x\"", "give a number")]
     [InlineData("""{"model_type": "qwen3_moe", "router_aux_loss_coef": 1e999}""", "it: router_aux_loss_coef cannot be", "give a number")]
     [InlineData("""{"model_type": "qwen3_moe", "hidden_act": 3}""", "it: hidden_act cannot be 3", "give a text")]
