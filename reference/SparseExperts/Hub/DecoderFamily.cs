@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using SparseExperts.Formats;
 
 namespace SparseExperts.Hub;
