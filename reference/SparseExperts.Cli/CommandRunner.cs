@@ -27,6 +27,7 @@ static partial class CommandRunner
         {
             var parsed = root.Parse(args);
             Failure.Debug = parsed.GetValue(DebugOption);
+            Failure.Options = parsed.CommandResult.Command.Options.Select(o => o.Name).ToHashSet();
             Console.SetError(new VisibleWriter(Console.Error));
             // The live display of a training draws with what others must not.
             var draws = parsed.CommandResult.Command.Name == "train";

@@ -17,6 +17,9 @@ sealed record Failure(int Code, string Line, Exception? Cause = null)
     /// <summary>Whether traces are shown.</summary>
     public static bool Debug { get; set; }
 
+    /// <summary>Names of the options of the command that runs: a remedy names no other; null where none runs.</summary>
+    public static IReadOnlySet<string>? Options { get; set; }
+
     public static Failure Of(Exception e) => e switch
     {
         ConfigurationException or DataException or RunException or InvalidFileException or RoutingException or DialectException or CaseException
@@ -24,7 +27,7 @@ sealed record Failure(int Code, string Line, Exception? Cause = null)
         DeviceFaultException => new(ExitCode.NoDevice, e.Message, e),
         OutputException => new(ExitCode.BadInput, $"standard output cannot be written ({e.Message.TrimEnd('.')}); send it elsewhere, or free its disk", e),
         IOException or UnauthorizedAccessException =>
-            new(ExitCode.BadInput, $"{e.Message.TrimEnd('.')}; check the path, its permissions and the free space", e),
+            new(ExitCode.BadInput, $"{FileTrouble.Line(e)}; check the path, its permissions and the free space", e),
         // What EFBIG becomes.
         ArgumentOutOfRangeException { TargetSite.DeclaringType: var place } when place == typeof(RandomAccess) =>
             new(ExitCode.BadInput, "a file would become larger than files may be here; raise the limit (ulimit -f), or name another place", e),
@@ -59,8 +62,10 @@ sealed record Failure(int Code, string Line, Exception? Cause = null)
     /// <summary>What the library says, in the words of the command: it speaks of settings, people type options.</summary>
     static string Message(Exception e) => e switch
     {
-        INamesSettings { Settings.Count: > 0 } named => $"{e.Message} ({string.Join(", ", named.Settings.Select(s => $"--{s}"))})",
+        INamesSettings named when OptionsOf(named) is { Length: > 0 } options => $"{e.Message} ({string.Join(", ", options)})",
         DialectException { IsUnknownName: true } => $"{e.Message}; moe dialects lists all",
         _ => e.Message,
     };
+
+    static string[] OptionsOf(INamesSettings named) => [.. named.Settings.Select(s => $"--{s}").Where(o => Options?.Contains(o) != false)];
 }

@@ -54,7 +54,7 @@ public static partial class NpzFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InvalidFileException($"{path}: cannot be read ({e.Message.TrimEnd('.')}); name an .npz file");
+            throw new InvalidFileException($"{path}: cannot be read ({FileTrouble.Why(e)}); name an .npz file");
         }
     }
 

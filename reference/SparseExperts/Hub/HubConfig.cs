@@ -78,7 +78,7 @@ public abstract record HubConfig
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InvalidFileException($"{file}: cannot be read ({e.Message.TrimEnd('.')}); name the folder of a checkpoint");
+            throw new InvalidFileException($"{file}: cannot be read ({FileTrouble.Why(e)}); name the folder of a checkpoint");
         }
     }
 

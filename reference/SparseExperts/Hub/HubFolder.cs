@@ -110,7 +110,8 @@ public sealed partial class HubFolder : IDisposable
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new InvalidFileException($"{path}: cannot be read ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); take another copy");
+            var why = e is JsonException bad ? JsonTrouble.Why(bad) : FileTrouble.Why(e);
+            throw new InvalidFileException($"{path}: cannot be read ({why}); take another copy");
         }
         if (json is not JsonObject { } index || index["weight_map"] is not JsonObject { Count: > 0 } map)
             throw new InvalidFileException($"{path}: has no weight_map of tensors and files; take another copy");
@@ -168,7 +169,7 @@ public sealed partial class HubFolder : IDisposable
                 throw new InvalidFileException(
                     $"{where} is {Shaped(entry.Shape)}, config.json asks for {Shaped(tensor.Shape)}; take the files of one checkpoint");
             if (entry.DType is not ("F32" or "BF16" or "F16"))
-                throw new InvalidFileException($"{where} is {entry.DType}; this program reads F32, BF16 and F16");
+                throw new InvalidFileException($"{where} is {entry.DType}, which is not read; convert the checkpoint to F32, BF16 or F16");
         }
         foreach (var (name, (copy, fileName)) in _stored)
             if (Tensors.CopiedBy(name) is { } original && !SameBytes(copy, Stored(original.Name)))

@@ -39,7 +39,7 @@ public static class CaseFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CaseException($"{folder}: cannot be walked ({e.Message.TrimEnd('.')}); name its files one by one");
+            throw new CaseException($"{folder}: cannot be walked ({FileTrouble.Why(e)}); name its files one by one");
         }
     }
 

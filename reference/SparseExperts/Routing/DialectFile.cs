@@ -38,7 +38,7 @@ public static class DialectFile
         }
         catch (JsonException e)
         {
-            throw new DialectException($"{where}: not JSON ({e.Message.ReplaceLineEndings(" ")}); correct the text");
+            throw new DialectException($"{where}: not JSON ({JsonTrouble.Why(e)}); correct the text");
         }
         if (node is JsonObject json) return FromJson(json, where);
         throw new DialectException($"{where}: a dialect is a JSON object; write {{ \"like\": \"mesh.switch\", … }}");
@@ -135,7 +135,7 @@ public static class DialectFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DialectException($"{text}: cannot be read ({e.Message.TrimEnd('.')}); name a JSON file or a built-in dialect", isUnknownName: true);
+            throw new DialectException($"{text}: cannot be read ({FileTrouble.Why(e)}); name a JSON file or a built-in dialect", isUnknownName: true);
         }
     }
 

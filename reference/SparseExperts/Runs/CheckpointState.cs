@@ -37,7 +37,7 @@ sealed record CheckpointState(int Format, long Step, long Skipped, long Optimize
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            var why = e.Message.ReplaceLineEndings(" ").TrimEnd('.');
+            var why = e is JsonException json ? JsonTrouble.Why(json) : FileTrouble.Why(e);
             throw new RunException($"{path}: not a usable checkpoint state ({why}); take another copy, or delete this checkpoint");
         }
     }

@@ -58,6 +58,9 @@ public sealed record RunConfig
     public required int Threads { get; init; }
     public required long CheckpointEvery { get; init; }
 
+    /// <summary>Whether the run is what an import made, which has neither text nor metrics.</summary>
+    public bool IsImported => Text.Length == 0;
+
     public static JsonSerializerOptions Json { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -93,7 +96,8 @@ public sealed record RunConfig
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ConfigurationException or DataException)
         {
-            throw new RunException($"{path}: not a usable run configuration ({OneLine(e.Message)}); name the folder of a run that this program wrote");
+            var why = e is JsonException json ? JsonTrouble.Why(json) : FileTrouble.Why(e);
+            throw new RunException($"{path}: not a usable run configuration ({why}); name the folder of a run that this program wrote");
         }
     }
 
@@ -124,8 +128,6 @@ public sealed record RunConfig
         public override void Write(Utf8JsonWriter writer, IModelConfig value, JsonSerializerOptions options) =>
             JsonSerializer.Serialize(writer, value, family.Config, options);
     }
-
-    static string OneLine(string text) => text.ReplaceLineEndings(" ");
 }
 
 /// <summary>A run whose model teaches another.</summary>
