@@ -24,6 +24,9 @@ sealed record DecoderFamily : HubFamily
     /// <summary>Which layers are sparse.</summary>
     public Func<HubKeys, int, bool[]> Sparse { get; init; } = (_, layers) => [.. Enumerable.Repeat(true, layers)];
 
+    /// <summary>Where that stands.</summary>
+    public IReadOnlyList<string> SparseKeys { get; init; } = ["num_hidden_layers"];
+
     /// <summary>Reach and span of each layer.</summary>
     public Func<HubKeys, int, (AttentionReach Reach, int Span, string Type)[]> Reaches { get; init; } = HubReaches.Full;
 
@@ -86,7 +89,7 @@ sealed record DecoderFamily : HubFamily
         return config with { AttentionScale = config.AttentionScale * growth * growth };
     }
 
-    static HubDecoder Checked(HubKeys keys, HubDecoder c)
+    HubDecoder Checked(HubKeys keys, HubDecoder c)
     {
         void Require(bool condition, string line)
         {
@@ -95,8 +98,9 @@ sealed record DecoderFamily : HubFamily
         Require(c.Heads % c.KeyValueHeads == 0, $"num_attention_heads {c.Heads} is no multiple of num_key_value_heads {c.KeyValueHeads}");
         Require(c.Latent is null || c.KeyValueHeads == c.Heads,
             $"num_key_value_heads {c.KeyValueHeads}: latent attention has as many as num_attention_heads {c.Heads}");
-        Require(c.PadToken is null || c.PadToken < c.Vocabulary, $"pad_token_id {c.PadToken} is no token of vocab_size {c.Vocabulary}");
-        Require(c.Layers.Any(l => l.IsSparse), "no layer is sparse");
+        string Said(string key) => $"{key} {keys.Get(key)!.ToJsonString()}{(keys.Has(key) ? "" : " (the library's default)")}";
+        Require(c.Layers.Any(l => l.IsSparse),
+            $"none of the {c.Layers.Count} layers is sparse by {string.Join(", ", SparseKeys.Where(k => keys.Get(k) is not null).Select(Said))}");
         Require(c.AttentionDropout is >= 0 and < 1, $"attention_dropout {c.AttentionDropout} is not within 0 and 1");
         return c;
     }

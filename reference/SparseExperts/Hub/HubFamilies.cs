@@ -41,8 +41,8 @@ static partial class HubFamilies
         if (ByName.TryGetValue(name, out var family)) return family;
         if (OtherMixers.TryGetValue(name, out var mixer))
             throw new InvalidFileException($"{where}: model_type {name} has {mixer}, which this program does not compute; {Known}");
-        var near = BuiltIn.Nearest(name, ByName.Keys).First();
-        throw new InvalidFileException($"{where}: model_type '{name}' is none that this program computes, the nearest is {near}; {Known}");
+        var near = BuiltIn.Meant(name, ByName.Keys) is { } meant ? $", the nearest is {ByName[meant].Name}" : "";
+        throw new InvalidFileException($"{where}: model_type '{name}' is none that this program computes{near}; {Known}");
     }
 
     static string Known => $"it computes {string.Join(", ", All.Select(f => f.Name))}";

@@ -46,7 +46,17 @@ abstract record HubFamily
         keys.Known(["tie_word_embeddings"]);
         var config = Read(keys, new(routing, version, tied));
         keys.RefuseOthers(Name);
+        Require("pad_token_id", config.PadToken is { } pad ? [pad] : []);
+        Require("bos_token_id", config.StartToken is { } start ? [start] : []);
+        Require("eos_token_id", config.EndTokens);
         return config;
+
+        // A default of the library may be of another vocabulary: it says nothing of this checkpoint.
+        void Require(string key, IEnumerable<int> ids)
+        {
+            if (keys.Has(key) && ids.Cast<int?>().FirstOrDefault(id => id < 0 || id >= config.Vocabulary) is { } id)
+                throw new InvalidFileException($"{where}: {keys.At}{key} {id} is no token of vocab_size {config.Vocabulary}; correct it");
+        }
     }
 
     protected abstract HubConfig Read(HubKeys keys, HubReading reading);

@@ -63,10 +63,10 @@ sealed class HubKeys
     public int? CountOrNull(string key, int least = 1)
     {
         if (Get(key) is not { } value) return null;
-        return value.GetValueKind() == JsonValueKind.Number && value.AsValue().TryGetValue<double>(out var number) && number == Math.Floor(number)
-            && number >= least && number <= int.MaxValue
-            ? (int)number
-            : throw Refusal(key, value, $"give a whole number of at least {least}");
+        if (value.GetValueKind() != JsonValueKind.Number || !value.AsValue().TryGetValue<double>(out var number) || number != Math.Floor(number)
+            || number < least)
+            throw Refusal(key, value, $"give a whole number of at least {least}");
+        return number <= int.MaxValue ? (int)number : throw Refusal(key, value, $"give a whole number of at most {int.MaxValue}");
     }
 
     public double Number(string key) => NumberOrNull(key) ?? throw Refusal(key, null, "give a number");
@@ -108,7 +108,7 @@ sealed class HubKeys
     public int[]? Counts(string key, int? layers = null) => List(key, layers)?.Select(item => item is JsonValue value
         && value.GetValueKind() == JsonValueKind.Number && value.TryGetValue<double>(out var number)
         && number == Math.Floor(number) && Math.Abs(number) < 1 << 30
-        ? (int)number : throw Refusal(key, Get(key), "give a list of whole numbers")).ToArray();
+        ? (int)number : throw Refusal(key, Get(key), $"give a list of whole numbers below {1 << 30}")).ToArray();
 
     IEnumerable<JsonNode?>? List(string key, int? count) => Get(key) switch
     {

@@ -28,8 +28,12 @@ sealed class RotaryReader
         if (part.Names.Any(n => part.Get(n) is JsonObject))
             return New(part.Part(layerType) ?? throw part.Refusal(layerType, null, "give every type of layer its rotary settings"), head, interleaved);
         var read = New(part, head, interleaved);
-        if ((_keys.Has("rope_theta") || _keys.Has("rope_scaling")) && Old(head, interleaved) != read)
-            throw _keys.Refusal("rope_parameters", _keys.Get("rope_parameters"), "rope_theta and rope_scaling say it otherwise; keep one of the two forms");
+        if ((_keys.Has("rope_theta") || _keys.Has("rope_scaling")) && Old(head, interleaved) is var old && old != read)
+        {
+            var what = old.Theta != read.Theta ? "rope_theta" : old.Width != read.Width ? "partial_rotary_factor" : "scaling";
+            throw _keys.Refusal("rope_parameters", _keys.Get("rope_parameters"),
+                $"the older form beside it ({string.Join(", ", OldForm.Where(_keys.Has))}) has another {what}; keep one of the two forms");
+        }
         return read;
     }
 

@@ -28,6 +28,11 @@ public sealed class HubConfigTests
         Assert.Equal((theta, epsilon), (config.Layers[0].Rotary!.Theta, config.NormEpsilon));
     }
 
+    /// <summary>What the file does not say is of the library's own vocabulary.</summary>
+    [Fact]
+    public void A_default_token_beyond_a_small_vocabulary_is_not_refused() =>
+        Assert.Equal(1, Read("""{ "model_type": "mixtral", "vocab_size": 1 }""").Vocabulary);
+
     [Fact]
     public void Rotary_settings_are_read_in_both_forms()
     {
@@ -94,7 +99,21 @@ public sealed class HubConfigTests
     [InlineData("""{ "model_type": "mixtral", "num_key_value_heads": 5 }""", "num_attention_heads 32 is no multiple of num_key_value_heads 5")]
     [InlineData("""{ "model_type": "mixtral", "rope_scaling": { "type": "longrope" } }""", "rope_scaling.rope_type is \"longrope\"")]
     [InlineData("""{ "model_type": "mixtral", "rope_scaling": { "type": "linear", "factor": 2, "beta": 1 } }""", "rope_scaling.beta is 1")]
-    [InlineData("""{ "model_type": "mixtral", "rope_theta": 1e4, "rope_parameters": { "rope_theta": 1e6 } }""", "say it otherwise")]
+    [InlineData("""{ "model_type": "mixtral", "rope_theta": 1e4, "rope_parameters": { "rope_theta": 1e6 } }""",
+        "the older form beside it (rope_theta) has another rope_theta; keep one of the two forms")]
+    [InlineData("""{ "model_type": "mixtral", "rope_scaling": null, "rope_parameters": { "rope_theta": 1e6, "partial_rotary_factor": 0.5 } }""",
+        "the older form beside it (rope_scaling) has another partial_rotary_factor")]
+    [InlineData("""{ "model_type": "mixtral", "max_position_embeddings": 1000000000000 }""", "is 1000000000000; give a whole number of at most 2147483647")]
+    [InlineData("""{ "model_type": "mixtral", "max_position_embeddings": 0 }""", "is 0; give a whole number of at least 1")]
+    [InlineData("""{ "model_type": "mixtral", "vocab_size": 60, "pad_token_id": 100 }""", "pad_token_id 100 is no token of vocab_size 60; correct it")]
+    [InlineData("""{ "model_type": "mixtral", "vocab_size": 60, "bos_token_id": 5000 }""", "bos_token_id 5000 is no token of vocab_size 60; correct it")]
+    [InlineData("""{ "model_type": "mixtral", "vocab_size": 60, "eos_token_id": 200 }""", "eos_token_id 200 is no token of vocab_size 60; correct it")]
+    [InlineData("""{ "model_type": "mixtral", "vocab_size": 60, "eos_token_id": [2, 60] }""", "eos_token_id 60 is no token of vocab_size 60; correct it")]
+    [InlineData("""{ "model_type": "mixtral", "vocab_size": 60, "eos_token_id": [-3] }""", "eos_token_id -3 is no token of vocab_size 60; correct it")]
+    [InlineData("""{ "model_type": "switch_transformers", "vocab_size": 60, "eos_token_id": 60 }""", "eos_token_id 60 is no token of vocab_size 60")]
+    [InlineData("""{ "model_type": "deepseek_v3", "num_hidden_layers": 2 }""",
+        "none of the 2 layers is sparse by first_k_dense_replace 3 (the library's default); correct it")]
+    [InlineData("""{ "model_type": "qwen3_moe", "num_hidden_layers": 2, "decoder_sparse_step": 3 }""", "decoder_sparse_step")]
     [InlineData("""{ "model_type": "mixtral", "quantization_config": { "quant_method": "awq" } }""", "take a checkpoint that is not quantised")]
     [InlineData("""{ "model_type": "qwen2_moe", "use_sliding_window": true }""", "write layer_types")]
     [InlineData("""{ "model_type": "qwen2_moe", "mlp_only_layers": "none" }""", "mlp_only_layers cannot be \"none\"; give a list")]
@@ -102,7 +121,12 @@ public sealed class HubConfigTests
         "hidden_size_per_layer_input")]
     [InlineData("""{ "model_type": "jamba" }""", "model_type jamba has Mamba layers")]
     [InlineData("""{ "model_type": "qwen3_next" }""", "gated delta rule")]
-    [InlineData("""{ "model_type": "qwen3_moes" }""", "the nearest is qwen3_moe")]
+    [InlineData("""{ "model_type": "qwen3_moes" }""", "the nearest is qwen3_moe;")]
+    [InlineData("""{ "model_type": "llama4s" }""", "the nearest is llama4_text;")]
+    [InlineData("""{ "model_type": "switch" }""", "the nearest is switch_transformers;")]
+    [InlineData("""{ "model_type": "phimoe" }""", "'phimoe' is none that this program computes; it computes mixtral")]
+    [InlineData("""{ "model_type": "t5" }""", "'t5' is none that this program computes; it computes mixtral")]
+    [InlineData("""{ "model_type": "" }""", "'' is none that this program computes; it computes mixtral")]
     [InlineData("""{ "hidden_size": 8 }""", "no model_type")]
     [InlineData("[]", "a configuration is a JSON object")]
     [InlineData("{", "not JSON")]

@@ -20,6 +20,7 @@ static class DeepSeekFamilies
                 """,
             Interleaved = true,
             Sparse = BehindTheFirst,
+            SparseKeys = ["first_k_dense_replace"],
             // The balance loss of the model's own code, which the library's does not have.
             NotRead = ["aux_loss_alpha", "seq_aux", "head_dim"],
             Further = (keys, c) =>
@@ -46,6 +47,7 @@ static class DeepSeekFamilies
                 """,
             Interleaved = true,
             Sparse = BehindTheFirst,
+SparseKeys = ["first_k_dense_replace"],
             NotRead = ["aux_loss_alpha", "seq_aux", "head_dim", "num_nextn_predict_layers"],
             Further = (keys, c) =>
             {
@@ -70,6 +72,7 @@ static class DeepSeekFamilies
                 """,
             RotaryPart = 0.5,
             Sparse = BehindTheFirst,
+            SparseKeys = ["first_k_dense_replace"],
             NotRead = ["num_nextn_predict_layers"],
             Further = (keys, c) => Shared(keys, c) with
             {

@@ -55,6 +55,7 @@ static class OtherFamilies
         ExpertWidth = "intermediate_size",
         DenseWidth = "intermediate_size_mlp",
         Unread = ["vision_model.", "multi_modal_projector."],
+        SparseKeys = ["interleave_moe_layer_step", "moe_layers"],
         Sparse = (keys, layers) =>
         {
             var step = keys.Count("interleave_moe_layer_step");
@@ -108,6 +109,7 @@ static class OtherFamilies
         Interleaved = true,
         NotRead = ["num_nextn_predict_layers", "moe_capacity"],
         Unread = ["mtp_"],
+        SparseKeys = ["moe_layer_start_index", "moe_layer_end_index", "moe_layer_interval"],
         Sparse = (keys, layers) =>
         {
             int first = keys.Count("moe_layer_start_index", least: 0), every = keys.Count("moe_layer_interval");

@@ -16,6 +16,7 @@ static class QwenFamilies
                 }
                 """,
             Sparse = Steps,
+            SparseKeys = ["decoder_sparse_step", "mlp_only_layers"],
             Reaches = HubReaches.SwitchedWindow,
             Further = (keys, c) => c with
             {
@@ -69,6 +70,7 @@ static class QwenFamilies
         Name = "",
         Defaults = "{}",
         Sparse = Steps,
+        SparseKeys = ["decoder_sparse_step", "mlp_only_layers"],
         Further = (_, c) => c with { QueryKeyNorm = QueryKeyNorm.Head },
         Table = new(
             [.. HubRows.Frame, .. HubRows.Attention, .. HubRows.DenseLayers(), HubRows.Router("mlp.gate.weight")],

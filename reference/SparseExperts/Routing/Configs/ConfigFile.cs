@@ -25,7 +25,7 @@ public static partial class ConfigFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new DialectException($"{file}: cannot be read ({e.Message.TrimEnd('.')}); name a model's config.json or its folder");
+            throw new DialectException($"{file}: cannot be read ({FileTrouble.Why(e)}); name a model's config.json or its folder");
         }
     }
 
@@ -48,7 +48,7 @@ public static partial class ConfigFile
         }
         catch (JsonException e)
         {
-            throw new DialectException($"{where}: not JSON ({e.Message.ReplaceLineEndings(" ")}); correct the text");
+            throw new DialectException($"{where}: not JSON ({JsonTrouble.Why(e)}); correct the text");
         }
         return node as JsonObject
             ?? throw new DialectException($"{where}: a configuration is a JSON object, this is {ConfigPart.Brief(node)}; name a model's config.json");
@@ -107,11 +107,12 @@ public static partial class ConfigFile
         var named = part.Text("model_type") is null ? whole : part;
         if (named.Text("model_type") is not { } name)
             return new($"{whole.Where}: no model_type and no architectures that are known; add \"model_type\", as transformers writes it");
-        var near = string.Join(", ", BuiltIn.Nearest(name, ModelTypes.Names));
+        var near = BuiltIn.Meant(name, ModelTypes.Names) is null ? null : $"near it are {string.Join(", ", BuiltIn.Nearest(name, ModelTypes.Names))}";
+        var known = near is null ? "is known" : $"is known ({near})";
         return RoutingWords.In(part.Json).FirstOrDefault() is { } key
-            ? new($"{whole.Where}: {named.At}model_type '{name}' is unknown, though {part.At}{key} speaks of routing; near it are {near}; "
+            ? new($"{whole.Where}: {named.At}model_type '{name}' is unknown, though {part.At}{key} speaks of routing; {(near is null ? "" : $"{near}; ")}"
                 + "correct it, or write a dialect file with \"like\"")
-            : new($"{whole.Where}: {named.At}model_type '{name}' has no routed part that is known (near it are {near}) and no key speaks of experts; "
+            : new($"{whole.Where}: {named.At}model_type '{name}' has no routed part that {known} and no key speaks of experts; "
                 + "a dense model has no dialect");
     }
 

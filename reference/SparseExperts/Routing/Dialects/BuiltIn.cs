@@ -47,6 +47,16 @@ public static class BuiltIn
     /// <summary>The three names that are most like a misspelt one.</summary>
     public static IEnumerable<string> Nearest(string name, IEnumerable<string> known) => Sorted(name, known).Take(3);
 
+    /// <summary>The known name that a name may be meant for: but for a slip of two letters, or where one begins with the other; null where none is.</summary>
+    public static string? Meant(string name, IEnumerable<string> known)
+    {
+        const int shortest = 5;
+        var letters = Letters(name);
+        bool IsLike(string other) => Math.Min(letters.Length, other.Length) >= shortest && (Distance(letters, other) <= 2
+            || letters.StartsWith(other, StringComparison.Ordinal) || other.StartsWith(letters, StringComparison.Ordinal));
+        return Sorted(name, known).FirstOrDefault(k => IsLike(Letters(k)));
+    }
+
     /// <summary>By the letters that differ, whatever their case and what separates words; those that begin alike are nearer.</summary>
     static IEnumerable<string> Sorted(string name, IEnumerable<string> known)
     {
