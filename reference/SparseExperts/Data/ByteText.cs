@@ -40,8 +40,7 @@ public sealed class ByteText
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message.TrimEnd('.');
-            throw new DataException($"{path}: cannot be read ({why}); name a text file or a folder of texts");
+            throw new DataException($"{path}: cannot be read ({FileTrouble.Why(e)}); name a text file or a folder of texts");
         }
         return FromBytes(path, bytes, context);
     }
@@ -54,8 +53,8 @@ public sealed class ByteText
         var text = new ByteText(path, bytes);
         if (text.TrainLength < context + 1 || text.HeldOut.Length < 2)
         {
-            var remedy = $"name a text of at least {Needed(context)} bytes or lower the context";
-            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; {remedy}", "context");
+            var remedy = $"name a text of at least {Needed(context)} bytes";
+            throw new DataException($"{path}: {bytes.Length} bytes are too few for sequences of {context}; {remedy}", "text", "context");
         }
         return text;
     }
@@ -104,4 +103,7 @@ public sealed class ByteText
 public sealed class DataException(string message, params string[] settings) : Exception(message), INamesSettings
 {
     public IReadOnlyList<string> Settings { get; } = settings;
+
+    /// <summary>Whether nothing is wrong with the data, but this program does not know their kind.</summary>
+    public bool IsUnsupported { get; init; }
 }

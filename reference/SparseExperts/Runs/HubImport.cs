@@ -56,8 +56,8 @@ public static class HubImport
     };
 
     /// <summary>
-    /// The name of the checkpoint's tokenizer; null where it has none that is read. One with more tokens than the embedding has rows is of another model; one
-    /// that cannot be read is said and kept.
+    /// The name of the checkpoint's tokenizer; null where it has none that is read. One with more tokens than the embedding has rows is of another model, a
+    /// broken one is refused; one of a kind that this program does not know is said and kept.
     /// </summary>
     static string? TokenizerOf(HubFolder checkpoint, out string? note)
     {
@@ -68,6 +68,10 @@ public static class HubImport
         try
         {
             tokenizer = Tokenizers.Load(Path.Combine(checkpoint.Path, file));
+        }
+        catch (DataException e) when (!e.IsUnsupported)
+        {
+            throw new InvalidFileException($"{e.Message}; take another copy, or take it out of the folder");
         }
         catch (DataException e)
         {
@@ -88,7 +92,7 @@ public static class HubImport
         }
         catch (JsonException e)
         {
-            throw new InvalidFileException($"{file}: not JSON ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); take another copy");
+            throw new InvalidFileException($"{file}: not JSON ({JsonTrouble.Why(e)}); take another copy");
         }
     }
 }

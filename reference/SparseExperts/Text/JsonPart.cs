@@ -81,5 +81,5 @@ readonly record struct JsonPart(JsonElement Value, string Place)
     public DataException Wrong(string wanted) => new($"{Place}: must be {wanted}");
 
     /// <summary>A type that this program does not know.</summary>
-    public DataException Unsupported() => new($"{Place}: type '{Type}' is unsupported");
+    public DataException Unsupported() => new($"{Place}: type '{Type}' is unsupported") { IsUnsupported = true };
 }

@@ -40,7 +40,8 @@ sealed class SentencePieceFile
             else if (reader.Field == 3) file.ReadNormalizer(reader.Bytes);
         if (file.Pieces.Count == 0) throw new DataException("has no pieces, so it is no SentencePiece model");
         if (file.Pieces.Count > TokenizerJson.MostIds) throw new DataException($"{file.Pieces.Count} pieces, at most {TokenizerJson.MostIds}");
-        if (file.ModelType is not (Unigram or Bpe)) throw new DataException($"SentencePiece model type {file.ModelType} is unsupported; unigram and BPE are");
+        if (file.ModelType is not (Unigram or Bpe))
+            throw new DataException($"SentencePiece model type {file.ModelType} is unsupported; unigram and BPE are not") { IsUnsupported = true };
         return file;
     }
 

@@ -55,7 +55,8 @@ sealed class SentencePieceTokenizer : ITokenizer
     /// </summary>
     BpeModel Bpe(int unknown, int[]? bytes)
     {
-        if (_file.Pieces.Any(p => p.Kind == PieceKind.Unused)) throw new DataException("has unused pieces, which are unsupported in BPE models");
+        if (_file.Pieces.Any(p => p.Kind == PieceKind.Unused))
+            throw new DataException("has unused pieces, which are unsupported in BPE models") { IsUnsupported = true };
         var merges = new BytePairs();
         var ranks = _file.Pieces.Where(p => p.Kind == PieceKind.Normal).Select(p => p.Score).Distinct().OrderDescending().Index()
             .ToDictionary(s => s.Item, s => s.Index);

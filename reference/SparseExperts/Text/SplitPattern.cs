@@ -62,7 +62,7 @@ sealed class SplitPattern
         }
         catch (ArgumentException e)
         {
-            throw new DataException($"pattern '{pattern}' cannot be used ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})");
+            throw new DataException($"pattern '{pattern}' cannot be used ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})") { IsUnsupported = true };
         }
     }
 

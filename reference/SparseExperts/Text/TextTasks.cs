@@ -23,8 +23,7 @@ public static class TextTasks
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file" : e.Message.TrimEnd('.');
-            throw new DataException($"{path}: cannot be read ({why}); name a JSONL file of tasks");
+            throw new DataException($"{path}: cannot be read ({FileTrouble.Why(e)}); name a JSONL file of tasks");
         }
     }
 
@@ -53,7 +52,7 @@ public static class TextTasks
         }
         catch (JsonException e)
         {
-            throw new DataException($"{place}: no JSON ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); {Written}");
+            throw new DataException($"{place}: no JSON ({JsonTrouble.Why(e, where: false)}); {Written}");
         }
         catch (InvalidOperationException)
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SparseExperts.Data;
+using SparseExperts.Formats;
 
 namespace SparseExperts.Text;
 
@@ -39,7 +40,7 @@ static class TokenizerJson
         }
         catch (JsonException e)
         {
-            throw new DataException($"no JSON ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})");
+            throw new DataException($"no JSON ({JsonTrouble.Why(e)})");
         }
     }
 
@@ -66,9 +67,10 @@ static class TokenizerJson
     static (Vocabulary, IPieceModel) Bpe(JsonPart model)
     {
         if (!model["dropout"].IsMissing && model["dropout"].Number() != 0)
-            throw new DataException("model.dropout: merges that are left out by chance are unsupported");
+            throw new DataException("model.dropout: merges that are left out by chance are unsupported") { IsUnsupported = true };
         foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
-            if (model[name].Text("").Length > 0) throw new DataException($"{model[name].Place}: '{model[name].Text()}' is unsupported");
+            if (model[name].Text("").Length > 0)
+                throw new DataException($"{model[name].Place}: '{model[name].Text()}' is unsupported") { IsUnsupported = true };
         var vocabulary = new Vocabulary(model["vocab"].Entries().Select(e => KeyValuePair.Create(e.Name, e.Value.Whole(MostIds))));
         return (vocabulary, new BpeModel(vocabulary, Merges(model["merges"], vocabulary))
         {

@@ -62,7 +62,7 @@ static class PreTokenizerJson
         "MergedWithPrevious" => SplitBehaviour.MergedWithPrevious,
         "MergedWithNext" => SplitBehaviour.MergedWithNext,
         "Contiguous" => SplitBehaviour.Contiguous,
-        var other => throw new DataException($"{part.Place}: '{other}' is unsupported"),
+        var other => throw new DataException($"{part.Place}: '{other}' is unsupported") { IsUnsupported = true },
     };
 
     public static Rune Mark(JsonPart part)
@@ -77,7 +77,7 @@ static class PreTokenizerJson
         "always" => PrependScheme.Always,
         "first" => PrependScheme.First,
         "never" => PrependScheme.Never,
-        var other => throw new DataException($"{part.Place}.prepend_scheme: '{other}' is unsupported"),
+        var other => throw new DataException($"{part.Place}.prepend_scheme: '{other}' is unsupported") { IsUnsupported = true },
     };
 }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using SparseExperts.Data;
 using SparseExperts.Formats;
 
@@ -29,16 +31,27 @@ public static class Tokenizers
         {
             var start = Start(bytes);
             if (start == bytes.Length) throw new DataException("the file is empty");
+            if (IsTiktoken(bytes)) throw new DataException("ranks of tiktoken are unsupported") { IsUnsupported = true };
             return IsJson(bytes) ? TokenizerJson.Read(bytes.AsMemory(start)) : new SentencePieceTokenizer(SentencePieceFile.Read(bytes));
         }
         catch (DataException e)
         {
-            throw new DataException($"{file}: cannot be used as a tokenizer: {e.Message.ReplaceLineEndings(" ")}", "tokenizer");
+            var why = e.Message.ReplaceLineEndings(" ");
+            throw new DataException($"{file}: cannot be used as a tokenizer: {why}", "tokenizer") { IsUnsupported = e.IsUnsupported };
         }
     }
 
     /// <summary>Whether a file is a <c>tokenizer.json</c>, or else a <c>.model</c>.</summary>
     public static bool IsJson(ReadOnlySpan<byte> bytes) => Start(bytes) < bytes.Length && bytes[Start(bytes)] == '{';
+
+    /// <summary>Whether the first line is a token in base64 and its rank.</summary>
+    static bool IsTiktoken(ReadOnlySpan<byte> bytes)
+    {
+        const int longest = 200;
+        var line = Encoding.Latin1.GetString(bytes[..Math.Min(bytes.Length, longest)]).Split('\n')[0].TrimEnd('\r');
+        return line.Split(' ') is [{ Length: > 0 } token, var rank] && Convert.TryFromBase64String(token, new byte[longest], out _)
+            && int.TryParse(rank, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+    }
 
     /// <summary>Bytes before the first that is no white space and no mark of the order of bytes.</summary>
     static int Start(ReadOnlySpan<byte> bytes)
@@ -63,7 +76,7 @@ public static class Tokenizers
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            var why = e is FileNotFoundException or DirectoryNotFoundException ? "no such file or folder" : e.Message.TrimEnd('.');
+            var why = FileTrouble.Why(e);
             throw new DataException($"{path}: cannot be read ({why}); name a tokenizer.json, a SentencePiece model or a folder with one", "tokenizer");
         }
     }
