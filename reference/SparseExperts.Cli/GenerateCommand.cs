@@ -47,6 +47,11 @@ static class GenerateCommand
         {
             var rule = new SamplingRule(parsed.GetValue(temperature), parsed.GetValue(topK), parsed.GetValue(topP));
             rule.Validate();
+            RefuseVain(parsed, penalty, parsed.GetValue(beams) is null, "without --beams");
+            foreach (var option in (Option[])[temperature, topK, topP, seed])
+                RefuseVain(parsed, option, parsed.GetValue(beams) is not null, "with --beams, which draw nothing");
+            foreach (var option in (Option[])[topK, topP, seed])
+                RefuseVain(parsed, option, parsed.GetValue(temperature) == 0, "with --temperature 0, which takes the likeliest token");
             foreach (var option in (Option<int?>[])[bytes, tokens])
                 if (parsed.GetValue(option) is < 1 or > 1_000_000)
                     throw new ConfigurationException($"{option.Name} {parsed.GetValue(option)}: between 1 and 1000000");
@@ -57,23 +62,30 @@ static class GenerateCommand
                 parsed.GetValue(precision));
             using var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
+            var (unit, besides, usual) = opened.Data.Tokenizer is null ? (bytes, tokens, 400) : (tokens, bytes, 100);
+            if (parsed.GetValue(besides) is not null)
+                throw new ConfigurationException($"{besides.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             if (opened.Config.Model is ITextToTextConfig model)
             {
                 if (parsed.GetValue(stop) is { Length: > 0 }) throw new ConfigurationException("--stop: not for an encoder and decoder; leave it out");
                 var search = parsed.GetValue(beams) is { } width ? new BeamRule(width, parsed.GetValue(penalty)) : null;
-                var most = parsed.GetValue(tokens) ?? parsed.GetValue(bytes);
-                Console.WriteLine(TextToTextPrompt.Write(opened, model, parsed.GetValue(prompt)!, most, rule, search, parsed.GetValue(seed)));
+                var answer = TextToTextPrompt.Write(
+                    opened, model, parsed.GetValue(prompt)!, parsed.GetValue(unit), rule, search, parsed.GetValue(seed), out var unfilled);
+                Console.WriteLine(answer);
+                if (unfilled.Count > 0) Console.Error.WriteLine($"note: the model wrote nothing for {string.Join(", ", unfilled)}");
                 return ExitCode.Ok;
             }
             if (parsed.GetValue(beams) is not null) throw new ConfigurationException("--beams: for models with an encoder and decoder; leave it out");
-            var (unit, other, usual) = opened.Data.Tokenizer is null ? (bytes, tokens, 400) : (tokens, bytes, 100);
-            if (parsed.GetValue(other) is not null)
-                throw new ConfigurationException($"{other.Name}: not for a run that {(unit == bytes ? "reads bytes" : "has a tokenizer")}; say {unit.Name}");
             var start = Encoding.UTF8.GetBytes(parsed.GetValue(prompt)!);
             var written = RunWriter.Continue(opened, start, parsed.GetValue(unit) ?? usual, rule, parsed.GetValue(seed), parsed.GetValue(stop) ?? []);
             OutputWriter.Write([.. start, .. written, .. "\n"u8]);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    static void RefuseVain(ParseResult parsed, Option option, bool isVain, string why)
+    {
+        if (isVain && parsed.GetResult(option) is { Implicit: false }) throw new ConfigurationException($"{option.Name}: changes nothing {why}; leave it out");
     }
 }

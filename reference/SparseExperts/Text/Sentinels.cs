@@ -53,6 +53,20 @@ public static partial class Sentinels
     /// <param name="decode">Text of ids without sentinels.</param>
     public static string Fill(string prompt, IReadOnlyList<int> written, TextToTextIds ids, Func<IReadOnlyList<int>, string> decode)
     {
+        var spans = Spans(written, ids);
+        return Written().Replace(prompt, match => spans.TryGetValue(Number(match), out var span) ? decode(span) : match.Value);
+    }
+
+    /// <summary>The sentinels of a prompt that a model did not write about.</summary>
+    public static IReadOnlyList<string> Unfilled(string prompt, IReadOnlyList<int> written, TextToTextIds ids)
+    {
+        var spans = Spans(written, ids);
+        return [.. Written().Matches(prompt).Where(match => !spans.ContainsKey(Number(match))).Select(match => match.Value).Distinct()];
+    }
+
+    /// <summary>What stands behind each sentinel.</summary>
+    static Dictionary<int, List<int>> Spans(IReadOnlyList<int> written, TextToTextIds ids)
+    {
         Dictionary<int, List<int>> spans = [];
         List<int>? open = null;
         foreach (var id in written.TakeWhile(id => id != ids.End))
@@ -61,6 +75,6 @@ public static partial class Sentinels
             if (sentinel >= 0 && sentinel < ids.Sentinels) open = spans.TryAdd(sentinel, []) ? spans[sentinel] : null;
             else if (id != ids.Padding) open?.Add(id);
         }
-        return Written().Replace(prompt, match => spans.TryGetValue(Number(match), out var span) ? decode(span) : match.Value);
+        return spans;
     }
 }

@@ -25,6 +25,7 @@ public sealed class SentinelTests
         const string prompt = "the <extra_id_0> of <extra_id_1>, <extra_id_2>";
         int[] written = [Sentinel(1), .. Bytes("times"), Sentinel(0), .. Bytes("best"), Sentinel(1), .. Bytes("again"), Ids.End, .. Bytes("x")];
         Assert.Equal("the best of times, <extra_id_2>", Sentinels.Fill(prompt, written, Ids, Text));
+        Assert.Equal(["<extra_id_2>"], Sentinels.Unfilled(prompt, written, Ids));
     }
 
     [Fact]
