@@ -11,7 +11,7 @@ namespace SparseExperts.Cli;
 static class DistillCommand
 {
     static readonly Argument<string> RunArgument = CommonOptions.Run();
-    static readonly Option<bool> DenseOption = new("--dense") { Description = "Into the dense twin, the one student that there is.", Required = true };
+    static readonly Option<bool> DenseOption = new("--dense") { Description = "Into the dense twin, the one student that there is: has to be given." };
     static readonly Option<double> SoftOption = new("--soft")
     {
         Description = "Share of the loss that the teacher's distribution has; the labels have the rest.",
@@ -45,6 +45,7 @@ static class DistillCommand
     static int Run(ParseResult parsed)
     {
         var (folder, soft) = (parsed.GetValue(RunArgument)!, parsed.GetValue(SoftOption));
+        if (!parsed.GetValue(DenseOption)) throw new ConfigurationException("--dense: is missing; give it, as the dense twin is the one student that there is");
         if (!(soft is >= 0 and <= 1)) throw new ConfigurationException($"--soft {soft}: within 0 and 1");
         if (parsed.GetValue(StepsOption) is < 1) throw new ConfigurationException($"--steps {parsed.GetValue(StepsOption)}: at least 1");
         using var backend = BackendCatalog.Create(parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption), parsed.GetValue(PluginsOption));
@@ -55,13 +56,19 @@ static class DistillCommand
         RunConfig Twin(double? share) =>
             DenseStudent.Config(folder, teacher.Config, training, share, parsed.GetValue(BackendOption)!, parsed.GetValue(ThreadsOption));
 
+        // What cannot be is refused before anything is trained.
+        var (twin, student) = (Twin(null), Twin(soft));
+        var (alone, learnt) = (Path.Combine(place, "alone"), Path.Combine(place, "taught"));
+        foreach (var made in parsed.GetValue(BaselineOption) is null ? [alone, learnt] : (string[])[learnt])
+            TrainingRun.RefuseToClobber(made, parsed.GetValue(ForceOption));
+
         using var stop = new StopSignals();
         var dense = parsed.GetValue(BaselineOption) is { } baseline
             ? Given(baseline, backend, teacher.Data)
-            : Train(parsed, stop, "dense, alone", Path.Combine(place, "alone"), Twin(null), backend, teacher, null);
+            : Train(parsed, stop, "dense, alone", alone, twin, backend, teacher, null);
         if (dense is null) return Stopped(stop, place);
         var begun = (Trainer trainer) => DenseStudent.Begin(folder, trainer);
-        var taught = Train(parsed, stop, "dense, taught", Path.Combine(place, "taught"), Twin(soft), backend, teacher, begun);
+        var taught = Train(parsed, stop, "dense, taught", learnt, student, backend, teacher, begun);
         if (taught is null) return Stopped(stop, place);
 
         Measured[] all = [Measured.Of("sparse teacher", teacher, teacher.Data), dense, taught];

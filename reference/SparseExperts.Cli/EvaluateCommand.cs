@@ -14,7 +14,7 @@ static class EvaluateCommand
     public static Command Create()
     {
         var run = CommonOptions.Run();
-        var text = new Option<string?>("--text") { Description = "Evaluate all of this text instead of the run's held-out part." };
+        var text = new Option<string?>("--text") { Description = "Evaluate this text, in windows that follow each other, instead of the run's held-out part." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
         var (threads, backend, precision, plugins) = (CommonOptions.Threads(), CommonOptions.Backend(), CommonOptions.Precision(), CommonOptions.Plugins());
         var profile = CommonOptions.Profile();
@@ -30,14 +30,17 @@ static class EvaluateCommand
             using var opened = TrainingRun.Open(Found.As(Wanted.Run, parsed.GetValue(run)!), _ => machine);
             if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
             var other = parsed.GetValue(text) is { } path ? RunData.LoadText(opened.Config.Data, path, opened.Config.Model) : null;
-            var batches = other is null ? opened.Data.HeldOut(Evaluation.Batch, int.MaxValue) : opened.Data.Of(other, Evaluation.Batch);
+            var leftOut = 0L;
+            var batches = other is null ? opened.Data.HeldOut(Evaluation.Batch, int.MaxValue) : opened.Data.Of(other, Evaluation.Batch, out leftOut);
             var (result, profiled) = counter is null ? (Evaluation.Run(opened.Predictor, batches), null) : EvaluationProfiler.Run(counter, opened, batches);
             var exact = opened.Data.Exact(opened.Predictor, batches);
             var step = opened.Predictor.Step;
             var parts = other is null ? opened.Data.Parts : [];
             var each = parts.Select(p => (p.Name, Result: Evaluation.Run(opened.Predictor, p.Data.HeldOut(Evaluation.Batch, int.MaxValue)))).ToArray();
             var where = other is null ? "held-out text" : Path.GetFileName(other.Path);
-            Console.WriteLine(parsed.GetValue(json) ? Json(result, exact, each, step) : Say(result, opened.Data.Unit, where, step) + Say(exact));
+            Console.WriteLine(parsed.GetValue(json) 
+                ? Json(result, other is null ? null : leftOut, exact, each, step)
+                : Say(result, opened.Data.Unit, where, step) + LeftOut(leftOut) + Say(exact));
             if (!parsed.GetValue(json))
                 foreach (var (name, part) in each) Console.WriteLine(Say(part, opened.Data.Unit, name, step));
             if (profiled is null) return ExitCode.Ok;
@@ -51,16 +54,21 @@ static class EvaluateCommand
 
     static readonly JsonSerializerOptions Line = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 
-    static string Json(Evaluation result, ExactMatch? exact, (string Name, Evaluation Result)[] each, long step) => JsonSerializer.Serialize(new
+    static string Json(Evaluation result, long? leftOut, ExactMatch? exact, (string Name, Evaluation Result)[] each, long step) => JsonSerializer.Serialize(new
     {
         step,
         bits_per_byte = result.BitsPerByte,
         bytes = result.Bytes,
+        left_out_bytes = leftOut,
         tokens = result.Labels,
         drop_rate = result.DropRate,
         exact_match = exact?.Share,
         languages = each.Length == 0 ? null : each.ToDictionary(e => e.Name, e => e.Result.BitsPerByte),
     }, Line);
+
+    /// <summary>What of another text fills no window.</summary>
+    static string LeftOut(long bytes) =>
+        bytes == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {bytes:N0} bytes at its end fill no window and are left out");
 
     static string Say(ExactMatch? exact) => exact is null ? "" : string.Create(
         CultureInfo.InvariantCulture,

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using SparseExperts.Models;
 using SparseExperts.Routing;
+using SparseExperts.Runs;
+using SparseExperts.Training;
 
 namespace SparseExperts.Cli;
 
@@ -26,6 +28,40 @@ sealed class ModelOptions
     };
 
     public IEnumerable<Option> All => [_dialect, _experts, _capacity, _dense, _context, _width, _layers, _dropout, _expertDropout, _format];
+
+    /// <summary>The configuration of a run that is begun with, with what was asked for, which leaves its weights their sizes.</summary>
+    /// <param name="run">Of the model.</param>
+    public IModelConfig Apply(ParseResult parsed, IModelConfig model, string run)
+    {
+        if (model.FixedBy is { } what && All.FirstOrDefault(o => IsGiven(parsed, o)) is { } option)
+            throw new ConfigurationException($"{option.Name}: not for {what}; leave it out");
+        (Option Option, ModelChanges Changes)[] sizes =
+        [
+            (_dense, new() { Experts = Experts(parsed) }),
+            (_experts, new() { Experts = Experts(parsed) }),
+            (_width, new() { Width = parsed.GetValue(_width) }),
+            (_layers, new() { Layers = parsed.GetValue(_layers) }),
+        ];
+        foreach (var (size, changes) in sizes)
+            if (IsGiven(parsed, size) && !model.With(changes).Equals(model))
+                throw new ConfigurationException($"{size.Name}: not with --from, the weights of {run} have other sizes; leave it out");
+        return Apply(parsed, model);
+    }
+
+    static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
+    /// <summary>Begins a trainer with the weights of a run; another dialect may need other ones.</summary>
+    public void Load(ParseResult parsed, string run, Trainer trainer)
+    {
+        try
+        {
+            TrainingRun.LoadModel(run, trainer);
+        }
+        catch (RunException e) when (IsGiven(parsed, _dialect))
+        {
+            throw new ConfigurationException($"--dialect: the weights of {run} do not fit it ({e.Message}); choose one with such routers, or leave it out");
+        }
+    }
 
     /// <summary>The configuration with what was asked for.</summary>
     public IModelConfig Apply(ParseResult parsed, IModelConfig model) => model.With(new()

@@ -38,8 +38,11 @@ static class ReportCommand
     {
         if (parsed.Tokens.Any(t => t.Type == TokenType.Option && t.Value != "--debug"))
             throw new RunException($"{folder}: options are for case files; the page of a run is its report.html");
+        if (TrainingRun.ReadConfig(Found.As(Wanted.Run, folder)).IsImported)
+            throw new RunException($"{folder}: was imported and has no training to show; moe evaluate {folder} --text FILE measures it, "
+                + $"and a run that moe train --from {folder} makes has a page");
         using var machine = BackendCatalog.Create("cpu", 0);
-        using var opened = TrainingRun.Open(Found.As(Wanted.Run, folder), _ => machine);
+        using var opened = TrainingRun.Open(folder, _ => machine);
         if (opened.Note is { } note) Console.Error.WriteLine($"warning: {CommandRunner.OneLine(note)}");
         return RunReportBuilder.Write(opened);
     }

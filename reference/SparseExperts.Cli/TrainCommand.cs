@@ -179,7 +179,7 @@ static class TrainCommand
             Threads = parsed.GetValue(ThreadsOption),
             CheckpointEvery = every,
         };
-        Action<Trainer>? start = config.From is null ? null : trainer => TrainingRun.LoadModel(config.From, trainer);
+        Action<Trainer>? start = config.From is null ? null : trainer => OfModel.Load(parsed, config.From, trainer);
         return TrainingRun.Create(folder, config, backend, RunData.Of(data, text, model, tokenizer, mixture, spans), parsed.GetValue(ForceOption), start);
     }
 
@@ -199,7 +199,7 @@ static class TrainCommand
         var tokenizer = named ?? (run.Tokenizer is { } kept ? RunTokenizer.Open(from, kept) : null);
         if (named is not null && run.Tokenizer is { } its && its.Hash != named.Kept.Hash)
             throw new ConfigurationException($"--tokenizer: not with --from, the model in {from} knows the tokens of its own ({its.File}); leave it out");
-        return (run.Preset, OfModel.Apply(parsed, run.Model), Training(parsed, run.Training), run, tokenizer);
+        return (run.Preset, OfModel.Apply(parsed, run.Model, from), Training(parsed, run.Training), run, tokenizer);
     }
 
     static IBackend Create(ParseResult parsed, string name, int threads, Precision precision)

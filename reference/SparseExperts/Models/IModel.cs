@@ -82,10 +82,12 @@ public interface IModelConfig
     /// <exception cref="ConfigurationException">The family has one, and this model has not; one line.</exception>
     HubCounterpart? OnHub() => null;
 
-    /// <summary>The same with other values; families whose sizes come from a file of their own have none that can be changed.</summary>
-    IModelConfig With(ModelChanges changes) => changes == new ModelChanges()
-        ? this
-        : throw new ConfigurationException($"{Family}: its sizes and rules are those of its checkpoint; leave the options of the model out");
+    /// <summary>What the model is, where its sizes and rules come from a file of its own and cannot be changed; null where they can.</summary>
+    string? FixedBy => null;
+
+    /// <summary>The same with other values.</summary>
+    /// <exception cref="ConfigurationException">They cannot be changed (<see cref="FixedBy"/>).</exception>
+    IModelConfig With(ModelChanges changes) => changes == new ModelChanges() ? this : throw new ConfigurationException($"nothing can be changed of {FixedBy}");
 
     /// <summary>Name and value of what a reader of a report wants to know.</summary>
     IReadOnlyList<(string Name, string Value)> Describe();

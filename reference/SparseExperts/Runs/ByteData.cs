@@ -21,8 +21,12 @@ sealed class ByteData : RunData
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
         ByteBatches.Windows(Text.HeldOut.ToArray(), _model, sequences, windows);
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        ByteBatches.Windows((byte[])[.. other.Train, .. other.HeldOut], _model, sequences);
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut)
+    {
+        var windows = ByteBatches.Windows((byte[])[.. other.Train, .. other.HeldOut], _model, sequences);
+        leftOut = ByteBatches.LeftOut(other.Length, _model);
+        return windows;
+    }
 
     public override string Show(int id) => ((char)id).ToString();
 }

@@ -13,9 +13,14 @@ public static class DenseStudent
     /// <param name="folder">Of the sparse run.</param>
     /// <param name="share">Of the loss that the teacher has; null for the twin that learns alone.</param>
     /// <param name="backend">Where the student is computed, exactly, which need not be where its teacher was.</param>
-    /// <exception cref="ConfigurationException">The run is no sparse one.</exception>
+    /// <exception cref="ConfigurationException">The run is no sparse one, or has no twin.</exception>
+    /// <exception cref="RunException">The run has no text.</exception>
     public static RunConfig Config(string folder, RunConfig sparse, TrainingConfig training, double? share, string backend, int threads)
     {
+        if (sparse.Model.FixedBy is { } why)
+            throw new ConfigurationException($"{folder}: is {why}, and cannot be distilled; name the run of an own decoder or of a Switch");
+        if (sparse.IsImported)
+            throw new RunException($"{folder}: was imported and has no text; name a run that learnt from one, as of moe train --from {folder} --text FILE");
         if (sparse.Model.Experts == 0) throw new ConfigurationException($"{folder}: is a dense run; name a sparse one");
         return sparse with
         {
@@ -33,7 +38,7 @@ public static class DenseStudent
     public static void Begin(string folder, Trainer student)
     {
         var path = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(folder), p => Checkpoint.LoadCommon(student, p), isWriter: false, out _);
-        if (path is null) throw new RunException($"{folder}: has no checkpoint yet; train it first");
+        if (path is null) throw TrainingRun.NoCheckpoint(folder, TrainingRun.ReadConfig(folder));
     }
 
     /// <summary>How much of what the sparse model gains over the dense one the student keeps: 1 is all; null where there is no gain to keep.</summary>

@@ -24,7 +24,7 @@ public static class HubExport
         var config = TrainingRun.ReadConfig(run);
         SafetensorsFile? opened = null;
         var taken = Checkpoint.LoadNewest(TrainingRun.CheckpointFolder(run), path => opened = Checkpoint.OpenModel(path), isWriter: false, out var note)
-            ?? throw new RunException($"{run}: has no checkpoint yet; go on training it", "resume");
+            ?? throw TrainingRun.NoCheckpoint(run, config);
         using var own = opened!;
         var written = !HubSource.Exists(run) ? Anew(run, config, folder, own)
             : HubSource.IsQuantised(run) ? Anew(Unquantised(run), folder, own, SmallFiles(run))
@@ -89,7 +89,7 @@ public static class HubExport
     {
         if (config.Tokenizer is not { } kept) return [];
         var name = Path.GetExtension(kept.File) == ".model" ? counterpart.SentencePiece : null;
-        return [(Path.Combine(run, kept.File), name ?? Path.GetFileName(kept.File))];
+        return [(RunTokenizer.Require(run, kept), name ?? Path.GetFileName(kept.File))];
     }
 
     /// <summary>What the library reads a model of this program as.</summary>
@@ -99,6 +99,8 @@ public static class HubExport
     /// <summary>A run that began here.</summary>
     static Exported Anew(string run, RunConfig config, string folder, SafetensorsFile own)
     {
+        if (config.IsImported)
+            throw new RunException($"{HubSource.FolderOf(run)}: is missing or not whole, which says how the checkpoint was stored; import it again");
         var counterpart = CounterpartOf(config.Model);
         return Anew(counterpart.Config, folder, own, Tokenizer(run, config, counterpart));
     }

@@ -23,7 +23,7 @@ sealed class LanguageData(ByteText all, IModelConfig model, IReadOnlyList<(strin
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
         languages.SelectMany(l => l.Data.HeldOut(sequences, Math.Max(1, windows / languages.Count)));
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) => languages[0].Data.Of(other, sequences);
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut) => languages[0].Data.Of(other, sequences, out leftOut);
     public override string Show(int id) => languages[0].Data.Show(id);
     public override IModelConfig Fitted(IModelConfig model) => languages[0].Data.Fitted(model);
 }

@@ -14,8 +14,12 @@ sealed class NoText(IModelConfig model) : RunData(ByteText.None)
     public override IBatches Batches(TrainingConfig training) => throw Missing();
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => throw Missing();
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        (_of = AsUsual(other, model, Tokenizer)).Of(other, sequences);
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut)
+    {
+        if (Tokenizer is null && model.Vocabulary < 256)
+            throw new RunException("the run was imported without a tokenizer, and its ids are no bytes; import its checkpoint again with its tokenizer's file");
+        return (_of = AsUsual(other, model, Tokenizer)).Of(other, sequences, out leftOut);
+    }
 
     public override string Show(int id) => (_of ?? throw Missing()).Show(id);
 

@@ -30,8 +30,25 @@ public abstract class RunData(ByteText text)
     /// <param name="windows">Sequences at most.</param>
     public abstract IEnumerable<TokenBatch> HeldOut(int sequences, int windows);
 
-    /// <summary>Another text, all of it held out.</summary>
-    public abstract IEnumerable<TokenBatch> Of(ByteText other, int sequences);
+    /// <summary>Another text, held out as a whole, in windows that follow each other.</summary>
+    /// <param name="leftOut">Bytes at its end that fill no window.</param>
+    public abstract IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut);
+
+    /// <summary>Refuses a text whose held-out part has no window: a training would meet that at its end.</summary>
+    /// <exception cref="DataException">It has none; one line.</exception>
+    public void RequireHeldOut()
+    {
+        foreach (var (_, part) in Parts) part.RequireHeldOut();
+        if (Parts.Count > 0) return;
+        try
+        {
+            _ = HeldOut(1, 1).First();
+        }
+        catch (DataException e)
+        {
+            throw new DataException($"{Text.Path}, its last 5 %, which are held out: {e.Message}", [.. e.Settings]);
+        }
+    }
 
     /// <summary>How many targets a model writes exactly; null where the data are no tasks.</summary>
     public virtual ExactMatch? Exact(Predictor predictor, IEnumerable<TokenBatch> batches) => null;
@@ -71,8 +88,8 @@ public abstract class RunData(ByteText text)
             (DataKind.Bytes, _) => new TokenData(text, model, tokenizer.Tokenizer) { Tokenizer = tokenizer },
             (DataKind.Spans, ITextToTextConfig pair) => new SpanData(text, pair, ids, spans ?? new()) { Tokenizer = tokenizer },
             (DataKind.Tasks, ITextToTextConfig pair) => new TaskData(text, pair, ids) { Tokenizer = tokenizer },
-            (DataKind.Tasks, _) => throw new ConfigurationException($"{model.Family}: tasks are for models with an encoder and a decoder", "data", "preset"),
-            (DataKind.Spans, _) => throw new ConfigurationException($"{model.Family}: spans are for models with an encoder and a decoder", "data", "preset"),
+            (DataKind.Tasks, _) => throw new ConfigurationException($"tasks are for models with an encoder and a decoder, and {model.Title} has none", "data"),
+            (DataKind.Spans, _) => throw new ConfigurationException($"spans are for models with an encoder and a decoder, and {model.Title} has none", "data"),
             var (other, _) => throw new ConfigurationException($"data {other}: unknown"),
         };
     }

@@ -28,11 +28,13 @@ sealed class SpanData : RunData
     public override IBatches Batches(TrainingConfig training) => Batches(_tokens.Value.Train, training.Seed, training.Batch);
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => Batches(_tokens.Value.HeldOut, HeldOutSeed, sequences).Windows(windows);
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences)
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut)
     {
         byte[] all = [.. other.Train, .. other.HeldOut];
         var tokens = _tokenizer is ByteTokenizer ? TokenText.OfBytes(all) : TokenText.Of(all, _tokenizer, other.Path);
-        return Batches(tokens, HeldOutSeed, sequences).Windows();
+        var batches = Batches(tokens, HeldOutSeed, sequences);
+        leftOut = tokens.Bytes(tokens.Length - tokens.Length % batches.Tokens, tokens.Length);
+        return batches.Windows();
     }
 
     public override IModelConfig Fitted(IModelConfig model)

@@ -26,7 +26,12 @@ sealed class TaskData : RunData
     public override string Unit => "label";
     public override IBatches Batches(TrainingConfig training) => Of(_train, training.Seed, training.Batch);
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) => Of([.. _heldOut.Take(windows)], 0, sequences).All();
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) => Of(Tasks(other), 0, sequences).All();
+
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut)
+    {
+        leftOut = 0;
+        return Of(Tasks(other), 0, sequences).All();
+    }
 
     public override IModelConfig Fitted(IModelConfig model)
     {

@@ -25,8 +25,13 @@ sealed class TokenData : RunData
     public override IEnumerable<TokenBatch> HeldOut(int sequences, int windows) =>
         TokenBatches.Windows(_tokens.Value.HeldOut, _model, sequences, windows);
 
-    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences) =>
-        TokenBatches.Windows(TokenText.Of((byte[])[.. other.Train, .. other.HeldOut], _tokenizer, other.Path), _model, sequences);
+    public override IEnumerable<TokenBatch> Of(ByteText other, int sequences, out long leftOut)
+    {
+        var tokens = TokenText.Of((byte[])[.. other.Train, .. other.HeldOut], _tokenizer, other.Path);
+        var windows = TokenBatches.Windows(tokens, _model, sequences);
+        leftOut = tokens.Bytes(tokens.Length - ByteBatches.LeftOut(tokens.Length, _model), tokens.Length);
+        return windows;
+    }
 
     public override string Show(int id) => _tokenizer.Decode([id]);
 }

@@ -119,8 +119,9 @@ public sealed partial class TrainingRun : IDisposable
         foreach (var read in (string?[])[config.From, config.Teacher?.Run])
             if (read is not null && SamePlace(read, folder))
                 throw new RunException($"{folder}: holds the run that the new one learns from; name another folder", "out");
-        config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family, Tokenizer = data.Tokenizer?.Kept };
+        config = config with { Numerics = NumericsVersion.Current, Family = config.Model.Family, Tokenizer = data.Tokenizer?.KeptBeside(config.From) };
         MemoryEstimate.Require(config.Model, config.Training, backend);
+        data.RequireHeldOut();
         return Kept(new Held(config, backend, teacher), held =>
         {
             start?.Invoke(held.Trainer);
@@ -139,7 +140,7 @@ public sealed partial class TrainingRun : IDisposable
         {
             begun.Clear();
             HubSource.Take(config.From, folder);
-            data.Tokenizer?.Write(folder);
+            if (config.Tokenizer is { } kept) data.Tokenizer!.Write(folder, kept);
             AtomicFile.WriteText(ConfigPath(folder), config.ToJson() + "\n");
             return new(folder, key, config, held, data, 0) { Begun = begun };
         }
@@ -178,6 +179,8 @@ public sealed partial class TrainingRun : IDisposable
     {
         if (folder.Length == 0) throw new RunException("the run folder's name is empty; name a folder", "out");
         if (File.Exists(folder)) throw new RunException($"{folder}: is a file; name a folder", "out");
+        for (var above = Path.GetDirectoryName(Path.GetFullPath(folder)); above is not null; above = Path.GetDirectoryName(above))
+            if (File.Exists(above)) throw new RunException($"{folder}: {above} is no folder; name a place in one", "out");
         if (!Directory.Exists(folder) || Directory.EnumerateFileSystemEntries(folder).All(RunLock.IsOwn)) return;
         if (force is null) throw new RunException($"{folder}: exists and is not empty; name another folder", "out");
         if (force == false)
@@ -189,7 +192,9 @@ public sealed partial class TrainingRun : IDisposable
     /// <summary>Goes on from the newest whole checkpoint, or from the start if there is none yet.</summary>
     public static TrainingRun Resume(string folder, Func<RunConfig, IBackend> backend)
     {
-        ReadConfig(folder);         // no lock is left where no run is
+        // No lock is left where no run is.
+        if (ReadConfig(folder).IsImported)
+            throw new RunException($"{folder}: was imported and has no training to go on with; begin one with moe train --from {folder} --text FILE");
         return Kept(RunLock.Take(folder), key =>
         {
             var isBack = new ReplacedRun(folder).Settle();
@@ -217,11 +222,7 @@ public sealed partial class TrainingRun : IDisposable
     {
         var (config, data) = Read(folder);
         var checkpoints = CheckpointFolder(folder);
-        if (!Checkpoint.Any(checkpoints))
-        {
-            var old = ReplacedRun.Of(folder) is { } replaced ? $" (the run that it replaces is in {replaced} until then)" : "";
-            throw new RunException($"{folder}: has no checkpoint yet{old}; go on training it", "resume");
-        }
+        if (!Checkpoint.Any(checkpoints)) throw NoCheckpoint(folder, config);
         Trainer.Validate(config.Model, config.Training);
         var machine = backend(config);
         Predictor? predictor = null;
@@ -232,6 +233,14 @@ public sealed partial class TrainingRun : IDisposable
         return predictor is null
             ? throw new RunException($"{folder}: its checkpoints went away while they were read; try again")
             : new TrainedRun(folder, config, predictor, data) { Note = note };
+    }
+
+    /// <summary>What is to be done about a run without a checkpoint, which an imported one cannot be trained to.</summary>
+    internal static RunException NoCheckpoint(string folder, RunConfig config)
+    {
+        if (config.IsImported) return new($"{folder}: was imported, and its checkpoint is not whole; import it again");
+        var old = ReplacedRun.Of(folder) is { } replaced ? $" (the run that it replaces is in {replaced} until then)" : "";
+        return new($"{folder}: has no checkpoint yet{old}; go on training it with moe train --resume {folder}");
     }
 
     static void Require(string folder)
@@ -252,7 +261,7 @@ public sealed partial class TrainingRun : IDisposable
     public static void LoadModel(string folder, Trainer trainer)
     {
         if (Checkpoint.LoadNewest(CheckpointFolder(folder), path => Checkpoint.LoadModel(trainer, path), isWriter: false, out _) is null)
-            throw new RunException($"{folder}: has no checkpoint yet; train it first");
+            throw NoCheckpoint(folder, ReadConfig(folder));
         trainer.Step = 0;
     }
 
@@ -260,7 +269,7 @@ public sealed partial class TrainingRun : IDisposable
     {
         var config = ReadConfig(folder);
         var tokenizer = config.Tokenizer is { } kept ? RunTokenizer.Open(folder, kept) : null;
-        if (config.Text.Length == 0) return (config, new NoText(config.Model) { Tokenizer = tokenizer });
+        if (config.IsImported) return (config, new NoText(config.Model) { Tokenizer = tokenizer });
         var text = RunData.LoadText(config.Data, config.Text, config.Model);
         if (text.Hash != config.TextHash)
         {

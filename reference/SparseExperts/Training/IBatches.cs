@@ -29,9 +29,12 @@ public sealed class ByteBatches(ByteText text, ulong seed, int sequences, IModel
     public static IEnumerable<TokenBatch> Windows(ReadOnlyMemory<byte> text, IModelConfig model, int sequences, int maxWindows = int.MaxValue)
     {
         var length = Math.Min(model.Context, text.Length - 1);
-        if (length < 1) throw new DataException("evaluation needs at least two bytes; name a longer text");
+        if (length < 1) throw new DataException("evaluation needs at least two bytes; name a longer text", "text");
         return Cut(text, model, length, sequences, Math.Min((text.Length - 1) / length, maxWindows));
     }
+
+    /// <summary>Bytes or tokens at the end of a text of so many that <see cref="Windows"/> leaves out.</summary>
+    internal static int LeftOut(int length, IModelConfig model) => (length - 1) % Math.Min(model.Context, length - 1);
 
     static IEnumerable<TokenBatch> Cut(ReadOnlyMemory<byte> text, IModelConfig model, int length, int sequences, int windows)
     {

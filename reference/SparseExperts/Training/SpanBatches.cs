@@ -29,7 +29,8 @@ public sealed class SpanBatches(ReadOnlyMemory<int> text, TextToTextIds ids, Spa
         var tokens = Math.Max(2, corruption.Lengths(inputs).Tokens);
         while (tokens > 2 && Sides(corruption.Counts(tokens)).Encoder > inputs) tokens--;
         if (Sides(corruption.Counts(tokens)).Encoder > inputs) throw new DataException($"inputs of {inputs} tokens: too few for one span", "context");
-        if (available < tokens) throw new DataException($"{available} tokens of text are fewer than a sequence's {tokens}; name a longer text", "context");
+        if (available < tokens)
+            throw new DataException($"{available} tokens of text are fewer than a sequence's {tokens}; name a longer text", "text", "context");
         ids.Require(corruption.Counts(tokens).Spans);
         return tokens;
     }

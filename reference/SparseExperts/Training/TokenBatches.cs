@@ -9,7 +9,7 @@ public sealed class TokenBatches(TokenText text, ulong seed, int sequences, IMod
 {
     readonly int _places = text.Length > model.Context
         ? text.Length - model.Context
-        : throw new DataException($"{text.Length} tokens are too few for sequences of {model.Context}; name a longer text or lower the context", "context");
+        : throw new DataException($"{text.Length} tokens are too few for sequences of {model.Context}; name a longer text", "text", "context");
 
     public TokenBatch Of(long step)
     {
@@ -25,7 +25,7 @@ public sealed class TokenBatches(TokenText text, ulong seed, int sequences, IMod
     public static IEnumerable<TokenBatch> Windows(TokenText text, IModelConfig model, int count, int maxWindows = int.MaxValue)
     {
         var length = Math.Min(model.Context, text.Length - 1);
-        if (length < 1) throw new DataException("evaluation needs at least two tokens; name a longer text");
+        if (length < 1) throw new DataException("evaluation needs at least two tokens; name a longer text", "text");
         var windows = Math.Min((text.Length - 1) / length, maxWindows);
         return Enumerable.Range(0, windows).Chunk(count)
             .Select(some => Batch(text, [.. some.Select(w => w * length)], length) with { Tasks = ByteBatches.LastTask(model, some.Length) });

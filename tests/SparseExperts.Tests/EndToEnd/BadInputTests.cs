@@ -43,6 +43,17 @@ public sealed class BadInputTests
         { "selftest --parts speed --max-size 8", "--max-size 8: nothing of speed is so small; raise it" },
         { "evaluate nowhere", "nowhere: no such folder" },
         { "generate nowhere --bytes 0", "--bytes 0: between 1 and" },
+        { "generate nowhere --length-penalty 2", "--length-penalty: changes nothing without --beams; leave it out" },
+        { "generate nowhere --beams 4 --temperature 0.5", "--temperature: changes nothing with --beams, which draw nothing; leave it out" },
+        { "generate nowhere --beams 4 --top-k 5", "--top-k: changes nothing with --beams" },
+        { "generate nowhere --beams 4 --top-p 0.5", "--top-p: changes nothing with --beams" },
+        { "generate nowhere --beams 4 --seed 1", "--seed: changes nothing with --beams" },
+        { "generate nowhere --temperature 0 --top-k 5", "--top-k: changes nothing with --temperature 0, which takes the likeliest token; leave it out" },
+        { "generate nowhere --temperature 0 --top-p 0.5", "--top-p: changes nothing with --temperature 0" },
+        { "generate nowhere --temperature 0 --seed 1", "--seed: changes nothing with --temperature 0" },
+        { "distill nowhere", "--dense: is missing; give it, as the dense twin is the one student that there is" },
+        { "train --out short.txt/run", "short.txt is no folder; name a place in one (--out)" },
+        { "import nowhere --out short.txt/run", "short.txt is no folder; name a place in one (--out)" },
         { "report nowhere", "nowhere: no such folder" },
         { "train --dialect mesh.swich", "dialect 'mesh.swich': unknown; near it are mesh.switch" },
         { "train --dialect nowhere.json", "nowhere.json: cannot be read" },
@@ -97,7 +108,7 @@ public sealed class BadInputTests
         var before = Files(workspace.Folder);
 
         static bool IsPath(string word) => word.EndsWith(".txt", StringComparison.Ordinal)
-            || word is "nowhere" or "occupied" or "occupied/no/report.xml" or "new" or "task.jsonl" or ".";
+            || word is "nowhere" or "occupied" or "occupied/no/report.xml" or "short.txt/run" or "new" or "task.jsonl" or ".";
         var arguments = call.Split(' ').Select(word => IsPath(word) ? workspace.At(word) : word);
         var result = MoeCommand.Run([.. arguments]);
 

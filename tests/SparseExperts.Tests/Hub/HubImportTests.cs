@@ -63,7 +63,7 @@ public sealed class HubImportTests : IDisposable
 
         Copy("language-models/mixtral-tiny");
         Rewrite("model.safetensors", (file, t) => t.Name == Gate ? HubRepack.AsIs(file, t) with { DType = "I32" } : HubRepack.AsIs(file, t));
-        Refused($"'{Gate}' is I32; this program reads F32, BF16 and F16");
+        Refused($"'{Gate}' is I32, which is not read; convert the checkpoint to F32, BF16 or F16");
     }
 
     void Say(string key, JsonNode value)
@@ -92,6 +92,47 @@ public sealed class HubImportTests : IDisposable
         Copy("language-models/mixtral-tiny");
         File.WriteAllText(In("tokenizer.json"), "{\"model\"");
         Refused("tokenizer.json: not JSON");
+    }
+
+    /// <summary>One of a kind that is not known is said, and its checkpoint imported without it.</summary>
+    [Fact]
+    public void A_broken_tokenizer_is_refused_and_an_unknown_one_is_said()
+    {
+        Copy("language-models/mixtral-tiny");
+        (string File, string Content, bool IsBroken)[] cases =
+        [
+            ("tokenizer.model", "no tokenizer at all", true),
+            ("tokenizer.model", "", true),
+            ("tokenizer.model", "IQ== 0\nIg== 1\n", false),
+            ("tokenizer.json", """{"model": {"type": "WordPiece"}}""", false),
+            ("tokenizer.json", """{"model": {"type": "BPE", "vocab": 5}}""", true),
+            ("tokenizer.json", "{}", true),
+        ];
+        foreach (var (file, content, isBroken) in cases)
+        {
+            File.WriteAllText(In(file), content);
+            if (isBroken)
+            {
+                Refused($"{file}: cannot be used as a tokenizer: ");
+            }
+            else
+            {
+                Assert.Contains("unsupported; the run has its weights alone", HubImport.Run(From, Run).Note, StringComparison.Ordinal);
+                ComesBack();
+            }
+            File.Delete(In(file));
+        }
+    }
+
+    /// <summary>A run that has lost what it keeps of its checkpoint is not written as if it had never had it.</summary>
+    [Fact]
+    public void A_run_without_its_source_is_not_exported()
+    {
+        Copy("language-models/mixtral-tiny");
+        HubImport.Run(From, Run);
+        Directory.Delete(Path.Combine(Run, "source"), recursive: true);
+        var error = Assert.Throws<RunException>(() => HubExport.Run(Run, Path.Combine(_folder, "out")));
+        Assert.EndsWith("source: is missing or not whole, which says how the checkpoint was stored; import it again", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -198,7 +239,7 @@ public sealed class HubImportTests : IDisposable
         File.WriteAllBytes(In("pytorch_model.bin"), []);
         Refused("its weights are pickled");
         File.Delete(In("config.json"));
-        Refused("config.json: cannot be read");
+        Refused("config.json: cannot be read (no such file or folder); name the folder of a checkpoint");
     }
 
     [Fact]

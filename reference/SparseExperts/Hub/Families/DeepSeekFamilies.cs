@@ -47,7 +47,7 @@ static class DeepSeekFamilies
                 """,
             Interleaved = true,
             Sparse = BehindTheFirst,
-SparseKeys = ["first_k_dense_replace"],
+            SparseKeys = ["first_k_dense_replace"],
             NotRead = ["aux_loss_alpha", "seq_aux", "head_dim", "num_nextn_predict_layers"],
             Further = (keys, c) =>
             {

@@ -75,6 +75,9 @@ public sealed record HubModelConfig : IModelConfig
     [JsonIgnore]
     public string Title => $"{Hub.ModelType}, width {Hub.Width} × {Hub.Layers.Count} layers";
 
+    [JsonIgnore]
+    public string? FixedBy => $"an imported decoder ({Hub.ModelType}), whose sizes and rules are those of its checkpoint";
+
     public HubCounterpart? OnHub() => new(HubForms.Both(Config));
 
     public IReadOnlyList<(string Name, string Value)> Describe() =>
