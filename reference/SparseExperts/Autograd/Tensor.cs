@@ -162,7 +162,9 @@ public sealed class Parameter : Tensor
     /// <summary>Its numbers as they are kept.</summary>
     public Matrix Stored => ParameterStore.View(this, _store.ValuesIn(Type));
 
-    /// <summary>Its numbers; a copy until the tape is reset where they are kept in two bytes, which ops of large weights do without (<see cref="Stored"/>).</summary>
+    /// <summary>
+    /// Its numbers; where they are kept in two bytes, a copy until the tape is reset, which ops of large weights do without (<see cref="Stored"/>).
+    /// </summary>
     public override Matrix Value => IsNarrow ? Tape.Scratch<WidenedParameters>().Of(Tape, this) : Stored;
 
     /// <summary>Where it starts in every storage of its store.</summary>

@@ -3,7 +3,9 @@ using SparseExperts.Hub;
 
 namespace SparseExperts.Checking;
 
-/// <summary>What a recording has to say before anything is computed from it: tokens of the model's vocabulary, of which some count, at places that there are.</summary>
+/// <summary>
+/// What a recording has to say before anything is computed from it: tokens of the model's vocabulary, of which some count, at places that there are.
+/// </summary>
 static class RecordedInputs
 {
     /// <summary>From here on float32 skips whole numbers.</summary>

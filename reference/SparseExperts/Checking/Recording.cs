@@ -31,7 +31,8 @@ public sealed class Recording
 
     /// <summary>A recording in memory.</summary>
     /// <param name="path">For messages.</param>
-    public static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer = null) => Of(path, tensors, producer, new(StringComparer.Ordinal));
+    public static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer = null) =>
+        Of(path, tensors, producer, new(StringComparer.Ordinal));
 
     static Recording Of(string path, IEnumerable<CaseTensor> tensors, string? producer, HashSet<string> asked)
     {
