@@ -114,7 +114,8 @@ static class HubReaches
     public static (AttentionReach, int, string)[] Full(HubKeys keys, int layers)
     {
         if (keys.Texts("layer_types", layers) is { } types && types.FirstOrDefault(t => t != All) is { } other)
-            throw keys.Refusal("layer_types", keys.Get("layer_types"), $"layers of type {JsonValue.Create(other).ToJsonString()} are not this family's here; all see the whole text");
+            throw keys.Refusal("layer_types", keys.Get("layer_types"),
+                $"layers of type {JsonValue.Create(other).ToJsonString()} are not this family's here; all see the whole text");
         return [.. Enumerable.Repeat((AttentionReach.Full, 0, All), layers)];
     }
 

@@ -15,11 +15,12 @@ public sealed class RecordedInputsTests
 
     /// <summary>With numbers of a tensor changed.</summary>
     static Recording With(Recording recording, string name, Func<double, double> change) =>
-        recording.Get(name) is var tensor ? recording.With(tensor with { Values = Array.ConvertAll(tensor.Values, x => change(x)) }) : recording;
+        recording.With(recording.Get(name) with { Values = Array.ConvertAll(recording.Get(name).Values, x => change(x)) });
 
     /// <summary>All of it, under other names where <paramref name="name"/> gives them.</summary>
     static Recording Named(Recording recording, Func<string, string?> name) =>
-        Recording.Of(recording.Path, recording.Names.Where(n => name(n) is not null).Select(n => recording.Get(n) with { Name = name(n)! }), recording.Producer);
+        Recording.Of(
+            recording.Path, recording.Names.Where(n => name(n) is not null).Select(n => recording.Get(n) with { Name = name(n)! }), recording.Producer);
 
     static ModelVerdict Check(Recording recording)
     {

@@ -44,7 +44,8 @@ public sealed class HubConfigTests
 
     [Theory]
     [InlineData("qwen3_moe", """{ "rope_theta": 1e4, "rope_scaling": { "rope_type": "default", "rope_theta": 5.0 } }""", "rope_scaling.rope_theta is 5;")]
-    [InlineData("mixtral", """{ "rope_scaling": { "type": "linear", "rope_type": "yarn", "factor": 2.0 } }""", "rope_scaling.type is \"linear\"; rope_type beside it is \"yarn\"")]
+    [InlineData("mixtral", """{ "rope_scaling": { "type": "linear", "rope_type": "yarn", "factor": 2.0 } }""",
+        "rope_scaling.type is \"linear\"; rope_type beside it is \"yarn\"")]
     [InlineData("minimax_m2", """{ "head_dim": 8, "rotary_dim": 2, "rope_parameters": { "partial_rotary_factor": 0.5 } }""", "rotary_dim is 2; partial_rot")]
     [InlineData("deepseek_v3", """{ "qk_head_dim": 20 }""", "qk_head_dim is 20; it is qk_nope_head_dim + qk_rope_head_dim")]
     [InlineData("deepseek_v3", """{ "rope_interleave": null }""", "rope_interleave is null; this program rotates pairs")]
