@@ -33,7 +33,7 @@ sealed class ModelOptions
     /// <param name="run">Of the model.</param>
     public IModelConfig Apply(ParseResult parsed, IModelConfig model, string run)
     {
-        if (model.FixedBy is { } what && All.FirstOrDefault(o => IsGiven(parsed, o)) is { } option)
+        if (model.FixedBy is { } what && All.FirstOrDefault(o => o != _dropout && o != _expertDropout && IsGiven(parsed, o)) is { } option)
             throw new ConfigurationException($"{option.Name}: not for {what}; leave it out");
         (Option Option, ModelChanges Changes)[] sizes =
         [

@@ -29,7 +29,7 @@ public static class FeedForward
         var hidden = Project(rows, weights.Wi, weights.Bi);                                                             // [rows, F]
         var gate = weights.WiGate is null ? null : Project(rows, weights.WiGate, weights.BiGate);                       // [rows, F]
         hidden = Activate(tape, call, hidden, gate);                                                                    // [rows, F]
-        if (call.Training && indices is not null) hidden = tape.Dropout(hidden, dropout, streams[RandomUse.ExpertDropout], indices);
+        if (call.Training && indices is not null) hidden = rounded.Drop(hidden, dropout, streams[RandomUse.ExpertDropout], indices);
         if (instead is not null) hidden = instead(hidden);
         return Project(hidden, weights.Wo, weights.Bo);                                                                 // [rows, M]
     }

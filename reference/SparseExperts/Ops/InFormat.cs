@@ -28,6 +28,11 @@ public readonly record struct InFormat(Tape Tape, NumberFormat Format)
 
     public Tensor Activate(Activation kind, Tensor x) => Round(Tape.Activate(kind, x));
 
+    public Tensor Drop(Tensor x, double rate, RandomStream stream) => rate == 0 ? x : Round(Tape.Dropout(x, rate, stream));
+
+    /// <summary>The same for rows in the order of a plan.</summary>
+    internal Tensor Drop(Tensor x, double rate, RandomStream stream, PlanIndices rows) => rate == 0 ? x : Round(Tape.Dropout(x, rate, stream, rows));
+
     /// <summary>RMS(x)∘w with the norm itself rounded before w multiplies.</summary>
     public Tensor Norm(Tensor x, Tensor weight, double epsilon)
     {

@@ -52,7 +52,6 @@ public sealed class ImportedRunTests(ImportedRunTests.Imported imported) : IClas
     string[] Entries() => [.. Directory.EnumerateFileSystemEntries(_space.Folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 
     [Theory]
-    [InlineData("--dropout 0.1")]
     [InlineData("--experts 3")]
     [InlineData("--width 32")]
     [InlineData("--layers 3")]

@@ -73,7 +73,8 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
         using var place = Tape.Within("self_attn");
         var normed = First(x, Weights.AttentionNorm);
         var y = HubAttention.Forward(Tape, Form.Attention, Weights.Attention, normed, inputs, Format, Form.NormEpsilon, Form.NormRounding, Number);
-        return Joined(x, normed, Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y);
+        y = Weights.Gemma is { } gemma ? Normed(y, gemma.AfterAttention) : y;
+        return Joined(x, normed, Rounded.Drop(y, inputs.Dropout, inputs.Streams[RandomUse.AttentionDropout]));
     }
 
     /// <summary>The second half, and what its router did.</summary>
@@ -83,9 +84,9 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
         using var place = Tape.Within("mlp");
         var normed = First(x, Weights.FeedForwardNorm);
         if (Weights.Gemma is { } gemma) return Gemma(x, normed, gemma, inputs, training, instead);
-        if (Weights.Experts is not { } experts) return (Joined(x, normed, Dense(normed)), null);
+        if (Weights.Experts is not { } experts) return (Joined(x, normed, Dropped(Dense(normed), inputs)), null);
         var result = experts.Forward(RouterReadsOther ? x : normed, RouterReadsOther ? normed : null, inputs, Format, training, instead);
-        return (Joined(x, normed, result.Output), result);
+        return (Joined(x, normed, Dropped(result.Output, inputs)), result);
     }
 
     Tensor Dense(Tensor x)
@@ -105,10 +106,12 @@ public sealed record DecoderLayer(Tape Tape, string Name, int Number, LayerForm 
             result = experts.Forward(RouterReadsOther ? own : x, own, inputs, Format, training, instead);
             y = Rounded.Add(Normed(y, gemma.AfterDense!), Normed(result.Output, gemma.AfterExperts!));
         }
-        var joined = Joined(x, normed, Normed(y, gemma.AfterBoth));
+        var joined = Joined(x, normed, Dropped(Normed(y, gemma.AfterBoth), inputs));
         var scalar = Tape.RepeatRow(Tape.RepeatColumn(Tape.Constant(gemma.Scalar), joined.Columns), joined);
         return (Rounded.Multiply(joined, scalar), result);
     }
+
+    Tensor Dropped(Tensor y, HubInputs inputs) => Rounded.Drop(y, inputs.Dropout, inputs.Streams[RandomUse.FeedForwardDropout]);
 
     Tensor Joined(Tensor x, Tensor normed, Tensor y)
     {

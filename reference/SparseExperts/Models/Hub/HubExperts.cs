@@ -43,7 +43,7 @@ public sealed class HubExperts
     public SparseResult Forward(Tensor x, Tensor? own, HubInputs inputs, NumberFormat format, bool training, Substitution? instead)
     {
         var call = Call(x, inputs, format, training);
-        var result = SparseLayer.Forward(_tape, call, new LayerInputs(x, own), Router, Experts, streams: inputs.Streams, instead: instead);
+        var result = SparseLayer.Forward(_tape, call, new LayerInputs(x, own), Router, Experts, inputs.ExpertDropout, inputs.Streams, instead);
         return result with { Ids = inputs.Ids };
     }
 

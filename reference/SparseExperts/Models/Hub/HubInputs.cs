@@ -16,6 +16,10 @@ public sealed record HubInputs(int[] Ids, int Rows)
     /// <summary>Random numbers of this step, and of the layer that reads them.</summary>
     internal LayerStreams Streams { get; init; }
 
+    /// <summary>Of what each half of a layer adds, and of the experts' hidden layers; 0 but in training.</summary>
+    internal double Dropout { get; init; }
+    internal double ExpertDropout { get; init; }
+
     /// <summary>Columns before the first of these.</summary>
     public int Before => Cache?.Length ?? 0;
 

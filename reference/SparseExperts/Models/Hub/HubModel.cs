@@ -64,6 +64,7 @@ public sealed class HubModel : ICausalModel
         if (pass.Cache is { } cache && (pass.Training || batch.Sequences != 1))
             throw new ArgumentException("a cache serves one sequence in evaluation", nameof(pass));
         var inputs = new HubInputs(batch.Ids, batch.Sequences) { Cache = pass.Cache, Streams = new(pass.Streams, pass.Step, 0) };
+        if (pass.Training) inputs = inputs with { Dropout = Config.Dropout, ExpertDropout = Config.ExpertDropout };
         var result = Forward(inputs, pass.Training, pass.Cache is { } kept ? kept.Routes : null);
         pass.Cache?.Advance(batch.Ids);
         return result;

@@ -34,6 +34,10 @@ public sealed record HubModelConfig : IModelConfig
     /// <summary>The format that every op's result is rounded to.</summary>
     public NumberFormat Format { get; init; } = NumberFormat.Float32;
 
+    /// <summary>Dropout of what each half of a layer adds, while training.</summary>
+    public double Dropout { get; init; }
+    public double ExpertDropout { get; init; }
+
     /// <summary>Where the configuration came from, for messages.</summary>
     [JsonIgnore]
     public string Where { get; init; } = "config.json";
@@ -69,14 +73,17 @@ public sealed record HubModelConfig : IModelConfig
     [JsonIgnore]
     public bool ReadsStartOfText => true;
     [JsonIgnore]
-    public double ExpertDropout => 0;
-    [JsonIgnore]
     public int Tasks => 1;
     [JsonIgnore]
     public string Title => $"{Hub.ModelType}, width {Hub.Width} × {Hub.Layers.Count} layers";
 
     [JsonIgnore]
     public string? FixedBy => $"an imported decoder ({Hub.ModelType}), whose sizes and rules are those of its checkpoint";
+
+    /// <summary>Dropout is no part of a checkpoint; all else is.</summary>
+    public IModelConfig With(ModelChanges changes) => changes with { Dropout = null, ExpertDropout = null } == new ModelChanges()
+        ? this with { Dropout = changes.Dropout ?? Dropout, ExpertDropout = changes.ExpertDropout ?? ExpertDropout }
+        : throw new ConfigurationException($"only dropout can be changed of {FixedBy}");
 
     public HubCounterpart? OnHub() => new(HubForms.Both(Config));
 
@@ -90,6 +97,8 @@ public sealed record HubModelConfig : IModelConfig
     public void Validate()
     {
         if (Context < 2) throw new ConfigurationException($"context {Context}: at least 2 tokens", "context");
+        if (Dropout is not (>= 0 and < 1) || ExpertDropout is not (>= 0 and < 1))
+            throw new ConfigurationException($"dropout {Dropout}, expert dropout {ExpertDropout}: within 0 and 1, 1 left out", "dropout", "expert_dropout");
         _ = Hub;
     }
 
@@ -103,7 +112,8 @@ public sealed record HubModelConfig : IModelConfig
     }
 
     public bool Equals(HubModelConfig? other) =>
-        other is not null && Context == other.Context && Format == other.Format && JsonNode.DeepEquals(Config, other.Config);
+        other is not null && (Context, Format, Dropout, ExpertDropout) == (other.Context, other.Format, other.Dropout, other.ExpertDropout)
+            && JsonNode.DeepEquals(Config, other.Config);
 
     public override int GetHashCode() => HashCode.Combine(Context, Format, Config.Count);
 }

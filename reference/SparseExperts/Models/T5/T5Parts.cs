@@ -29,7 +29,7 @@ sealed record T5Parts(Tape Tape, T5Config Config, NumberFormat Format, bool IsEa
             ? Tape.LinearAdd(x, hidden, weight)
             : Rounded.Add(x, Drop(Rounded.Linear(hidden, weight), inputs, stream));
 
-    public Tensor Drop(Tensor x, StackInputs inputs, RandomStream stream) => inputs.Pass.Training ? Tape.Dropout(x, Config.Dropout, stream) : x;
+    public Tensor Drop(Tensor x, StackInputs inputs, RandomStream stream) => inputs.Pass.Training ? Rounded.Drop(x, Config.Dropout, stream) : x;
 }
 
 /// <summary>What a stack's layers are given besides the residual stream [B·S, D].</summary>
