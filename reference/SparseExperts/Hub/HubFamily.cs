@@ -47,8 +47,8 @@ abstract record HubFamily
         var config = Read(keys, new(routing, version, tied));
         keys.RefuseOthers(Name);
         Require("pad_token_id", config.PadToken is { } pad ? [pad] : []);
-        Require("bos_token_id", config.StartToken is { } start ? [start] : []);
-        Require("eos_token_id", config.EndTokens);
+        // A decoder computes nothing with its end token, and small ones often keep that of a large one.
+        if (config is HubSwitch) Require("eos_token_id", config.EndTokens);
         return config;
 
         // A default of the library may be of another vocabulary: it says nothing of this checkpoint.
