@@ -38,7 +38,7 @@ static class EvaluateCommand
             var parts = other is null ? opened.Data.Parts : [];
             var each = parts.Select(p => (p.Name, Result: Evaluation.Run(opened.Predictor, p.Data.HeldOut(Evaluation.Batch, int.MaxValue)))).ToArray();
             var where = other is null ? "held-out text" : Path.GetFileName(other.Path);
-            Console.WriteLine(parsed.GetValue(json) 
+            Console.WriteLine(parsed.GetValue(json)
                 ? Json(result, other is null ? null : leftOut, exact, each, step)
                 : Say(result, opened.Data.Unit, where, step) + LeftOut(leftOut) + Say(exact));
             if (!parsed.GetValue(json))

@@ -20,7 +20,7 @@ public static class DenseStudent
         if (sparse.Model.FixedBy is { } why)
             throw new ConfigurationException($"{folder}: is {why}, and cannot be distilled; name the run of an own decoder or of a Switch");
         if (sparse.IsImported)
-            throw new RunException($"{folder}: was imported and has no text; name a run that learnt from one, as of moe train --from {folder} --text FILE");
+            throw new RunException($"{folder}: was imported and has no text; name a run that began with it and learnt from one");
         if (sparse.Model.Experts == 0) throw new ConfigurationException($"{folder}: is a dense run; name a sparse one");
         return sparse with
         {

@@ -194,7 +194,7 @@ public sealed partial class TrainingRun : IDisposable
     {
         // No lock is left where no run is.
         if (ReadConfig(folder).IsImported)
-            throw new RunException($"{folder}: was imported and has no training to go on with; begin one with moe train --from {folder} --text FILE");
+            throw new RunException($"{folder}: was imported and has no training to go on with; begin one from it, with a text", "from", "text");
         return Kept(RunLock.Take(folder), key =>
         {
             var isBack = new ReplacedRun(folder).Settle();
@@ -240,7 +240,7 @@ public sealed partial class TrainingRun : IDisposable
     {
         if (config.IsImported) return new($"{folder}: was imported, and its checkpoint is not whole; import it again");
         var old = ReplacedRun.Of(folder) is { } replaced ? $" (the run that it replaces is in {replaced} until then)" : "";
-        return new($"{folder}: has no checkpoint yet{old}; go on training it with moe train --resume {folder}");
+        return new($"{folder}: has no checkpoint yet{old}; go on with its training");
     }
 
     static void Require(string folder)
